@@ -1,0 +1,174 @@
+//! An outgoing message.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::encode::{self, Field};
+use crate::error::TooSmall;
+use crate::event_id::EventId;
+use crate::event_type::EventType;
+use crate::text::Text;
+
+/// A message to be written: the fields of one event, with the empty line that ends it.
+///
+/// ```
+/// use sse_codec::{EventId, EventType, Message};
+///
+/// const TOKEN: EventType<'static> = EventType::from_static("token");
+///
+/// let message = Message::new("Hello,\nworld").event_type(TOKEN).id(EventId::from(7));
+/// assert_eq!(message.to_string(), "event: token\ndata: Hello,\ndata: world\nid: 7\n\n");
+/// ```
+///
+/// Whatever the text is, it comes back as one event: data is cut into lines (so its CR and CRLF come back as LF), and
+/// [`EventType`] and [`EventId`] can't hold what would break out of their field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message<'a> {
+    comment: Option<Text<'a>>,
+    event_type: Option<EventType<'a>>,
+    data: Option<Text<'a>>,
+    id: Option<EventId<'a>>,
+    reconnection_time: Option<Duration>,
+}
+
+impl<'a> Message<'a> {
+    /// A message with this data. Empty data is data: the event is dispatched.
+    #[cfg(feature = "alloc")]
+    pub fn new(data: impl Into<Text<'a>>) -> Self {
+        Self { data: Some(data.into()), ..Self::empty() }
+    }
+
+    /// A message with this data. Empty data is data: the event is dispatched.
+    #[cfg(not(feature = "alloc"))]
+    pub const fn new(data: &'a str) -> Self {
+        Self { data: Some(data), ..Self::empty() }
+    }
+
+    /// A message without data: readers dispatch no event for it, but take in its id and reconnection time.
+    pub const fn empty() -> Self {
+        Self { comment: None, event_type: None, data: None, id: None, reconnection_time: None }
+    }
+
+    /// Puts a comment ahead of the fields. Readers ignore it.
+    #[cfg(feature = "alloc")]
+    pub fn comment(mut self, comment: impl Into<Text<'a>>) -> Self {
+        self.comment = Some(comment.into());
+        self
+    }
+
+    /// Puts a comment ahead of the fields. Readers ignore it.
+    #[cfg(not(feature = "alloc"))]
+    pub const fn comment(mut self, comment: &'a str) -> Self {
+        self.comment = Some(comment);
+        self
+    }
+
+    /// Sets the event type. Without one, readers take it as `message`.
+    pub fn event_type(mut self, event_type: EventType<'a>) -> Self {
+        self.event_type = Some(event_type);
+        self
+    }
+
+    /// Sets the id. Without one, the reader's last event ID stays as it is; an empty one resets it.
+    pub fn id(mut self, id: EventId<'a>) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Sets the time that the reader waits before it reconnects; in milliseconds, rounded up.
+    pub fn reconnection_time(mut self, time: Duration) -> Self {
+        self.reconnection_time = Some(time);
+        self
+    }
+
+    /// Whether the message has data, and so is dispatched as an event.
+    pub fn has_data(&self) -> bool {
+        self.data.is_some()
+    }
+
+    /// The id, if the message has one of its own.
+    pub fn get_id(&self) -> Option<&EventId<'a>> {
+        self.id.as_ref()
+    }
+
+    /// The same, borrowing nothing.
+    #[cfg(feature = "alloc")]
+    pub fn into_owned(self) -> Message<'static> {
+        Message {
+            comment: self.comment.map(|text| text.into_owned().into()),
+            event_type: self.event_type.map(EventType::into_owned),
+            data: self.data.map(|text| text.into_owned().into()),
+            id: self.id.map(EventId::into_owned),
+            reconnection_time: self.reconnection_time,
+        }
+    }
+
+    /// The fields, in the order in which they are written.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        let comment = self.comment.as_deref().map(Field::Comment);
+        let event_type =
+            self.event_type.as_ref().map(|event_type| Field::EventType(event_type.as_borrowed()));
+        let data = self.data.as_deref().map(Field::Data);
+        let id = self.id.as_ref().map(|id| Field::Id(id.as_borrowed()));
+        let time = self.reconnection_time.map(Field::ReconnectionTime);
+        [comment, event_type, data, id, time].into_iter().flatten()
+    }
+
+    /// How many bytes the message takes, with the empty line that ends it.
+    pub fn encoded_len(&self) -> usize {
+        let mut len = 0;
+        self.pieces(&mut |piece| len += piece.len());
+        len
+    }
+
+    /// Writes the message to the start of `slice` and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`TooSmall`] with the length that it takes; nothing has been written then.
+    pub fn encode_to_slice(&self, slice: &mut [u8]) -> Result<usize, TooSmall> {
+        let needed = self.encoded_len();
+        let Some(mut rest) = slice.get_mut(..needed) else { return Err(TooSmall { needed }) };
+        self.pieces(&mut |piece| {
+            let (place, behind) = core::mem::take(&mut rest).split_at_mut(piece.len());
+            place.copy_from_slice(piece);
+            rest = behind;
+        });
+        Ok(needed)
+    }
+
+    /// Appends the message to `buffer`.
+    #[cfg(feature = "bytes")]
+    pub fn encode(&self, buffer: &mut impl bytes::BufMut) {
+        self.pieces(&mut |piece| buffer.put_slice(piece));
+    }
+
+    /// The message in bytes of its own.
+    #[cfg(feature = "bytes")]
+    pub fn to_bytes(&self) -> bytes::Bytes {
+        self.to_vec().into()
+    }
+
+    /// The message in a vector of just its length.
+    #[cfg(feature = "alloc")]
+    pub fn to_vec(&self) -> alloc::vec::Vec<u8> {
+        let mut bytes = alloc::vec::Vec::with_capacity(self.encoded_len());
+        self.pieces(&mut |piece| bytes.extend_from_slice(piece));
+        bytes
+    }
+
+    #[inline]
+    fn pieces(&self, put: &mut impl FnMut(&[u8])) {
+        for field in self.fields() {
+            field.pieces(put);
+        }
+        put(b"\n");
+    }
+}
+
+impl fmt::Display for Message<'_> {
+    /// The wire form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        encode::display(f, |mut put| self.pieces(&mut put))
+    }
+}

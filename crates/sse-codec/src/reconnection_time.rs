@@ -1,0 +1,93 @@
+//! The reconnection time: a number of milliseconds in ASCII digits (9.2.6, `retry`).
+
+use core::time::Duration;
+
+/// The longest reconnection time that is kept exactly, in milliseconds: 2^53 - 1, the greatest number that a
+/// browser keeps exactly. A longer one counts as this (some 285,000 years).
+pub(crate) const MAX_MILLIS: u64 = (1 << 53) - 1;
+
+/// The value of a `retry` field, read as it comes.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Digits {
+    millis: Option<u64>,
+    invalid: bool,
+}
+
+#[cfg(feature = "alloc")]
+impl Digits {
+    /// Takes in more of the value.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if !byte.is_ascii_digit() {
+                self.invalid = true;
+                return;
+            }
+            let millis = self.millis.unwrap_or(0) * 10 + u64::from(byte - b'0');
+            self.millis = Some(millis.min(MAX_MILLIS));
+        }
+    }
+
+    /// The time, if the value was ASCII digits only, and at least one.
+    pub(crate) fn duration(self) -> Option<Duration> {
+        self.millis.filter(|_| !self.invalid).map(Duration::from_millis)
+    }
+}
+
+/// `time` in milliseconds, as it is written: rounded up, because a client must not come back too soon.
+pub(crate) fn millis(time: Duration) -> u64 {
+    let millis = time.as_nanos().div_ceil(1_000_000);
+    u64::try_from(millis).unwrap_or(MAX_MILLIS).min(MAX_MILLIS)
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expected: Option<u64>) {
+        for cut in 0..=value.len() {
+            let mut digits = Digits::default();
+            digits.push(&value.as_bytes()[..cut]);
+            digits.push(&value.as_bytes()[cut..]);
+            assert_eq!(digits.duration(), expected.map(Duration::from_millis), "{value:?} cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn ascii_digits_are_milliseconds() {
+        check("0", Some(0));
+        check("1000", Some(1000));
+        check("0010", Some(10));
+        check("9007199254740991", Some(MAX_MILLIS));
+    }
+
+    #[test]
+    fn a_longer_time_saturates() {
+        check("9007199254740992", Some(MAX_MILLIS));
+        check("99999999999999999999999999999999999999999", Some(MAX_MILLIS));
+    }
+
+    #[test]
+    fn anything_else_is_no_time() {
+        for value in ["", " 1", "1 ", "+1", "-1", "1e3", "0x10", "1.5", "1_0", "1\0", "x"] {
+            check(value, None);
+        }
+        assert_eq!(
+            {
+                let mut digits = Digits::default();
+                digits.push("١".as_bytes());
+                digits.duration()
+            },
+            None,
+            "digits of another script"
+        );
+    }
+
+    #[test]
+    fn a_written_time_is_rounded_up() {
+        assert_eq!(millis(Duration::from_micros(1)), 1);
+        assert_eq!(millis(Duration::from_millis(1500)), 1500);
+        assert_eq!(millis(Duration::MAX), MAX_MILLIS);
+    }
+}

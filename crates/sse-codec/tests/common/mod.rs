@@ -1,0 +1,24 @@
+//! What several test files share. The fuzz targets and the browser comparison use the same modules.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
+
+pub mod cases;
+pub mod oracle;
+
+use oracle::Outcome;
+use sse_codec::Decoder;
+
+/// Decodes `chunks` with a fresh decoder.
+pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
+    let mut decoder = Decoder::new();
+    let mut outcome = Outcome::default();
+    for mut chunk in chunks {
+        while let Some(event) = decoder.next_event(&mut chunk).expect("the stream is under the limit") {
+            outcome.push(&event.to_event());
+        }
+        assert!(chunk.is_empty(), "`None` means that the chunk is used up");
+    }
+    decoder.last_event_id().clone_into(&mut outcome.last_event_id);
+    outcome.reconnection_time = decoder.reconnection_time();
+    outcome
+}

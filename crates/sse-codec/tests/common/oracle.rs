@@ -1,0 +1,72 @@
+//! The standard's algorithm to the letter (9.2.6), for whole streams only: clear, slow, and made for comparison.
+//!
+//! It decodes all bytes first, then splits lines, then takes the standard's steps in the standard's order.
+
+use std::time::Duration;
+
+use sse_codec::Event;
+
+/// What a whole stream leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Type, data and last event ID of each dispatched event.
+    pub events: Vec<(String, String, String)>,
+    pub last_event_id: String,
+    pub reconnection_time: Option<Duration>,
+}
+
+impl Outcome {
+    pub fn push(&mut self, event: &Event) {
+        let [event_type, data, id] = [event.event_type(), event.data(), event.last_event_id()];
+        self.events.push((event_type.to_owned(), data.to_owned(), id.to_owned()));
+    }
+}
+
+pub fn interpret(stream: &[u8]) -> Outcome {
+    let text = String::from_utf8_lossy(stream);
+    let mut outcome = Outcome::default();
+    let (mut data, mut event_type, mut id) = (String::new(), String::new(), String::new());
+
+    for line in lines(text.strip_prefix('\u{feff}').unwrap_or(&text)) {
+        if line.is_empty() {
+            outcome.last_event_id.clone_from(&id);
+            if data.is_empty() {
+                event_type.clear();
+                continue;
+            }
+            data.pop();
+            let event_type = std::mem::take(&mut event_type);
+            let event_type = if event_type.is_empty() { "message".to_owned() } else { event_type };
+            outcome.events.push((event_type, std::mem::take(&mut data), id.clone()));
+            continue;
+        }
+        let (name, value) = match line.split_once(':') {
+            None => (line, ""),
+            Some(("", _comment)) => continue,
+            Some((name, value)) => (name, value.strip_prefix(' ').unwrap_or(value)),
+        };
+        match name {
+            "event" => value.clone_into(&mut event_type),
+            "data" => data.extend([value, "\n"]),
+            "id" if !value.contains('\0') => value.clone_into(&mut id),
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                // What does not fit saturates (a decision of this project).
+                let millis = value.parse().unwrap_or(u64::MAX).min((1 << 53) - 1);
+                outcome.reconnection_time = Some(Duration::from_millis(millis));
+            }
+            _ => {}
+        }
+    }
+    outcome
+}
+
+/// The lines that are ended, by CRLF, LF or CR; what follows the last ending is dropped.
+fn lines(mut text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    while let Some(end) = text.find(['\r', '\n']) {
+        lines.push(&text[..end]);
+        let rest = &text[end..];
+        text = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
+    }
+    lines
+}

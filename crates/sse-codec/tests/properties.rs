@@ -1,0 +1,112 @@
+//! The decoder against the oracle over random streams and cuts; the encoder against the decoder.
+
+mod common;
+
+use common::{decode, oracle};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sse_codec::{EventId, EventType, Message};
+
+/// Bytes that favour trouble: pieces of names, of endings, of marks and of UTF-8.
+fn trouble() -> impl Strategy<Value = Vec<u8>> {
+    const PIECES: &[&[u8]] = &[
+        b"data",
+        b"data:",
+        b"data: ",
+        b"event:",
+        b"event: ",
+        b"id:",
+        b"id: ",
+        b"retry:",
+        b"retry: ",
+        b"Data:",
+        b"dat",
+        b"a",
+        b"x y",
+        b":",
+        b" ",
+        b"\t",
+        b"\0",
+        b"\n",
+        b"\n",
+        b"\n\n",
+        b"\r",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\xEF\xBB\xBF",
+        b"\xEF",
+        b"\xBB",
+        b"\xBF",
+        b"7",
+        b"1000",
+        b"99999999999999999999",
+        b"\xC3\xA9",
+        b"\xE6\x9D\xB1",
+        b"\xF0\x9F\x98\x80",
+        b"\xF0\x9F",
+        b"\xE2\x82",
+        b"\xED\xA0\x80",
+        b"\xC0\xAF",
+        b"\xFF",
+        b"\x80",
+    ];
+    let piece = prop_oneof![8 => proptest::sample::select(PIECES).prop_map(<[u8]>::to_vec), 1 => vec(any::<u8>(), 0..4)];
+    vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// Cuts `bytes` into chunks of the given lengths, in turn.
+fn cut<'b>(mut bytes: &'b [u8], lengths: &[usize]) -> Vec<&'b [u8]> {
+    let mut chunks = Vec::new();
+    for &length in lengths.iter().cycle().take(bytes.len() + lengths.len()) {
+        let (chunk, rest) = bytes.split_at(length.min(bytes.len()));
+        chunks.push(chunk);
+        bytes = rest;
+    }
+    chunks.push(bytes);
+    chunks
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_stream_in_any_cut_decodes_as_the_oracle_does(stream in trouble(), lengths in vec(0usize..9, 1..8)) {
+        let expected = oracle::interpret(&stream);
+        prop_assert_eq!(&decode([&stream[..]]), &expected);
+        prop_assert_eq!(&decode(cut(&stream, &lengths)), &expected);
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_was(
+        data in "(?s).{0,40}", name in "[^\r\n]{0,9}", id in "[^\r\n\0]{0,9}", comment in "(?s).{0,9}", lengths in vec(0usize..9, 1..8),
+    ) {
+        let message = Message::new(&data)
+            .event_type(EventType::new(&name).unwrap())
+            .id(EventId::new(&id).unwrap())
+            .comment(&comment);
+        let bytes = message.to_vec();
+        let outcome = decode(cut(&bytes, &lengths));
+        let name = if name.is_empty() { "message".to_owned() } else { name };
+        let data = data.replace("\r\n", "\n").replace('\r', "\n");
+        prop_assert_eq!(outcome.events, [(name, data, id)]);
+    }
+
+    #[test]
+    fn all_outputs_are_the_same_bytes(data in "(?s).{0,40}", number in any::<u64>()) {
+        let message = Message::new(data).id(EventId::from(number));
+        let bytes = message.to_vec();
+        prop_assert_eq!(message.encoded_len(), bytes.len());
+        prop_assert_eq!(message.to_string().into_bytes(), &bytes[..]);
+        let mut slice = vec![0; bytes.len()];
+        prop_assert_eq!(message.encode_to_slice(&mut slice), Ok(bytes.len()));
+        prop_assert_eq!(&slice, &bytes);
+        prop_assert_eq!(message.encode_to_slice(&mut slice[1..]).unwrap_err().needed, bytes.len());
+        #[cfg(feature = "bytes")]
+        {
+            prop_assert_eq!(&message.to_bytes()[..], &bytes[..]);
+            let mut buffer = Vec::new();
+            message.encode(&mut buffer);
+            prop_assert_eq!(&buffer, &bytes);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The writing rules E1 to E11, one by one.
+
+use std::time::Duration;
+
+use sse_codec::{Decoder, Event, EventId, EventType, Field, Message};
+
+#[track_caller]
+fn check(message: &Message<'_>, expected: &str) {
+    assert_eq!(message.to_string(), expected);
+}
+
+#[test]
+fn e1_an_event_is_fields_and_an_empty_line() {
+    check(
+        &Message::new("d")
+            .comment("c")
+            .event_type(EventType::from_static("t"))
+            .id(EventId::from(1))
+            .reconnection_time(Duration::from_secs(2)),
+        ": c\nevent: t\ndata: d\nid: 1\nretry: 2000\n\n",
+    );
+}
+
+#[test]
+fn e2_a_value_may_hold_anything_but_line_endings() {
+    check(&Message::new("a:b\0\u{85}\u{2028}"), "data: a:b\0\u{85}\u{2028}\n\n");
+}
+
+#[test]
+fn e3_data_is_cut_at_every_kind_of_line_ending() {
+    check(&Message::new("a\nb\rc\r\nd\n\re"), "data: a\ndata: b\ndata: c\ndata: d\ndata:\ndata: e\n\n");
+    check(&Message::new("a\n"), "data: a\ndata:\n\n");
+    check(&Message::new("\r\n"), "data:\ndata:\n\n");
+}
+
+#[test]
+fn e4_a_space_at_the_start_survives() {
+    check(&Message::new(" a"), "data:  a\n\n");
+    check(&Message::new(" "), "data:  \n\n");
+}
+
+#[test]
+fn e5_type_and_id_refuse_what_would_break_out() {
+    for (text, byte, position) in [("a\nb", b'\n', 1), ("\r", b'\r', 0), ("é\r\n", b'\r', 2)] {
+        for error in [EventType::new(text).unwrap_err(), EventId::new(text).unwrap_err()] {
+            assert_eq!((error.byte, error.position), (byte, position), "{text:?}");
+        }
+    }
+    assert_eq!(
+        EventId::new("a\0").unwrap_err().to_string(),
+        "NUL at byte 1 can't be written in the field `id`; remove it or escape it"
+    );
+    assert!(EventType::new("a\0").is_ok(), "NUL in a type is text");
+    assert!(EventType::try_from(String::from("a\n")).is_err());
+}
+
+#[test]
+fn e6_the_default_type_is_not_written() {
+    check(&Message::new("a"), "data: a\n\n");
+    let mut event = Event::new("a");
+    event.set_event_type(&EventType::MESSAGE);
+    assert_eq!(event, Event::new("a"));
+    assert_eq!(event.to_string(), "data: a\n\n");
+}
+
+#[test]
+fn e7_empty_data_is_written_and_no_data_is_not() {
+    check(&Message::new(""), "data:\n\n");
+    check(&Message::empty(), "\n");
+}
+
+#[test]
+fn e8_an_empty_id_is_not_the_same_as_none() {
+    check(&Message::new("a").id(EventId::from_static("")), "data: a\nid:\n\n");
+}
+
+#[test]
+fn e9_retry_is_whole_milliseconds() {
+    check(&Message::empty().reconnection_time(Duration::from_micros(1500)), "retry: 2\n\n");
+    check(&Message::empty().reconnection_time(Duration::MAX), "retry: 9007199254740991\n\n");
+}
+
+#[test]
+fn e10_a_comment_is_a_line_or_several() {
+    check(&Message::empty().comment("a\nb\rc"), ": a\n: b\n: c\n\n");
+    check(&Message::empty().comment(""), ":\n\n");
+    assert_eq!(Field::Comment("ping").to_string(), ": ping\n");
+}
+
+#[test]
+fn e11_every_message_ends_its_event() {
+    let mut decoder = Decoder::new();
+    let bytes = Message::new("a").to_vec();
+    assert!(decoder.next_event(&mut &bytes[..]).unwrap().is_some());
+}
+
+#[test]
+fn an_event_is_displayed_in_its_wire_form() {
+    let wire = "event: t\ndata: a\ndata: b\nid: 1\n\n";
+    let mut decoder = Decoder::new();
+    let mut input = wire.as_bytes();
+    let event = decoder.next_event(&mut input).unwrap().unwrap();
+    assert_eq!(event.to_string(), wire);
+    assert_eq!(event.to_event().to_string(), wire);
+    assert_eq!(event.data_lines().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(Message::from(&event.to_event()).to_string(), wire);
+}
+
+#[test]
+fn an_owned_event_can_be_changed_and_emptied() {
+    let mut event = Event::new("a");
+    event.set_event_type(&EventType::from_static("t"));
+    event.set_last_event_id(&EventId::from(1));
+    event.set_data("b");
+    assert_eq!((event.event_type(), event.data(), event.last_event_id()), ("t", "b", "1"));
+    event.clear();
+    assert_eq!(event, Event::default());
+    assert_eq!(event.event_type(), "message");
+}
