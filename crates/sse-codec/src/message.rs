@@ -81,16 +81,6 @@ impl<'a> Message<'a> {
         self
     }
 
-    /// Whether the message has data, and so is dispatched as an event.
-    pub fn has_data(&self) -> bool {
-        self.data.is_some()
-    }
-
-    /// The id, if the message has one of its own.
-    pub fn get_id(&self) -> Option<&EventId<'a>> {
-        self.id.as_ref()
-    }
-
     /// The same, borrowing nothing.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> Message<'static> {

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod channel;
+mod error;
+mod heartbeat;
+mod ring;
+mod route;
+mod serve;
+mod shutdown;
+mod subscriber;
+mod writer;
+
+pub use sse_codec::{EventId, EventType, InvalidField, Message};
+
+pub use crate::body::Body;
+pub use crate::error::{Closed, PublishError};
+pub use crate::route::{Builder, Route};
+pub use crate::serve::{Serve, serve};
+pub use crate::writer::EventWriter;

@@ -1,0 +1,221 @@
+//! What a route and its subscribers share: the ring, the wakers and the heartbeat, under one lock.
+//!
+//! - Publishing takes the lock, appends, takes the wakers out, and wakes when the lock is free again.
+//! - A subscriber that finds nothing to read leaves its waker under the same lock, so that no event slips between.
+//! - No user's code runs under the lock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::error::Closed;
+use crate::heartbeat;
+use crate::ring::{Bounds, Cursor, Read, Ring};
+use crate::writer::EventWriter;
+
+#[derive(Debug)]
+pub(crate) struct Channel {
+    state: Mutex<State>,
+    /// Told when the heartbeat's interval changes, or the channel ends.
+    heartbeat_changed: Arc<Notify>,
+    /// Told when a closed channel has lost its last subscriber.
+    drained: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: Ring,
+    closed: bool,
+    /// One slot per subscriber; the waker is there while it waits.
+    wakers: Slab<Option<Waker>>,
+    heartbeat: Option<Duration>,
+    /// How many heartbeats there have been.
+    beats: u64,
+    /// When the subscribers were last sent anything.
+    last_sent: Instant,
+    timer: Option<AbortHandle>,
+}
+
+/// A subscriber's place in the channel.
+#[derive(Debug)]
+pub(crate) struct Place {
+    key: usize,
+    cursor: Cursor,
+    beats: u64,
+}
+
+/// What a subscriber gets.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Read(Read),
+    Heartbeat,
+}
+
+impl Channel {
+    pub(crate) fn new(epoch: u64, bounds: Bounds, heartbeat: Option<Duration>) -> Self {
+        let state = State {
+            ring: Ring::new(epoch, bounds),
+            closed: false,
+            wakers: Slab::new(),
+            heartbeat,
+            beats: 0,
+            last_sent: Instant::now(),
+            timer: None,
+        };
+        Self { state: Mutex::new(state), heartbeat_changed: Notify::new().into(), drained: Notify::new() }
+    }
+
+    /// Appends a message and wakes the subscribers.
+    pub(crate) fn publish(&self, message: EventWriter) -> Result<(), Closed> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Closed);
+        }
+        let (block, id) = message.finish(|| state.ring.next_id());
+        state.ring.push(block, id);
+        state.last_sent = Instant::now();
+        wake(state);
+        Ok(())
+    }
+
+    /// Takes in a subscriber that comes with this last event ID. `None` if there is nothing for it, now or later.
+    ///
+    /// The string is the id that leads to its place.
+    pub(crate) fn subscribe(self: &Arc<Self>, last_event_id: &str) -> Option<(Place, String)> {
+        let mut state = self.lock();
+        let cursor = state.ring.resume(last_event_id);
+        if state.closed && state.ring.is_read(&cursor) {
+            return None;
+        }
+        let key = state.wakers.insert(None);
+        let place = Place { key, cursor, beats: state.beats };
+        let id = if last_event_id.is_empty() { state.ring.last_id() } else { "" }.to_owned();
+        if state.timer.as_ref().is_none_or(AbortHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Nobody listened until now: the interval begins here.
+            state.last_sent = Instant::now();
+            let timer = heartbeat::run(Arc::downgrade(self), self.heartbeat_changed.clone());
+            state.timer = Some(runtime.spawn(timer).abort_handle());
+        }
+        Some((place, id))
+    }
+
+    /// Reads on at a subscriber's place; `None` at the end of a closed channel.
+    pub(crate) fn poll_next(&self, place: &mut Place, cx: &Context<'_>) -> Poll<Option<Next>> {
+        let mut state = self.lock();
+        let beats = std::mem::replace(&mut place.beats, state.beats);
+        match state.ring.read(&mut place.cursor) {
+            Read::End if state.closed => return Poll::Ready(None),
+            Read::End if beats != state.beats => return Poll::Ready(Some(Next::Heartbeat)),
+            Read::End => {}
+            read => return Poll::Ready(Some(Next::Read(read))),
+        }
+        let waker = &mut state.wakers[place.key];
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Whether a subscriber has read all there is.
+    pub(crate) fn is_read(&self, place: &Place) -> bool {
+        self.lock().ring.is_read(&place.cursor)
+    }
+
+    pub(crate) fn unsubscribe(&self, place: &Place) {
+        let mut state = self.lock();
+        let waker = state.wakers.remove(place.key);
+        let drained = state.is_drained();
+        drop(state);
+        drop(waker);
+        if drained {
+            self.drained.notify_waiters();
+        }
+    }
+
+    pub(crate) fn subscribers(&self) -> usize {
+        self.lock().wakers.len()
+    }
+
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let drained = state.is_drained();
+        wake(state);
+        if drained {
+            self.drained.notify_waiters();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Completes when the channel is closed and its last subscriber has gone.
+    pub(crate) async fn drained(&self) {
+        let mut drained = std::pin::pin!(self.drained.notified());
+        // Before the look at the state, so that a change after it is not missed.
+        drained.as_mut().enable();
+        if !self.lock().is_drained() {
+            drained.await;
+        }
+    }
+
+    pub(crate) fn set_heartbeat(&self, interval: Option<Duration>) {
+        self.lock().heartbeat = interval;
+        self.heartbeat_changed.notify_one();
+    }
+
+    /// Sends a heartbeat if one is due. Returns how long to wait for the next; `None` when nobody listens, and then
+    /// the next subscriber starts the timer anew.
+    pub(crate) fn beat(&self, now: Instant) -> Option<Duration> {
+        /// Until something changes.
+        const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+        let mut state = self.lock();
+        if state.wakers.is_empty() {
+            state.timer = None;
+            return None;
+        }
+        let Some(interval) = state.heartbeat else { return Some(FOREVER) };
+        let wait = interval.saturating_sub(now.saturating_duration_since(state.last_sent));
+        if !wait.is_zero() {
+            return Some(wait);
+        }
+        state.beats += 1;
+        state.last_sent = now;
+        wake(state);
+        Some(interval)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; if it did, the state would still be whole between two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.heartbeat_changed.notify_one();
+    }
+}
+
+impl State {
+    fn is_drained(&self) -> bool {
+        self.closed && self.wakers.is_empty()
+    }
+}
+
+/// Takes the wakers out, frees the lock, and wakes.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let wakers: Vec<Waker> = state.wakers.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
+    drop(state);
+    wakers.into_iter().for_each(Waker::wake);
+}

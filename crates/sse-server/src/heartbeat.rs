@@ -1,0 +1,34 @@
+//! The heartbeat: one timer per route.
+//!
+//! A comment goes to every subscriber when nothing else did for an interval: proxies and clients take a silent
+//! connection for a dead one (9.2.7).
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use crate::channel::Channel;
+
+/// The interval of a new route. The standard suggests "every 15 seconds or so".
+pub(crate) const DEFAULT: Duration = Duration::from_secs(15);
+
+/// The shortest interval: below it the heartbeats would be the load.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// What is sent: an empty comment and an empty line, which end no event because the route sends whole blocks.
+pub(crate) const BLOCK: &[u8] = b":\n\n";
+
+/// An interval that can be kept.
+pub(crate) fn clamp(interval: Option<Duration>) -> Option<Duration> {
+    interval.map(|interval| interval.max(SHORTEST))
+}
+
+/// Beats for a channel until it is gone or nobody listens.
+pub(crate) async fn run(channel: Weak<Channel>, changed: Arc<Notify>) {
+    while let Some(wait) = channel.upgrade().and_then(|channel| channel.beat(Instant::now())) {
+        // Elapsed or told of a change: both lead to another look.
+        let _ = timeout(wait, changed.notified()).await;
+    }
+}

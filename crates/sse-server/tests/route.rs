@@ -1,0 +1,355 @@
+//! The route without a network: requests, order, resumes, gaps and the end.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{field, request, subscribe};
+use http::{Method, Request};
+use sse_server::{Closed, EventId, EventType, Message, PublishError, Route};
+
+fn publish(route: &Route, data: &[&str]) {
+    for &data in data {
+        route.publish(&Message::new(data)).unwrap();
+    }
+}
+
+#[test]
+fn a_stream_has_the_headers_that_browsers_and_proxies_need() {
+    for method in [Method::GET, Method::HEAD] {
+        let response = Route::new().respond(&Request::builder().method(method).body(()).unwrap());
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-store, no-transform");
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+    }
+}
+
+#[test]
+fn other_methods_are_refused() {
+    for method in
+        [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::from_bytes(b"ODD").unwrap()]
+    {
+        let response = Route::new().respond(&Request::builder().method(method).body(()).unwrap());
+        assert_eq!(response.status(), 405);
+        assert_eq!(response.headers()["allow"], "GET, HEAD");
+    }
+}
+
+#[test]
+fn a_stream_begins_with_a_comment_the_reconnection_time_and_an_id() {
+    let route = Route::builder().reconnection_time(Duration::from_millis(1500)).build();
+    let mut reader = common::Reader(request(&route, "").into_body());
+    let opening = reader.read();
+    assert!(opening.starts_with(":\n") && opening.ends_with("\n\n"), "{opening:?}");
+    assert_eq!(field(&opening, "retry"), Some("1500"));
+    let id = field(&opening, "id").expect("an id to resume with");
+    assert_eq!(reader.read(), "-");
+
+    publish(&route, &["missed before the first event"]);
+    assert_eq!(subscribe(&route, id).read_data(), ["missed before the first event", "-"]);
+}
+
+#[test]
+fn every_subscriber_gets_every_event_in_order() {
+    let route = Route::new();
+    let mut readers = [subscribe(&route, ""), subscribe(&route, "")];
+    publish(&route, &["1", "2"]);
+    for reader in &mut readers {
+        assert_eq!(reader.read_data(), ["1", "2", "-"]);
+    }
+    publish(&route, &["3"]);
+    for reader in &mut readers {
+        assert_eq!(reader.read_data(), ["3", "-"]);
+    }
+    assert_eq!(subscribe(&route, "").read_data(), ["-"], "a new one reads from now on");
+}
+
+#[test]
+fn a_subscriber_resumes_behind_its_last_event_id() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    publish(&route, &["1", "2", "3"]);
+    let id = field(&reader.read(), "id").unwrap().to_owned();
+    drop(reader);
+    let mut reader = subscribe(&route, &id);
+    assert_eq!(reader.read_data(), ["2", "3", "-"]);
+    publish(&route, &["4"]);
+    assert_eq!(reader.read_data(), ["4", "-"]);
+}
+
+#[test]
+fn an_author_may_give_the_ids() {
+    let route = Route::new();
+    for number in 1..=3 {
+        route.publish(&Message::new(number.to_string()).id(EventId::from(number))).unwrap();
+    }
+    assert_eq!(subscribe(&route, "2").read_data(), ["3", "-"]);
+    let mut reader = subscribe(&route, "");
+    route.publish(&Message::new("x").id(EventId::from_static("ü"))).unwrap();
+    assert_eq!(reader.read(), "data: x\nid: ü\n\n");
+    let utf8 = String::from_utf8("ü".into()).unwrap();
+    assert_eq!(subscribe(&route, &utf8).read_data(), ["-"], "the header is UTF-8");
+}
+
+#[test]
+fn a_lagging_subscriber_is_told_what_it_missed() {
+    let route = Route::builder().history(2).build();
+    let mut reader = subscribe(&route, "");
+    publish(&route, &["1", "2", "3", "4", "5"]);
+    let gap = reader.read();
+    assert_eq!(field(&gap, "event"), Some("gap"));
+    assert_eq!(field(&gap, "data"), Some(r#"{"missed":3}"#));
+    assert_eq!(reader.read_data(), ["4", "5", "-"]);
+
+    let id = field(&gap, "id").expect("a gap has an id").to_owned();
+    assert_eq!(
+        subscribe(&route, &id).read_data(),
+        ["4", "5", "-"],
+        "who loses the connection at the gap loses no more"
+    );
+}
+
+#[test]
+fn an_id_of_another_history_is_a_gap() {
+    let old = Route::new();
+    let mut reader = subscribe(&old, "");
+    publish(&old, &["1"]);
+    let id = field(&reader.read(), "id").unwrap().to_owned();
+
+    let route = Route::builder().gap_event_type(EventType::from_static("lost")).build();
+    publish(&route, &["2"]);
+    let mut reader = subscribe(&route, &id);
+    let gap = reader.read();
+    assert_eq!((field(&gap, "event"), field(&gap, "data")), (Some("lost"), Some(r#"{"missed":null}"#)));
+    assert_eq!(reader.read_data(), ["2", "-"]);
+}
+
+#[test]
+fn any_last_event_id_is_answered() {
+    let route = Route::new();
+    publish(&route, &["1"]);
+    for id in
+        ["\u{1F600}", "-", "18446744073709551616", "000000000000-99999999999999999999", &"9".repeat(8000)]
+    {
+        assert_eq!(subscribe(&route, id).read_data(), [r#"{"missed":null}"#, "1", "-"], "{id:?}");
+    }
+    let invalid = http::HeaderValue::from_bytes(b"\xFF\xFE").unwrap();
+    let request = Request::get("/").header("last-event-id", invalid).body(()).unwrap();
+    assert_eq!(route.respond(&request).status(), 200);
+}
+
+#[test]
+fn a_writer_writes_field_by_field() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    route
+        .publish_with(|event| {
+            event.comment("why").event_type(&EventType::new("tick")?).data("a\nb").data("c");
+            event.id(&EventId::new("7")?).reconnection_time(Duration::from_secs(1));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(reader.read(), ": why\nevent: tick\ndata: a\ndata: b\ndata: c\nid: 7\nretry: 1000\n\n");
+}
+
+#[test]
+fn a_writer_that_fails_publishes_nothing() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    let error = route.publish_with(|event| {
+        event.data("half an event");
+        event.event_type(&EventType::new("a\nb")?);
+        Ok(())
+    });
+    let Err(PublishError::Writer(error)) = error else { panic!("{error:?}") };
+    assert_eq!(
+        error.to_string(),
+        "LF at byte 1 can't be written in the field `event`; remove it or escape it"
+    );
+    route.publish_with(|_| Ok(())).unwrap();
+    assert_eq!(reader.read(), "-");
+}
+
+#[test]
+fn a_message_without_data_gets_no_id() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    route.publish(&Message::empty().comment("hello")).unwrap();
+    assert_eq!(reader.read(), ": hello\n\n");
+}
+
+#[test]
+fn a_closed_route_drains_and_ends() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    publish(&route, &["1", "2"]);
+    route.close();
+    assert_eq!(reader.read_data(), ["1", "2", "."]);
+    assert_eq!(reader.read(), ".", "the end stays the end");
+    let Closed { .. } = route.publish(&Message::new("3")).unwrap_err();
+    assert!(matches!(route.publish_with(|_| Ok(())), Err(PublishError::Closed)));
+}
+
+#[test]
+fn clients_of_a_closed_route_get_the_rest_and_are_told_to_stop() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    publish(&route, &["1", "2"]);
+    let first = field(&reader.read(), "id").unwrap().to_owned();
+    let last = field(&reader.read(), "id").unwrap().to_owned();
+    route.close();
+    assert_eq!(subscribe(&route, &first).read_data(), ["2", "."]);
+    for id in ["", &last] {
+        let request = Request::get("/").header("last-event-id", id).body(()).unwrap();
+        assert_eq!(route.respond(&request).status(), 204, "{id:?}");
+    }
+}
+
+#[test]
+fn dropping_the_last_handle_closes_the_route() {
+    let route = Route::new();
+    let other = route.clone();
+    let mut reader = subscribe(&route, "");
+    drop(route);
+    assert_eq!(reader.read(), "-");
+    publish(&other, &["1"]);
+    drop(other);
+    assert_eq!(reader.read_data(), ["1", "."]);
+}
+
+#[tokio::test]
+async fn a_route_is_closed_when_its_last_subscriber_has_gone() {
+    let route = Route::new();
+    let [mut first, second] = [subscribe(&route, ""), subscribe(&route, "")];
+    assert_eq!(route.subscribers(), 2);
+    route.close();
+    let closed = tokio::spawn({
+        let route = route.clone();
+        async move { route.closed().await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(first.read(), ".");
+    drop(first);
+    assert!(!closed.is_finished());
+    drop(second);
+    closed.await.unwrap();
+    assert_eq!(route.subscribers(), 0);
+    route.closed().await;
+}
+
+#[tokio::test]
+async fn a_waiting_subscriber_is_woken() {
+    use http_body_util::BodyExt as _;
+
+    let route = Route::new();
+    let mut body = subscribe(&route, "").0;
+    let reader = tokio::spawn(async move { body.frame().await.unwrap().unwrap().into_data().unwrap() });
+    tokio::task::yield_now().await;
+    publish(&route, &["1"]);
+    assert!(reader.await.unwrap().starts_with(b"data: 1\n"));
+}
+
+mod heartbeat {
+    use super::*;
+    use tokio::time::{advance, pause};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    /// The grain of tokio's timers.
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Lets the timer's task run at this moment.
+    async fn pass(time: Duration) {
+        advance(time).await;
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn paused(route: &Route) -> common::Reader {
+        pause();
+        let reader = subscribe(route, "");
+        pass(Duration::ZERO).await;
+        reader
+    }
+
+    #[tokio::test]
+    async fn a_silent_stream_gets_a_comment() {
+        let route = Route::new();
+        let mut reader = paused(&route).await;
+        for _ in 0..3 {
+            pass(14 * SECOND).await;
+            assert_eq!(reader.read(), "-");
+            pass(SECOND + TICK).await;
+            assert_eq!(reader.read(), ":\n\n");
+            assert_eq!(reader.read(), "-");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_puts_it_off() {
+        let route = Route::new();
+        let mut reader = paused(&route).await;
+        pass(14 * SECOND).await;
+        publish(&route, &["1"]);
+        pass(SECOND).await;
+        assert_eq!(reader.read_data(), ["1", "-"]);
+        pass(13 * SECOND).await;
+        assert_eq!(reader.read(), "-");
+        pass(SECOND + TICK).await;
+        assert_eq!(reader.read(), ":\n\n");
+    }
+
+    #[tokio::test]
+    async fn the_interval_can_be_changed_and_stopped() {
+        let route = Route::builder().heartbeat(None).build();
+        let mut reader = paused(&route).await;
+        pass(3600 * SECOND).await;
+        assert_eq!(reader.read(), "-");
+        route.set_heartbeat(SECOND);
+        pass(Duration::ZERO).await;
+        assert_eq!(reader.read(), ":\n\n", "it was silent for long");
+        pass(SECOND + TICK).await;
+        assert_eq!(reader.read(), ":\n\n");
+        route.set_heartbeat(None);
+        pass(3600 * SECOND).await;
+        assert_eq!(reader.read(), "-");
+    }
+
+    #[tokio::test]
+    async fn zero_does_not_spin() {
+        let route = Route::builder().heartbeat(Duration::ZERO).build();
+        let mut reader = paused(&route).await;
+        pass(9 * TICK).await;
+        assert_eq!(reader.read(), "-");
+        pass(2 * TICK).await;
+        assert_eq!(reader.read(), ":\n\n");
+        assert_eq!(reader.read(), "-");
+    }
+
+    #[tokio::test]
+    async fn it_begins_anew_with_the_next_subscriber() {
+        let route = Route::new();
+        drop(paused(&route).await);
+        pass(3600 * SECOND).await;
+        let mut reader = subscribe(&route, "");
+        pass(Duration::ZERO).await;
+        pass(14 * SECOND).await;
+        assert_eq!(reader.read(), "-");
+        pass(SECOND + TICK).await;
+        assert_eq!(reader.read(), ":\n\n");
+    }
+
+    #[test]
+    fn it_survives_the_end_of_a_runtime() {
+        let route = Route::new();
+        for _ in 0..2 {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let mut reader = paused(&route).await;
+                pass(15 * SECOND + TICK).await;
+                assert_eq!(reader.read(), ":\n\n");
+            });
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `serve` over real sockets: both versions of HTTP, and the shutdown.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use sse_server::{Message, Route, serve};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A server on a free port, until `stop` is sent.
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+async fn start(route: &Route, grace: Duration) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let signal = async move { _ = stopped.await };
+    let task =
+        tokio::spawn(serve(listener, route.clone()).with_graceful_shutdown(signal, grace).into_future());
+    Server { address, stop, task }
+}
+
+/// A stream over HTTP/1.1, read line by line.
+struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    async fn open(address: SocketAddr, headers: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET / HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).await.unwrap();
+        let mut stream = Self(BufReader::new(stream));
+        assert_eq!(stream.line().await, "HTTP/1.1 200 OK");
+        stream
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.unwrap();
+        line.trim_end().to_owned()
+    }
+
+    async fn read_until(&mut self, expected: &str) {
+        while self.line().await != expected {}
+    }
+}
+
+#[tokio::test]
+async fn http1_gets_the_stream_at_once() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until("content-type: text/event-stream").await;
+    stream.read_until(":").await;
+    stream.read_until("retry: 3000").await;
+    route.publish(&Message::new("Hello")).unwrap();
+    stream.read_until("data: Hello").await;
+}
+
+#[tokio::test]
+async fn http2_gets_the_stream_too() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request =
+        http::Request::get(format!("http://{}/", server.address)).body(Empty::<Bytes>::new()).unwrap();
+    let mut response = client.send_request(request).await.unwrap();
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    let opening = response.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(opening.starts_with(b":\n"));
+    route.publish(&Message::new("Hello")).unwrap();
+    let event = response.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(event.starts_with(b"data: Hello\n"));
+}
+
+#[tokio::test]
+async fn a_head_request_names_no_length() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.contains("content-type: text/event-stream"), "{response}");
+    assert!(!response.contains("content-length"), "{response}");
+    assert!(response.ends_with("\r\n\r\n"), "{response}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_frees_its_place() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    assert_eq!(route.subscribers(), 1);
+    drop(stream);
+    route.close();
+    route.closed().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_streams_and_keeps_the_route() {
+    let route = Route::new();
+    let server = start(&route, Duration::from_secs(60)).await;
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    route.publish(&Message::new("1")).unwrap();
+    server.stop.send(()).unwrap();
+    stream.read_until("data: 1").await;
+    let id = loop {
+        if let Some(id) = stream.line().await.strip_prefix("id: ") {
+            break id.to_owned();
+        }
+    };
+    let mut rest = String::new();
+    stream.0.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "the body ends as a body should: {rest:?}");
+    server.task.await.unwrap();
+
+    route.publish(&Message::new("2")).unwrap();
+    let server = start(&route, Duration::ZERO).await;
+    let mut stream = Stream::open(server.address, &format!("Last-Event-ID: {id}\r\n")).await;
+    stream.read_until("data: 2").await;
+}
+
+#[tokio::test]
+async fn a_shutdown_cuts_what_is_open_after_the_grace() {
+    let route = Route::builder().history(100_000).history_bytes(1 << 30).build();
+    let server = start(&route, Duration::from_millis(50)).await;
+    // It reads nothing, so its stream can't be brought to its end.
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    let data = "x".repeat(1 << 20);
+    for _ in 0..64 {
+        route.publish(&Message::new(&*data)).unwrap();
+    }
+    server.stop.send(()).unwrap();
+    server.task.await.unwrap();
+    assert_eq!(route.subscribers(), 0);
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_does_not_hold_a_shutdown_up() {
+    let route = Route::new();
+    let server = start(&route, Duration::from_secs(3600)).await;
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    // A second connection is served: so the first has been accepted.
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    server.stop.send(()).unwrap();
+    server.task.await.unwrap();
+    drop(silent);
+}
+
+#[tokio::test]
+async fn dropping_the_server_closes_its_connections() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    server.task.abort();
+    let mut rest = Vec::new();
+    let _ = stream.0.read_to_end(&mut rest).await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "cut, not ended");
+    assert_eq!(route.subscribers(), 0);
+}
