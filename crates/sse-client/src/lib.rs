@@ -1,1 +1,16 @@
+#![doc = include_str!("../README.md")]
 
+mod chunks;
+mod error;
+mod event_source;
+mod event_stream;
+mod reconnect;
+mod request;
+mod response;
+
+pub use sse_codec::{Decoder, Event, EventId, EventType, InvalidField, TooLarge};
+
+pub use crate::error::Error;
+pub use crate::event_source::{Builder, EventSource, Notice, ReadyState};
+pub use crate::event_stream::EventStream;
+pub use crate::reconnect::{Cause, Decision, Reconnect};

@@ -1,0 +1,41 @@
+//! The request: made once by the caller, sent once per connection.
+
+use reqwest::Request;
+use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue};
+
+use crate::error::Error;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The request that each connection repeats.
+#[derive(Debug)]
+pub(crate) struct Template(Request);
+
+impl Template {
+    /// Adds the headers of 9.2.3, where the caller has not set them.
+    pub(crate) fn new(mut request: Request) -> Result<Self, Error> {
+        let headers = request.headers_mut();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static(sse_codec::CONTENT_TYPE));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+        // The codec knows the id from now on.
+        headers.remove(LAST_EVENT_ID);
+        if request.try_clone().is_none() {
+            return Err(Error::Body);
+        }
+        Ok(Self(request))
+    }
+
+    /// Whether sending it again is harmless by the rules of HTTP (RFC 9110, 9.2.1).
+    pub(crate) fn is_safe(&self) -> bool {
+        self.0.method().is_safe()
+    }
+
+    /// The request for the next connection, with the id if there is one.
+    pub(crate) fn request(&self, last_event_id: Option<HeaderValue>) -> Result<Request, Error> {
+        let mut request = self.0.try_clone().ok_or(Error::Body)?;
+        if let Some(id) = last_event_id {
+            request.headers_mut().insert(LAST_EVENT_ID, id);
+        }
+        Ok(request)
+    }
+}

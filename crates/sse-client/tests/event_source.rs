@@ -1,0 +1,215 @@
+//! The event source against a server that answers as it is told.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{Server, event, next, quick, response, status, stream};
+use reqwest::Client;
+use sse_client::{Error, EventId, EventSource, Notice, ReadyState, Reconnect};
+
+#[tokio::test]
+async fn events_arrive_and_the_state_shows() {
+    let server = Server::start([stream("event: tick\ndata: 1\nid: a\n\ndata: 2\n\n").held()]).await;
+    let mut source = server.source();
+    assert_eq!(source.ready_state(), ReadyState::Connecting);
+    let first = source.next().await.unwrap().unwrap();
+    assert_eq!((first.event_type(), first.data(), first.last_event_id()), ("tick", "1", "a"));
+    assert_eq!(source.ready_state(), ReadyState::Open);
+    assert_eq!(next(&mut source).await, event("2", "a"));
+    assert_eq!(source.last_event_id(), "a");
+    source.close();
+    assert_eq!(source.ready_state(), ReadyState::Closed);
+    assert!(source.next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_request_is_that_of_an_event_source() {
+    let mut server = Server::start([stream("")]).await;
+    let mut source = server.source_with(Reconnect::never());
+    assert!(source.next().await.is_none(), "the end of a stream that is not resumed is no error");
+    let request = server.request().await;
+    assert!(request.starts_with("get /events http/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\naccept: text/event-stream\r\n"), "{request}");
+    assert!(request.contains("\r\ncache-control: no-cache\r\n"), "{request}");
+    assert!(!request.contains("last-event-id"), "{request}");
+}
+
+#[tokio::test]
+async fn it_resumes_behind_the_last_event() {
+    let mut server = Server::start([
+        stream("data: 1\nid: a\n\ndata: unfinished\nid: b\n"),
+        stream("data: 2\nid: é\n\n"),
+        stream("\u{feff}data: 3\n\nid\ndata: 4\n\n"),
+        stream("data: 5\n\n").held(),
+    ])
+    .await;
+    let mut source = server.source();
+    for expected in [event("1", "a"), event("2", "é"), event("3", "é"), event("4", ""), event("5", "")] {
+        assert_eq!(next(&mut source).await, expected);
+    }
+    assert!(!server.request().await.contains("last-event-id"));
+    assert!(server.request().await.contains("\r\nlast-event-id: a\r\n"));
+    assert!(server.request().await.contains("\r\nlast-event-id: é\r\n"), "as UTF-8");
+    assert!(!server.request().await.contains("last-event-id"), "an id that was reset is not sent");
+}
+
+#[tokio::test]
+async fn it_starts_behind_a_stored_id() {
+    let mut server = Server::start([stream("data: 1\n\n")]).await;
+    let client = Client::new();
+    let request = client.get(&server.url).header("last-event-id", "old").build().unwrap();
+    let mut source = EventSource::builder(client, request).last_event_id(EventId::from(41)).build().unwrap();
+    assert_eq!(source.last_event_id(), "41");
+    assert_eq!(next(&mut source).await, event("1", "41"));
+    assert!(server.request().await.contains("\r\nlast-event-id: 41\r\n"));
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let answers = [408, 425, 429, 500, 503].map(status);
+    let server = Server::start(answers.into_iter().chain([stream("data: 1\n\n")])).await;
+    assert_eq!(next(&mut server.source()).await, event("1", ""));
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_final_and_named() {
+    for code in [201, 204, 304, 400, 401, 404] {
+        let server = Server::start([status(code)]).await;
+        let mut source = server.source();
+        let error = source.next().await.unwrap().unwrap_err();
+        assert!(matches!(&error, Error::Status(status) if *status == code), "{error:?}");
+        assert!(error.to_string().contains(&code.to_string()), "{error}");
+        assert_eq!(source.ready_state(), ReadyState::Closed);
+        assert!(source.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn another_content_type_is_final_and_named() {
+    let server = Server::start([response("200 OK\r\nContent-Type: text/html\r\n\r\n<p>Hello")]).await;
+    let error = server.source().next().await.unwrap().unwrap_err();
+    assert!(matches!(&error, Error::ContentType(Some(found)) if found == "text/html"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_204_on_a_reconnect_is_the_end() {
+    let server = Server::start([stream("data: 1\n\n"), status(204)]).await;
+    let mut source = server.source();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert!(source.next().await.is_none());
+    assert_eq!(source.ready_state(), ReadyState::Closed);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_resumed() {
+    let broken = response(
+        "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 999\r\n\r\ndata: 1\nid: a\n\ndata: 2",
+    );
+    let mut server = Server::start([broken, stream("data: 2\n\n")]).await;
+    let mut source = server.source();
+    assert_eq!(next(&mut source).await, event("1", "a"));
+    assert_eq!(next(&mut source).await, event("2", "a"));
+    server.request().await;
+    assert!(server.request().await.contains("last-event-id: a"));
+}
+
+#[tokio::test]
+async fn failures_end_with_the_last_error() {
+    let server = Server::start([]).await;
+    let mut source = server.source_with(quick().max_failures(3));
+    let error = source.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    assert!(source.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_large_event_is_one_error_and_the_next_one_arrives() {
+    let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n").held()]).await;
+    let client = Client::new();
+    let request = client.get(&server.url).build().unwrap();
+    let mut source = EventSource::builder(client, request).max_event_bytes(8).build().unwrap();
+    assert!(matches!(source.next().await, Some(Err(Error::TooLarge(_)))));
+    assert_eq!(next(&mut source).await, event("2", ""));
+}
+
+#[tokio::test]
+async fn a_post_is_repeated_only_when_the_caller_says_so() {
+    let mut server =
+        Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]).await;
+    let client = Client::new();
+    let request = || client.post(&server.url).body("{}").build().unwrap();
+    let mut once = EventSource::builder(client.clone(), request()).build().unwrap();
+    let mut again = EventSource::builder(client.clone(), request()).reconnect(quick()).build().unwrap();
+    assert_eq!(next(&mut once).await, event("1", ""));
+    assert_eq!(next(&mut once).await, None);
+    assert_eq!(next(&mut again).await, event("2", ""));
+    assert_eq!(next(&mut again).await, event("3", ""));
+    assert!(server.request().await.starts_with("post /events"));
+}
+
+#[tokio::test]
+async fn an_observer_is_told() {
+    let server = Server::start([
+        status(500),
+        stream(": hi\nretry: 1\n\ndata: 1\nid: \u{7}\n\n"),
+        stream("data: 2\n\n"),
+    ])
+    .await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let client = Client::new();
+    let request = client.get(&server.url).build().unwrap();
+    let observer = {
+        let seen = seen.clone();
+        move |notice: Notice<'_>| {
+            seen.lock().unwrap().push(match notice {
+                Notice::Opened => "opened".to_owned(),
+                Notice::Received(bytes) => format!("received {}", &String::from_utf8_lossy(bytes)[..4]),
+                Notice::LastEventIdNotSent(id) => format!("not sent {id:?}"),
+                Notice::Waiting { cause: Some(error), .. } => error.to_string(),
+                Notice::Waiting { cause: None, .. } => "ended".to_owned(),
+                other => format!("{other:?}"),
+            });
+        }
+    };
+    let mut source =
+        EventSource::builder(client, request).reconnect(quick()).observer(observer).build().unwrap();
+    next(&mut source).await;
+    next(&mut source).await;
+    let seen = seen.lock().unwrap();
+    assert_eq!(
+        *seen,
+        [
+            "the server answered 500 Internal Server Error instead of 200 with an event stream",
+            "opened",
+            "received : hi",
+            "ended",
+            "not sent \"\\u{7}\"",
+            "opened",
+            "received data"
+        ]
+    );
+}
+
+#[test]
+fn a_url_that_is_none_is_an_error_at_once() {
+    for url in ["", "no url", "/events", "http://"] {
+        let error = EventSource::get(url).unwrap_err();
+        assert!(matches!(error, Error::Request(_)), "{url:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_of_another_scheme_is_final() {
+    let mut source = EventSource::get("ftp://127.0.0.1/").unwrap();
+    assert!(matches!(source.next().await, Some(Err(Error::Request(_)))));
+    assert!(source.next().await.is_none());
+}
+
+#[tokio::test]
+async fn redirects_that_never_end_are_final() {
+    let answers = (0..20)
+        .map(|_| response("302 -\r\nLocation: /events\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+    let server = Server::start(answers).await;
+    assert!(matches!(server.source().next().await, Some(Err(Error::Request(_)))));
+}
