@@ -1,0 +1,254 @@
+//! A page: what runs in it, what it receives, what it looks like.
+
+use crate::process::{COMMAND_TIMEOUT, Process};
+use crate::record::{Record, text};
+use crate::{Error, EventSourceMessage, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use std::fs;
+use std::io;
+use std::mem;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// For how long a page is left alone with an expression: a reply that a navigation swallows costs so much at most.
+const SLICE: Duration = Duration::from_secs(2);
+
+/// How much later than it should a page may answer that its time is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long to wait for a new document after one has gone in the middle of an expression.
+const NEW_DOCUMENT: Duration = Duration::from_millis(100);
+
+/// How long a page may take to close; what is dropped reports nothing.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A page of a [`Browser`](crate::Browser), in a window of its own; closed when dropped.
+#[derive(Debug)]
+pub struct Page {
+    process: Arc<Process>,
+    target: String,
+    session: String,
+}
+
+/// What a page is told to look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColorScheme {
+    /// `prefers-color-scheme: light`.
+    Light,
+    /// `prefers-color-scheme: dark`.
+    Dark,
+}
+
+impl ColorScheme {
+    fn value(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+impl Page {
+    /// Opens a blank page, with its events recorded before anything can happen in it.
+    pub(crate) fn create(process: Arc<Process>) -> Result<Self, Error> {
+        // A page that shares its window with another one may not be drawn.
+        let params = json!({ "url": "about:blank", "newWindow": true });
+        let target = process.call(None, "Target.createTarget", &params, COMMAND_TIMEOUT)?;
+        let mut page = Self { process, target: text(&target["targetId"]), session: String::new() };
+
+        let params = json!({ "targetId": page.target, "flatten": true });
+        let session = page.process.call(None, "Target.attachToTarget", &params, COMMAND_TIMEOUT)?;
+        page.session = text(&session["sessionId"]);
+
+        page.process.devtools.record(&page.session);
+        for command in ["Page.enable", "Runtime.enable", "Network.enable"] {
+            page.call(command, &json!({}))?;
+        }
+        Ok(page)
+    }
+
+    /// Goes to this address; returns when its document has begun, which is before it has loaded.
+    ///
+    /// # Errors
+    ///
+    /// The address can't be opened, or is a download.
+    pub fn navigate(&self, url: &str) -> Result<(), Error> {
+        let result = self.call("Page.navigate", &json!({ "url": url }))?;
+        match result["errorText"].as_str() {
+            Some(reason) => Err(Error::Navigation { url: url.to_owned(), reason: reason.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the value of a JavaScript expression, or what its promise resolves to, as JSON.
+    ///
+    /// `undefined` is `null`; what JSON can't say (`NaN`, `1n`) is its source text as a string.
+    ///
+    /// # Errors
+    ///
+    /// It throws, rejects, takes longer than 30 seconds, or the page goes elsewhere meanwhile. Or its value holds half
+    /// a surrogate pair, which Rust's strings can't.
+    pub fn evaluate(&self, expression: &str) -> Result<Value, Error> {
+        self.evaluate_within(expression, COMMAND_TIMEOUT)
+    }
+
+    /// Returns the value of a JavaScript expression, or what its promise resolves to, as soon as it is truthy.
+    ///
+    /// An exception counts as not yet: while a page loads, elements are missing and scripts haven't run. If the page
+    /// goes elsewhere, the expression is tried there. Time is counted by the page; one that doesn't answer at all is
+    /// given two seconds more.
+    ///
+    /// # Errors
+    ///
+    /// The time is over; the error names the expression, and the last exception if there was one. Or the expression
+    /// isn't one: a syntax error is told at once.
+    pub fn wait_for(&self, expression: &str, timeout: Duration) -> Result<Value, Error> {
+        let start = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed()).min(SLICE);
+            let contexts = self.look(|record| record.contexts);
+            let obstacle = match self.evaluate_within(&checks(expression, left), left + GRACE) {
+                Ok(mut outcome) if outcome.get("value").is_some() => return Ok(outcome["value"].take()),
+                Ok(outcome) => outcome["thrown"].as_str().map(str::to_owned),
+                // It is stuck, or a navigation swallowed the reply.
+                Err(Error::Timeout { .. }) => Some("the page doesn't answer".to_owned()),
+                // The document is gone, or isn't there yet.
+                Err(Error::Refused { reason, .. }) => {
+                    self.wait(NEW_DOCUMENT, |record| (record.contexts > contexts).then_some(()))?;
+                    Some(reason)
+                }
+                Err(Error::Exception { text, .. }) => {
+                    return Err(Error::Exception { expression: expression.to_owned(), text });
+                }
+                Err(error) => return Err(error),
+            };
+            if start.elapsed() >= timeout {
+                return Err(Error::Timeout { waited_for: expression.to_owned(), timeout, obstacle });
+            }
+        }
+    }
+
+    /// Takes the next event that an `EventSource` of the page receives or has received; `None` if none is in time.
+    ///
+    /// They are recorded from the page's start, in order, whether or not the page listens for their type. Those of a
+    /// worker aren't seen.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended.
+    pub fn next_message(&self, timeout: Duration) -> Result<Option<EventSourceMessage>, Error> {
+        self.wait(timeout, |record| record.messages.pop_front())
+    }
+
+    /// Takes all events that have been received and not been taken yet.
+    pub fn take_messages(&self) -> Vec<EventSourceMessage> {
+        self.look(|record| mem::take(&mut record.messages)).into()
+    }
+
+    /// Takes the next request that the page sends or has sent; `None` if none is in time.
+    ///
+    /// They are recorded from the page's start: those that went over the network, the one for the icon among them.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended.
+    pub fn next_request(&self, timeout: Duration) -> Result<Option<Request>, Error> {
+        self.wait(timeout, |record| record.requests.pop_front())
+    }
+
+    /// Writes a PNG of the page in a window of this size, in CSS pixels, which are the image's pixels, too.
+    ///
+    /// The page keeps the size and the scheme.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be written, the browser has ended, or it doesn't answer.
+    pub fn screenshot(&self, path: &Path, width: u32, height: u32, scheme: ColorScheme) -> Result<(), Error> {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &size)?;
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme.value() });
+        self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
+        let image = self.call("Page.captureScreenshot", &json!({ "format": "png" }))?;
+        let bytes = BASE64.decode(text(&image["data"])).map_err(io::Error::other);
+        bytes
+            .and_then(|bytes| fs::write(path, bytes))
+            .map_err(|source| Error::Write { path: path.to_owned(), source })
+    }
+
+    fn evaluate_within(&self, expression: &str, timeout: Duration) -> Result<Value, Error> {
+        let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let mut outcome = self.process.call(Some(&self.session), "Runtime.evaluate", &params, timeout)?;
+        if let Some(exception) = outcome.get("exceptionDetails") {
+            return Err(Error::Exception {
+                expression: expression.to_owned(),
+                text: exception_text(exception),
+            });
+        }
+        let result = &mut outcome["result"];
+        let key = if result.get("unserializableValue").is_some() { "unserializableValue" } else { "value" };
+        Ok(result[key].take())
+    }
+
+    fn call(&self, command: &'static str, params: &Value) -> Result<Value, Error> {
+        self.process.call(Some(&self.session), command, params, COMMAND_TIMEOUT)
+    }
+
+    fn look<T: Default>(&self, look: impl FnOnce(&mut Record) -> T) -> T {
+        self.process.devtools.look(&self.session, look)
+    }
+
+    fn wait<T>(
+        &self,
+        timeout: Duration,
+        look: impl FnMut(&mut Record) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        self.process.devtools.wait(&self.session, timeout, look).map_err(|ended| self.process.ended(ended))
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // If the browser has ended, so has the page.
+        let params = json!({ "targetId": self.target });
+        let _ = self.process.call(None, "Target.closeTarget", &params, CLOSE_TIMEOUT);
+        self.process.devtools.forget(&self.session);
+    }
+}
+
+/// Returns JavaScript that checks the expression until it is truthy, but not for longer than this.
+///
+/// Its value is `{ value }` in the end, or else `{ thrown }`, which is missing if the expression was merely falsy. The
+/// expression is a function's body outside of the loop, so that it sees the page's names only; the newlines keep a
+/// comment in it from hiding what follows.
+fn checks(expression: &str, within: Duration) -> String {
+    let milliseconds = within.as_millis();
+    format!(
+        "(async (check) => {{
+            const end = performance.now() + {milliseconds};
+            for (;;) {{
+                let thrown;
+                try {{
+                    const value = await check();
+                    if (value) return {{ value }};
+                }} catch (exception) {{
+                    thrown = String(exception);
+                }}
+                if (performance.now() >= end) return {{ thrown }};
+                await new Promise((again) => setTimeout(again, 20));
+            }}
+        }})(async () => (
+{expression}
+        ))"
+    )
+}
+
+/// Returns an exception's description: an error's text and stack, or any other value that was thrown.
+fn exception_text(details: &Value) -> String {
+    let exception = &details["exception"];
+    let description = exception["description"].as_str().map(str::to_owned);
+    let thrown = || exception.get("value").map(Value::to_string);
+    description.or_else(thrown).unwrap_or_else(|| text(&details["text"]))
+}

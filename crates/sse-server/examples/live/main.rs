@@ -1,0 +1,95 @@
+//! A lighthouse keeper's log as an event stream, with a page to watch it.
+//!
+//! ```sh
+//! cargo run -p sse-server --example live
+//! cargo run -p sse-server --example live -- 127.0.0.1:8081
+//! ```
+//!
+//! The log is a function of the time, and its ids are too. So this program can publish the last ten minutes again
+//! when it starts, and whoever was connected before a restart resumes without a gap. Stop it, wait, start it: the
+//! curve on the page has no hole.
+
+mod log;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use sse_server::{Body, Closed, Route, serve};
+use tokio::net::TcpListener;
+
+const PAGE: &str = include_str!("page.html");
+
+/// How much of the log is published again at the start.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let listener = TcpListener::bind(&address).await.map_err(|error| {
+        format!("can't listen on {address}: {error}; give another address, as in `-- 127.0.0.1:8081`")
+    })?;
+    let route = Route::builder()
+        .history(2048)
+        .heartbeat(Duration::from_secs(2))
+        .reconnection_time(Duration::from_secs(1))
+        .build();
+    tokio::spawn(keep_log(route.clone()));
+
+    println!("The lighthouse is lit: http://{}/", listener.local_addr()?);
+    println!(
+        "In a second terminal:  cargo run -p sse-client --example tail -- http://{}/events",
+        listener.local_addr()?
+    );
+    println!("Ctrl-C puts it out.");
+    let interrupt = async { _ = tokio::signal::ctrl_c().await };
+    let service = service_fn(move |request| {
+        let response = respond(&route, &request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    serve(listener, service).with_graceful_shutdown(interrupt, Duration::from_secs(2)).await;
+    Ok(())
+}
+
+fn respond(route: &Route, request: &Request<Incoming>) -> Response<Body> {
+    match request.uri().path() {
+        "/events" => route.respond(request),
+        "/" => {
+            let mut response = Response::new(Body::from(PAGE));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a valid value"));
+            response.headers_mut().insert(CACHE_CONTROL, "no-store".parse().expect("a valid value"));
+            response
+        }
+        _ => {
+            let mut response = Response::new(Body::from("there is / and there is /events\n"));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    }
+}
+
+/// Publishes the log, second by second: at first what is past, then what comes.
+async fn keep_log(route: Route) -> Result<(), Closed> {
+    let mut next = now().saturating_sub(KEPT.as_secs());
+    let mut seconds = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        while next <= now() {
+            for entry in log::entries(next) {
+                route.publish(&entry)?;
+            }
+            next += 1;
+        }
+        seconds.tick().await;
+    }
+}
+
+/// The time in seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
