@@ -1,1 +1,63 @@
-fn main() {}
+//! The tasks of this workspace. `cargo xtask` lists them.
+
+mod ci;
+mod conformance;
+mod deny;
+mod fuzz;
+mod msrv;
+mod readme;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use shell::Failure;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test                  all tests: unit, integration, browser, documentation, examples, README
+  tidy                  format, lints, documentation, directions of dependencies
+  conformance           the codec against the standard's cases, and a real browser against the same
+  fuzz [--time SECONDS] each fuzz target for this long (30 s by default)
+  msrv                  the libraries with the oldest Rust that they promise
+  deny                  licences, sources and duplicates of dependencies
+  ci [--no-test]        all of these
+  setup                 installs what the tests need and the machine lacks
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Failure> {
+    match arguments {
+        ["test"] => test::run(),
+        ["tidy"] => tidy::run(),
+        ["conformance"] => conformance::run(),
+        ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
+        ["fuzz", "--time", seconds] => fuzz::run(
+            seconds.parse().map_err(|_| Failure::new(format!("`{seconds}` is not a number of seconds")))?,
+        ),
+        ["msrv"] => msrv::run(),
+        ["deny"] => deny::run(),
+        ["ci"] => test::run().and_then(|()| ci::run_the_rest()),
+        ["ci", "--no-test"] => ci::run_the_rest(),
+        ["setup"] => setup::browser(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("there is no task `{}`\n{USAGE}", other.join(" ")))),
+    }
+}

@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
+use http::StatusCode;
 
 /// The policy by which an [`EventSource`](crate::EventSource) reconnects, and what it knows of the past.
 ///
@@ -182,9 +182,8 @@ impl Reconnect {
 
 /// The part of `time` that `jitter`, a number from 0 to 1, stands for.
 fn part(time: Duration, jitter: f64) -> Duration {
-    // In this order NaN counts as 0; `Duration::mul_f64` would panic on a time that is near the greatest.
-    let seconds = time.as_secs_f64() * jitter.max(0.0).min(1.0);
-    Duration::try_from_secs_f64(seconds).unwrap_or(time)
+    // `Duration::mul_f64` would panic on NaN and near the greatest time: both count as the whole.
+    Duration::try_from_secs_f64(time.as_secs_f64() * jitter.clamp(0.0, 1.0)).unwrap_or(time)
 }
 
 impl Default for Reconnect {

@@ -95,10 +95,10 @@ impl<'a> Message<'a> {
 
     /// The fields, in the order in which they are written.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        let comment = self.comment.as_deref().map(Field::Comment);
+        let comment = self.comment.as_ref().map(|text| Field::Comment(text));
         let event_type =
             self.event_type.as_ref().map(|event_type| Field::EventType(event_type.as_borrowed()));
-        let data = self.data.as_deref().map(Field::Data);
+        let data = self.data.as_ref().map(|text| Field::Data(text));
         let id = self.id.as_ref().map(|id| Field::Id(id.as_borrowed()));
         let time = self.reconnection_time.map(Field::ReconnectionTime);
         [comment, event_type, data, id, time].into_iter().flatten()

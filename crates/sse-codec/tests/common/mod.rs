@@ -22,3 +22,16 @@ pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
     outcome.reconnection_time = decoder.reconnection_time();
     outcome
 }
+
+/// Cuts `bytes` into chunks of the given lengths, in turn; what then remains is the last chunk.
+pub fn cut<'b>(mut bytes: &'b [u8], lengths: &[u8]) -> Vec<&'b [u8]> {
+    let mut chunks = Vec::new();
+    // Lengths of 0 make empty chunks, but not without end.
+    for &length in lengths.iter().cycle().take(bytes.len() + lengths.len()) {
+        let (chunk, rest) = bytes.split_at(usize::from(length).min(bytes.len()));
+        chunks.push(chunk);
+        bytes = rest;
+    }
+    chunks.push(bytes);
+    chunks
+}

@@ -32,7 +32,7 @@ const NOTES: [&str; 5] = [
 /// The entries of the log at `second`, since 1970; each has an id of its own.
 pub(crate) fn entries(second: u64) -> impl Iterator<Item = Message<'static>> {
     let awake = second % 20 < QUIET_FROM;
-    let ship = awake && chance(second) % SHIP_EVERY == 0;
+    let ship = awake && chance(second).is_multiple_of(SHIP_EVERY);
     [awake.then(|| wave(second)), ship.then(|| passing(second))].into_iter().flatten()
 }
 
@@ -59,7 +59,7 @@ fn pick(texts: &[&'static str], number: u64) -> &'static str {
     texts[usize::try_from(number % texts.len() as u64).unwrap_or_default()]
 }
 
-/// A number that looks random and belongs to this second (the finaliser of MurmurHash3).
+/// A number that looks random and belongs to this second (the finaliser of `MurmurHash3`).
 fn chance(second: u64) -> u64 {
     let mut hash = second.wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^= hash >> 33;

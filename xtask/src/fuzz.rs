@@ -1,0 +1,33 @@
+//! The fuzz targets, by cargo-fuzz where there is a nightly toolchain; else the same properties as plain tests.
+
+use crate::setup;
+use crate::shell::{self, Failure};
+
+/// How long each target runs if nothing is said.
+pub(crate) const DEFAULT_SECONDS: u32 = 30;
+
+const TARGETS: [&str; 3] = ["decode", "limit", "round_trip"];
+
+pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
+    if !shell::succeeds("rustup run nightly rustc --version") {
+        println!(
+            "There is no nightly toolchain (`rustup toolchain install nightly`): the properties run as tests."
+        );
+        // About what fits into the time on one core.
+        let cases = (seconds * 2_000).to_string();
+        return shell::run_with(
+            "cargo test --release -p sse-codec --all-features --test properties",
+            &[("PROPTEST_CASES", &cases)],
+        );
+    }
+    setup::cargo_tool("cargo-fuzz")?;
+    for target in TARGETS {
+        // New inputs go to the first folder; the seeds in the second one stay as they are committed.
+        let corpus = format!("fuzz/corpus/{target}");
+        std::fs::create_dir_all(shell::root().join(&corpus))?;
+        shell::run(&format!(
+            "cargo +nightly fuzz run {target} {corpus} fuzz/seeds -- -max_total_time={seconds} -max_len=4096 -print_final_stats=1"
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The libraries with the oldest Rust that they promise.
+
+use crate::setup;
+use crate::shell::{self, Failure};
+
+pub(crate) fn run() -> Result<(), Failure> {
+    let manifest = std::fs::read_to_string(shell::root().join("Cargo.toml"))?;
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let version = version.ok_or_else(|| Failure::new("Cargo.toml names no rust-version"))?.trim_matches('"');
+    setup::toolchain(version)?;
+    // Folders of their own, so that the builds of the two toolchains don't push each other out.
+    let check = format!("cargo +{version} check --target-dir target/msrv --lib --examples");
+    shell::run(&format!("{check} -p sse-codec --all-features"))?;
+    shell::run(&format!("{check} -p sse-server --all-features"))?;
+    // Without TLS: it is reqwest's feature, and long to build.
+    shell::run(&format!("{check} -p sse-client --no-default-features --features http2,system-proxy"))
+}

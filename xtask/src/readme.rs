@@ -1,0 +1,83 @@
+//! The commands of the README, run for real.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::shell::{self, Failure};
+
+/// How long the server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the first command on a free port and looks at its page and its stream. The second command is the caller.
+pub(crate) fn run() -> Result<(), Failure> {
+    let readme = std::fs::read_to_string(shell::root().join("README.md"))?;
+    let commands: Vec<&str> = commands(&readme).collect();
+    let [first, second, ..] = commands[..] else {
+        return Err(Failure::new("the README's two commands are gone"));
+    };
+    if second != "cargo xtask test" {
+        return Err(Failure::new(format!(
+            "the README's second command is `{second}`, not `cargo xtask test`"
+        )));
+    }
+    println!("\n$ {first}");
+    let mut server =
+        Server(shell::command(&format!("{first} -- 127.0.0.1:0")).stdout(Stdio::piped()).spawn()?);
+    let address = server.address()?;
+    expect(&address, "/", &["HTTP/1.1 200 OK", "new EventSource("])?;
+    expect(
+        &address,
+        "/events",
+        &["HTTP/1.1 200 OK", "content-type: text/event-stream", "\nretry: ", "event: wave\ndata: {"],
+    )?;
+    println!("The README's first command serves its page and its stream.");
+    Ok(())
+}
+
+/// The lines of the README's shell blocks.
+fn commands(readme: &str) -> impl Iterator<Item = &str> {
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// The running example; it ends with the test.
+struct Server(Child);
+
+impl Server {
+    /// The address that it prints.
+    fn address(&mut self) -> Result<String, Failure> {
+        let output = self.0.stdout.take().ok_or_else(|| Failure::new("there is no output"))?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next());
+        address.map(str::to_owned).ok_or_else(|| Failure::new(format!("it prints no address, but {line:?}")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // `cargo run` has become the example by now: it is the same process.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Gets `path` and reads until all of the `texts` have come.
+fn expect(address: &str, path: &str, texts: &[&str]) -> Result<(), Failure> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let length = stream.read(&mut buffer).unwrap_or(0);
+        seen.extend_from_slice(&buffer[..length]);
+        let text = String::from_utf8_lossy(&seen);
+        let Some(missing) = texts.iter().find(|expected| !text.contains(**expected)) else { return Ok(()) };
+        if length == 0 {
+            return Err(Failure::new(format!("{path} does not answer with {missing:?}, but:\n{text}")));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Installs what a task needs and the machine lacks, or says how to.
+
+use crate::shell::{self, Failure};
+
+/// A browser for the browser tests.
+pub(crate) fn browser() -> Result<(), Failure> {
+    /// The names under which the tests look for it.
+    const NAMES: [&str; 5] =
+        ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+
+    let chosen = std::env::var("CHROMIUM").ok();
+    let mut names = chosen.iter().map(String::as_str).chain(NAMES);
+    if cfg!(not(target_os = "linux")) || names.any(|name| shell::succeeds(&format!("{name} --version"))) {
+        return Ok(());
+    }
+    println!("There is no Chromium here: installing the system's package.");
+    let sudo = if shell::succeeds("test -w /usr/bin") { "" } else { "sudo -n " };
+    let installed = shell::run(&format!("{sudo}apt-get update"))
+        .and_then(|()| shell::run(&format!("{sudo}apt-get install -y --no-install-recommends chromium")));
+    installed.map_err(|failure| {
+        Failure::new(format!(
+            "the browser tests need Chromium, and it could not be installed ({failure}); \
+             install it, or set CHROMIUM to the path of a Chromium or Chrome"
+        ))
+    })
+}
+
+/// A target of the compiler.
+pub(crate) fn target(target: &str) -> Result<(), Failure> {
+    if shell::output("rustup target list --installed")?.lines().any(|line| line == target) {
+        return Ok(());
+    }
+    shell::run(&format!("rustup target add {target}"))
+}
+
+/// A toolchain, with nothing but what compiles.
+pub(crate) fn toolchain(version: &str) -> Result<(), Failure> {
+    if shell::succeeds(&format!("rustup run {version} rustc --version")) {
+        return Ok(());
+    }
+    shell::run(&format!("rustup toolchain install {version} --profile minimal"))
+}
+
+/// Components of the toolchain in use.
+pub(crate) fn components(names: &[&str]) -> Result<(), Failure> {
+    let missing: Vec<&str> =
+        names.iter().copied().filter(|name| !shell::succeeds(&format!("cargo {name} --version"))).collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        shell::run(&format!("rustup component add {}", missing.join(" ")))
+    }
+}
+
+/// A subcommand of cargo, from the registry.
+pub(crate) fn cargo_tool(name: &str) -> Result<(), Failure> {
+    if shell::succeeds(&format!("cargo {} --version", name.trim_start_matches("cargo-"))) {
+        return Ok(());
+    }
+    shell::run(&format!("cargo install --locked {name}"))
+}

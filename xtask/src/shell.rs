@@ -1,0 +1,76 @@
+//! Runs other programs from the root of the workspace.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Why a task failed.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A command, from the root, as it would be typed: words between spaces.
+pub(crate) fn command(line: &str) -> Command {
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).current_dir(root());
+    command
+}
+
+/// Runs a command line and shows what it prints.
+pub(crate) fn run(line: &str) -> Result<(), Failure> {
+    run_with(line, &[])
+}
+
+/// Runs a command line with variables of the environment.
+pub(crate) fn run_with(line: &str, variables: &[(&str, &str)]) -> Result<(), Failure> {
+    let shown: String = variables.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
+    println!("\n$ {shown}{line}");
+    let start = Instant::now();
+    let status = command(line).envs(variables.iter().copied()).status();
+    let status = status.map_err(|error| Failure::new(format!("can't run `{line}`: {error}")))?;
+    if !status.success() {
+        return Err(Failure::new(format!("`{shown}{line}` failed with {status}")));
+    }
+    println!("({:.0} s)", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Whether a command line succeeds; nothing is shown.
+pub(crate) fn succeeds(line: &str) -> bool {
+    let status = command(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// What a command line prints.
+pub(crate) fn output(line: &str) -> Result<String, Failure> {
+    let output = command(line).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| Failure::new(format!("can't run `{line}`: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("`{line}` failed with {}", output.status)));
+    }
+    String::from_utf8(output.stdout).map_err(|error| Failure::new(format!("`{line}`: {error}")))
+}

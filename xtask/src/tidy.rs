@@ -1,0 +1,101 @@
+//! Format, lints, documentation, and the boundaries of the design.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::setup;
+use crate::shell::{self, Failure};
+
+/// Which crates of the workspace a crate may depend on. Tests and examples may use any.
+const DIRECTIONS: [(&str, &[&str]); 7] = [
+    ("sse-codec", &[]),
+    ("sse-server", &["sse-codec"]),
+    ("sse-client", &["sse-codec"]),
+    ("sse-redis", &["sse-server"]),
+    ("sse-cli", &["sse-server", "sse-client", "sse-redis"]),
+    ("browser-tests", &[]),
+    ("xtask", &[]),
+];
+
+/// What `sse-codec` may depend on when no feature is asked for.
+const CODEC_NEEDS: [&str; 1] = ["memchr"];
+
+/// Policy is pure: these files read no clock, no socket and no generator.
+const PURE: [&str; 2] = ["crates/sse-server/src/ring.rs", "crates/sse-client/src/reconnect.rs"];
+const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];
+
+/// A target without an operating system and without an allocator.
+const BARE_METAL: &str = "thumbv7em-none-eabihf";
+
+pub(crate) fn run() -> Result<(), Failure> {
+    setup::components(&["fmt", "clippy"])?;
+    shell::run("cargo fmt --all --check")?;
+    shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")?;
+    for features in ["", "alloc", "bytes"] {
+        shell::run(&format!(
+            "cargo clippy -p sse-codec --no-default-features --features={features} -- -D warnings"
+        ))?;
+    }
+    shell::run("cargo clippy -p sse-client --no-default-features -- -D warnings")?;
+    setup::target(BARE_METAL)?;
+    shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;
+    shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
+    directions()?;
+    for file in PURE {
+        pure(&shell::root().join(file))?;
+    }
+    println!("\nThe directions of dependencies and the pure modules are as designed.");
+    Ok(())
+}
+
+fn directions() -> Result<(), Failure> {
+    let metadata = shell::output("cargo metadata --no-deps --format-version 1")?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| Failure::new(error.to_string()))?;
+    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+    for package in packages {
+        let name = text(&package["name"]);
+        let Some((_, allowed)) = DIRECTIONS.iter().find(|(crate_name, _)| *crate_name == name) else {
+            return Err(Failure::new(format!("`{name}` has no direction: add it to xtask/src/tidy.rs")));
+        };
+        for needed in needed(package) {
+            let ours = packages.iter().any(|package| package["name"] == needed);
+            if ours && !allowed.contains(&needed) {
+                return Err(Failure::new(format!("`{name}` must not depend on `{needed}`")));
+            }
+            if name == "sse-codec" && !CODEC_NEEDS.contains(&needed) {
+                return Err(Failure::new(format!("`sse-codec` must not need `{needed}`: make it a feature")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a package depends on outside of tests, whatever its features.
+fn needed(package: &Value) -> impl Iterator<Item = &str> {
+    let dependencies = package["dependencies"].as_array().into_iter().flatten();
+    let needed =
+        dependencies.filter(|dependency| dependency["kind"] != "dev" && dependency["optional"] != true);
+    needed.map(|dependency| text(&dependency["name"]))
+}
+
+/// Checks that a file, but for its tests, names nothing impure.
+fn pure(file: &Path) -> Result<(), Failure> {
+    let source = std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut lines = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+    match lines.find(|(_, line)| IMPURE.iter().any(|word| line.contains(word))) {
+        None => Ok(()),
+        Some((number, line)) => Err(Failure::new(format!(
+            "{}:{} is pure policy, but says `{}`",
+            file.display(),
+            number + 1,
+            line.trim()
+        ))),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
