@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use crate::shell::{self, Failure};
@@ -23,8 +23,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         )));
     }
     println!("\n$ {first}");
-    let mut server =
-        Server(shell::command(&format!("{first} -- 127.0.0.1:0")).stdout(Stdio::piped()).spawn()?);
+    let mut server = Server::start(&format!("{first} -- 127.0.0.1:0"))?;
     let address = server.address()?;
     expect(&address, "/", &["HTTP/1.1 200 OK", "new EventSource("])?;
     expect(
@@ -43,14 +42,23 @@ fn commands(readme: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The running example; it ends with the test.
-struct Server(Child);
+struct Server {
+    child: Child,
+    // Kept, because a program whose output nobody reads any more may end.
+    stdout: BufReader<ChildStdout>,
+}
 
 impl Server {
+    fn start(line: &str) -> Result<Self, Failure> {
+        let mut child = shell::command(line).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().ok_or_else(|| Failure::new("there is no output"))?;
+        Ok(Self { child, stdout: BufReader::new(stdout) })
+    }
+
     /// The address that it prints.
     fn address(&mut self) -> Result<String, Failure> {
-        let output = self.0.stdout.take().ok_or_else(|| Failure::new("there is no output"))?;
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
+        self.stdout.read_line(&mut line)?;
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next());
         address.map(str::to_owned).ok_or_else(|| Failure::new(format!("it prints no address, but {line:?}")))
     }
@@ -59,8 +67,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // `cargo run` has become the example by now: it is the same process.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

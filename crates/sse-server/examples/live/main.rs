@@ -5,14 +5,15 @@
 //! cargo run -p sse-server --example live -- 127.0.0.1:8081
 //! ```
 //!
-//! The log is a function of the time, and its ids are too. So this program can publish the last ten minutes again
-//! when it starts, and whoever was connected before a restart resumes without a gap. Stop it, wait, start it: the
+//! The log is a function of the time, and its ids are too. So this program publishes the last ten minutes again before
+//! it serves anyone, and whoever was connected before a restart resumes without a gap. Stop it, wait, start it: the
 //! curve on the page has no hole.
 
 mod log;
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -38,7 +39,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .heartbeat(Duration::from_secs(2))
         .reconnection_time(Duration::from_secs(1))
         .build();
-    tokio::spawn(keep_log(route.clone()));
+    // The past first: who resumes must find it.
+    let now = now();
+    publish(&route, now.saturating_sub(KEPT.as_secs())..=now)?;
+    tokio::spawn(keep_log(route.clone(), now + 1));
 
     println!("The lighthouse is lit: http://{}/", listener.local_addr()?);
     println!(
@@ -74,19 +78,20 @@ fn respond(route: &Route, request: &Request<Incoming>) -> Response<Body> {
     }
 }
 
-/// Publishes the log, second by second: at first what is past, then what comes.
-async fn keep_log(route: Route) -> Result<(), Closed> {
-    let mut next = now().saturating_sub(KEPT.as_secs());
-    let mut seconds = tokio::time::interval(Duration::from_millis(200));
+/// Publishes what comes, from the second `next` on.
+async fn keep_log(route: Route, mut next: u64) -> Result<(), Closed> {
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
     loop {
-        while next <= now() {
-            for entry in log::entries(next) {
-                route.publish(&entry)?;
-            }
-            next += 1;
-        }
-        seconds.tick().await;
+        looks.tick().await;
+        let now = now();
+        publish(&route, next..=now)?;
+        next = next.max(now + 1);
     }
+}
+
+/// Publishes the log of these seconds.
+fn publish(route: &Route, mut seconds: RangeInclusive<u64>) -> Result<(), Closed> {
+    seconds.try_for_each(|second| log::entries(second).try_for_each(|entry| route.publish(&entry)))
 }
 
 /// The time in seconds since 1970.
