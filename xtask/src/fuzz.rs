@@ -26,7 +26,7 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
         let corpus = format!("fuzz/corpus/{target}");
         std::fs::create_dir_all(shell::root().join(&corpus))?;
         shell::run(&format!(
-            "cargo +nightly fuzz run {target} {corpus} fuzz/seeds -- -max_total_time={seconds} -max_len=4096 -print_final_stats=1"
+            "cargo +nightly fuzz run {target} {corpus} fuzz/seeds -- -max_total_time={seconds} -max_len=4096 -print_final_stats=1 -verbosity=0"
         ))?;
     }
     Ok(())

@@ -16,6 +16,10 @@ use crate::event::EventRef;
 use crate::field::{Name, Value};
 use crate::reconnection_time::Digits;
 
+/// The longest id, in bytes. It comes back as a request header, and servers commonly refuse headers of more than 8 KiB;
+/// and it is part of every event that follows, so that a longer one would cost much more than it is long.
+pub(crate) const MAX_ID_BYTES: usize = 8 * 1024;
+
 /// What of the current block lies in the current chunk, not copied.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lent<'i> {
@@ -168,8 +172,9 @@ impl Block {
 
     #[inline]
     fn apply_id(&mut self, value: Value<'_>) -> Result<(), TooLarge> {
-        let fits = self.id.apply(value, self.limit);
-        if fits || self.state == State::TooLarge { Ok(()) } else { Err(self.too_large()) }
+        let limit = self.limit.min(MAX_ID_BYTES);
+        let fits = self.id.apply(value, limit);
+        if fits || self.state == State::TooLarge { Ok(()) } else { Err(self.too_large(limit)) }
     }
 
     fn apply_retry(&mut self, value: Value<'_>) {
@@ -237,14 +242,14 @@ impl Block {
 
     #[inline]
     fn check_size(&mut self, size: usize) -> Result<(), TooLarge> {
-        if size <= self.limit { Ok(()) } else { Err(self.too_large()) }
+        if size <= self.limit { Ok(()) } else { Err(self.too_large(self.limit)) }
     }
 
     #[cold]
-    fn too_large(&mut self) -> TooLarge {
+    fn too_large(&mut self, limit: usize) -> TooLarge {
         self.clear();
         self.state = State::TooLarge;
-        TooLarge { limit: self.limit }
+        TooLarge { limit }
     }
 }
 
@@ -273,10 +278,10 @@ impl IdBuffer {
         fits
     }
 
+    /// Drops what the unfinished block, or its unfinished line, says.
     fn forget(&mut self) {
         self.changed = false;
-        self.ignored = false;
-        self.line.clear();
+        self.ignored = true;
     }
 }
 

@@ -54,8 +54,9 @@ impl Decoder {
 
     /// A decoder whose events may be up to `max_event_bytes` long.
     ///
-    /// What counts is an event's data and its event type together, in bytes as they come; and its id alone. Comments,
-    /// unknown fields and field names are never stored, so they don't count.
+    /// What counts is an event's data and its event type together, in bytes as they come. An id counts alone, and may
+    /// be 8 KiB long at most: it is sent back as a header, and servers refuse longer ones. Comments, unknown fields and
+    /// field names are never stored, so they don't count.
     pub fn with_limit(max_event_bytes: usize) -> Self {
         Self { lines: Lines::default(), fields: Fields::default(), block: Block::new(max_event_bytes) }
     }

@@ -23,7 +23,7 @@ use crate::reconnection_time::millis;
 /// assert_eq!(Field::Data("two\nlines").to_string(), "data: two\ndata: lines\n");
 /// assert_eq!(Field::Comment("ping").to_string(), ": ping\n");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field<'a> {
     /// A comment: readers ignore it. Each of its lines becomes a comment line.

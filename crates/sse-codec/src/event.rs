@@ -11,7 +11,7 @@ use crate::message::Message;
 const MESSAGE: &str = "message";
 
 /// An event that a [`Decoder`](crate::Decoder) lends: it borrows from the chunk or from the decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventRef<'a> {
     /// As it was written: empty for `message`.
     event_type: &'a str,
@@ -90,7 +90,7 @@ impl Event {
 
     /// The event type; `message` if the stream named none.
     pub fn event_type(&self) -> &str {
-        self.as_ref().event_type()
+        self.as_borrowed().event_type()
     }
 
     /// The data; its lines are joined by LF.
@@ -100,7 +100,7 @@ impl Event {
 
     /// The lines of the data.
     pub fn data_lines(&self) -> impl Iterator<Item = &str> {
-        self.as_ref().data_lines()
+        self.as_borrowed().data_lines()
     }
 
     /// The data, without a copy.
@@ -137,7 +137,7 @@ impl Event {
     }
 
     /// The same event, borrowed from this one.
-    pub fn as_ref(&self) -> EventRef<'_> {
+    pub fn as_borrowed(&self) -> EventRef<'_> {
         EventRef { event_type: &self.event_type, data: &self.data, last_event_id: &self.last_event_id }
     }
 }
@@ -145,7 +145,7 @@ impl Event {
 impl fmt::Display for Event {
     /// The wire form, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().fmt(f)
+        self.as_borrowed().fmt(f)
     }
 }
 
@@ -156,7 +156,7 @@ impl From<EventRef<'_>> for Event {
 }
 
 impl<'a> From<EventRef<'a>> for Message<'a> {
-    /// The message that is decoded as this event.
+    /// The message that is decoded as this event; but an empty last event ID writes no field, and so resets none.
     fn from(event: EventRef<'a>) -> Self {
         let mut message = Message::new(event.data);
         // A decoded type has no line ending, and a decoded id no NUL either; one that is empty needs no field.
@@ -171,9 +171,9 @@ impl<'a> From<EventRef<'a>> for Message<'a> {
 }
 
 impl<'a> From<&'a Event> for Message<'a> {
-    /// The message that is decoded as this event.
+    /// The message that is decoded as this event; but an empty last event ID writes no field, and so resets none.
     fn from(event: &'a Event) -> Self {
-        event.as_ref().into()
+        event.as_borrowed().into()
     }
 }
 

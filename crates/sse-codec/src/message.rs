@@ -22,7 +22,8 @@ use crate::text::Text;
 ///
 /// Whatever the text is, it comes back as one event: data is cut into lines (so its CR and CRLF come back as LF), and
 /// [`EventType`] and [`EventId`] can't hold what would break out of their field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[must_use]
 pub struct Message<'a> {
     comment: Option<Text<'a>>,
     event_type: Option<EventType<'a>>,
@@ -40,7 +41,7 @@ impl<'a> Message<'a> {
 
     /// A message with this data. Empty data is data: the event is dispatched.
     #[cfg(not(feature = "alloc"))]
-    pub const fn new(data: &'a str) -> Self {
+    pub fn new(data: &'a str) -> Self {
         Self { data: Some(data), ..Self::empty() }
     }
 
@@ -58,7 +59,7 @@ impl<'a> Message<'a> {
 
     /// Puts a comment ahead of the fields. Readers ignore it.
     #[cfg(not(feature = "alloc"))]
-    pub const fn comment(mut self, comment: &'a str) -> Self {
+    pub fn comment(mut self, comment: &'a str) -> Self {
         self.comment = Some(comment);
         self
     }

@@ -1,5 +1,7 @@
 //! A warm decoder allocates nothing, wherever the chunks are cut.
 
+#![cfg(feature = "alloc")]
+
 use sse_codec::Decoder;
 
 #[test]

@@ -1,5 +1,7 @@
 //! What stays over a reconnect and what starts anew.
 
+#![cfg(feature = "alloc")]
+
 use std::time::Duration;
 
 use sse_codec::{Decoder, EventId};
@@ -46,6 +48,16 @@ fn a_byte_order_mark_may_come_again() {
     assert_eq!(feed(&mut decoder, "\u{feff}data: a\n\n"), [event("a", "")]);
     decoder.reset();
     assert_eq!(feed(&mut decoder, "\u{feff}data: b\n\n"), [event("b", "")]);
+}
+
+#[test]
+fn a_set_id_wins_over_an_unfinished_line_or_block() {
+    for unfinished in ["id: 12", "id: 12\n", "id: 1\nid: 2"] {
+        let mut decoder = Decoder::new();
+        feed(&mut decoder, unfinished);
+        decoder.set_last_event_id(&EventId::from(7));
+        assert_eq!(feed(&mut decoder, "34\n\ndata: a\n\n"), [event("a", "7")], "{unfinished:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The size limit: one error per event, the same one in every cut, and the next event still arrives.
 
+#![cfg(feature = "alloc")]
+
 use sse_codec::{Decoder, TooLarge};
 
 /// Decodes `stream` under a limit of 8 bytes, in every two-way cut and byte by byte. `!` stands for `TooLarge`.
@@ -60,6 +62,33 @@ fn the_id_counts_alone() {
     check("id: 1\ndata: a\n\nid: 123456789\ndata: b\n\ndata: c\n\n", &["a#1", "!", "c#1"]);
     check("id: 12345678\x00123456789\ndata: a\n\n", &["a#"]);
     check("id: 123456789\0\ndata: a\n\ndata: b\n\n", &["!", "b#"]);
+}
+
+#[test]
+fn an_id_is_short_whatever_the_limit() {
+    let id = "7".repeat(8192);
+    let mut decoder = Decoder::new();
+    let stream = format!("id: {id}\ndata: a\n\n");
+    assert_eq!(decoder.next_event(&mut stream.as_bytes()).unwrap().unwrap().last_event_id(), id);
+    let stream = format!("id: {id}7\ndata: b\n\ndata: c\n\n");
+    let mut input = stream.as_bytes();
+    assert_eq!(decoder.next_event(&mut input).unwrap_err().limit, 8192);
+    assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().last_event_id(), id);
+}
+
+#[test]
+fn the_default_limit_is_16_mib() {
+    let data = "x".repeat(16 * 1024 * 1024);
+    let mut decoder = Decoder::new();
+    let stream = format!("data: {data}\n\ndata: {data}y\n\n");
+    let mut input = stream.as_bytes();
+    assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().data().len(), data.len());
+    assert_eq!(decoder.next_event(&mut input).unwrap_err().limit, data.len());
+}
+
+#[test]
+fn an_event_over_the_limit_is_told_once_whatever_follows() {
+    check("data: 123456789\nid: 123456789\nevent: 123456789\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
 }
 
 #[test]

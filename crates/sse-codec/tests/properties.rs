@@ -1,5 +1,7 @@
 //! The decoder against the oracle over random streams and cuts; the encoder against the decoder.
 
+#![cfg(feature = "alloc")]
+
 mod common;
 
 use common::{cut, decode, oracle};

@@ -1,5 +1,7 @@
 //! Each rule of the standard, from `cases.txt`, through every cut.
 
+#![cfg(feature = "alloc")]
+
 mod common;
 
 use common::oracle::{self, Outcome};

@@ -1,5 +1,7 @@
 //! The writing rules E1 to E11, one by one.
 
+#![cfg(feature = "alloc")]
+
 use std::time::Duration;
 
 use sse_codec::{Decoder, Event, EventId, EventType, Field, Message};
@@ -57,6 +59,9 @@ fn e5_type_and_id_refuse_what_would_break_out() {
 #[test]
 fn e6_the_default_type_is_not_written() {
     check(&Message::new("a"), "data: a\n\n");
+    let mut decoder = Decoder::new();
+    let mut input = &b"event: message\ndata: a\n\n"[..];
+    assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().to_event(), Event::new("a"));
     let mut event = Event::new("a");
     event.set_event_type(&EventType::MESSAGE);
     assert_eq!(event, Event::new("a"));
@@ -104,6 +109,18 @@ fn an_event_is_displayed_in_its_wire_form() {
     assert_eq!(event.to_event().to_string(), wire);
     assert_eq!(event.data_lines().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(Message::from(&event.to_event()).to_string(), wire);
+}
+
+#[test]
+fn an_owned_message_is_the_same() {
+    let text = |text: &str| String::from(text);
+    let [data, event_type, id, comment] = ["d", "t", "1", "c"].map(text);
+    let message = Message::new(&data)
+        .comment(&comment)
+        .event_type(EventType::new(&event_type).unwrap())
+        .id(EventId::new(&id).unwrap())
+        .reconnection_time(Duration::from_secs(1));
+    assert_eq!(message.clone().into_owned(), message);
 }
 
 #[test]
