@@ -2,8 +2,9 @@
 //!
 //! - Publishing takes the lock, appends, takes the wakers out, and wakes when the lock is free again.
 //! - A subscriber that finds nothing to read leaves its waker under the same lock, so that no event slips between.
-//! - No user's code runs under the lock.
+//! - No user's code runs under the lock: wakers are cloned before it is taken, woken and dropped after.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -11,15 +12,13 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::Closed;
-use crate::heartbeat;
+use crate::heartbeat::{self, Timer};
 use crate::ring::{Bounds, Cursor, Read, Ring};
 use crate::writer::EventWriter;
 
-#[derive(Debug)]
 pub(crate) struct Channel {
     state: Mutex<State>,
     /// Told when the heartbeat's interval changes, or the channel ends.
@@ -28,7 +27,6 @@ pub(crate) struct Channel {
     drained: Notify,
 }
 
-#[derive(Debug)]
 struct State {
     ring: Ring,
     closed: bool,
@@ -39,7 +37,10 @@ struct State {
     beats: u64,
     /// When the subscribers were last sent anything.
     last_sent: Instant,
-    timer: Option<AbortHandle>,
+    /// The number of the timer that runs, if one does.
+    timer: Option<u64>,
+    /// How many timers there have been.
+    timers: u64,
 }
 
 /// A subscriber's place in the channel.
@@ -67,15 +68,19 @@ impl Channel {
             beats: 0,
             last_sent: Instant::now(),
             timer: None,
+            timers: 0,
         };
         Self { state: Mutex::new(state), heartbeat_changed: Notify::new().into(), drained: Notify::new() }
     }
 
-    /// Appends a message and wakes the subscribers.
+    /// Appends a message, if anything was written, and wakes the subscribers.
     pub(crate) fn publish(&self, message: EventWriter) -> Result<(), Closed> {
         let mut state = self.lock();
         if state.closed {
             return Err(Closed);
+        }
+        if message.is_empty() {
+            return Ok(());
         }
         let (block, id) = message.finish(|| state.ring.next_id());
         state.ring.push(block, id);
@@ -86,29 +91,25 @@ impl Channel {
 
     /// Takes in a subscriber that comes with this last event ID. `None` if there is nothing for it, now or later.
     ///
-    /// The string is the id that leads to its place.
+    /// The string is the id that leads to its place, if it came without one.
     pub(crate) fn subscribe(self: &Arc<Self>, last_event_id: &str) -> Option<(Place, String)> {
         let mut state = self.lock();
-        let cursor = state.ring.resume(last_event_id);
-        if state.closed && state.ring.is_read(&cursor) {
-            return None;
-        }
+        let cursor = state.cursor(last_event_id)?;
         let key = state.wakers.insert(None);
         let place = Place { key, cursor, beats: state.beats };
         let id = if last_event_id.is_empty() { state.ring.last_id() } else { "" }.to_owned();
-        if state.timer.as_ref().is_none_or(AbortHandle::is_finished)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            // Nobody listened until now: the interval begins here.
-            state.last_sent = Instant::now();
-            let timer = heartbeat::run(Arc::downgrade(self), self.heartbeat_changed.clone());
-            state.timer = Some(runtime.spawn(timer).abort_handle());
-        }
+        self.start_timer(state);
         Some((place, id))
     }
 
+    /// Whether a subscriber that comes with this last event ID would be taken in.
+    pub(crate) fn has_more(&self, last_event_id: &str) -> bool {
+        self.lock().cursor(last_event_id).is_some()
+    }
+
     /// Reads on at a subscriber's place; `None` at the end of a closed channel.
-    pub(crate) fn poll_next(&self, place: &mut Place, cx: &Context<'_>) -> Poll<Option<Next>> {
+    pub(crate) fn poll_next(self: &Arc<Self>, place: &mut Place, cx: &Context<'_>) -> Poll<Option<Next>> {
+        let waker = cx.waker().clone();
         let mut state = self.lock();
         let beats = std::mem::replace(&mut place.beats, state.beats);
         match state.ring.read(&mut place.cursor) {
@@ -117,10 +118,9 @@ impl Channel {
             Read::End => {}
             read => return Poll::Ready(Some(Next::Read(read))),
         }
-        let waker = &mut state.wakers[place.key];
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
+        let replaced = state.wakers[place.key].replace(waker);
+        self.start_timer(state);
+        drop(replaced);
         Poll::Pending
     }
 
@@ -160,31 +160,29 @@ impl Channel {
 
     /// Completes when the channel is closed and its last subscriber has gone.
     pub(crate) async fn drained(&self) {
-        let mut drained = std::pin::pin!(self.drained.notified());
         // Before the look at the state, so that a change after it is not missed.
-        drained.as_mut().enable();
+        let drained = self.drained.notified();
         if !self.lock().is_drained() {
             drained.await;
         }
     }
 
     pub(crate) fn set_heartbeat(&self, interval: Option<Duration>) {
-        self.lock().heartbeat = interval;
+        let mut state = self.lock();
+        state.heartbeat = interval;
+        // If no timer runs, the first that is woken starts one.
+        wake(state);
         self.heartbeat_changed.notify_one();
     }
 
-    /// Sends a heartbeat if one is due. Returns how long to wait for the next; `None` when nobody listens, and then
-    /// the next subscriber starts the timer anew.
+    /// Sends a heartbeat if one is due. Returns how long to wait for the next; `None` if nobody waits for one, and then
+    /// a subscriber starts the timer anew.
     pub(crate) fn beat(&self, now: Instant) -> Option<Duration> {
-        /// Until something changes.
-        const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
         let mut state = self.lock();
-        if state.wakers.is_empty() {
+        let Some(interval) = state.heartbeat.filter(|_| !state.wakers.is_empty()) else {
             state.timer = None;
             return None;
-        }
-        let Some(interval) = state.heartbeat else { return Some(FOREVER) };
+        };
         let wait = interval.saturating_sub(now.saturating_duration_since(state.last_sent));
         if !wait.is_zero() {
             return Some(wait);
@@ -193,6 +191,32 @@ impl Channel {
         state.last_sent = now;
         wake(state);
         Some(interval)
+    }
+
+    /// A timer is gone, with the runtime that drove it. Whoever is woken starts another.
+    pub(crate) fn timer_lost(&self, number: u64) {
+        let mut state = self.lock();
+        if state.timer == Some(number) {
+            state.timer = None;
+            wake(state);
+        }
+    }
+
+    /// Starts the heartbeat's timer, if one is missing and there is a runtime to drive it. Frees the lock.
+    fn start_timer(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.timer.is_some() || state.heartbeat.is_none() {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        state.timers += 1;
+        state.timer = Some(state.timers);
+        // Nobody was listening until now: the interval begins here.
+        state.last_sent = Instant::now();
+        let timer = Timer::new(Arc::downgrade(self), state.timers);
+        let changed = self.heartbeat_changed.clone();
+        // A runtime that is shutting down drops the task at once, and the timer with it, which takes the lock.
+        drop(state);
+        runtime.spawn(heartbeat::run(timer, changed));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -207,7 +231,21 @@ impl Drop for Channel {
     }
 }
 
+impl fmt::Debug for Channel {
+    /// Shows nothing of the messages, and takes no lock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").finish_non_exhaustive()
+    }
+}
+
 impl State {
+    /// Where a subscriber begins; `None` if there is nothing for it any more.
+    fn cursor(&self, last_event_id: &str) -> Option<Cursor> {
+        let cursor = self.ring.resume(last_event_id);
+        let over = self.closed && self.ring.is_read(&cursor);
+        (!over).then_some(cursor)
+    }
+
     fn is_drained(&self) -> bool {
         self.closed && self.wakers.is_empty()
     }

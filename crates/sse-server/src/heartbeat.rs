@@ -25,9 +25,30 @@ pub(crate) fn clamp(interval: Option<Duration>) -> Option<Duration> {
     interval.map(|interval| interval.max(SHORTEST))
 }
 
-/// Beats for a channel until it is gone or nobody listens.
-pub(crate) async fn run(channel: Weak<Channel>, changed: Arc<Notify>) {
-    while let Some(wait) = channel.upgrade().and_then(|channel| channel.beat(Instant::now())) {
+/// The timer of a channel, which does not keep it alive. When it goes, the channel is told.
+pub(crate) struct Timer {
+    channel: Weak<Channel>,
+    number: u64,
+}
+
+impl Timer {
+    pub(crate) fn new(channel: Weak<Channel>, number: u64) -> Self {
+        Self { channel, number }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // A runtime without time makes it panic: another one would do the same.
+        if let Some(channel) = self.channel.upgrade().filter(|_| !std::thread::panicking()) {
+            channel.timer_lost(self.number);
+        }
+    }
+}
+
+/// Beats until the channel is gone or nobody listens.
+pub(crate) async fn run(timer: Timer, changed: Arc<Notify>) {
+    while let Some(wait) = timer.channel.upgrade().and_then(|channel| channel.beat(Instant::now())) {
         // Elapsed or told of a change: both lead to another look.
         let _ = timeout(wait, changed.notified()).await;
     }

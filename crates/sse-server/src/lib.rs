@@ -15,6 +15,6 @@ pub use sse_codec::{EventId, EventType, InvalidField, Message};
 
 pub use crate::body::Body;
 pub use crate::error::{Closed, PublishError};
-pub use crate::route::{Builder, Route};
+pub use crate::route::{Route, RouteBuilder};
 pub use crate::serve::{Serve, serve};
 pub use crate::writer::EventWriter;

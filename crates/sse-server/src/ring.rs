@@ -104,6 +104,7 @@ impl Ring {
 
     /// The cursor of a reader that comes with this last event ID; one that comes with none reads from now on.
     pub(crate) fn resume(&self, last_event_id: &str) -> Cursor {
+        let last_event_id = last_event_id.trim_matches([' ', '\t']);
         if last_event_id.is_empty() {
             return Cursor { next: self.next(), lost: false };
         }
@@ -287,6 +288,23 @@ mod tests {
         ring.push("comment".into(), Id::None);
         assert_eq!(ring.last_id(), "00000000000e-1");
         check(&ring, "00000000000e-1", &["comment"]);
+    }
+
+    #[test]
+    fn as_many_bytes_are_kept_as_the_bound_says() {
+        let mut ring = Ring::new(0xE, Bounds { events: 100, bytes: 10 });
+        for block in ["12345"; 20] {
+            ring.push(block.into(), Id::Sequence);
+        }
+        check(&ring, "00000000000e-18", &["12345", "12345"]);
+        check(&ring, "00000000000e-17", &["gap 1", "12345", "12345"]);
+    }
+
+    #[test]
+    fn a_lost_reader_has_not_read_an_empty_ring() {
+        let ring = ring(0);
+        assert!(!ring.is_read(&ring.resume("x")));
+        assert!(ring.is_read(&ring.resume("")));
     }
 
     #[test]

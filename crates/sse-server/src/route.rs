@@ -1,5 +1,6 @@
 //! The route: publish on one side, respond to subscribers on the other.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Ready, ready};
@@ -64,14 +65,14 @@ impl Drop for Owner {
 /// Settings of a [`Route`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Builder {
+pub struct RouteBuilder {
     bounds: Bounds,
     heartbeat: Option<Duration>,
     reconnection_time: Option<Duration>,
     gap_event_type: EventType<'static>,
 }
 
-impl Default for Builder {
+impl Default for RouteBuilder {
     fn default() -> Self {
         Self {
             bounds: Bounds { events: 1024, bytes: 16 * 1024 * 1024 },
@@ -82,14 +83,15 @@ impl Default for Builder {
     }
 }
 
-impl Builder {
+impl RouteBuilder {
     /// How many messages are kept for subscribers that resume or lag; 1024 by default, at least 1.
     pub fn history(mut self, messages: usize) -> Self {
         self.bounds.events = messages;
         self
     }
 
-    /// How many bytes of messages are kept; 16 MiB by default. The newest message is kept whatever its size.
+    /// How many bytes of messages are kept, as they are sent; 16 MiB by default. The newest message is kept whatever
+    /// its size.
     pub fn history_bytes(mut self, bytes: usize) -> Self {
         self.bounds.bytes = bytes;
         self
@@ -133,14 +135,14 @@ impl Route {
     }
 
     /// Settings for a route.
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> RouteBuilder {
+        RouteBuilder::default()
     }
 
-    /// Sends a message to all subscribers. It never waits, and no subscriber can make it fail.
+    /// Sends a message to all subscribers. It never waits, and no subscriber can make it fail. An empty one is not sent.
     ///
-    /// A message with data gets an id, if it has none of its own, by which subscribers resume. An id of your own must
-    /// be unique in the history: a subscriber that resumes goes on behind the newest message with this id.
+    /// A message with data gets an id, if it has none of its own, by which subscribers resume; see
+    /// [`EventWriter::id`] for what an id of your own must be.
     ///
     /// # Errors
     ///
@@ -149,7 +151,7 @@ impl Route {
         self.0.channel.publish(EventWriter::from_message(message))
     }
 
-    /// Sends a message that `write` writes field by field. If it writes nothing, nothing is sent.
+    /// Sends a message that `write` writes field by field.
     ///
     /// ```
     /// use sse_server::{EventType, Route};
@@ -175,9 +177,6 @@ impl Route {
     ) -> Result<(), PublishError> {
         let mut writer = EventWriter::with_capacity(256);
         write(&mut writer).map_err(PublishError::Writer)?;
-        if writer.is_empty() {
-            return if self.is_closed() { Err(PublishError::Closed) } else { Ok(()) };
-        }
         Ok(self.0.channel.publish(writer)?)
     }
 
@@ -186,18 +185,21 @@ impl Route {
     /// - `GET`: 200 and the stream. A `Last-Event-ID` that the history knows makes it go on behind that event; one
     ///   that it does not know gives a gap event and all that is kept; without one it begins with what is published
     ///   from now on.
-    /// - `HEAD`: the same headers and no body.
+    /// - `HEAD`: the same status and headers, and no body.
     /// - Any other method: 405 with `Allow`.
     /// - When the route is closed and there is nothing left to send: 204, by which clients know not to come again.
     ///
-    /// Heartbeats need a tokio runtime: they begin with the first subscriber that comes within one.
+    /// Heartbeats need a tokio runtime with time enabled: the first one within which a subscriber is made or read
+    /// drives them, as long as it lives.
     pub fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         match *request.method() {
             Method::GET => self.subscribe(request),
-            Method::HEAD => event_stream(Body::empty()),
+            Method::HEAD if self.0.channel.has_more(&last_event_id(request)) => event_stream(Body::empty()),
+            Method::HEAD => status(StatusCode::NO_CONTENT),
             _ => {
                 let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
                 *response.body_mut() = "an event stream is read with GET\n".into();
                 response
             }
@@ -205,9 +207,8 @@ impl Route {
     }
 
     fn subscribe<B>(&self, request: &Request<B>) -> Response<Body> {
-        let last_event_id = request.headers().get(LAST_EVENT_ID).map_or(&[][..], HeaderValue::as_bytes);
         let channel = &self.0.channel;
-        let Some((place, id)) = channel.subscribe(&String::from_utf8_lossy(last_event_id)) else {
+        let Some((place, id)) = channel.subscribe(&last_event_id(request)) else {
             return status(StatusCode::NO_CONTENT);
         };
         let ending = request.extensions().get::<Shutdown>().map(Shutdown::ending);
@@ -285,6 +286,12 @@ impl<B> tower_service::Service<Request<B>> for Route {
     fn call(&mut self, request: Request<B>) -> Self::Future {
         ready(Ok(self.respond(&request)))
     }
+}
+
+/// The id that a client comes with; empty if it comes with none. The standard sends it as UTF-8 (9.2.3).
+fn last_event_id<B>(request: &Request<B>) -> Cow<'_, str> {
+    let id = request.headers().get(LAST_EVENT_ID).map_or(&[][..], HeaderValue::as_bytes);
+    String::from_utf8_lossy(id)
 }
 
 fn status(status: StatusCode) -> Response<Body> {

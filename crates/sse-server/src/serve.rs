@@ -54,6 +54,9 @@ impl<S, F> Serve<S, F> {
     /// published, other responses are finished. Connections that are still open after `grace` are cut.
     ///
     /// The routes stay open: another `serve` can go on with them, and their subscribers resume there.
+    ///
+    /// The signal travels in the request's [extensions](http::Extensions). Where a service makes a new request for the
+    /// route without them, its stream doesn't hear of the shutdown, and is cut after the grace.
     pub fn with_graceful_shutdown<G>(self, signal: G, grace: Duration) -> Serve<S, G>
     where
         G: Future<Output = ()>,
@@ -92,7 +95,7 @@ where
 {
     let Serve { listener, service, signal, grace } = serve;
     let shutdown = Shutdown::default();
-    // Dropping the set aborts its tasks: no connection outlives this future.
+    // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
     let mut connections = JoinSet::new();
     let mut signal = pin!(signal);
     loop {
@@ -106,8 +109,9 @@ where
     }
     drop(listener);
     shutdown.begin();
-    // Those that are still open after the grace are cut by the drop.
     let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+    // Those that are still open are cut.
+    connections.shutdown().await;
 }
 
 /// The next connection. What goes wrong with one must not stop the others.

@@ -38,7 +38,8 @@ impl Subscriber {
         if let Some(opening) = self.opening.take() {
             return Poll::Ready(Some(opening));
         }
-        if self.ended || self.is_over(cx) {
+        self.ended = self.ended || self.is_over(cx);
+        if self.ended {
             return Poll::Ready(None);
         }
         let next = ready!(self.channel.poll_next(&mut self.place, cx));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use http::HeaderValue;
 use sse_codec::{EventId, EventType, Field, Message};
 
 use crate::ring::Id;
@@ -13,8 +14,9 @@ use crate::ring::Id;
 /// the last one counts.
 #[derive(Debug)]
 pub struct EventWriter {
-    block: BytesMut,
+    block: Vec<u8>,
     has_data: bool,
+    /// Written last, when it is known whether the route has to give one.
     id: Option<String>,
 }
 
@@ -23,7 +25,7 @@ const ENDING: usize = 48;
 
 impl EventWriter {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { block: BytesMut::with_capacity(capacity + ENDING), has_data: false, id: None }
+        Self { block: Vec::with_capacity(capacity + ENDING), has_data: false, id: None }
     }
 
     /// The fields of a message, ready for the route to add an id.
@@ -53,7 +55,8 @@ impl EventWriter {
     /// Sets the id. Without one, the route gives the event an id of its own.
     ///
     /// An id must be unique in the route's history: a subscriber that resumes goes on behind the newest event with
-    /// this id.
+    /// this id. One that no `Last-Event-ID` header can bring back, because it is empty or has control characters, is
+    /// left out for one of the route's own: with it, a subscriber would lose its place without a word.
     pub fn id(&mut self, id: &EventId<'_>) -> &mut Self {
         self.field(&Field::Id(id.as_borrowed()))
     }
@@ -66,7 +69,11 @@ impl EventWriter {
     fn field(&mut self, field: &Field<'_>) -> &mut Self {
         match field {
             Field::Data(_) => self.has_data = true,
-            Field::Id(id) => self.id = Some(id.as_str().to_owned()),
+            // Proxies and parsers trim headers: what is left is what comes back.
+            Field::Id(id) => {
+                self.id = Some(id.as_str().trim_matches([' ', '\t']).to_owned()).filter(|id| comes_back(id));
+                return self;
+            }
             _ => {}
         }
         field.encode(&mut self.block);
@@ -75,22 +82,36 @@ impl EventWriter {
 
     /// Whether there is anything to publish.
     pub(crate) fn is_empty(&self) -> bool {
-        self.block.is_empty()
+        self.block.is_empty() && self.id.is_none()
     }
 
     /// Ends the message. An event that has no id gets the one that `next_id` makes.
     pub(crate) fn finish(mut self, next_id: impl FnOnce() -> String) -> (Bytes, Id) {
-        let id = match self.id {
-            Some(id) => Id::Own(id),
+        let id = match self.id.take() {
+            Some(id) => {
+                self.end_with_id(&id);
+                Id::Own(id)
+            }
             None if self.has_data => {
-                self.block.put_slice(b"id: ");
-                self.block.put_slice(next_id().as_bytes());
-                self.block.put_u8(b'\n');
+                self.end_with_id(&next_id());
                 Id::Sequence
             }
             None => Id::None,
         };
-        self.block.put_u8(b'\n');
-        (self.block.freeze(), id)
+        self.block.push(b'\n');
+        // It may stay in the history for long.
+        self.block.shrink_to_fit();
+        (self.block.into(), id)
     }
+
+    fn end_with_id(&mut self, id: &str) {
+        for piece in ["id: ", id, "\n"] {
+            self.block.extend_from_slice(piece.as_bytes());
+        }
+    }
+}
+
+/// Whether a `Last-Event-ID` header can hold this id.
+fn comes_back(id: &str) -> bool {
+    !id.is_empty() && HeaderValue::from_bytes(id.as_bytes()).is_ok()
 }

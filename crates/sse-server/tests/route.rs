@@ -150,7 +150,7 @@ fn a_writer_writes_field_by_field() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(reader.read(), ": why\nevent: tick\ndata: a\ndata: b\ndata: c\nid: 7\nretry: 1000\n\n");
+    assert_eq!(reader.read(), ": why\nevent: tick\ndata: a\ndata: b\ndata: c\nretry: 1000\nid: 7\n\n");
 }
 
 #[test]
@@ -169,6 +169,128 @@ fn a_writer_that_fails_publishes_nothing() {
     );
     route.publish_with(|_| Ok(())).unwrap();
     assert_eq!(reader.read(), "-");
+}
+
+#[tokio::test]
+async fn the_end_wakes_a_waiting_subscriber() {
+    use http_body_util::BodyExt as _;
+
+    let route = Route::new();
+    let mut body = subscribe(&route, "").0;
+    let reader = tokio::spawn(async move { body.frame().await.is_none() });
+    tokio::task::yield_now().await;
+    route.close();
+    assert!(reader.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_route_without_subscribers_is_closed_at_once() {
+    let route = Route::new();
+    let closed = tokio::spawn({
+        let route = route.clone();
+        async move { route.closed().await }
+    });
+    tokio::task::yield_now().await;
+    route.close();
+    closed.await.unwrap();
+}
+
+/// A waker is the executor's code: it may own whatever it likes, another subscriber of the route too.
+#[test]
+fn a_waker_may_own_a_subscriber() {
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Wake, Waker};
+
+    struct Task(#[allow(dead_code, reason = "it is owned")] Mutex<common::Reader>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    let waker = Waker::from(Arc::new(Task(Mutex::new(subscribe(&route, "")))));
+    let poll =
+        http_body::Body::poll_frame(std::pin::Pin::new(&mut reader.0), &mut Context::from_waker(&waker));
+    assert!(poll.is_pending());
+    drop(waker);
+    assert_eq!(route.subscribers(), 2);
+    // The slot's waker is the last one, and goes when another takes its place.
+    assert_eq!(reader.read(), "-");
+    assert_eq!(route.subscribers(), 1);
+}
+
+#[test]
+fn an_id_that_no_header_brings_back_is_replaced() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    for id in ["", " ", "\t", "a\u{1}b", "\u{7f}"] {
+        route.publish(&Message::new("x").id(EventId::new(id).unwrap())).unwrap();
+        let block = reader.read();
+        let own = field(&block, "id").expect("an id of the route's own");
+        assert!(own.contains('-'), "{block:?}");
+        assert_eq!(block.matches("id:").count(), 1, "{block:?}");
+        assert_eq!(subscribe(&route, own).read_data(), ["-"]);
+    }
+}
+
+#[test]
+fn spaces_around_an_id_do_not_count() {
+    let route = Route::new();
+    for id in [" a", "b ", "\tc d\t"] {
+        route.publish(&Message::new("x").id(EventId::new(id).unwrap())).unwrap();
+    }
+    assert_eq!(subscribe(&route, "a").read_data(), ["x", "x", "-"]);
+    assert_eq!(subscribe(&route, " b").read_data(), ["x", "-"]);
+    assert_eq!(subscribe(&route, "c d").read_data(), ["-"]);
+}
+
+#[test]
+fn empty_data_is_an_event_and_gets_an_id() {
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    route.publish(&Message::new("")).unwrap();
+    let block = reader.read();
+    assert!(block.starts_with("data:\nid: "), "{block:?}");
+}
+
+#[test]
+fn an_empty_message_is_not_sent() {
+    let route = Route::builder().history(1).build();
+    let mut reader = subscribe(&route, "");
+    publish(&route, &["1"]);
+    route.publish(&Message::empty()).unwrap();
+    assert_eq!(reader.read_data(), ["1", "-"], "and takes no place in the history");
+}
+
+#[test]
+fn a_head_request_takes_no_place() {
+    let route = Route::new();
+    let head = || Request::head("/").body(()).unwrap();
+    assert_eq!(route.respond(&head()).status(), 200);
+    assert_eq!(route.subscribers(), 0);
+    route.close();
+    assert_eq!(route.respond(&head()).status(), 204, "as a GET would");
+}
+
+#[test]
+fn a_body_of_text_has_a_length() {
+    use http_body::Body as _;
+
+    let body = sse_server::Body::from("four");
+    assert_eq!(body.size_hint().exact(), Some(4));
+    assert!(!body.is_end_stream());
+    assert!(sse_server::Body::empty().is_end_stream());
+    let stream = request(&Route::new(), "").into_body();
+    assert_eq!(stream.size_hint().exact(), None);
+    assert!(!stream.is_end_stream());
+}
+
+#[test]
+fn nothing_of_the_messages_is_shown_for_debugging() {
+    let route = Route::new();
+    let reader = subscribe(&route, "");
+    publish(&route, &["secret"]);
+    assert!(!format!("{route:?} {:?}", reader.0).contains("secret"));
 }
 
 #[test]
@@ -243,7 +365,9 @@ async fn a_waiting_subscriber_is_woken() {
     use http_body_util::BodyExt as _;
 
     let route = Route::new();
-    let mut body = subscribe(&route, "").0;
+    let mut reader = subscribe(&route, "");
+    assert_eq!(reader.read(), "-", "it has left another waker before");
+    let mut body = reader.0;
     let reader = tokio::spawn(async move { body.frame().await.unwrap().unwrap().into_data().unwrap() });
     tokio::task::yield_now().await;
     publish(&route, &["1"]);
@@ -307,8 +431,14 @@ mod heartbeat {
         pass(3600 * SECOND).await;
         assert_eq!(reader.read(), "-");
         route.set_heartbeat(SECOND);
+        // As one does that is woken.
+        assert_eq!(reader.read(), "-");
         pass(Duration::ZERO).await;
-        assert_eq!(reader.read(), ":\n\n", "it was silent for long");
+        pass(SECOND + TICK).await;
+        assert_eq!(reader.read(), ":\n\n");
+        route.set_heartbeat(2 * SECOND);
+        pass(SECOND + TICK).await;
+        assert_eq!(reader.read(), "-");
         pass(SECOND + TICK).await;
         assert_eq!(reader.read(), ":\n\n");
         route.set_heartbeat(None);
@@ -320,6 +450,12 @@ mod heartbeat {
     async fn zero_does_not_spin() {
         let route = Route::builder().heartbeat(Duration::ZERO).build();
         let mut reader = paused(&route).await;
+        pass(9 * TICK).await;
+        assert_eq!(reader.read(), "-");
+        route.set_heartbeat(Duration::ZERO);
+        pass(2 * TICK).await;
+        assert_eq!(reader.read(), ":\n\n");
+        route.set_heartbeat(Duration::ZERO);
         pass(9 * TICK).await;
         assert_eq!(reader.read(), "-");
         pass(2 * TICK).await;
@@ -338,6 +474,72 @@ mod heartbeat {
         assert_eq!(reader.read(), "-");
         pass(SECOND + TICK).await;
         assert_eq!(reader.read(), ":\n\n");
+    }
+
+    #[tokio::test]
+    async fn a_waiting_subscriber_is_woken_by_it() {
+        use http_body_util::BodyExt as _;
+
+        let route = Route::new();
+        let mut body = paused(&route).await.0;
+        // Time passes by itself when nothing else can happen.
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ":\n\n");
+    }
+
+    #[tokio::test]
+    async fn one_timer_serves_all_and_goes_with_the_route() {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let route = Route::new();
+        let readers = [subscribe(&route, ""), subscribe(&route, ""), subscribe(&route, "")];
+        assert_eq!(tasks(), 1);
+        drop((route, readers));
+        tokio::task::yield_now().await;
+        assert_eq!(tasks(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_new_subscriber_waits_for_the_next() {
+        let route = Route::new();
+        let mut old = paused(&route).await;
+        pass(15 * SECOND + TICK).await;
+        assert_eq!(subscribe(&route, "").read(), "-");
+        assert_eq!(old.read(), ":\n\n");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_read_an_event_needs_none() {
+        let route = Route::new();
+        let mut reader = paused(&route).await;
+        pass(15 * SECOND + TICK).await;
+        publish(&route, &["1"]);
+        assert_eq!(reader.read_data(), ["1", "-"]);
+    }
+
+    #[tokio::test]
+    async fn the_end_goes_before_it() {
+        let route = Route::new();
+        let mut reader = paused(&route).await;
+        pass(15 * SECOND + TICK).await;
+        route.close();
+        assert_eq!(reader.read(), ".");
+    }
+
+    #[test]
+    fn it_moves_to_another_runtime_when_its_own_ends() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let route = Route::new();
+        let _guest = first.block_on(async { subscribe(&route, "") });
+        second.block_on(async {
+            use http_body_util::BodyExt as _;
+
+            let mut body = paused(&route).await.0;
+            let reader =
+                tokio::spawn(async move { body.frame().await.unwrap().unwrap().into_data().unwrap() });
+            tokio::task::yield_now().await;
+            std::thread::spawn(move || drop(first)).join().unwrap();
+            assert_eq!(reader.await.unwrap(), ":\n\n");
+        });
     }
 
     #[test]

@@ -134,6 +134,29 @@ async fn a_shutdown_ends_streams_and_keeps_the_route() {
 }
 
 #[tokio::test]
+async fn a_shutdown_waits_for_those_who_still_read() {
+    let route = Route::builder().history(100).history_bytes(1 << 30).build();
+    let server = start(&route, Duration::from_secs(60)).await;
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    // More than the sockets hold.
+    let data = "x".repeat(1 << 20);
+    for _ in 0..32 {
+        route.publish(&Message::new(&*data)).unwrap();
+    }
+    server.stop.send(()).unwrap();
+    // It must have begun before anything more is read.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let mut rest = Vec::new();
+    stream.0.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() > 32 << 20);
+    assert!(rest.ends_with(b"0\r\n\r\n"));
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_shutdown_cuts_what_is_open_after_the_grace() {
     let route = Route::builder().history(100_000).history_bytes(1 << 30).build();
     let server = start(&route, Duration::from_millis(50)).await;
