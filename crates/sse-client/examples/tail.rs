@@ -46,6 +46,9 @@ fn report(notice: Notice<'_>) {
             let cause = cause.map_or_else(|| "the stream ended".to_owned(), ToString::to_string);
             eprintln!("-- {cause}; again in {:.1} s", delay.as_secs_f64());
         }
+        Notice::LastEventIdNotSent(id) => {
+            eprintln!("-- no header can hold the id {id:?}: events may be missing");
+        }
         _ => {}
     }
 }

@@ -18,11 +18,22 @@ pub enum Error {
     /// There was no response: the server could not be reached, or the connection broke.
     Connect(reqwest::Error),
     /// The response's status is not 200.
-    Status(StatusCode),
-    /// The response is not of the type `text/event-stream`, but of this one, or of none.
-    ContentType(Option<HeaderValue>),
+    #[non_exhaustive]
+    Status {
+        /// The status.
+        status: StatusCode,
+    },
+    /// The response is not of the type `text/event-stream`.
+    #[non_exhaustive]
+    ContentType {
+        /// Its `Content-Type`, if it has one.
+        found: Option<HeaderValue>,
+    },
     /// The connection broke in the middle of the stream.
     Read(reqwest::Error),
+    /// There were as many failures in a row as [`Reconnect::max_failures`](crate::Reconnect::max_failures) allows, the
+    /// last of which was a stream that ended before it brought anything.
+    GaveUp,
     /// An event was larger than the limit and was skipped. The stream goes on with the next one.
     TooLarge(TooLarge),
 }
@@ -43,19 +54,22 @@ impl fmt::Display for Error {
                 "the request can't be sent again, because its body is a stream; give it bytes or text",
             ),
             Self::Connect(_) => f.write_str("the server could not be reached"),
-            Self::Status(status) => {
+            Self::Status { status } => {
                 write!(f, "the server answered {status} instead of 200 with an event stream")
             }
-            Self::ContentType(None) => {
+            Self::ContentType { found: None } => {
                 write!(f, "the response names no Content-Type; it must be {}", sse_codec::CONTENT_TYPE)
             }
-            Self::ContentType(Some(found)) => write!(
+            Self::ContentType { found: Some(found) } => write!(
                 f,
                 "the response is of the type `{}`, not {}; is this the URL of an event stream?",
                 String::from_utf8_lossy(found.as_bytes()),
                 sse_codec::CONTENT_TYPE
             ),
             Self::Read(_) => f.write_str("the connection broke in the middle of the stream"),
+            Self::GaveUp => {
+                f.write_str("the server ended the stream again and again before it brought anything")
+            }
             Self::TooLarge(error) => error.fmt(f),
         }
     }
@@ -65,8 +79,9 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Request(error) | Self::Connect(error) | Self::Read(error) => Some(error),
-            Self::TooLarge(error) => Some(error),
-            Self::Body | Self::Status(_) | Self::ContentType(_) => None,
+            // Its text is this one's already.
+            Self::TooLarge(error) => error.source(),
+            Self::Body | Self::Status { .. } | Self::ContentType { .. } | Self::GaveUp => None,
         }
     }
 }

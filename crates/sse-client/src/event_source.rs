@@ -42,6 +42,7 @@ use crate::response;
 /// an error.
 ///
 /// It is a [`Stream`], and it works only while it is polled. It must be polled within a tokio runtime.
+#[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
     client: Client,
     template: Template,
@@ -55,7 +56,7 @@ pub struct EventSource {
 
 type Observer = Box<dyn FnMut(Notice<'_>) + Send>;
 
-/// What an [`EventSource`] does, as its [observer](Builder::observer) is told.
+/// What an [`EventSource`] does, as its [observer](EventSourceBuilder::observer) is told.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
@@ -97,7 +98,7 @@ enum State {
 
 /// Settings of an [`EventSource`].
 #[must_use]
-pub struct Builder {
+pub struct EventSourceBuilder {
     client: Client,
     request: Request,
     policy: Option<Reconnect>,
@@ -106,7 +107,7 @@ pub struct Builder {
     max_event_bytes: usize,
 }
 
-impl Builder {
+impl EventSourceBuilder {
     /// When to reconnect. By default [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
     /// [`Reconnect::never`] for others: a `POST` is sent again only if you say so here.
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
@@ -114,7 +115,8 @@ impl Builder {
         self
     }
 
-    /// Starts behind this event, as one that was stored when the program ran before.
+    /// Starts behind this event, as one that was stored when the program ran before. A `Last-Event-ID` among the
+    /// request's headers does the same.
     pub fn last_event_id(mut self, id: EventId<'static>) -> Self {
         self.last_event_id = Some(id);
         self
@@ -138,11 +140,11 @@ impl Builder {
     ///
     /// [`Error::Body`] if the request's body is a stream: it can't be sent again.
     pub fn build(self) -> Result<EventSource, Error> {
-        let template = Template::new(self.request)?;
+        let (template, header) = Template::new(self.request)?;
         let repeats = if template.is_safe() { Reconnect::new } else { Reconnect::never };
         let mut decoder = Decoder::with_limit(self.max_event_bytes);
-        if let Some(id) = &self.last_event_id {
-            decoder.set_last_event_id(id);
+        if let Some(id) = self.last_event_id.or(header) {
+            decoder.set_last_event_id(&id);
         }
         Ok(EventSource {
             client: self.client,
@@ -171,11 +173,11 @@ impl EventSource {
     /// Settings for a source that sends `request`, of any method, with `client`.
     ///
     /// `Accept` and `Cache-Control` are added where the request does not have them. A total
-    /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream; a
+    /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream. A
     /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) longer than the server's heartbeat is what finds a dead
-    /// connection.
-    pub fn builder(client: Client, request: Request) -> Builder {
-        Builder {
+    /// connection; but it cuts a living one, too, if the source is not polled for so long.
+    pub fn builder(client: Client, request: Request) -> EventSourceBuilder {
+        EventSourceBuilder {
             client,
             request,
             policy: None,
@@ -244,6 +246,8 @@ impl EventSource {
         {
             observer(Notice::LastEventIdNotSent(self.decoder.last_event_id()));
         }
+        // Whatever goes wrong with it is final.
+        self.state = State::Closed;
         let request = self.template.request(id.filter(|id| !id.is_empty()))?;
         self.state = State::Connecting(Box::pin(self.client.execute(request)));
         Ok(())
@@ -261,7 +265,7 @@ impl EventSource {
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).
-            Err(Error::Status(StatusCode::NO_CONTENT)) if self.has_opened => {
+            Err(Error::Status { status: StatusCode::NO_CONTENT }) if self.has_opened => {
                 self.state = State::Closed;
                 Ok(())
             }
@@ -278,7 +282,9 @@ impl EventSource {
                 self.policy.set_reconnection_time(time);
             }
             if let Some(event) = event {
-                self.policy.event_received();
+                if event.is_ok() {
+                    self.policy.event_received();
+                }
                 return Poll::Ready(Ok(event));
             }
             match ready!(chunks.poll_receive(cx)) {
@@ -297,8 +303,8 @@ impl EventSource {
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
         let cause = match &error {
             None => Cause::End,
-            Some(Error::Status(status)) => Cause::Status(*status),
-            Some(Error::ContentType(_)) => Cause::ContentType,
+            Some(Error::Status { status }) => Cause::Status(*status),
+            Some(Error::ContentType { .. }) => Cause::ContentType,
             Some(Error::Request(_)) => Cause::Request,
             Some(_) => Cause::Network,
         };
@@ -311,6 +317,10 @@ impl EventSource {
             Decision::Stop => {
                 self.state = State::Closed;
                 error.map_or(Ok(()), Err)
+            }
+            Decision::GiveUp => {
+                self.state = State::Closed;
+                Err(error.unwrap_or(Error::GaveUp))
             }
         }
     }
@@ -345,8 +355,8 @@ impl fmt::Debug for EventSource {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for EventSourceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("url", &self.request.url().as_str()).finish_non_exhaustive()
+        f.debug_struct("EventSourceBuilder").finish_non_exhaustive()
     }
 }

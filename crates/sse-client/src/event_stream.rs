@@ -31,6 +31,7 @@ use crate::response;
 ///
 /// After [`Error::TooLarge`] it goes on with the next event; any other error is followed by the end.
 #[derive(Debug)]
+#[must_use = "nothing is read unless it is polled"]
 pub struct EventStream {
     /// `None` after the end.
     chunks: Option<Chunks>,
@@ -48,12 +49,14 @@ impl EventStream {
     }
 
     /// Reads the events of `response` with a decoder of the caller's: one with another limit, or with a last event ID.
+    /// What it has begun to read elsewhere is dropped.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with_decoder(response: Response, decoder: Decoder) -> Result<Self, Error> {
+    pub fn with_decoder(response: Response, mut decoder: Decoder) -> Result<Self, Error> {
         let response = response::check(response)?;
+        decoder.reset();
         Ok(Self { chunks: Some(Chunks::new(response)), decoder })
     }
 

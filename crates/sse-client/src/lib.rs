@@ -8,10 +8,11 @@ mod reconnect;
 mod request;
 mod response;
 
+pub use reqwest;
 pub use sse_codec::{Decoder, Event, EventId, EventType, InvalidField, TooLarge};
 
 pub use crate::error::Error;
-pub use crate::event_source::{Builder, EventSource, Notice, ReadyState};
+pub use crate::event_source::{EventSource, EventSourceBuilder, Notice, ReadyState};
 pub use crate::event_stream::EventStream;
 pub use crate::reconnect::{Cause, Decision, Reconnect};
 

@@ -2,7 +2,7 @@
 //!
 //! - Pure: time and chance are arguments; nothing here reads a clock, a socket or a generator.
 //! - A server can ask for a longer wait than ours, never for a shorter one than the shortest.
-//! - A connection that brings nothing counts as a failure, so that no server can make a client spin.
+//! - A connection that brings nothing and is over soon counts as a failure, so that no server can make a client spin.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -12,7 +12,11 @@ use http::StatusCode;
 /// The policy by which an [`EventSource`](crate::EventSource) reconnects, and what it knows of the past.
 ///
 /// The wait is the reconnection time that the server asked for, within bounds, and a random part of a time that
-/// doubles with each failure: from 1 s up to 60 s. The random part spreads clients that lost their server together.
+/// doubles with each failure: of 1 s at first, of 60 s at most. The random part spreads clients that lost their server
+/// together.
+///
+/// A failure is an attempt without a good response, and a connection that brought no event and did not outlive the wait
+/// before it. After a connection that was none, the time is halved, and after one that lasted for 60 s it is 1 s again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,7 +26,9 @@ use http::StatusCode;
 /// let at_most_ten_times = Reconnect::new().max_failures(10);
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Reconnect {
+    reconnects: bool,
     backoff: RangeInclusive<Duration>,
     /// What the server may ask for.
     bounds: RangeInclusive<Duration>,
@@ -30,8 +36,10 @@ pub struct Reconnect {
     max_failures: u32,
     retries_statuses: bool,
     reconnection_time: Duration,
-    /// How many connections in a row brought nothing.
+    /// How many failures there were in a row.
     failures: u32,
+    /// How many times the backoff has doubled, and once more.
+    level: u32,
     opened: Option<Opened>,
 }
 
@@ -63,14 +71,17 @@ pub enum Cause {
 pub enum Decision {
     /// Connect again after this time.
     Wait(Duration),
-    /// Never connect again.
+    /// Never connect again: another attempt would not go better, or none is wanted.
     Stop,
+    /// Never connect again: there were too many failures.
+    GiveUp,
 }
 
 impl Reconnect {
     /// The default: 1 s doubling up to 60 s; also after 408, 425, 429 and 5xx, which pass.
     pub fn new() -> Self {
         Self {
+            reconnects: true,
             backoff: Duration::from_secs(1)..=Duration::from_secs(60),
             bounds: Duration::from_millis(100)..=Duration::from_secs(5 * 60),
             healthy_after: Duration::from_secs(60),
@@ -78,15 +89,17 @@ impl Reconnect {
             retries_statuses: true,
             reconnection_time: Duration::ZERO,
             failures: 0,
+            level: 0,
             opened: None,
         }
     }
 
-    /// The standard to the letter (9.2.3): the reconnection time, 3 s at first as in browsers, each time; and no other
-    /// status than 200 is tried again.
+    /// The standard's own (9.2.3): the reconnection time each time, 3 s at first as in browsers, and as long as the
+    /// server likes, but 100 ms at least; and no other status than 200 is tried again.
     pub fn standard() -> Self {
         Self {
             backoff: Duration::ZERO..=Duration::ZERO,
+            bounds: Duration::from_millis(100)..=Duration::MAX,
             retries_statuses: false,
             reconnection_time: Duration::from_secs(3),
             ..Self::new()
@@ -95,10 +108,10 @@ impl Reconnect {
 
     /// No reconnect at all.
     pub fn never() -> Self {
-        Self { max_failures: 0, ..Self::new() }
+        Self { reconnects: false, ..Self::new() }
     }
 
-    /// From where to where the random wait doubles; 1 s to 60 s by default.
+    /// From where to where the longest random wait doubles; 1 s to 60 s by default.
     pub fn backoff(mut self, times: RangeInclusive<Duration>) -> Self {
         self.backoff = times;
         self
@@ -111,13 +124,13 @@ impl Reconnect {
         self
     }
 
-    /// How long a connection must have lasted for the failures before it to be forgotten; 60 s by default.
+    /// How long a connection must have lasted for the random wait to begin anew; 60 s by default.
     pub fn healthy_after(mut self, time: Duration) -> Self {
         self.healthy_after = time;
         self
     }
 
-    /// After how many failures in a row to try again; after the next one it is given up. Without limit by default.
+    /// After how many failures in a row to try again; with the next one it gives up. Without limit by default.
     pub fn max_failures(mut self, failures: u32) -> Self {
         self.max_failures = failures;
         self
@@ -146,19 +159,30 @@ impl Reconnect {
     /// The connection, or the attempt at one, ended. `jitter` is a random number from 0 to 1.
     pub fn closed(&mut self, cause: Cause, now: Instant, jitter: f64) -> Decision {
         let opened = self.opened.take();
-        if opened.is_some_and(|opened| now.saturating_duration_since(opened.at) >= self.healthy_after) {
-            self.failures = 0;
-        }
-        if self.max_failures == 0 || !self.is_passing(cause) {
+        if !self.reconnects || !self.is_passing(cause) {
             return Decision::Stop;
         }
-        if !opened.is_some_and(|opened| opened.event_received) {
-            self.failures = self.failures.saturating_add(1);
-        }
+        self.count(opened, now);
         if self.failures > self.max_failures {
-            return Decision::Stop;
+            return Decision::GiveUp;
         }
-        Decision::Wait(self.reconnection_time.saturating_add(part(self.backoff_time(), jitter)))
+        Decision::Wait(self.reconnection_time.saturating_add(part(self.longest_backoff(), jitter)))
+    }
+
+    /// Counts a connection, or the attempt at one, as a failure or not.
+    fn count(&mut self, opened: Option<Opened>, now: Instant) {
+        let lasted = opened.map(|opened| now.saturating_duration_since(opened.at));
+        let fruitful = opened.is_some_and(|opened| opened.event_received);
+        if lasted.is_some_and(|lasted| lasted >= self.healthy_after) {
+            self.failures = 0;
+            self.level = 0;
+        } else if fruitful || lasted.is_some_and(|lasted| lasted > self.longest_backoff()) {
+            self.failures = 0;
+            self.level = self.level.saturating_sub(1);
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            self.level = self.level.saturating_add(1);
+        }
     }
 
     /// Whether another attempt may go better.
@@ -173,9 +197,9 @@ impl Reconnect {
         }
     }
 
-    /// The longest random wait after this many failures.
-    fn backoff_time(&self) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(31);
+    /// The longest random wait now.
+    fn longest_backoff(&self) -> Duration {
+        let doublings = self.level.saturating_sub(1).min(31);
         self.backoff.start().saturating_mul(1 << doublings).min(*self.backoff.end())
     }
 }
@@ -236,7 +260,7 @@ mod tests {
                     assert_eq!(shortest, self.policy.reconnection_time);
                     Some(longest)
                 }
-                (Decision::Stop, Decision::Stop) => None,
+                (Decision::Stop, Decision::Stop) | (Decision::GiveUp, Decision::GiveUp) => None,
                 (shortest, longest) => panic!("chance decided: {shortest:?}, {longest:?}"),
             }
         }
@@ -256,17 +280,35 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_connection_resets_the_failures() {
+    fn a_healthy_connection_lets_the_waits_begin_anew() {
         let mut story = story(Reconnect::new());
         for _ in 0..5 {
             story.closed(Cause::Network);
         }
-        assert_eq!(
-            story.opened().event().after(59 * SECOND).seconds(Cause::End),
-            Some(16.),
-            "not healthy yet"
-        );
-        assert_eq!(story.opened().event().after(60 * SECOND).seconds(Cause::End), Some(1.));
+        assert_eq!(story.opened().after(60 * SECOND).seconds(Cause::End), Some(1.));
+    }
+
+    #[test]
+    fn a_shorter_one_with_events_halves_them() {
+        let mut story = story(Reconnect::new());
+        for _ in 0..5 {
+            story.closed(Cause::Network);
+        }
+        let waits: Vec<_> =
+            (0..6).map(|_| story.opened().event().after(SECOND).seconds(Cause::End)).collect();
+        assert_eq!(waits, [8., 4., 2., 1., 1., 1.].map(Some));
+    }
+
+    #[test]
+    fn a_silent_connection_that_outlives_its_wait_is_no_failure() {
+        let mut story = story(Reconnect::new().max_failures(1));
+        for _ in 0..100 {
+            assert_eq!(story.opened().after(30 * SECOND).seconds(Cause::End), Some(1.));
+        }
+        for _ in 0..2 {
+            story.opened().after(SECOND).closed(Cause::End);
+        }
+        assert_eq!(story.opened().after(SECOND).closed(Cause::End), None);
     }
 
     #[test]
@@ -320,15 +362,44 @@ mod tests {
             assert_eq!(story.closed(Cause::Network), Some(3 * SECOND));
         }
         assert_eq!(story.asked_for(500).closed(Cause::End), Some(SECOND / 2));
+        assert_eq!(story.asked_for(3_600_000).closed(Cause::End), Some(3600 * SECOND), "as long as it likes");
+        assert_eq!(story.asked_for(0).closed(Cause::End), Some(SECOND / 10), "but no spinning");
     }
 
     #[test]
-    fn failures_can_be_bounded() {
+    fn failures_in_a_row_can_be_bounded() {
         let mut story = story(Reconnect::new().max_failures(2));
+        for _ in 0..10 {
+            assert!(story.closed(Cause::Network).is_some());
+            assert!(story.closed(Cause::Network).is_some());
+            assert!(story.opened().event().closed(Cause::End).is_some(), "an event breaks the row");
+        }
+        assert!(story.closed(Cause::Network).is_some());
+        assert!(story.closed(Cause::Network).is_some());
+        assert_eq!(story.policy.closed(Cause::Network, story.now, 0.0), Decision::GiveUp);
+        assert_eq!(self::story(Reconnect::new().max_failures(0)).closed(Cause::Network), None);
+    }
+
+    #[test]
+    fn never_is_never() {
+        let mut story = story(Reconnect::never());
+        assert_eq!(story.opened().event().policy.closed(Cause::End, Instant::now(), 0.0), Decision::Stop);
+    }
+
+    #[test]
+    fn a_good_connection_counts_for_itself_only() {
+        let mut story = story(Reconnect::new());
+        assert_eq!(story.opened().event().after(60 * SECOND).seconds(Cause::End), Some(1.));
         assert_eq!(story.seconds(Cause::Network), Some(1.));
         assert_eq!(story.seconds(Cause::Network), Some(2.));
-        assert_eq!(story.seconds(Cause::Network), None);
-        assert_eq!(self::story(Reconnect::never()).opened().event().closed(Cause::End), None);
+    }
+
+    #[test]
+    fn a_long_backoff_doubles_all_the_way() {
+        let day = 24 * 3600 * SECOND;
+        let mut story = story(Reconnect::new().backoff(SECOND..=day));
+        let longest = (0..20).map(|_| story.closed(Cause::Network)).max();
+        assert_eq!(longest, Some(Some(day)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use reqwest::Request;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue};
+use sse_codec::EventId;
 
 use crate::error::Error;
 
@@ -12,17 +13,17 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) struct Template(Request);
 
 impl Template {
-    /// Adds the headers of 9.2.3, where the caller has not set them.
-    pub(crate) fn new(mut request: Request) -> Result<Self, Error> {
+    /// Adds the headers of 9.2.3, where the caller has not set them. A `Last-Event-ID` is taken out and returned: it
+    /// will change with the events.
+    pub(crate) fn new(mut request: Request) -> Result<(Self, Option<EventId<'static>>), Error> {
+        let last_event_id = take_last_event_id(&mut request);
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static(sse_codec::CONTENT_TYPE));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-        // The codec knows the id from now on.
-        headers.remove(LAST_EVENT_ID);
         if request.try_clone().is_none() {
             return Err(Error::Body);
         }
-        Ok(Self(request))
+        Ok((Self(request), last_event_id))
     }
 
     /// Whether sending it again is harmless by the rules of HTTP (RFC 9110, 9.2.1).
@@ -38,4 +39,10 @@ impl Template {
         }
         Ok(request)
     }
+}
+
+/// The id that a caller has set as a header, which the codec takes over.
+fn take_last_event_id(request: &mut Request) -> Option<EventId<'static>> {
+    let id = request.headers_mut().remove(LAST_EVENT_ID)?;
+    EventId::try_from(String::from_utf8_lossy(id.as_bytes()).into_owned()).ok()
 }

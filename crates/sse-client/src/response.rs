@@ -8,7 +8,7 @@ use crate::error::Error;
 /// A response that is an event stream.
 pub(crate) fn check(response: Response) -> Result<Response, Error> {
     if response.status() != StatusCode::OK {
-        return Err(Error::Status(response.status()));
+        return Err(Error::Status { status: response.status() });
     }
     check_content_type(response.headers())?;
     Ok(response)
@@ -23,7 +23,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
     {
         return Ok(());
     }
-    Err(Error::ContentType(found.cloned()))
+    Err(Error::ContentType { found: found.cloned() })
 }
 
 #[cfg(test)]

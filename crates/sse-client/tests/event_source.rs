@@ -3,8 +3,11 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use common::{Server, event, next, quick, response, status, stream};
+use futures_core::FusedStream as _;
+
+use common::{Server, event, next, quick, response, soon, status, stream};
 use reqwest::Client;
 use sse_client::{Error, EventId, EventSource, Notice, ReadyState, Reconnect};
 
@@ -13,21 +16,21 @@ async fn events_arrive_and_the_state_shows() {
     let server = Server::start([stream("event: tick\ndata: 1\nid: a\n\ndata: 2\n\n").held()]).await;
     let mut source = server.source();
     assert_eq!(source.ready_state(), ReadyState::Connecting);
-    let first = source.next().await.unwrap().unwrap();
+    let first = soon(source.next()).await.unwrap().unwrap();
     assert_eq!((first.event_type(), first.data(), first.last_event_id()), ("tick", "1", "a"));
     assert_eq!(source.ready_state(), ReadyState::Open);
     assert_eq!(next(&mut source).await, event("2", "a"));
     assert_eq!(source.last_event_id(), "a");
     source.close();
     assert_eq!(source.ready_state(), ReadyState::Closed);
-    assert!(source.next().await.is_none());
+    assert!(soon(source.next()).await.is_none());
 }
 
 #[tokio::test]
 async fn the_request_is_that_of_an_event_source() {
     let mut server = Server::start([stream("")]).await;
     let mut source = server.source_with(Reconnect::never());
-    assert!(source.next().await.is_none(), "the end of a stream that is not resumed is no error");
+    assert!(soon(source.next()).await.is_none(), "the end of a stream that is not resumed is no error");
     let request = server.request().await;
     assert!(request.starts_with("get /events http/1.1\r\n"), "{request}");
     assert!(request.contains("\r\naccept: text/event-stream\r\n"), "{request}");
@@ -66,6 +69,117 @@ async fn it_starts_behind_a_stored_id() {
 }
 
 #[tokio::test]
+async fn the_callers_headers_count() {
+    let mut server =
+        Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]).await;
+    let client = Client::new();
+    let request =
+        client.get(&server.url).header("accept", "text/*").header("last-event-id", "é").build().unwrap();
+    let mut source = EventSource::builder(client, request).reconnect(quick()).build().unwrap();
+    for expected in [event("1", "é"), event("2", ""), event("3", "")] {
+        assert_eq!(next(&mut source).await, expected);
+    }
+    for id in ["last-event-id: é\r\n", "last-event-id: é\r\n", ""] {
+        let request = server.request().await;
+        assert!(request.contains("\r\naccept: text/*\r\n"), "{request}");
+        assert!(request.contains(id), "{request}");
+        assert_eq!(request.matches("last-event-id").count(), usize::from(!id.is_empty()), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_a_stream_is_refused_at_once() {
+    struct Once;
+    impl http_body::Body for Once {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            std::task::Poll::Ready(None)
+        }
+    }
+    let client = Client::new();
+    let request = client.post("http://127.0.0.1/").body(reqwest::Body::wrap(Once)).build().unwrap();
+    assert!(matches!(EventSource::builder(client, request).build(), Err(Error::Body)));
+}
+
+#[tokio::test]
+async fn the_policy_is_asked_and_its_waits_are_kept() {
+    let server = Server::start((0..30).map(|_| stream("retry: 5\n\n"))).await;
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let client = Client::new();
+    let request = client.get(&server.url).build().unwrap();
+    let observer = {
+        let waits = waits.clone();
+        move |notice: Notice<'_>| {
+            if let Notice::Waiting { delay, .. } = notice {
+                waits.lock().unwrap().push(delay);
+            }
+        }
+    };
+    let millis = Duration::from_millis;
+    let policy = Reconnect::new()
+        .backoff(millis(3)..=millis(3))
+        .reconnection_times(millis(5)..=millis(5))
+        .max_failures(20);
+    let mut source =
+        EventSource::builder(client, request).reconnect(policy).observer(observer).build().unwrap();
+    let start = Instant::now();
+    assert!(
+        matches!(soon(source.next()).await, Some(Err(Error::GaveUp))),
+        "a stream without events is a failure"
+    );
+    assert!(soon(source.next()).await.is_none());
+    let waits = waits.lock().unwrap();
+    assert_eq!(waits.len(), 20);
+    assert!(start.elapsed() >= waits.iter().sum());
+    assert!(waits.iter().all(|wait| (millis(5)..=millis(8)).contains(wait)), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait != waits[0]), "there is jitter: {waits:?}");
+}
+
+#[tokio::test]
+async fn a_connection_with_events_is_no_failure() {
+    let server = Server::start((0..10).map(|_| stream("data: 1\n\n"))).await;
+    let mut source = server.source_with(quick().max_failures(1));
+    for _ in 0..10 {
+        assert_eq!(next(&mut source).await, event("1", ""));
+    }
+}
+
+#[tokio::test]
+async fn a_large_event_is_a_failure_if_nothing_else_comes() {
+    let server = Server::start((0..10).map(|_| stream("data: 123456789\n"))).await;
+    let client = Client::new();
+    let request = client.get(&server.url).build().unwrap();
+    let policy = quick().max_failures(1);
+    let mut source =
+        EventSource::builder(client, request).reconnect(policy).max_event_bytes(8).build().unwrap();
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::GaveUp))));
+}
+
+#[tokio::test]
+async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
+    let server =
+        Server::start([stream("retry: 100\ndata: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")])
+            .await;
+    let mut source = EventSource::get(&server.url).unwrap();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("2", ""));
+    let client = Client::new();
+    let mut source =
+        EventSource::builder(client.clone(), client.put(&server.url).build().unwrap()).build().unwrap();
+    assert_eq!(next(&mut source).await, event("3", ""));
+    assert!(!source.is_terminated());
+    assert!(soon(source.next()).await.is_none());
+    assert!(source.is_terminated());
+}
+
+#[tokio::test]
 async fn what_passes_is_tried_again() {
     let answers = [408, 425, 429, 500, 503].map(status);
     let server = Server::start(answers.into_iter().chain([stream("data: 1\n\n")])).await;
@@ -77,19 +191,22 @@ async fn what_does_not_pass_is_final_and_named() {
     for code in [201, 204, 304, 400, 401, 404] {
         let server = Server::start([status(code)]).await;
         let mut source = server.source();
-        let error = source.next().await.unwrap().unwrap_err();
-        assert!(matches!(&error, Error::Status(status) if *status == code), "{error:?}");
+        let error = soon(source.next()).await.unwrap().unwrap_err();
+        assert!(matches!(&error, Error::Status { status, .. } if *status == code), "{error:?}");
         assert!(error.to_string().contains(&code.to_string()), "{error}");
         assert_eq!(source.ready_state(), ReadyState::Closed);
-        assert!(source.next().await.is_none());
+        assert!(soon(source.next()).await.is_none());
     }
 }
 
 #[tokio::test]
 async fn another_content_type_is_final_and_named() {
     let server = Server::start([response("200 OK\r\nContent-Type: text/html\r\n\r\n<p>Hello")]).await;
-    let error = server.source().next().await.unwrap().unwrap_err();
-    assert!(matches!(&error, Error::ContentType(Some(found)) if found == "text/html"), "{error:?}");
+    let error = soon(server.source().next()).await.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, Error::ContentType { found: Some(found), .. } if found == "text/html"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +214,7 @@ async fn a_204_on_a_reconnect_is_the_end() {
     let server = Server::start([stream("data: 1\n\n"), status(204)]).await;
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
-    assert!(source.next().await.is_none());
+    assert!(soon(source.next()).await.is_none());
     assert_eq!(source.ready_state(), ReadyState::Closed);
 }
 
@@ -118,9 +235,9 @@ async fn a_connection_that_breaks_is_resumed() {
 async fn failures_end_with_the_last_error() {
     let server = Server::start([]).await;
     let mut source = server.source_with(quick().max_failures(3));
-    let error = source.next().await.unwrap().unwrap_err();
+    let error = soon(source.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
-    assert!(source.next().await.is_none());
+    assert!(soon(source.next()).await.is_none());
 }
 
 #[tokio::test]
@@ -129,7 +246,7 @@ async fn a_large_event_is_one_error_and_the_next_one_arrives() {
     let client = Client::new();
     let request = client.get(&server.url).build().unwrap();
     let mut source = EventSource::builder(client, request).max_event_bytes(8).build().unwrap();
-    assert!(matches!(source.next().await, Some(Err(Error::TooLarge(_)))));
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
     assert_eq!(next(&mut source).await, event("2", ""));
 }
 
@@ -142,7 +259,7 @@ async fn a_post_is_repeated_only_when_the_caller_says_so() {
     let mut once = EventSource::builder(client.clone(), request()).build().unwrap();
     let mut again = EventSource::builder(client.clone(), request()).reconnect(quick()).build().unwrap();
     assert_eq!(next(&mut once).await, event("1", ""));
-    assert!(once.next().await.is_none());
+    assert!(soon(once.next()).await.is_none());
     assert_eq!(next(&mut again).await, event("2", ""));
     assert_eq!(next(&mut again).await, event("3", ""));
     assert!(server.request().await.starts_with("post /events"));
@@ -202,8 +319,8 @@ fn a_url_that_is_none_is_an_error_at_once() {
 #[tokio::test]
 async fn a_url_of_another_scheme_is_final() {
     let mut source = EventSource::get("ftp://127.0.0.1/").unwrap();
-    assert!(matches!(source.next().await, Some(Err(Error::Request(_)))));
-    assert!(source.next().await.is_none());
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::Request(_)))));
+    assert!(soon(source.next()).await.is_none());
 }
 
 #[tokio::test]
@@ -211,5 +328,5 @@ async fn redirects_that_never_end_are_final() {
     let answers = (0..20)
         .map(|_| response("302 -\r\nLocation: /events\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
     let server = Server::start(answers).await;
-    assert!(matches!(server.source().next().await, Some(Err(Error::Request(_)))));
+    assert!(matches!(soon(server.source().next()).await, Some(Err(Error::Request(_)))));
 }

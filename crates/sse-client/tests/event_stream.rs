@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Server, response, status, stream};
+use futures_core::FusedStream as _;
 use sse_client::{Decoder, Error, EventStream};
 
 async fn get(server: &Server) -> reqwest::Response {
@@ -34,8 +35,10 @@ async fn a_break_is_an_error_and_then_the_end() {
 #[tokio::test]
 async fn what_is_no_event_stream_is_refused() {
     let server = Server::start([status(404), response("200 OK\r\n\r\n{}")]).await;
-    assert!(matches!(EventStream::new(get(&server).await), Err(Error::Status(status)) if status == 404));
-    assert!(matches!(EventStream::new(get(&server).await), Err(Error::ContentType(None))));
+    assert!(
+        matches!(EventStream::new(get(&server).await), Err(Error::Status { status, .. }) if status == 404)
+    );
+    assert!(matches!(EventStream::new(get(&server).await), Err(Error::ContentType { found: None, .. })));
 }
 
 #[tokio::test]
@@ -44,6 +47,28 @@ async fn the_limit_can_be_set() {
     let mut events = EventStream::with_decoder(get(&server).await, Decoder::with_limit(8)).unwrap();
     assert!(matches!(events.next().await, Some(Err(Error::TooLarge(_)))));
     assert_eq!(events.next().await.unwrap().unwrap().data(), "2");
+}
+
+#[tokio::test]
+async fn a_decoder_of_the_callers_starts_anew() {
+    let server = Server::start([stream("data: 1\n\n")]).await;
+    let mut decoder = Decoder::new();
+    assert_eq!(decoder.next_event(&mut &b"id: 7\n\ndata: half"[..]), Ok(None));
+    let mut events = EventStream::with_decoder(get(&server).await, decoder).unwrap();
+    let event = events.next().await.unwrap().unwrap();
+    assert_eq!((event.data(), event.last_event_id()), ("1", "7"));
+}
+
+#[tokio::test]
+async fn trailers_are_not_the_end() {
+    let chunked =
+        "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n";
+    let server = Server::start([response(&format!("{chunked}9\r\ndata: 1\n\n\r\n0\r\nX: y\r\n\r\n"))]).await;
+    let mut events = EventStream::new(get(&server).await).unwrap();
+    assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
+    assert!(!events.is_terminated());
+    assert!(events.next().await.is_none());
+    assert!(events.is_terminated());
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@ impl Stream {
 
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        self.0.read_line(&mut line).await.unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(30), self.0.read_line(&mut line)).await;
+        read.expect("a line comes soon").unwrap();
         line.trim_end().to_owned()
     }
 

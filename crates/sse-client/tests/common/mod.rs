@@ -68,7 +68,7 @@ impl Server {
 
     /// The head of the next request, in lower case.
     pub async fn request(&mut self) -> String {
-        self.requests.recv().await.expect("the server runs").to_lowercase()
+        soon(self.requests.recv()).await.expect("the server runs").to_lowercase()
     }
 
     /// A source with short waits.
@@ -105,9 +105,14 @@ async fn read_request(stream: &mut TcpStream) -> String {
     head
 }
 
+/// Waits for what comes at once unless something is wrong.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("it comes soon")
+}
+
 /// Data and last event ID of the next event.
 pub async fn next(source: &mut EventSource) -> (String, String) {
-    let event = source.next().await.expect("not the end").expect("no error");
+    let event = soon(source.next()).await.expect("not the end").expect("no error");
     (event.data().to_owned(), event.last_event_id().to_owned())
 }
 
