@@ -79,39 +79,28 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(run(self))
-    }
-}
-
-async fn run<S, B, F>(serve: Serve<S, F>)
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn StdError + Send + Sync>>,
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-    F: Future<Output = ()>,
-{
-    let Serve { listener, service, signal, grace } = serve;
-    let shutdown = Shutdown::default();
-    // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
-    let mut connections = JoinSet::new();
-    let mut signal = pin!(signal);
-    loop {
-        tokio::select! {
-            stream = accept(&listener) => {
-                connections.spawn(connection(stream, service.clone(), shutdown.clone()));
+        Box::pin(async move {
+            let Serve { listener, service, signal, grace } = self;
+            let shutdown = Shutdown::default();
+            // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
+            let mut connections = JoinSet::new();
+            let mut signal = pin!(signal);
+            loop {
+                tokio::select! {
+                    stream = accept(&listener) => {
+                        connections.spawn(connection(stream, service.clone(), shutdown.clone()));
+                    }
+                    () = &mut signal => break,
+                    Some(_) = connections.join_next() => {}
+                }
             }
-            () = &mut signal => break,
-            Some(_) = connections.join_next() => {}
-        }
+            drop(listener);
+            shutdown.begin();
+            let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+            // Those that are still open are cut.
+            connections.shutdown().await;
+        })
     }
-    drop(listener);
-    shutdown.begin();
-    let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
-    // Those that are still open are cut.
-    connections.shutdown().await;
 }
 
 /// The next connection. What goes wrong with one must not stop the others.
