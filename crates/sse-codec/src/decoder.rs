@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::block::{Block, Lent};
+use crate::chunk::Chunk;
 use crate::error::TooLarge;
 use crate::event::EventRef;
 use crate::event_id::EventId;
@@ -75,13 +76,20 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<EventRef<'d>>, TooLarge> {
         self.block.clear_dispatched();
+        let mut chunk = Chunk::new(input);
+        let found = self.read_event(&mut chunk);
+        *input = chunk.rest();
+        Ok(found?.map(|lent| self.block.event(lent)))
+    }
+
+    /// Reads until an event is whole; what of it lies in the chunk is returned.
+    #[inline]
+    fn read_event<'i>(&mut self, chunk: &mut Chunk<'i>) -> Result<Option<Lent<'i>>, TooLarge> {
         let mut lent = Lent::default();
-        while let Some(piece) = self.lines.next(input) {
+        while let Some(piece) = self.lines.next(chunk) {
             match self.fields.next(piece) {
                 Some(Token::Value(value)) => self.block.apply(value, &mut lent)?,
-                Some(Token::Blank) if self.block.finish(&mut lent) => {
-                    return Ok(Some(self.block.event(lent)));
-                }
+                Some(Token::Blank) if self.block.finish(&mut lent) => return Ok(Some(lent)),
                 Some(Token::Blank) | None => {}
             }
         }

@@ -84,7 +84,7 @@ impl Fields {
     #[inline]
     pub(crate) fn next<'i>(&mut self, piece: Piece<'i>) -> Option<Token<'i>> {
         if piece.starts && piece.ends {
-            return line(piece.bytes);
+            return if piece.bytes.is_empty() { Some(Token::Blank) } else { line(piece.bytes) };
         }
         if piece.starts {
             self.cut = Cut::Start;
@@ -138,14 +138,19 @@ impl Cut {
 /// What a whole line says.
 #[inline]
 fn line(line: &[u8]) -> Option<Token<'_>> {
-    let Some(&first) = line.first() else { return Some(Token::Blank) };
-    let name = Name::beginning_with(first)?;
-    let value = match line.strip_prefix(name.as_bytes())?.split_first() {
-        None => &[],
-        Some((b':', value)) => value.strip_prefix(b" ").unwrap_or(value),
-        Some(_) => return None,
+    let (name, rest) = match line.first()? {
+        b'd' => (Name::Data, line.strip_prefix(b"data")?),
+        b'e' => (Name::Event, line.strip_prefix(b"event")?),
+        b'i' => (Name::Id, line.strip_prefix(b"id")?),
+        b'r' => (Name::Retry, line.strip_prefix(b"retry")?),
+        _ => return None,
     };
-    Some(Token::Value(Value { name, bytes: value, starts: true, ends: true }))
+    let bytes = match rest {
+        [] => rest,
+        [b':', b' ', value @ ..] | [b':', value @ ..] => value,
+        _ => return None,
+    };
+    Some(Token::Value(Value { name, bytes, starts: true, ends: true }))
 }
 
 #[cfg(test)]
@@ -242,6 +247,7 @@ mod tests {
 
     #[test]
     fn an_empty_line_is_blank() {
-        assert_eq!(line(b""), Some(Token::Blank));
+        let empty = Piece { bytes: b"", starts: true, ends: true };
+        assert_eq!(Fields::default().next(empty), Some(Token::Blank));
     }
 }

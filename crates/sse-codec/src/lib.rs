@@ -9,6 +9,8 @@ extern crate std;
 #[cfg(feature = "alloc")]
 mod block;
 #[cfg(feature = "alloc")]
+mod chunk;
+#[cfg(feature = "alloc")]
 mod decoder;
 mod encode;
 mod error;

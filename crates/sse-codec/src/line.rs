@@ -4,7 +4,7 @@
 //! - A byte order mark is dropped as the first three bytes of the stream only.
 //! - No byte is stored: a line that a chunk cuts comes as several pieces.
 
-use memchr::memchr2;
+use crate::chunk::Chunk;
 
 const BOM: &[u8; 3] = b"\xEF\xBB\xBF";
 
@@ -29,49 +29,47 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Takes the next piece from `input`; `None` when that is used up.
+    /// Takes the next piece from the chunk; `None` when that is used up.
     #[inline]
-    pub(crate) fn next<'i>(&mut self, input: &mut &'i [u8]) -> Option<Piece<'i>> {
+    pub(crate) fn next<'i>(&mut self, chunk: &mut Chunk<'i>) -> Option<Piece<'i>> {
         if self.bom < BOM.len()
-            && let Some(bytes) = self.drop_bom(input)
+            && let Some(bytes) = self.drop_bom(chunk)
         {
             self.inside = true;
             return Some(Piece { bytes, starts: true, ends: false });
         }
-        if self.after_cr && !input.is_empty() {
-            self.after_cr = false;
-            *input = input.strip_prefix(b"\n").unwrap_or(input);
-        }
-        let bytes = *input;
-        if bytes.is_empty() {
+        if chunk.rest().is_empty() {
             return None;
         }
-        let starts = !self.inside;
-        let Some(end) = memchr2(b'\r', b'\n', bytes) else {
-            self.inside = true;
-            *input = &[];
-            return Some(Piece { bytes, starts, ends: false });
-        };
-        self.inside = false;
-        self.after_cr = bytes[end] == b'\r';
-        *input = &bytes[end + 1..];
-        Some(Piece { bytes: &bytes[..end], starts, ends: true })
+        if self.after_cr {
+            self.after_cr = false;
+            chunk.skip(b'\n');
+        }
+        let (bytes, end) = chunk.line();
+        let piece = Piece { bytes, starts: !self.inside, ends: end.is_some() };
+        if bytes.is_empty() && !piece.ends {
+            return None;
+        }
+        self.inside = !piece.ends;
+        self.after_cr = end == Some(b'\r');
+        Some(piece)
     }
 
     /// Drops the mark, or what of it the chunk holds. Bytes that only began like one are returned: they begin the
     /// first line.
-    fn drop_bom(&mut self, input: &mut &[u8]) -> Option<&'static [u8]> {
-        while self.bom < BOM.len() {
-            let (&byte, rest) = input.split_first()?;
-            if byte != BOM[self.bom] {
-                let begun = &BOM[..self.bom];
-                self.bom = BOM.len();
-                return Some(begun).filter(|begun| !begun.is_empty());
-            }
+    fn drop_bom(&mut self, chunk: &mut Chunk<'_>) -> Option<&'static [u8]> {
+        while chunk.skip(BOM[self.bom]) {
             self.bom += 1;
-            *input = rest;
+            if self.bom == BOM.len() {
+                return None;
+            }
         }
-        None
+        if chunk.rest().is_empty() {
+            return None;
+        }
+        let begun = &BOM[..self.bom];
+        self.bom = BOM.len();
+        Some(begun).filter(|begun| !begun.is_empty())
     }
 }
 
@@ -86,15 +84,16 @@ mod tests {
         let mut lines = Lines::default();
         let mut found: Vec<Vec<u8>> = Vec::new();
         let mut line = Vec::new();
-        for mut input in chunks.iter().copied() {
-            while let Some(piece) = lines.next(&mut input) {
+        for input in chunks.iter().copied() {
+            let mut chunk = Chunk::new(input);
+            while let Some(piece) = lines.next(&mut chunk) {
                 assert_eq!(piece.starts, line.is_empty(), "{piece:?}");
                 line.extend_from_slice(piece.bytes);
                 if piece.ends {
                     found.push(core::mem::take(&mut line));
                 }
             }
-            assert!(input.is_empty());
+            assert!(chunk.rest().is_empty());
         }
         assert_eq!(found, expected, "{chunks:?}");
     }

@@ -1,0 +1,118 @@
+//! The decoders, each doing the same job: the type, data and id of every event are looked at.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+/// What a decoder has seen: so that all are known to have done the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) events: usize,
+    /// The bytes of all data, and of all ids and types that are not the default.
+    pub(crate) bytes: usize,
+}
+
+impl Seen {
+    fn look(&mut self, event_type: &str, data: &str, id: &str) {
+        let (event_type, data, id) = black_box((event_type, data, id));
+        self.events += 1;
+        self.bytes += data.len() + id.len();
+        if event_type != "message" {
+            self.bytes += event_type.len();
+        }
+    }
+}
+
+pub(crate) type Contender = fn(&[Bytes]) -> Seen;
+
+pub(crate) const ALL: [(&str, Contender); 5] = [
+    ("sse-codec", sse_codec),
+    ("sse-stream 0.3", sse_stream),
+    ("sse-core 0.2", sse_core),
+    ("eventsource-stream 0.2", eventsource_stream),
+    ("sseer 0.3", sseer),
+];
+
+fn sse_codec(chunks: &[Bytes]) -> Seen {
+    let mut decoder = sse_codec::Decoder::new();
+    let mut seen = Seen::default();
+    for chunk in chunks {
+        let mut input = &chunk[..];
+        while let Some(event) = decoder.next_event(&mut input).expect("under the limit") {
+            seen.look(event.event_type(), event.data(), event.last_event_id());
+        }
+    }
+    seen
+}
+
+fn sse_core(chunks: &[Bytes]) -> Seen {
+    let mut decoder = sse_core::SseDecoder::new();
+    let mut seen = Seen::default();
+    for chunk in chunks {
+        let mut input = chunk.clone();
+        while let Some(event) = decoder.next(&mut input) {
+            if let sse_core::SseEvent::Message(event) = event.expect("under the limit") {
+                seen.look(&event.event, &event.data, event.last_event_id.as_deref().unwrap_or_default());
+            }
+        }
+    }
+    seen
+}
+
+fn sse_stream(chunks: &[Bytes]) -> Seen {
+    let mut seen = Seen::default();
+    drain(sse_stream::SseByteStream::new(Chunks(chunks.iter())), |event| {
+        let event = event.expect("valid");
+        let [event_type, id] = [event.event.as_deref().unwrap_or("message"), event.id.as_deref().unwrap_or_default()];
+        if let Some(data) = &event.data {
+            seen.look(event_type, data, id);
+        }
+    });
+    seen
+}
+
+fn eventsource_stream(chunks: &[Bytes]) -> Seen {
+    let mut seen = Seen::default();
+    drain(eventsource_stream::EventStream::new(Chunks(chunks.iter())), |event| {
+        let event = event.expect("valid");
+        seen.look(&event.event, &event.data, &event.id);
+    });
+    seen
+}
+
+fn sseer(chunks: &[Bytes]) -> Seen {
+    let mut seen = Seen::default();
+    drain(sseer::event_stream::EventStream::new(Chunks(chunks.iter())), |event| {
+        let event = event.expect("valid");
+        seen.look(&event.event, &event.data, &event.id);
+    });
+    seen
+}
+
+/// Chunks that are always ready.
+struct Chunks<'c>(std::slice::Iter<'c, Bytes>);
+
+impl Stream for Chunks<'_> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next().cloned().map(Ok))
+    }
+}
+
+fn drain<S: Stream>(stream: S, mut each: impl FnMut(S::Item)) {
+    let mut stream = std::pin::pin!(stream);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match stream.as_mut().poll_next(&mut context) {
+            Poll::Ready(Some(item)) => each(item),
+            Poll::Ready(None) => return,
+            // Only a decoder that yields to others: nothing is waited for.
+            Poll::Pending => {}
+        }
+    }
+}
