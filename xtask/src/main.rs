@@ -1,5 +1,6 @@
 //! The tasks of this workspace. `cargo xtask` lists them.
 
+mod bench;
 mod ci;
 mod conformance;
 mod deny;
@@ -25,6 +26,7 @@ usage: cargo xtask TASK
   msrv                  the libraries with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
   ci [--no-test]        all of these
+  bench codec           the codec beside its published peers, in one run
   setup                 installs what the tests need and the machine lacks
 ";
 
@@ -53,6 +55,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["deny"] => deny::run(),
         ["ci"] => test::run().and_then(|()| ci::run_the_rest()),
         ["ci", "--no-test"] => ci::run_the_rest(),
+        ["bench", "codec"] => bench::codec(),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -25,14 +25,22 @@ const CODEC_NEEDS: [&str; 1] = ["memchr"];
 const PURE: [&str; 2] = ["crates/sse-server/src/ring.rs", "crates/sse-client/src/reconnect.rs"];
 const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];
 
+/// Packages outside of the workspace.
+const OUTSIDE: [&str; 2] = ["fuzz", "xtask/bench"];
+
 /// A target without an operating system and without an allocator.
 const BARE_METAL: &str = "thumbv7em-none-eabihf";
 
 pub(crate) fn run() -> Result<(), Failure> {
     setup::components(&["fmt", "clippy"])?;
     shell::run("cargo fmt --all --check")?;
+    for package in OUTSIDE {
+        shell::run(&format!(
+            "cargo fmt --check --manifest-path {package}/Cargo.toml -- --config-path rustfmt.toml"
+        ))?;
+    }
     shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")?;
-    for features in ["", "alloc", "bytes"] {
+    for features in ["", "alloc", "bytes", "std"] {
         shell::run(&format!(
             "cargo clippy -p sse-codec --no-default-features --features={features} -- -D warnings"
         ))?;

@@ -191,8 +191,7 @@ impl Block {
     #[inline]
     pub(crate) fn finish(&mut self, lent: &mut Lent<'_>) -> bool {
         if self.id.changed {
-            self.last_event_id.clear();
-            push_decoded(&self.id.value, &mut self.last_event_id);
+            replace_decoded(&self.id.value, &mut self.last_event_id);
             self.id.changed = false;
         }
         let dispatches = self.state == State::Open && (self.has_data || lent.data.is_some());
@@ -288,16 +287,39 @@ impl IdBuffer {
 /// `bytes` as text: themselves where they are UTF-8, else a copy in `repaired` with U+FFFD.
 #[inline]
 fn decoded<'a>(bytes: &'a [u8], repaired: &'a mut String) -> &'a str {
-    let Ok(text) = core::str::from_utf8(bytes) else {
-        repaired.clear();
-        push_decoded(bytes, repaired);
-        return repaired;
-    };
-    text
+    if let Some(text) = utf8(bytes) {
+        return text;
+    }
+    repaired.clear();
+    push_repaired(bytes, repaired);
+    repaired
+}
+
+/// Replaces `text` by `bytes` as text.
+fn replace_decoded(bytes: &[u8], text: &mut String) {
+    text.clear();
+    match utf8(bytes) {
+        Some(decoded) => text.push_str(decoded),
+        None => push_repaired(bytes, text),
+    }
+}
+
+/// `bytes`, if they are UTF-8.
+#[inline]
+fn utf8(bytes: &[u8]) -> Option<&str> {
+    /// From this length on the vectors are worth their preparation.
+    #[cfg(feature = "std")]
+    const LONG: usize = 64;
+
+    #[cfg(feature = "std")]
+    if bytes.len() >= LONG {
+        return simdutf8::basic::from_utf8(bytes).ok();
+    }
+    core::str::from_utf8(bytes).ok()
 }
 
 /// Appends `bytes` as UTF-8 decode gives them: one U+FFFD per maximal ill-formed piece (Encoding Standard).
-fn push_decoded(bytes: &[u8], text: &mut String) {
+fn push_repaired(bytes: &[u8], text: &mut String) {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {

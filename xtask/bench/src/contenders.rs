@@ -67,7 +67,8 @@ fn sse_stream(chunks: &[Bytes]) -> Seen {
     let mut seen = Seen::default();
     drain(sse_stream::SseByteStream::new(Chunks(chunks.iter())), |event| {
         let event = event.expect("valid");
-        let [event_type, id] = [event.event.as_deref().unwrap_or("message"), event.id.as_deref().unwrap_or_default()];
+        let [event_type, id] =
+            [event.event.as_deref().unwrap_or("message"), event.id.as_deref().unwrap_or_default()];
         if let Some(data) = &event.data {
             seen.look(event_type, data, id);
         }

@@ -20,7 +20,9 @@ fn main() {
         if only.as_deref().is_some_and(|only| only != sample.name) {
             continue;
         }
-        for (name, size) in [("16 KiB", 16 * 1024), ("1,400 B", 1400), ("64 B", 64), ("an event", sample.event)] {
+        for (name, size) in
+            [("16 KiB", 16 * 1024), ("1,400 B", 1400), ("64 B", 64), ("an event", sample.event)]
+        {
             row(&sample, name, size);
         }
     }
@@ -29,8 +31,10 @@ fn main() {
 /// Prints the throughput of each decoder in MB/s, and ours as a ratio to the fastest other.
 fn row(sample: &Sample, chunks_name: &str, size: usize) {
     let whole = Bytes::copy_from_slice(&sample.bytes);
-    let chunks: Vec<Bytes> =
-        (0..whole.len()).step_by(size).map(|start| whole.slice(start..whole.len().min(start + size))).collect();
+    let chunks: Vec<Bytes> = (0..whole.len())
+        .step_by(size)
+        .map(|start| whole.slice(start..whole.len().min(start + size)))
+        .collect();
     let expected = ALL[0].1(&chunks);
     for (name, contender) in ALL {
         assert_eq!(contender(&chunks), expected, "{name} sees something else in {}", sample.name);

@@ -25,10 +25,13 @@ pub(crate) fn all() -> Vec<Sample> {
                 number % 10_000
             )
         }),
-        repeat("ticks", |number| format!("id: {:06}\ndata: {:06}\n\n", number % 1_000_000, number * 7 % 1_000_000)),
+        repeat("ticks", |number| {
+            format!("id: {:06}\ndata: {:06}\n\n", number % 1_000_000, number * 7 % 1_000_000)
+        }),
         repeat("big", |_| format!("data: {}\n\n", "0123456789abcdef".repeat(16 * 1024))),
         repeat("lines", |number| {
-            let line = format!("data:     {{ \"line\": {number:06}, \"of\": \"a pretty printed document\" }},\n");
+            let line =
+                format!("data:     {{ \"line\": {number:06}, \"of\": \"a pretty printed document\" }},\n");
             line.repeat(32) + "\n"
         }),
         repeat("heartbeats", |number| {
@@ -42,7 +45,9 @@ pub(crate) fn all() -> Vec<Sample> {
             )
         }),
         repeat("crlf", |number| {
-            format!("event: delta\r\nid: {number:06}\r\ndata: {{\"text\":\"a line ended by CRLF, as some servers do\"}}\r\n\r\n")
+            format!(
+                "event: delta\r\nid: {number:06}\r\ndata: {{\"text\":\"a line ended by CRLF, as some servers do\"}}\r\n\r\n"
+            )
         }),
     ]
 }
