@@ -47,3 +47,14 @@ pub use error::Error;
 pub use find::NotFound;
 pub use page::{ColorScheme, Page};
 pub use record::{EventSourceMessage, Request};
+
+// Every example of the workspace's front page and guides is compiled and run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/architecture.md")]
+    mod architecture {}
+    #[doc = include_str!("../../../docs/standard.md")]
+    mod standard {}
+}

@@ -6,14 +6,19 @@ mod common;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use browser_tests::Browser;
 use common::SOON;
 
+/// The profile of this test: its folder is where the examples are.
+const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
+
 /// An example of the workspace, built and ready to run. Cargo builds examples beside the tests.
 fn example(package: &str, name: &str) -> PathBuf {
-    let built =
-        Command::new(env!("CARGO")).args(["build", "--quiet", "-p", package, "--example", name]).status();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", package, "--example", name, "--profile", PROFILE])
+        .status();
     assert!(built.unwrap().success(), "{name} can't be built");
     let deps = std::env::current_exe().unwrap();
     deps.ancestors().nth(2).unwrap().join("examples").join(name)
@@ -37,8 +42,15 @@ impl Program {
 
     /// The server, and the address that it prints.
     fn live(address: &str) -> (Self, String) {
-        let mut program = Self::start("sse-server", "live", address);
-        let line = program.stdout.next().unwrap().unwrap();
+        let start = Instant::now();
+        let (program, line) = loop {
+            let mut program = Self::start("sse-server", "live", address);
+            match program.stdout.next() {
+                Some(line) => break (program, line.unwrap()),
+                // Another test's connection may hold a port that was just released.
+                None => assert!(start.elapsed() < SOON, "{:?}", program.stderr.next()),
+            }
+        };
         let address = line.split_once("http://").unwrap().1.trim_end_matches('/').to_owned();
         (program, address)
     }

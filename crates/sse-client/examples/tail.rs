@@ -42,7 +42,7 @@ fn report(notice: Notice<'_>) {
     match notice {
         Notice::Opened => eprintln!("-- connected"),
         Notice::Received(bytes) if is_comment(bytes) => eprintln!("-- heartbeat"),
-        Notice::Waiting { delay, cause } => {
+        Notice::Waiting { delay, cause, .. } => {
             let cause = cause.map_or_else(|| "the stream ended".to_owned(), ToString::to_string);
             eprintln!("-- {cause}; again in {:.1} s", delay.as_secs_f64());
         }

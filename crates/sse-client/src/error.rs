@@ -11,7 +11,7 @@ use sse_codec::TooLarge;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request can't succeed: its URL is none or not HTTP, a header is invalid, or its redirects never end.
+    /// The request can't succeed: it has no URL, or one that is not HTTP, a header is invalid, or its redirects never end.
     Request(reqwest::Error),
     /// The body of the request is a stream, which can't be sent again for a reconnect.
     Body,
@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// The connection broke in the middle of the stream.
     Read(reqwest::Error),
-    /// There were as many failures in a row as [`Reconnect::max_failures`](crate::Reconnect::max_failures) allows, the
+    /// There were more failures in a row than [`Reconnect::max_retries`](crate::Reconnect::max_retries) allows, the
     /// last of which was a stream that ended before it brought anything.
     GaveUp,
     /// An event was larger than the limit and was skipped. The stream goes on with the next one.
@@ -39,6 +39,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the end follows. It does after every error but [`TooLarge`](Self::TooLarge).
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::TooLarge(_))
+    }
+
     /// What was wrong when a request was sent: the request itself, or the network.
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {
         let futile = error.is_builder() || error.is_redirect();

@@ -14,14 +14,13 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::chunks::Chunks;
 use crate::error::Error;
-use crate::reconnect::{Cause, Decision, Reconnect};
+use crate::reconnect::{Attempts, Cause, Decision, Reconnect};
 use crate::request::Template;
 use crate::response;
 
 /// Events from a URL, over as many connections as it takes.
 ///
-/// When a connection ends or breaks, it connects again and goes on behind the last event (`Last-Event-ID`). What ends
-/// it for good is an `Err`, followed by the end: a status or a type that no further attempt will change. See
+/// When a connection ends or breaks, it connects again and goes on behind the last event (`Last-Event-ID`); see
 /// [`Reconnect`] for what is tried again and when.
 ///
 /// ```no_run
@@ -37,16 +36,20 @@ use crate::response;
 /// # }
 /// ```
 ///
-/// There are two things that an `Err` does not end: [`Error::TooLarge`] is one event that was skipped, and the next
-/// one still arrives. And a 204 that answers a reconnect is the server's word that there is no more: the end without
-/// an error.
+/// It ends
+///
+/// - with an `Err`, when no further attempt will go better: a status, a type, a request that can't succeed, or too many
+///   failures. Of all errors only [`Error::TooLarge`] is [not final](Error::is_final): one event was skipped, and the
+///   next one still arrives;
+/// - without one, when a reconnect is answered by 204, which is the server's word that there is no more; and at the end
+///   of the stream, if the policy is [`Reconnect::never`].
 ///
 /// It is a [`Stream`], and it works only while it is polled. It must be polled within a tokio runtime.
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
     client: Client,
     template: Template,
-    policy: Reconnect,
+    attempts: Attempts,
     observer: Option<Observer>,
     decoder: Decoder,
     state: State,
@@ -68,6 +71,7 @@ pub enum Notice<'a> {
     /// can't know where to go on.
     LastEventIdNotSent(&'a str),
     /// The connection ended, with an error or without one, and the next attempt follows after this time.
+    #[non_exhaustive]
     Waiting {
         /// Until the next attempt.
         delay: Duration,
@@ -149,7 +153,7 @@ impl EventSourceBuilder {
         Ok(EventSource {
             client: self.client,
             template,
-            policy: self.policy.unwrap_or_else(repeats),
+            attempts: Attempts::new(self.policy.unwrap_or_else(repeats)),
             observer: self.observer,
             decoder,
             state: State::Start,
@@ -215,24 +219,35 @@ impl EventSource {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
-            let ended = match &mut self.state {
+            let went_on = match &mut self.state {
                 State::Start => self.connect(),
                 State::Connecting(response) => {
                     let response = ready!(response.as_mut().poll(cx));
                     self.open(response)
                 }
-                State::Open(_) => match ready!(self.poll_open(cx)) {
-                    Ok(event) => return Poll::Ready(Some(event)),
-                    Err(cause) => self.disconnected(cause),
-                },
+                State::Open(chunks) => {
+                    let received = |bytes: &[u8]| {
+                        if let Some(observer) = &mut self.observer {
+                            observer(Notice::Received(bytes));
+                        }
+                    };
+                    match ready!(chunks.poll_event(&mut self.decoder, received, cx)) {
+                        Some(Ok(event)) => {
+                            self.attempts.event_received();
+                            return Poll::Ready(Some(Ok(event)));
+                        }
+                        Some(Err(error)) if !error.is_final() => return Poll::Ready(Some(Err(error))),
+                        end => self.disconnected(end.and_then(Result::err)),
+                    }
+                }
                 State::Waiting(wait) => {
                     ready!(wait.as_mut().poll(cx));
                     self.state = State::Start;
-                    continue;
+                    Ok(())
                 }
                 State::Closed => return Poll::Ready(None),
             };
-            if let Err(error) = ended {
+            if let Err(error) = went_on {
                 return Poll::Ready(Some(Err(error)));
             }
         }
@@ -258,7 +273,7 @@ impl EventSource {
         match response.map_err(Error::from_sending).and_then(response::check) {
             Ok(response) => {
                 self.decoder.reset();
-                self.policy.opened(Instant::now().into_std());
+                self.attempts.opened(Instant::now().into_std());
                 self.has_opened = true;
                 self.state = State::Open(Chunks::new(response));
                 self.tell(Notice::Opened);
@@ -273,32 +288,6 @@ impl EventSource {
         }
     }
 
-    /// The next item of the connection, or what ended it: an error, or nothing but its end.
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Result<Event, Error>, Option<Error>>> {
-        let State::Open(chunks) = &mut self.state else { return Poll::Ready(Err(None)) };
-        loop {
-            let event = chunks.next_event(&mut self.decoder);
-            if let Some(time) = self.decoder.reconnection_time() {
-                self.policy.set_reconnection_time(time);
-            }
-            if let Some(event) = event {
-                if event.is_ok() {
-                    self.policy.event_received();
-                }
-                return Poll::Ready(Ok(event));
-            }
-            match ready!(chunks.poll_receive(cx)) {
-                Some(Ok(bytes)) => {
-                    if let Some(observer) = &mut self.observer {
-                        observer(Notice::Received(bytes));
-                    }
-                }
-                Some(Err(error)) => return Poll::Ready(Err(Some(error))),
-                None => return Poll::Ready(Err(None)),
-            }
-        }
-    }
-
     /// Asks the policy what to do now that the connection is gone.
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
         let cause = match &error {
@@ -308,7 +297,10 @@ impl EventSource {
             Some(Error::Request(_)) => Cause::Request,
             Some(_) => Cause::Network,
         };
-        match self.policy.closed(cause, Instant::now().into_std(), fastrand::f64()) {
+        if let Some(time) = self.decoder.reconnection_time() {
+            self.attempts.set_reconnection_time(time);
+        }
+        match self.attempts.closed(cause, Instant::now().into_std(), fastrand::f64()) {
             Decision::Wait(delay) => {
                 self.state = State::Waiting(Box::pin(sleep(delay)));
                 self.tell(Notice::Waiting { delay, cause: error.as_ref() });

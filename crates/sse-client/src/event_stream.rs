@@ -73,19 +73,12 @@ impl EventStream {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        loop {
-            let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
-            if let Some(event) = chunks.next_event(&mut self.decoder) {
-                return Poll::Ready(Some(event));
-            }
-            let end = match ready!(chunks.poll_receive(cx)) {
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => Some(Err(error)),
-                None => None,
-            };
+        let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
+        let item = ready!(chunks.poll_event(&mut self.decoder, |_| {}, cx));
+        if item.as_ref().is_none_or(|item| item.as_ref().is_err_and(Error::is_final)) {
             self.chunks = None;
-            return Poll::Ready(end);
         }
+        Poll::Ready(item)
     }
 }
 

@@ -9,7 +9,8 @@ use futures_core::FusedStream as _;
 
 use common::{Server, event, next, quick, response, soon, status, stream};
 use reqwest::Client;
-use sse_client::{Error, EventId, EventSource, Notice, ReadyState, Reconnect};
+use sse_client::{Error, EventId, EventSource, EventStream, Notice, ReadyState, Reconnect};
+use tokio::sync::mpsc;
 
 #[tokio::test]
 async fn events_arrive_and_the_state_shows() {
@@ -107,60 +108,121 @@ async fn a_body_that_is_a_stream_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn the_policy_is_asked_and_its_waits_are_kept() {
-    let server = Server::start((0..30).map(|_| stream("retry: 5\n\n"))).await;
-    let waits = Arc::new(Mutex::new(Vec::new()));
-    let client = Client::new();
-    let request = client.get(&server.url).build().unwrap();
-    let observer = {
-        let waits = waits.clone();
-        move |notice: Notice<'_>| {
-            if let Notice::Waiting { delay, .. } = notice {
-                waits.lock().unwrap().push(delay);
-            }
+async fn the_policys_waits_are_kept() {
+    let server = Server::start((0..21).map(|_| status(503))).await;
+    let (waits, mut seen) = mpsc::unbounded_channel();
+    let observer = move |notice: Notice<'_>| {
+        if let Notice::Waiting { delay, .. } = notice {
+            waits.send(delay).unwrap();
         }
     };
     let millis = Duration::from_millis;
     let policy = Reconnect::new()
         .backoff(millis(3)..=millis(3))
         .reconnection_times(millis(5)..=millis(5))
-        .max_failures(20);
+        .max_retries(20);
+    let client = Client::new();
+    let request = client.get(&server.url).build().unwrap();
     let mut source =
         EventSource::builder(client, request).reconnect(policy).observer(observer).build().unwrap();
     let start = Instant::now();
-    assert!(
-        matches!(soon(source.next()).await, Some(Err(Error::GaveUp))),
-        "a stream without events is a failure"
-    );
-    assert!(soon(source.next()).await.is_none());
-    let waits = waits.lock().unwrap();
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::Status { status, .. })) if status == 503));
+    let took = start.elapsed();
+    drop(source);
+    let mut waits = Vec::new();
+    while let Some(wait) = seen.recv().await {
+        waits.push(wait);
+    }
     assert_eq!(waits.len(), 20);
-    assert!(start.elapsed() >= waits.iter().sum());
+    assert!(took >= waits.iter().sum());
     assert!(waits.iter().all(|wait| (millis(5)..=millis(8)).contains(wait)), "{waits:?}");
     assert!(waits.iter().any(|wait| *wait != waits[0]), "there is jitter: {waits:?}");
 }
 
 #[tokio::test]
-async fn a_connection_with_events_is_no_failure() {
+async fn the_servers_reconnection_time_reaches_the_policy() {
+    let server = Server::start([stream("retry: 7000\n")]).await;
+    let (waits, mut seen) = mpsc::unbounded_channel();
+    let observer = move |notice: Notice<'_>| {
+        if let Notice::Waiting { delay, .. } = notice {
+            waits.send(delay).unwrap();
+        }
+    };
+    let client = Client::new();
+    let request = client.get(&server.url).build().unwrap();
+    let policy = Reconnect::standard();
+    let mut source =
+        EventSource::builder(client, request).reconnect(policy).observer(observer).build().unwrap();
+    tokio::select! {
+        item = source.next() => panic!("{item:?}"),
+        wait = soon(seen.recv()) => assert_eq!(wait, Some(Duration::from_secs(7))),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_before_an_event_is_a_failure() {
+    let server = Server::start([stream(": nothing\n\n")]).await;
+    let mut source = server.source_with(quick().max_retries(0));
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::GaveUp))));
+    assert!(soon(source.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_with_an_event_is_none() {
     let server = Server::start((0..10).map(|_| stream("data: 1\n\n"))).await;
-    let mut source = server.source_with(quick().max_failures(1));
+    let mut source = server.source_with(quick().max_retries(0));
     for _ in 0..10 {
         assert_eq!(next(&mut source).await, event("1", ""));
     }
 }
 
 #[tokio::test]
-async fn a_large_event_is_a_failure_if_nothing_else_comes() {
-    let server = Server::start((0..10).map(|_| stream("data: 123456789\n"))).await;
+async fn an_event_that_is_skipped_does_not_count() {
+    let server = Server::start([stream("data: 123456789\n")]).await;
     let client = Client::new();
     let request = client.get(&server.url).build().unwrap();
-    let policy = quick().max_failures(1);
+    let policy = quick().max_retries(0);
     let mut source =
         EventSource::builder(client, request).reconnect(policy).max_event_bytes(8).build().unwrap();
     assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
-    assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
     assert!(matches!(soon(source.next()).await, Some(Err(Error::GaveUp))));
 }
+
+#[tokio::test]
+async fn closing_ends_a_wait_and_drops_what_was_received() {
+    let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]).await;
+    let mut source = server.source();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    source.close();
+    assert!(soon(source.next()).await.is_none(), "the second event was there");
+
+    let server = Server::start([status(503)]).await;
+    let mut source = server.source_with(Reconnect::standard());
+    source.close();
+    assert!(soon(source.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_reconnect_asks_the_url_that_was_asked_first() {
+    let redirect = "302 -\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let mut server =
+        Server::start([response(redirect), stream("data: 1\n\n"), stream("event: error\ndata: 2\n\n")]).await;
+    let mut source = server.source();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("2", ""), "an event of the type `error` is an event");
+    assert_eq!(source.ready_state(), ReadyState::Open);
+    for path in ["/events", "/elsewhere", "/events"] {
+        assert!(server.request().await.starts_with(&format!("get {path} ")));
+    }
+}
+
+/// What users rely on: a source can go to another task, and needs no pinning.
+const _: fn() = || {
+    fn is<T: Send + Unpin>() {}
+    is::<EventSource>();
+    is::<EventStream>();
+    is::<Error>();
+};
 
 #[tokio::test]
 async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
@@ -234,7 +296,7 @@ async fn a_connection_that_breaks_is_resumed() {
 #[tokio::test]
 async fn failures_end_with_the_last_error() {
     let server = Server::start([]).await;
-    let mut source = server.source_with(quick().max_failures(3));
+    let mut source = server.source_with(quick().max_retries(3));
     let error = soon(source.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     assert!(soon(source.next()).await.is_none());

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::quick;
+use common::{quick, soon};
 use reqwest::Client;
 use sse_client::EventSource;
 use sse_server::{Message, Route, serve};
@@ -19,12 +19,34 @@ struct Server {
 }
 
 async fn start(route: &Route, address: &str) -> Server {
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = bind(address).await;
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let signal = async move { _ = stopped.await };
     let server = serve(listener, route.clone()).with_graceful_shutdown(signal, Duration::from_secs(60));
     Server { address, stop, task: tokio::spawn(server.into_future()) }
+}
+
+/// Binds a port that was just released: another test's connection may hold it for a moment.
+async fn bind(address: &str) -> TcpListener {
+    soon(async {
+        loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
+}
+
+async fn subscribed(route: &Route) {
+    soon(async {
+        while route.subscribers() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 impl Server {
@@ -45,7 +67,7 @@ fn publish(route: &Route, data: &str) {
 }
 
 async fn data(source: &mut EventSource) -> String {
-    source.next().await.unwrap().unwrap().into_data()
+    soon(source.next()).await.unwrap().unwrap().into_data()
 }
 
 #[tokio::test]
@@ -64,9 +86,7 @@ async fn a_restart_of_the_server_loses_nothing_that_the_history_kept() {
         }
         seen
     });
-    while route.subscribers() == 0 {
-        tokio::task::yield_now().await;
-    }
+    subscribed(&route).await;
     publish(&route, "first");
     is_connected.await.unwrap();
     let mut expected = vec!["first".to_owned()];
@@ -93,9 +113,7 @@ async fn a_history_that_was_lost_is_told() {
         assert_eq!(data(&mut source).await, "1");
         source
     });
-    while route.subscribers() == 0 {
-        tokio::task::yield_now().await;
-    }
+    subscribed(&route).await;
     publish(&route, "1");
     let mut source = first.await.unwrap();
     server.stop().await;
@@ -120,9 +138,7 @@ async fn a_closed_route_ends_its_clients() {
         }
         seen
     });
-    while route.subscribers() == 0 {
-        tokio::task::yield_now().await;
-    }
+    subscribed(&route).await;
     publish(&route, "1");
     publish(&route, "2");
     route.close();

@@ -44,7 +44,7 @@ impl Stream {
     async fn line(&mut self) -> String {
         let mut line = String::new();
         let read = tokio::time::timeout(Duration::from_secs(30), self.0.read_line(&mut line)).await;
-        read.expect("a line comes soon").unwrap();
+        assert!(read.expect("a line comes soon").unwrap() > 0, "the stream ended too soon");
         line.trim_end().to_owned()
     }
 
@@ -171,7 +171,6 @@ async fn a_shutdown_cuts_what_is_open_after_the_grace() {
     server.stop.send(()).unwrap();
     server.task.await.unwrap();
     assert_eq!(route.subscribers(), 0);
-    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

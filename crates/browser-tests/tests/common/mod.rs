@@ -35,7 +35,7 @@ impl Server {
 
     /// Answers requests again after a stop, on the same port.
     pub fn go_on(&mut self, respond: impl Fn(&Request<Incoming>) -> Response<Body> + Clone + Send + 'static) {
-        let listener = self.runtime.block_on(TcpListener::bind(self.address)).unwrap();
+        let listener = self.runtime.block_on(bind(self.address));
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let signal = async move { _ = stopped.await };
@@ -57,6 +57,19 @@ impl Server {
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
+}
+
+/// Binds a port that was just released: another test's connection may hold it for a moment.
+async fn bind(address: SocketAddr) -> TcpListener {
+    let bound = async {
+        loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(SOON, bound).await.expect("the port is free again soon")
 }
 
 pub fn html(page: &'static str) -> Response<Body> {
