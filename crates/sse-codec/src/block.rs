@@ -13,12 +13,9 @@ use core::time::Duration;
 
 use crate::error::TooLarge;
 use crate::event::EventRef;
+use crate::event_id::EventId;
 use crate::field::{Name, Value};
 use crate::reconnection_time::Digits;
-
-/// The longest id, in bytes. It comes back as a request header, and servers commonly refuse headers of more than 8 KiB;
-/// and it is part of every event that follows, so that a longer one would cost much more than it is long.
-pub(crate) const MAX_ID_BYTES: usize = 8 * 1024;
 
 /// What of the current block lies in the current chunk, not copied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,9 +169,11 @@ impl Block {
 
     #[inline]
     fn apply_id(&mut self, value: Value<'_>) -> Result<(), TooLarge> {
-        let limit = self.limit.min(MAX_ID_BYTES);
-        let fits = self.id.apply(value, limit);
-        if fits || self.state == State::TooLarge { Ok(()) } else { Err(self.too_large(limit)) }
+        let limit = self.limit.min(EventId::MAX_LEN);
+        if self.id.apply(value, limit) || self.state == State::TooLarge {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::Id { limit }))
     }
 
     fn apply_retry(&mut self, value: Value<'_>) {
@@ -187,21 +186,19 @@ impl Block {
         }
     }
 
-    /// Ends the block at an empty line; true if it is an event.
+    /// Ends the block at an empty line. If it is an event, what of it is lent is given back.
     #[inline]
-    pub(crate) fn finish(&mut self, lent: &mut Lent<'_>) -> bool {
+    pub(crate) fn finish<'i>(&mut self, lent: Lent<'i>) -> Option<Lent<'i>> {
         if self.id.changed {
             replace_decoded(&self.id.value, &mut self.last_event_id);
             self.id.changed = false;
         }
-        let dispatches = self.state == State::Open && (self.has_data || lent.data.is_some());
-        if dispatches {
+        if self.state == State::Open && (self.has_data || lent.data.is_some()) {
             self.state = State::Dispatched;
-        } else {
-            self.clear();
-            *lent = Lent::default();
+            return Some(lent);
         }
-        dispatches
+        self.clear();
+        None
     }
 
     /// The event that [`finish`](Self::finish) found.
@@ -241,14 +238,14 @@ impl Block {
 
     #[inline]
     fn check_size(&mut self, size: usize) -> Result<(), TooLarge> {
-        if size <= self.limit { Ok(()) } else { Err(self.too_large(self.limit)) }
+        if size <= self.limit { Ok(()) } else { Err(self.drop_event(TooLarge::Event { limit: self.limit })) }
     }
 
     #[cold]
-    fn too_large(&mut self, limit: usize) -> TooLarge {
+    fn drop_event(&mut self, error: TooLarge) -> TooLarge {
         self.clear();
         self.state = State::TooLarge;
-        TooLarge { limit }
+        error
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pull loop: bytes in, events out.
 
+use core::mem;
 use core::time::Duration;
 
 use crate::block::{Block, Lent};
@@ -56,8 +57,10 @@ impl Decoder {
     /// A decoder whose events may be up to `max_event_bytes` long.
     ///
     /// What counts is an event's data and its event type together, in bytes as they come. An id counts alone, and may
-    /// be 8 KiB long at most: it is sent back as a header, and servers refuse longer ones. Comments, unknown fields and
+    /// be [`EventId::MAX_LEN`] long at most. Comments, unknown fields and
     /// field names are never stored, so they don't count.
+    ///
+    /// In the worst case the decoder holds some four times as much: each byte that is not UTF-8 becomes three.
     pub fn with_limit(max_event_bytes: usize) -> Self {
         Self { lines: Lines::default(), fields: Fields::default(), block: Block::new(max_event_bytes) }
     }
@@ -69,8 +72,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`] once for each event over the limit. The rest of that event is skipped (only its id and
-    /// reconnection time still count, so that a client which resumes doesn't get it again); the next call goes on.
+    /// [`TooLarge`] once for each event over the limit. The rest of that event is skipped, but an id and a reconnection
+    /// time in it still count, so that a client which resumes doesn't get it again. The next call goes on.
     pub fn next_event<'d, 'i: 'd>(
         &'d mut self,
         input: &mut &'i [u8],
@@ -88,9 +91,14 @@ impl Decoder {
         let mut lent = Lent::default();
         while let Some(piece) = self.lines.next(chunk) {
             match self.fields.next(piece) {
+                None => {}
                 Some(Token::Value(value)) => self.block.apply(value, &mut lent)?,
-                Some(Token::Blank) if self.block.finish(&mut lent) => return Ok(Some(lent)),
-                Some(Token::Blank) | None => {}
+                Some(Token::Blank) => {
+                    let event = self.block.finish(mem::take(&mut lent));
+                    if event.is_some() {
+                        return Ok(event);
+                    }
+                }
             }
         }
         self.block.keep(lent);

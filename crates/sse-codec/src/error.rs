@@ -3,60 +3,95 @@
 use core::error::Error;
 use core::fmt;
 
-/// An event exceeded the decoder's limit and was dropped.
+/// An event exceeded the decoder's limit, or its id what ids may be long, and was dropped.
 ///
 /// It is told once per event. The decoder goes on with the next one: call
 /// [`next_event`](crate::Decoder::next_event) again. If the stream is trusted, decode it with a higher limit
-/// ([`Decoder::with_limit`](crate::Decoder::with_limit)).
+/// ([`Decoder::with_limit`](crate::Decoder::with_limit)); there is none for ids
+/// ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
 #[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TooLarge {
-    /// The limit that was exceeded, in bytes.
-    pub limit: usize,
+pub enum TooLarge {
+    /// The data and the type together.
+    #[non_exhaustive]
+    Event {
+        /// The decoder's limit, in bytes.
+        limit: usize,
+    },
+    /// The id.
+    #[non_exhaustive]
+    Id {
+        /// The longest that is kept, in bytes.
+        limit: usize,
+    },
 }
 
 #[cfg(feature = "alloc")]
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "an event is larger than the limit of {} bytes; decode with a higher limit to get it",
-            self.limit
-        )
+        match self {
+            Self::Event { limit } => {
+                write!(
+                    f,
+                    "an event is larger than the limit of {limit} bytes; decode with a higher limit to get it"
+                )
+            }
+            Self::Id { limit } => {
+                write!(f, "the id of an event is longer than {limit} bytes; no server would take it back")
+            }
+        }
     }
 }
 
 #[cfg(feature = "alloc")]
 impl Error for TooLarge {}
 
-/// An event type or id holds a character that its field can't carry.
+/// An event type or id that can't be written.
 ///
 /// Neither may hold CR or LF, which would end the field and begin another one; an id may not hold NUL, for which
 /// readers ignore the whole field (9.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InvalidField {
-    /// The field's name in the standard: `event` or `id`.
-    pub field: &'static str,
-    /// The first byte that can't be written.
-    pub byte: u8,
-    /// Where that byte stands, in bytes from the start.
-    pub position: usize,
+pub enum InvalidField {
+    /// It holds a byte that its field can't carry.
+    #[non_exhaustive]
+    Byte {
+        /// The field's name in the standard: `event` or `id`.
+        field: &'static str,
+        /// The first such byte.
+        byte: u8,
+        /// Where that byte stands, in bytes from the start.
+        position: usize,
+    },
+    /// It is longer than readers keep.
+    #[non_exhaustive]
+    TooLong {
+        /// The field's name in the standard.
+        field: &'static str,
+        /// How long it may be, in bytes.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for InvalidField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.byte {
-            b'\r' => "CR",
-            b'\n' => "LF",
-            _ => "NUL",
-        };
-        write!(
-            f,
-            "{name} at byte {} can't be written in the field `{}`; remove it or escape it",
-            self.position, self.field
-        )
+        match *self {
+            Self::Byte { field, byte, position } => {
+                let name = match byte {
+                    b'\r' => "CR",
+                    b'\n' => "LF",
+                    _ => "NUL",
+                };
+                write!(
+                    f,
+                    "{name} at byte {position} can't be written in the field `{field}`; remove it or escape it"
+                )
+            }
+            Self::TooLong { field, limit } => {
+                write!(f, "the field `{field}` may be {limit} bytes long at most; use a shorter one")
+            }
+        }
     }
 }
 

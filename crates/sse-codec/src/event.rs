@@ -119,7 +119,7 @@ impl Event {
         replace(&mut self.event_type, if event_type == MESSAGE { "" } else { event_type });
     }
 
-    /// Sets the data.
+    /// Sets the data. Where it is written, its CR and CRLF become LF.
     pub fn set_data(&mut self, data: impl Into<String>) {
         self.data = data.into();
     }

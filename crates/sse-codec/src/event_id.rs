@@ -1,7 +1,7 @@
 //! The event id, checked.
 
 crate::text::checked_text! {
-    /// An event id that can be written: text without CR, LF and NUL.
+    /// An event id that can be written: text without CR, LF and NUL, of 8 KiB at most.
     ///
     /// A reader keeps it as its last event ID and sends it back as `Last-Event-ID` when it reconnects. An empty one
     /// resets the reader's: it then sends none (9.2.6).
@@ -13,10 +13,17 @@ crate::text::checked_text! {
     /// assert_eq!(id, EventId::from(42));
     ///
     /// let error = EventId::new("4\02").unwrap_err();
-    /// assert_eq!((error.byte, error.position), (0, 1));
+    /// assert_eq!(error.to_string(), "NUL at byte 1 can't be written in the field `id`; remove it or escape it");
     /// # Ok::<(), sse_codec::InvalidField>(())
     /// ```
-    EventId, field: "id", refuses: b'\r' | b'\n' | 0
+    EventId, field: "id", refuses: b'\r' | b'\n' | 0, max: EventId::MAX_LEN
+}
+
+impl EventId<'_> {
+    /// The longest id, in bytes. The standard names no limit, but an id comes back as a request header, and servers
+    /// commonly refuse headers of more than 8 KiB. It is also part of every event that follows, so that a longer one
+    /// would cost a reader much more than it is long.
+    pub const MAX_LEN: usize = 8 * 1024;
 }
 
 #[cfg(feature = "alloc")]

@@ -14,7 +14,7 @@ crate::text::checked_text! {
     /// let error = EventType::new("token\ndata: injected").unwrap_err();
     /// assert_eq!(error.to_string(), "LF at byte 5 can't be written in the field `event`; remove it or escape it");
     /// ```
-    EventType, field: "event", refuses: b'\r' | b'\n'
+    EventType, field: "event", refuses: b'\r' | b'\n', max: usize::MAX
 }
 
 impl EventType<'_> {

@@ -138,6 +138,7 @@ impl Cut {
 /// What a whole line says.
 #[inline]
 fn line(line: &[u8]) -> Option<Token<'_>> {
+    // A prefix of known length is compared as a word; one that is looked up is a call.
     let (name, rest) = match line.first()? {
         b'd' => (Name::Data, line.strip_prefix(b"data")?),
         b'e' => (Name::Event, line.strip_prefix(b"event")?),

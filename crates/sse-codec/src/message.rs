@@ -34,15 +34,8 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// A message with this data. Empty data is data: the event is dispatched.
-    #[cfg(feature = "alloc")]
     pub fn new(data: impl Into<Text<'a>>) -> Self {
         Self { data: Some(data.into()), ..Self::empty() }
-    }
-
-    /// A message with this data. Empty data is data: the event is dispatched.
-    #[cfg(not(feature = "alloc"))]
-    pub fn new(data: &'a str) -> Self {
-        Self { data: Some(data), ..Self::empty() }
     }
 
     /// A message without data: readers dispatch no event for it, but take in its id and reconnection time.
@@ -51,16 +44,8 @@ impl<'a> Message<'a> {
     }
 
     /// Puts a comment ahead of the fields. Readers ignore it.
-    #[cfg(feature = "alloc")]
     pub fn comment(mut self, comment: impl Into<Text<'a>>) -> Self {
         self.comment = Some(comment.into());
-        self
-    }
-
-    /// Puts a comment ahead of the fields. Readers ignore it.
-    #[cfg(not(feature = "alloc"))]
-    pub fn comment(mut self, comment: &'a str) -> Self {
-        self.comment = Some(comment);
         self
     }
 

@@ -17,7 +17,7 @@ pub(crate) const fn borrowed(text: &str) -> Text<'_> {
 ///
 /// `event` and `id` differ in their name and in the bytes that they refuse, in nothing else.
 macro_rules! checked_text {
-    ($(#[$docs:meta])* $name:ident, field: $field:literal, refuses: $refused:pat) => {
+    ($(#[$docs:meta])* $name:ident, field: $field:literal, refuses: $refused:pat, max: $max:expr) => {
         $(#[$docs])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name<'a>(crate::text::Text<'a>);
@@ -27,7 +27,8 @@ macro_rules! checked_text {
             ///
             /// # Errors
             ///
-            /// [`InvalidField`](crate::InvalidField) names the first byte that the field can't carry.
+            /// [`InvalidField`](crate::InvalidField) names the first byte that the field can't carry, or the length
+            /// that it can.
             pub const fn new(text: &'a str) -> Result<Self, crate::InvalidField> {
                 match Self::check(text) {
                     Ok(()) => Ok(Self(crate::text::borrowed(text))),
@@ -67,11 +68,14 @@ macro_rules! checked_text {
 
             const fn check(text: &str) -> Result<(), crate::InvalidField> {
                 let bytes = text.as_bytes();
+                if bytes.len() > $max {
+                    return Err(crate::InvalidField::TooLong { field: $field, limit: $max });
+                }
                 let mut position = 0;
                 while position < bytes.len() {
                     if let $refused = bytes[position] {
                         let byte = bytes[position];
-                        return Err(crate::InvalidField { field: $field, byte, position });
+                        return Err(crate::InvalidField::Byte { field: $field, byte, position });
                     }
                     position += 1;
                 }

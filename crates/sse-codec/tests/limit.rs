@@ -2,7 +2,7 @@
 
 #![cfg(feature = "alloc")]
 
-use sse_codec::{Decoder, TooLarge};
+use sse_codec::{Decoder, EventId, TooLarge};
 
 /// Decodes `stream` under a limit of 8 bytes, in every two-way cut and byte by byte. `!` stands for `TooLarge`.
 #[track_caller]
@@ -22,10 +22,9 @@ fn decode(chunks: &mut dyn Iterator<Item = &[u8]>) -> Vec<String> {
             match decoder.next_event(&mut chunk) {
                 Ok(Some(event)) => seen.push(format!("{}#{}", event.data(), event.last_event_id())),
                 Ok(None) => break,
-                Err(TooLarge { limit, .. }) => {
-                    assert_eq!(limit, 8);
-                    seen.push("!".to_owned());
-                }
+                Err(TooLarge::Event { limit: 8, .. }) => seen.push("!".to_owned()),
+                Err(TooLarge::Id { limit: 8, .. }) => seen.push("!id".to_owned()),
+                Err(error) => panic!("{error:?}"),
             }
         }
     }
@@ -59,9 +58,9 @@ fn the_type_counts_with_the_data() {
 #[test]
 fn the_id_counts_alone() {
     check("id: 12345678\ndata: 12345678\n\n", &["12345678#12345678"]);
-    check("id: 1\ndata: a\n\nid: 123456789\ndata: b\n\ndata: c\n\n", &["a#1", "!", "c#1"]);
+    check("id: 1\ndata: a\n\nid: 123456789\ndata: b\n\ndata: c\n\n", &["a#1", "!id", "c#1"]);
     check("id: 12345678\x00123456789\ndata: a\n\n", &["a#"]);
-    check("id: 123456789\0\ndata: a\n\ndata: b\n\n", &["!", "b#"]);
+    check("id: 123456789\0\ndata: a\n\ndata: b\n\n", &["!id", "b#"]);
 }
 
 #[test]
@@ -72,7 +71,14 @@ fn an_id_is_short_whatever_the_limit() {
     assert_eq!(decoder.next_event(&mut stream.as_bytes()).unwrap().unwrap().last_event_id(), id);
     let stream = format!("id: {id}7\ndata: b\n\ndata: c\n\n");
     let mut input = stream.as_bytes();
-    assert_eq!(decoder.next_event(&mut input).unwrap_err().limit, 8192);
+    let error = decoder.next_event(&mut input).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the id of an event is longer than 8192 bytes; no server would take it back"
+    );
+    assert!(EventId::new(&id).is_ok());
+    let error = EventId::new(&format!("{id}7")).unwrap_err();
+    assert_eq!(error.to_string(), "the field `id` may be 8192 bytes long at most; use a shorter one");
     assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().last_event_id(), id);
 }
 
@@ -83,7 +89,9 @@ fn the_default_limit_is_16_mib() {
     let stream = format!("data: {data}\n\ndata: {data}y\n\n");
     let mut input = stream.as_bytes();
     assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().data().len(), data.len());
-    assert_eq!(decoder.next_event(&mut input).unwrap_err().limit, data.len());
+    assert!(
+        matches!(decoder.next_event(&mut input), Err(TooLarge::Event { limit, .. }) if limit == data.len())
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sse_codec::{Decoder, Event, EventId, EventType, Field, Message};
+use sse_codec::{Decoder, Event, EventId, EventType, Field, InvalidField, Message};
 
 #[track_caller]
 fn check(message: &Message<'_>, expected: &str) {
@@ -45,7 +45,8 @@ fn e4_a_space_at_the_start_survives() {
 fn e5_type_and_id_refuse_what_would_break_out() {
     for (text, byte, position) in [("a\nb", b'\n', 1), ("\r", b'\r', 0), ("é\r\n", b'\r', 2)] {
         for error in [EventType::new(text).unwrap_err(), EventId::new(text).unwrap_err()] {
-            assert_eq!((error.byte, error.position), (byte, position), "{text:?}");
+            let InvalidField::Byte { byte: found, position: place, .. } = error else { panic!("{error:?}") };
+            assert_eq!((found, place), (byte, position), "{text:?}");
         }
     }
     assert_eq!(

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
+use sse_codec::EventId;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -91,13 +92,16 @@ impl Channel {
 
     /// Takes in a subscriber that comes with this last event ID. `None` if there is nothing for it, now or later.
     ///
-    /// The string is the id that leads to its place, if it came without one.
-    pub(crate) fn subscribe(self: &Arc<Self>, last_event_id: &str) -> Option<(Place, String)> {
+    /// The id is the one that leads to its place, if it came without any.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        last_event_id: &str,
+    ) -> Option<(Place, Option<EventId<'static>>)> {
         let mut state = self.lock();
         let cursor = state.cursor(last_event_id)?;
         let key = state.wakers.insert(None);
         let place = Place { key, cursor, beats: state.beats };
-        let id = if last_event_id.is_empty() { state.ring.last_id() } else { "" }.to_owned();
+        let id = last_event_id.is_empty().then(|| state.ring.last_id());
         self.start_timer(state);
         Some((place, id))
     }
@@ -126,7 +130,7 @@ impl Channel {
 
     /// Whether a subscriber has read all there is.
     pub(crate) fn is_read(&self, place: &Place) -> bool {
-        self.lock().ring.is_read(&place.cursor)
+        self.lock().ring.is_read(place.cursor)
     }
 
     pub(crate) fn unsubscribe(&self, place: &Place) {
@@ -242,7 +246,7 @@ impl State {
     /// Where a subscriber begins; `None` if there is nothing for it any more.
     fn cursor(&self, last_event_id: &str) -> Option<Cursor> {
         let cursor = self.ring.resume(last_event_id);
-        let over = self.closed && self.ring.is_read(&cursor);
+        let over = self.closed && self.ring.is_read(cursor);
         (!over).then_some(cursor)
     }
 

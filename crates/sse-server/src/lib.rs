@@ -17,4 +17,5 @@ pub use crate::body::Body;
 pub use crate::error::{Closed, PublishError};
 pub use crate::route::{Route, RouteBuilder};
 pub use crate::serve::{Serve, serve};
+pub use crate::shutdown::Shutdown;
 pub use crate::writer::EventWriter;

@@ -1,4 +1,4 @@
-//! The recent events of a route: the live queue and the history in one.
+//! The recent messages of a route: the live queue and the history in one.
 //!
 //! - Pure: no clock, no lock, no runtime.
 //! - A reader is a [`Cursor`]: the ring holds nothing for it, however far it lags.
@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use sse_codec::EventId;
 
-/// How much a ring keeps. The newest event is kept in any case.
+/// How much a ring keeps. The newest message is kept in any case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    pub(crate) events: usize,
+    pub(crate) messages: usize,
     pub(crate) bytes: usize,
 }
 
@@ -24,24 +25,32 @@ pub(crate) struct Ring {
     /// The sequence number of the first entry.
     oldest: u64,
     bytes: usize,
-    /// What a reader that has read all would hold as its last event ID.
-    last_id: String,
 }
 
 #[derive(Debug)]
 struct Entry {
     block: Bytes,
-    /// The author's id. Without one, the entry's id is made of its sequence number.
-    id: Option<String>,
+    id: Id,
+}
+
+/// The id of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// The author gave this one.
+    Own(EventId<'static>),
+    /// The ring's: [`Ring::next_id`] stands in the block.
+    Sequence,
+    /// None: the block is no event.
+    None,
 }
 
 /// Where a reader stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    /// The sequence number of the next entry to read.
-    next: u64,
+pub(crate) enum Cursor {
+    /// Ahead of the entry with this sequence number.
+    At(u64),
     /// The reader came with an id that the ring does not know: what it missed can't be counted.
-    lost: bool,
+    Lost,
 }
 
 /// A stretch of the stream that a reader can't get any more.
@@ -50,7 +59,7 @@ pub(crate) struct Gap {
     /// How many messages it was; `None` if that is not known.
     pub(crate) missed: Option<u64>,
     /// The id just before the oldest message that is kept: a reader that resumes with it misses nothing more.
-    pub(crate) id: String,
+    pub(crate) id: EventId<'static>,
 }
 
 /// What a cursor finds.
@@ -64,35 +73,25 @@ pub(crate) enum Read {
 
 impl Ring {
     pub(crate) fn new(epoch: u64, bounds: Bounds) -> Self {
-        let mut ring =
-            Self { epoch, bounds, entries: VecDeque::new(), oldest: 1, bytes: 0, last_id: String::new() };
-        ring.last_id = ring.id_of(0);
-        ring
+        Self { epoch, bounds, entries: VecDeque::new(), oldest: 1, bytes: 0 }
     }
 
     /// The id of the next entry, if its author gives it none.
-    pub(crate) fn next_id(&self) -> String {
+    pub(crate) fn next_id(&self) -> EventId<'static> {
         self.id_of(self.next())
     }
 
-    /// What a reader that has read all would hold as its last event ID.
-    pub(crate) fn last_id(&self) -> &str {
-        &self.last_id
+    /// The id with which a reader that has read all resumes: that of the newest event, as long as it is kept.
+    pub(crate) fn last_id(&self) -> EventId<'static> {
+        match self.newest_first().find(|(_, entry)| entry.id != Id::None) {
+            Some((_, Entry { id: Id::Own(id), .. })) => id.clone(),
+            Some((sequence, _)) => self.id_of(sequence),
+            None => self.id_of(self.next() - 1),
+        }
     }
 
     /// Appends an entry and lets go of what is over the bounds.
     pub(crate) fn push(&mut self, block: Bytes, id: Id) {
-        let id = match id {
-            Id::Own(id) => {
-                self.last_id.clone_from(&id);
-                Some(id)
-            }
-            Id::Sequence => {
-                self.last_id = self.next_id();
-                None
-            }
-            Id::None => None,
-        };
         self.bytes += block.len();
         self.entries.push_back(Entry { block, id });
         while self.is_over() && self.entries.len() > 1 {
@@ -104,40 +103,39 @@ impl Ring {
 
     /// The cursor of a reader that comes with this last event ID; one that comes with none reads from now on.
     pub(crate) fn resume(&self, last_event_id: &str) -> Cursor {
-        let last_event_id = last_event_id.trim_matches([' ', '\t']);
         if last_event_id.is_empty() {
-            return Cursor { next: self.next(), lost: false };
+            return Cursor::At(self.next());
         }
-        match self.position(last_event_id) {
-            Some(sequence) => Cursor { next: sequence + 1, lost: false },
-            None => Cursor { next: self.oldest, lost: true },
-        }
+        self.position(last_event_id).map_or(Cursor::Lost, |sequence| Cursor::At(sequence + 1))
     }
 
     /// Reads what the cursor points at and advances it.
     pub(crate) fn read(&self, cursor: &mut Cursor) -> Read {
-        let missed = self.oldest.saturating_sub(cursor.next);
-        if cursor.lost || missed > 0 {
-            let missed = (!cursor.lost).then_some(missed);
-            *cursor = Cursor { next: self.oldest, lost: false };
-            return Read::Gap(Gap { missed, id: self.id_of(self.oldest - 1) });
-        }
-        let Some(entry) = self.entry(cursor.next) else { return Read::End };
-        cursor.next += 1;
-        Read::Block(entry.block.clone())
+        let missed = match *cursor {
+            Cursor::Lost => None,
+            Cursor::At(next) if next < self.oldest => Some(self.oldest - next),
+            Cursor::At(next) => {
+                let Some(entry) = self.entry(next) else { return Read::End };
+                *cursor = Cursor::At(next + 1);
+                return Read::Block(entry.block.clone());
+            }
+        };
+        *cursor = Cursor::At(self.oldest);
+        Read::Gap(Gap { missed, id: self.id_of(self.oldest - 1) })
     }
 
     /// Whether there is nothing left for this cursor to read.
-    pub(crate) fn is_read(&self, cursor: &Cursor) -> bool {
-        !cursor.lost && cursor.next == self.next()
+    pub(crate) fn is_read(&self, cursor: Cursor) -> bool {
+        cursor == Cursor::At(self.next())
     }
 
+    /// The sequence number of the next entry.
     fn next(&self) -> u64 {
         self.oldest + self.entries.len() as u64
     }
 
     fn is_over(&self) -> bool {
-        self.entries.len() > self.bounds.events || self.bytes > self.bounds.bytes
+        self.entries.len() > self.bounds.messages || self.bytes > self.bounds.bytes
     }
 
     fn entry(&self, sequence: u64) -> Option<&Entry> {
@@ -148,32 +146,27 @@ impl Ring {
     /// The sequence number behind an id: one of this ring's own making, or an author's that is still kept.
     fn position(&self, id: &str) -> Option<u64> {
         self.parse(id).filter(|&sequence| sequence < self.next()).or_else(|| {
-            let from_end = self.entries.iter().rev().position(|entry| entry.id.as_deref() == Some(id))?;
-            Some(self.next() - 1 - from_end as u64)
+            let is_own = |entry: &Entry| matches!(&entry.id, Id::Own(own) if own.as_str() == id);
+            self.newest_first().find(|(_, entry)| is_own(entry)).map(|(sequence, _)| sequence)
         })
     }
 
-    fn id_of(&self, sequence: u64) -> String {
-        format!("{:012x}-{sequence}", self.epoch)
+    /// The entries with their sequence numbers.
+    fn newest_first(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        (self.oldest..self.next()).rev().zip(self.entries.iter().rev())
+    }
+
+    fn id_of(&self, sequence: u64) -> EventId<'static> {
+        // Digits and a hyphen are always an id.
+        EventId::try_from(format!("{:012x}-{sequence}", self.epoch)).unwrap_or(EventId::from(sequence))
     }
 
     /// The sequence number of an id that [`id_of`](Self::id_of) made.
     fn parse(&self, id: &str) -> Option<u64> {
         let sequence = id.split_once('-')?.1.parse().ok()?;
         // One sequence number has one form: no sign, no zeros ahead.
-        (self.id_of(sequence) == id).then_some(sequence)
+        (self.id_of(sequence).as_str() == id).then_some(sequence)
     }
-}
-
-/// The id of an entry.
-#[derive(Clone, Debug)]
-pub(crate) enum Id {
-    /// The author gave this one.
-    Own(String),
-    /// The ring's: [`Ring::next_id`] stands in the block.
-    Sequence,
-    /// None: the block is no event.
-    None,
 }
 
 #[cfg(test)]
@@ -181,7 +174,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const BOUNDS: Bounds = Bounds { events: 3, bytes: 1000 };
+    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 1000 };
 
     fn ring(entries: u64) -> Ring {
         let mut ring = Ring::new(0xE, BOUNDS);
@@ -196,7 +189,7 @@ mod tests {
     fn check(ring: &Ring, last_event_id: &str, expected: &[&str]) {
         let mut cursor = ring.resume(last_event_id);
         assert_eq!(read(ring, &mut cursor), expected, "after {last_event_id:?}");
-        assert!(ring.is_read(&cursor));
+        assert!(ring.is_read(cursor));
     }
 
     fn read(ring: &Ring, cursor: &mut Cursor) -> Vec<String> {
@@ -256,7 +249,7 @@ mod tests {
     fn a_gap_carries_the_id_that_leads_behind_it() {
         let ring = ring(5);
         let Read::Gap(gap) = ring.read(&mut ring.resume("x")) else { panic!("there is a gap") };
-        check(&ring, &gap.id, &["3", "4", "5"]);
+        check(&ring, gap.id.as_str(), &["3", "4", "5"]);
     }
 
     #[test]
@@ -273,26 +266,38 @@ mod tests {
     fn authors_ids_resume_too() {
         let mut ring = Ring::new(0xE, BOUNDS);
         for id in ["a", "b", "c", "d"] {
-            ring.push(id.into(), Id::Own(id.into()));
+            ring.push(id.into(), Id::Own(EventId::from_static(id)));
         }
         check(&ring, "b", &["c", "d"]);
         check(&ring, "d", &[]);
         check(&ring, "a", &["gap ?", "b", "c", "d"]);
         check(&ring, "00000000000e-3", &["d"]);
-        assert_eq!(ring.last_id(), "d");
+        assert_eq!(ring.last_id().as_str(), "d");
     }
 
     #[test]
     fn an_entry_without_an_id_leaves_the_last_one() {
         let mut ring = ring(1);
         ring.push("comment".into(), Id::None);
-        assert_eq!(ring.last_id(), "00000000000e-1");
+        assert_eq!(ring.last_id().as_str(), "00000000000e-1");
         check(&ring, "00000000000e-1", &["comment"]);
     }
 
     #[test]
+    fn the_last_id_always_resumes() {
+        let mut ring = Ring::new(0xE, BOUNDS);
+        check(&ring, ring.last_id().as_str(), &[]);
+        ring.push("1".into(), Id::Own(EventId::from_static("a")));
+        for _ in 0..3 {
+            check(&ring, ring.last_id().as_str(), &vec!["comment"; ring.entries.len() - 1]);
+            ring.push("comment".into(), Id::None);
+        }
+        check(&ring, ring.last_id().as_str(), &[]);
+    }
+
+    #[test]
     fn as_many_bytes_are_kept_as_the_bound_says() {
-        let mut ring = Ring::new(0xE, Bounds { events: 100, bytes: 10 });
+        let mut ring = Ring::new(0xE, Bounds { messages: 100, bytes: 10 });
         for block in ["12345"; 20] {
             ring.push(block.into(), Id::Sequence);
         }
@@ -303,13 +308,13 @@ mod tests {
     #[test]
     fn a_lost_reader_has_not_read_an_empty_ring() {
         let ring = ring(0);
-        assert!(!ring.is_read(&ring.resume("x")));
-        assert!(ring.is_read(&ring.resume("")));
+        assert!(!ring.is_read(ring.resume("x")));
+        assert!(ring.is_read(ring.resume("")));
     }
 
     #[test]
     fn bytes_are_bounded_but_the_newest_is_kept() {
-        let mut ring = Ring::new(0xE, Bounds { events: 100, bytes: 10 });
+        let mut ring = Ring::new(0xE, Bounds { messages: 100, bytes: 10 });
         for block in ["12345", "6789", "abc", "more than ten bytes", "x"] {
             ring.push(block.into(), Id::Sequence);
             assert!(ring.bytes <= 10 || ring.entries.len() == 1);
@@ -320,23 +325,24 @@ mod tests {
 
     proptest! {
         /// Readers come, go, lag and resume at random; each sees every entry once and in order, or a gap as long
-        /// as what it missed.
+        /// as what it missed. Some entries have ids of their author's, and some have none.
         #[test]
         fn nothing_is_lost_or_doubled_in_silence(
-            bounds in (1usize..6, 1usize..40), steps in prop::collection::vec((0u8..4, 0usize..4), 0..200),
+            bounds in (1usize..6, 1usize..40), steps in prop::collection::vec((0u8..6, 0usize..4), 0..200),
         ) {
-            let mut ring = Ring::new(7, Bounds { events: bounds.0, bytes: bounds.1 });
+            let mut ring = Ring::new(7, Bounds { messages: bounds.0, bytes: bounds.1 });
             let mut published = 0u64;
             // Each reader: its cursor, and the last entry that it has accounted for.
             let mut readers = [(ring.resume(""), 0u64); 4];
             for (step, who) in steps {
                 let (cursor, seen) = &mut readers[who];
                 match step {
-                    0 | 1 => {
+                    0..=2 => {
                         published += 1;
-                        ring.push(published.to_string().into(), Id::Sequence);
+                        let id = [Id::Sequence, Id::Own(EventId::from(published)), Id::None][usize::from(step)].clone();
+                        ring.push(published.to_string().into(), id);
                     }
-                    2 => match ring.read(cursor) {
+                    3 | 4 => match ring.read(cursor) {
                         Read::Block(block) => {
                             *seen += 1;
                             prop_assert_eq!(block, seen.to_string());
@@ -348,11 +354,17 @@ mod tests {
                         }
                         Read::End => {
                             prop_assert_eq!(*seen, published);
-                            prop_assert!(ring.is_read(cursor));
+                            prop_assert!(ring.is_read(*cursor));
                         }
                     },
-                    _ => *cursor = ring.resume(&ring.id_of(*seen)),
+                    _ => match seen.checked_sub(ring.oldest).and_then(|_| ring.entry(*seen)) {
+                        Some(Entry { id: Id::Own(id), .. }) => *cursor = ring.resume(id.as_str()),
+                        _ => *cursor = ring.resume(ring.id_of(*seen).as_str()),
+                    },
                 }
+                // Whoever comes now can resume from where it came in, and misses nothing.
+                let newcomer = ring.resume(ring.last_id().as_str());
+                prop_assert!(newcomer != Cursor::Lost);
             }
         }
     }

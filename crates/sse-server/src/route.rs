@@ -75,7 +75,7 @@ pub struct RouteBuilder {
 impl Default for RouteBuilder {
     fn default() -> Self {
         Self {
-            bounds: Bounds { events: 1024, bytes: 16 * 1024 * 1024 },
+            bounds: Bounds { messages: 1024, bytes: 16 * 1024 * 1024 },
             heartbeat: Some(heartbeat::DEFAULT),
             reconnection_time: Some(Duration::from_secs(3)),
             gap_event_type: const { EventType::from_static("gap") },
@@ -86,7 +86,7 @@ impl Default for RouteBuilder {
 impl RouteBuilder {
     /// How many messages are kept for subscribers that resume or lag; 1024 by default, at least 1.
     pub fn history(mut self, messages: usize) -> Self {
-        self.bounds.events = messages;
+        self.bounds.messages = messages;
         self
     }
 
@@ -213,20 +213,20 @@ impl Route {
         };
         let ending = request.extensions().get::<Shutdown>().map(Shutdown::ending);
         let gap_event_type = self.0.gap_event_type.clone();
-        let subscriber = Subscriber::new(channel.clone(), place, &self.opening(&id), gap_event_type, ending);
+        let subscriber = Subscriber::new(channel.clone(), place, &self.opening(id), gap_event_type, ending);
         event_stream(subscriber.into())
     }
 
     /// The block that a stream begins with. Its id dispatches nothing, but a client that loses the connection before
     /// the first event resumes here all the same.
-    fn opening<'a>(&self, id: &'a str) -> Message<'a> {
+    fn opening(&self, id: Option<EventId<'static>>) -> Message<'static> {
         let mut opening = Message::empty().comment("");
         if let Some(time) = self.0.reconnection_time {
             opening = opening.reconnection_time(time);
         }
-        match EventId::new(id) {
-            Ok(id) if !id.as_str().is_empty() => opening.id(id),
-            _ => opening,
+        match id {
+            Some(id) => opening.id(id),
+            None => opening,
         }
     }
 
@@ -291,7 +291,8 @@ impl<B> tower_service::Service<Request<B>> for Route {
 /// The id that a client comes with; empty if it comes with none. The standard sends it as UTF-8 (9.2.3).
 fn last_event_id<B>(request: &Request<B>) -> Cow<'_, str> {
     let id = request.headers().get(LAST_EVENT_ID).map_or(&[][..], HeaderValue::as_bytes);
-    String::from_utf8_lossy(id)
+    // Not every server in front has trimmed it.
+    String::from_utf8_lossy(id.trim_ascii())
 }
 
 fn status(status: StatusCode) -> Response<Body> {

@@ -55,7 +55,7 @@ impl<S, F> Serve<S, F> {
     ///
     /// The routes stay open: another `serve` can go on with them, and their subscribers resume there.
     ///
-    /// The signal travels in the request's [extensions](http::Extensions). Where a service makes a new request for the
+    /// The signal travels in the request's extensions, as a [`Shutdown`]. Where a service makes a new request for the
     /// route without them, its stream doesn't hear of the shutdown, and is cut after the grace.
     pub fn with_graceful_shutdown<G>(self, signal: G, grace: Duration) -> Serve<S, G>
     where
@@ -81,7 +81,7 @@ where
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Serve { listener, service, signal, grace } = self;
-            let shutdown = Shutdown::default();
+            let shutdown = Shutdown::new();
             // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
             let mut connections = JoinSet::new();
             let mut signal = pin!(signal);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use sse_codec::{EventId, EventType, Message};
+use sse_codec::{EventType, Message};
 
 use crate::channel::{Channel, Next, Place};
 use crate::heartbeat;
@@ -60,12 +60,8 @@ impl Subscriber {
     /// The event that tells of a gap.
     fn gap_event(&self, gap: &Gap) -> Bytes {
         let missed = gap.missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
-        let message =
-            Message::new(format!("{{\"missed\":{missed}}}")).event_type(self.gap_event_type.as_borrowed());
-        match EventId::new(&gap.id) {
-            Ok(id) => message.id(id).to_bytes(),
-            Err(_) => message.to_bytes(),
-        }
+        let message = Message::new(format!("{{\"missed\":{missed}}}"));
+        message.event_type(self.gap_event_type.as_borrowed()).id(gap.id.as_borrowed()).to_bytes()
     }
 }
 

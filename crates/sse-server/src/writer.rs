@@ -17,7 +17,7 @@ pub struct EventWriter {
     block: Vec<u8>,
     has_data: bool,
     /// Written last, when it is known whether the route has to give one.
-    id: Option<String>,
+    id: Option<EventId<'static>>,
 }
 
 /// Room for the id line that the route adds and for the empty line.
@@ -55,8 +55,9 @@ impl EventWriter {
     /// Sets the id. Without one, the route gives the event an id of its own.
     ///
     /// An id must be unique in the route's history: a subscriber that resumes goes on behind the newest event with
-    /// this id. One that no `Last-Event-ID` header can bring back, because it is empty or has control characters, is
-    /// left out for one of the route's own: with it, a subscriber would lose its place without a word.
+    /// this id. Spaces and tabs at its ends are left out, because headers lose them. One that no `Last-Event-ID` header
+    /// can bring back, because it is empty or has control characters, is left out for one of the route's own: with it,
+    /// a subscriber would lose its place without a word.
     pub fn id(&mut self, id: &EventId<'_>) -> &mut Self {
         self.field(&Field::Id(id.as_borrowed()))
     }
@@ -69,9 +70,8 @@ impl EventWriter {
     fn field(&mut self, field: &Field<'_>) -> &mut Self {
         match field {
             Field::Data(_) => self.has_data = true,
-            // Proxies and parsers trim headers: what is left is what comes back.
             Field::Id(id) => {
-                self.id = Some(id.as_str().trim_matches([' ', '\t']).to_owned()).filter(|id| comes_back(id));
+                self.id = as_it_comes_back(id);
                 return self;
             }
             _ => {}
@@ -86,32 +86,25 @@ impl EventWriter {
     }
 
     /// Ends the message. An event that has no id gets the one that `next_id` makes.
-    pub(crate) fn finish(mut self, next_id: impl FnOnce() -> String) -> (Bytes, Id) {
-        let id = match self.id.take() {
-            Some(id) => {
-                self.end_with_id(&id);
-                Id::Own(id)
-            }
-            None if self.has_data => {
-                self.end_with_id(&next_id());
-                Id::Sequence
-            }
-            None => Id::None,
+    pub(crate) fn finish(mut self, next_id: impl FnOnce() -> EventId<'static>) -> (Bytes, Id) {
+        let (id, written) = match self.id.take() {
+            Some(id) => (Id::Own(id.clone()), Some(id)),
+            None if self.has_data => (Id::Sequence, Some(next_id())),
+            None => (Id::None, None),
         };
+        if let Some(id) = written {
+            Field::Id(id).encode(&mut self.block);
+        }
         self.block.push(b'\n');
         // It may stay in the history for long.
         self.block.shrink_to_fit();
         (self.block.into(), id)
     }
-
-    fn end_with_id(&mut self, id: &str) {
-        for piece in ["id: ", id, "\n"] {
-            self.block.extend_from_slice(piece.as_bytes());
-        }
-    }
 }
 
-/// Whether a `Last-Event-ID` header can hold this id.
-fn comes_back(id: &str) -> bool {
-    !id.is_empty() && HeaderValue::from_bytes(id.as_bytes()).is_ok()
+/// An id as a `Last-Event-ID` header brings it back, if one can.
+fn as_it_comes_back(id: &EventId<'_>) -> Option<EventId<'static>> {
+    let trimmed = id.as_str().trim_matches([' ', '\t']);
+    HeaderValue::from_bytes(trimmed.as_bytes()).ok().filter(|value| !value.is_empty())?;
+    EventId::try_from(trimmed.to_owned()).ok()
 }

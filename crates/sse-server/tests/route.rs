@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{field, request, subscribe};
 use http::{Method, Request};
-use sse_server::{Closed, EventId, EventType, Message, PublishError, Route};
+use sse_server::{Closed, EventId, EventType, Message, PublishError, Route, Shutdown};
 
 fn publish(route: &Route, data: &[&str]) {
     for &data in data {
@@ -329,6 +329,23 @@ fn clients_of_a_closed_route_get_the_rest_and_are_told_to_stop() {
 }
 
 #[test]
+fn a_shutdown_ends_the_streams_of_its_requests_only() {
+    let route = Route::new();
+    let shutdown = Shutdown::new();
+    let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
+    let mut reader = common::Reader(route.respond(&request).into_body());
+    let mut other = subscribe(&route, "");
+    reader.read();
+    publish(&route, &["1"]);
+    shutdown.begin();
+    publish(&route, &["2"]);
+    assert_eq!(reader.read_data(), ["1", "2", "."]);
+    publish(&route, &["3"]);
+    assert_eq!(reader.read(), ".", "the end stays the end");
+    assert_eq!(other.read_data(), ["1", "2", "3", "-"]);
+}
+
+#[test]
 fn dropping_the_last_handle_closes_the_route() {
     let route = Route::new();
     let other = route.clone();
@@ -373,3 +390,10 @@ async fn a_waiting_subscriber_is_woken() {
     publish(&route, &["1"]);
     assert!(reader.await.unwrap().starts_with(b"data: 1\n"));
 }
+
+/// What users rely on: bodies and routes can go to other tasks, and need no pinning.
+const _: fn() = || {
+    fn is<T: Send + Sync + Unpin>() {}
+    is::<Route>();
+    is::<sse_server::Body>();
+};

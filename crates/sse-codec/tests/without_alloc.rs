@@ -1,0 +1,32 @@
+//! The encoder as a program without an allocator uses it: into slices. With it, the same code compiles.
+
+use core::time::Duration;
+
+use sse_codec::{EventId, EventType, Message};
+
+const TICK: EventType<'static> = EventType::from_static("tick");
+
+#[test]
+fn a_message_is_written_to_a_slice() {
+    let message = Message::new("1\n2").event_type(TICK).id(EventId::from_static("7"));
+    let message = message.reconnection_time(Duration::from_secs(1)).comment("hi");
+    let mut buffer = [0; 64];
+    let length = message.encode_to_slice(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b": hi\nevent: tick\ndata: 1\ndata: 2\nid: 7\nretry: 1000\n\n");
+    assert_eq!(length, message.encoded_len());
+}
+
+#[test]
+fn a_slice_that_is_too_short_stays_as_it_is() {
+    let mut buffer = [b'x'; 8];
+    let error = Message::new("123").encode_to_slice(&mut buffer).unwrap_err();
+    assert_eq!(error.to_string(), "the message takes 11 bytes, which is more than the slice holds");
+    assert_eq!(&buffer, b"xxxxxxxx");
+}
+
+#[test]
+fn what_can_not_be_written_is_refused() {
+    let text = String::from("a\nb");
+    assert!(EventType::new(&text).is_err());
+    assert!(EventId::new(&text).is_err());
+}
