@@ -1,4 +1,7 @@
-//! Each case of the codec's `cases.txt`, as a real browser's `EventSource` sees it.
+//! The events of each case of the codec's `cases.txt`, as a real browser's `EventSource` dispatches them.
+//!
+//! Reconnection times and an id that no event follows don't show in a browser's events; those are compared with the
+//! standard only, in the codec's own tests.
 
 #[path = "../../sse-codec/tests/common/cases.rs"]
 #[allow(unreachable_pub, missing_docs, reason = "it belongs to another test")]
@@ -13,6 +16,9 @@ use common::{Server, html};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use sse_server::Body;
+
+/// Where Chromium stands aside from the standard; `docs/standard.md` says how.
+const DIFFERENT: [&str; 1] = ["P4 P10 a line may end right after the mark"];
 
 #[test]
 fn a_browser_sees_what_the_standard_says() {
@@ -31,22 +37,18 @@ fn a_browser_sees_what_the_standard_says() {
         );
         page.evaluate(&read_all).unwrap();
         let seen: Vec<_> = page.take_messages().into_iter().map(tuple).collect();
-        if seen != case.outcome.events {
+        if (seen != case.outcome.events) != DIFFERENT.contains(&&*case.title) {
             let stream = case.stream.escape_ascii();
+            let standard = &case.outcome.events;
             differences.push(format!(
-                "{}\n  stream   {stream}\n  browser  {seen:?}\n  standard {:?}",
-                case.title, case.outcome.events
+                "{}\n  stream   {stream}\n  browser  {seen:?}\n  standard {standard:?}",
+                case.title
             ));
         }
     }
-    assert!(
-        differences.is_empty(),
-        "{} of {} cases differ:\n{}",
-        differences.len(),
-        cases.len(),
-        differences.join("\n")
-    );
-    println!("{} cases, no difference", cases.len());
+    let count = differences.len();
+    assert!(count == 0, "{count} of {} cases are not as expected:\n{}", cases.len(), differences.join("\n"));
+    println!("{} cases, {} with a known difference", cases.len(), DIFFERENT.len());
 }
 
 fn tuple(message: EventSourceMessage) -> (String, String, String) {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{cut, decode, oracle};
+use common::{cut, decode, decode_within, oracle};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sse_codec::{EventId, EventType, Message};
@@ -71,6 +71,16 @@ proptest! {
         let expected = oracle::interpret(&stream);
         prop_assert_eq!(&decode([&stream[..]]), &expected);
         prop_assert_eq!(&decode(cut(&stream, &lengths)), &expected);
+    }
+
+    #[test]
+    fn under_a_limit_any_cut_gives_the_same_events_and_errors(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+        let whole = decode_within(16, &[&stream]);
+        prop_assert_eq!(decode_within(16, &cut(&stream, &lengths)), &whole[..]);
+        for event in whole.into_iter().flatten() {
+            // A byte that is not UTF-8 becomes three.
+            prop_assert!(event.data().len() <= 3 * 16 && event.last_event_id().len() <= 3 * 16);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub mod cases;
 pub mod oracle;
 
 use oracle::Outcome;
-use sse_codec::Decoder;
+use sse_codec::{Decoder, Event, TooLarge};
 
 /// Decodes `chunks` with a fresh decoder.
 pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
@@ -21,6 +21,19 @@ pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
     decoder.last_event_id().clone_into(&mut outcome.last_event_id);
     outcome.reconnection_time = decoder.reconnection_time();
     outcome
+}
+
+/// Decodes `chunks` under a limit.
+pub fn decode_within(limit: usize, chunks: &[&[u8]]) -> Vec<Result<Event, TooLarge>> {
+    let mut decoder = Decoder::with_limit(limit);
+    let mut seen = Vec::new();
+    for mut chunk in chunks.iter().copied() {
+        while let Some(item) = decoder.next_event(&mut chunk).map(|event| event.map(Event::from)).transpose()
+        {
+            seen.push(item);
+        }
+    }
+    seen
 }
 
 /// Cuts `bytes` into chunks of the given lengths, in turn; what then remains is the last chunk.
