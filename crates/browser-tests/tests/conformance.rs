@@ -1,4 +1,5 @@
-//! The events of each case of the codec's `cases.txt`, as a real browser's `EventSource` dispatches them.
+//! The codec's streams as a real browser's `EventSource` dispatches them: each case of `cases.txt`, and streams that
+//! are put together at random from pieces that favour trouble.
 //!
 //! Reconnection times and an id that no event follows don't show in a browser's events; those are compared with the
 //! standard only, in the codec's own tests.
@@ -10,40 +11,38 @@ mod common;
 #[path = "../../sse-codec/tests/common/oracle.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "it belongs to another test")]
 mod oracle;
+#[path = "../../sse-codec/tests/common/trouble.rs"]
+#[allow(unreachable_pub, missing_docs, reason = "it belongs to another test")]
+mod trouble;
 
-use browser_tests::{Browser, EventSourceMessage};
+use std::sync::{Arc, Mutex};
+
+use browser_tests::{Browser, Page};
 use common::{Server, html};
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Request, Response};
+use hyper::body::{Bytes, Incoming};
+use oracle::interpret;
 use sse_server::Body;
+use trouble::PIECES;
 
 /// Where Chromium stands aside from the standard; `docs/standard.md` says how.
 const DIFFERENT: [&str; 1] = ["P4 P10 a line may end right after the mark"];
 
+/// How many random streams there are; `CONFORMANCE_STREAMS` asks for more.
+const STREAMS: u64 = 3000;
+
+/// Type, data and last event ID of events.
+type Events = Vec<(String, String, String)>;
+
 #[test]
 fn a_browser_sees_what_the_standard_says() {
-    let server = Server::start(respond);
-    let browser = Browser::launch().unwrap();
-    let page = browser.open(&server.url("/")).unwrap();
+    let judge = Judge::start();
     let mut differences = Vec::new();
     let cases = cases::all();
-    for (number, case) in cases.iter().enumerate() {
-        // The error comes with the end of the body, behind all events.
-        let read_all = format!(
-            "new Promise((done) => {{
-                const source = new EventSource('/{number}');
-                source.onerror = () => {{ source.close(); done(true); }};
-            }})"
-        );
-        page.evaluate(&read_all).unwrap();
-        let seen: Vec<_> = page.take_messages().into_iter().map(tuple).collect();
+    for case in &cases {
+        let seen = judge.events(&case.stream);
         if (seen != case.outcome.events) != DIFFERENT.contains(&&*case.title) {
-            let stream = case.stream.escape_ascii();
-            let standard = &case.outcome.events;
-            differences.push(format!(
-                "{}\n  stream   {stream}\n  browser  {seen:?}\n  standard {standard:?}",
-                case.title
-            ));
+            differences.push(format!("{}\n{}", case.title, difference(&case.stream, &seen)));
         }
     }
     let count = differences.len();
@@ -51,24 +50,104 @@ fn a_browser_sees_what_the_standard_says() {
     println!("{} cases, {} with a known difference", cases.len(), DIFFERENT.len());
 }
 
-fn tuple(message: EventSourceMessage) -> (String, String, String) {
-    (message.event_name, message.data, message.event_id)
+#[test]
+fn a_browser_sees_what_the_oracle_says_of_random_streams() {
+    let judge = Judge::start();
+    let asked = std::env::var("CONFORMANCE_STREAMS").ok();
+    let streams = asked.map_or(STREAMS, |asked| asked.parse().expect("CONFORMANCE_STREAMS is a number"));
+    let mut events = 0;
+    for seed in 0..streams {
+        let pieces = random(seed);
+        let stream = pieces.concat();
+        if judge.differs(&stream) {
+            let shortest = shorten(pieces, |pieces| judge.differs(&pieces.concat()));
+            let stream = shortest.concat();
+            panic!("stream {seed} of {streams}, shortened:\n{}", difference(&stream, &judge.events(&stream)));
+        }
+        events += interpret(&stream).events.len();
+    }
+    println!("{streams} streams, {events} events, no difference");
 }
 
-/// `/` is an empty page, `/N` the stream of case N.
-fn respond(request: &Request<Incoming>) -> Response<Body> {
-    let path = request.uri().path();
-    if path == "/" {
+/// A browser, and a server for the streams that it is shown.
+struct Judge {
+    page: Page,
+    stream: Arc<Mutex<Vec<u8>>>,
+    _server: Server,
+}
+
+impl Judge {
+    fn start() -> Self {
+        let stream = Arc::new(Mutex::new(Vec::new()));
+        let server = Server::start({
+            let stream = stream.clone();
+            move |request| respond(request, &stream.lock().unwrap())
+        });
+        let page = Browser::launch().unwrap().open(&server.url("/")).unwrap();
+        Self { page, stream, _server: server }
+    }
+
+    /// The events that the browser dispatches.
+    fn events(&self, stream: &[u8]) -> Events {
+        *self.stream.lock().unwrap() = stream.to_vec();
+        // The error comes with the end of the body, behind all events.
+        let read_all = "new Promise((done) => {
+            const source = new EventSource('/stream');
+            source.onerror = () => { source.close(); done(true); };
+        })";
+        self.page.evaluate(read_all).unwrap();
+        let messages = self.page.take_messages().into_iter();
+        messages.map(|message| (message.event_name, message.data, message.event_id)).collect()
+    }
+
+    /// Whether browser and standard differ, where they are not known to.
+    fn differs(&self, stream: &[u8]) -> bool {
+        let known = stream.starts_with(b"\xEF\xBB\xBF\n") || stream.starts_with(b"\xEF\xBB\xBF\r");
+        !known && self.events(stream) != interpret(stream).events
+    }
+}
+
+/// `/` is an empty page, everything else the stream.
+fn respond(request: &Request<Incoming>, stream: &[u8]) -> Response<Body> {
+    if request.uri().path() == "/" {
         return html("<!doctype html><title>test</title>");
     }
-    let case = path[1..].parse().ok().and_then(|number: usize| cases::all().into_iter().nth(number));
-    let mut response = Response::new(Body::empty());
-    match case {
-        Some(case) => {
-            response.headers_mut().insert("content-type", sse_codec::CONTENT_TYPE.parse().unwrap());
-            *response.body_mut() = hyper::body::Bytes::from(case.stream).into();
-        }
-        None => *response.status_mut() = StatusCode::NOT_FOUND,
-    }
+    let mut response = Response::new(Body::from(Bytes::copy_from_slice(stream)));
+    response.headers_mut().insert("content-type", sse_codec::CONTENT_TYPE.parse().unwrap());
     response
+}
+
+/// The stream of a seed, in pieces; it often begins with a mark and mostly ends an event.
+fn random(seed: u64) -> Vec<&'static [u8]> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let count = random.usize(1..40);
+    let mut pieces: Vec<&[u8]> = (0..count).map(|_| PIECES[random.usize(..PIECES.len())]).collect();
+    if random.u8(..4) == 0 {
+        pieces.insert(0, b"\xEF\xBB\xBF");
+    }
+    if random.u8(..4) != 0 {
+        pieces.extend([&b"\ndata: x"[..], b"\n\n"]);
+    }
+    pieces
+}
+
+/// Leaves out pieces as long as the rest still fails.
+fn shorten<'p>(mut pieces: Vec<&'p [u8]>, fails: impl Fn(&[&'p [u8]]) -> bool) -> Vec<&'p [u8]> {
+    let mut place = 0;
+    while place < pieces.len() {
+        let mut shorter = pieces.clone();
+        shorter.remove(place);
+        if fails(&shorter) {
+            pieces = shorter;
+            place = 0;
+        } else {
+            place += 1;
+        }
+    }
+    pieces
+}
+
+fn difference(stream: &[u8], seen: &Events) -> String {
+    let standard = interpret(stream).events;
+    format!("  stream   {}\n  browser  {seen:?}\n  standard {standard:?}", stream.escape_ascii())
 }

@@ -4,54 +4,14 @@
 
 mod common;
 
+use common::trouble::PIECES;
 use common::{cut, decode, decode_within, oracle};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sse_codec::{EventId, EventType, Message};
 
-/// Bytes that favour trouble: pieces of names, of endings, of marks and of UTF-8.
+/// Bytes that favour trouble, and now and then any bytes.
 fn trouble() -> impl Strategy<Value = Vec<u8>> {
-    const PIECES: &[&[u8]] = &[
-        b"data",
-        b"data:",
-        b"data: ",
-        b"event:",
-        b"event: ",
-        b"id:",
-        b"id: ",
-        b"retry:",
-        b"retry: ",
-        b"Data:",
-        b"dat",
-        b"a",
-        b"x y",
-        b":",
-        b" ",
-        b"\t",
-        b"\0",
-        b"\n",
-        b"\n",
-        b"\n\n",
-        b"\r",
-        b"\r\n",
-        b"\r\n\r\n",
-        b"\xEF\xBB\xBF",
-        b"\xEF",
-        b"\xBB",
-        b"\xBF",
-        b"7",
-        b"1000",
-        b"99999999999999999999",
-        b"\xC3\xA9",
-        b"\xE6\x9D\xB1",
-        b"\xF0\x9F\x98\x80",
-        b"\xF0\x9F",
-        b"\xE2\x82",
-        b"\xED\xA0\x80",
-        b"\xC0\xAF",
-        b"\xFF",
-        b"\x80",
-    ];
     let piece = prop_oneof![8 => proptest::sample::select(PIECES).prop_map(<[u8]>::to_vec), 1 => vec(any::<u8>(), 0..4)];
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }

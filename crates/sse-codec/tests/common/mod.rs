@@ -4,6 +4,7 @@
 
 pub mod cases;
 pub mod oracle;
+pub mod trouble;
 
 use oracle::Outcome;
 use sse_codec::{Decoder, Event, TooLarge};
