@@ -1,6 +1,6 @@
 //! Lines to fields (9.2.6): what the line is, and where its value begins.
 //!
-//! - Pure but for one state: how far into its line a cut line has been read.
+//! - One state: how far into its line a cut line has been read. All else is pure.
 //! - A line that can't become a known field is skipped, never stored.
 
 use crate::line::Piece;
@@ -83,13 +83,14 @@ impl Fields {
     /// Reads the next piece of a line; `None` if it says nothing: a comment, an unknown field, a part of a name.
     #[inline]
     pub(crate) fn next<'i>(&mut self, piece: Piece<'i>) -> Option<Token<'i>> {
-        if piece.starts && piece.ends {
+        if piece.ends && matches!(self.cut, Cut::Start) {
             return if piece.bytes.is_empty() { Some(Token::Blank) } else { line(piece.bytes) };
         }
-        if piece.starts {
+        let token = self.resume(piece);
+        if piece.ends {
             self.cut = Cut::Start;
         }
-        self.resume(piece)
+        token
     }
 
     /// Reads a piece of a cut line. Its name is matched byte by byte, so that nothing of it has to be kept.
@@ -181,8 +182,8 @@ mod tests {
         let mut found: Option<(Name, Vec<u8>)> = None;
         let mut ended = false;
         for (i, bytes) in pieces.iter().enumerate() {
-            let (starts, ends) = (i == 0, i + 1 == pieces.len());
-            let Some(token) = fields.next(Piece { bytes, starts, ends }) else { continue };
+            let ends = i + 1 == pieces.len();
+            let Some(token) = fields.next(Piece { bytes, ends }) else { continue };
             let Token::Value(value) = token else { panic!("not a blank line: {pieces:?}") };
             assert_eq!(value.starts, found.is_none(), "{pieces:?}");
             found.get_or_insert((value.name, Vec::new())).1.extend_from_slice(value.bytes);
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_empty_line_is_blank() {
-        let empty = Piece { bytes: b"", starts: true, ends: true };
+        let empty = Piece { bytes: b"", ends: true };
         assert_eq!(Fields::default().next(empty), Some(Token::Blank));
     }
 }

@@ -12,8 +12,6 @@ const BOM: &[u8; 3] = b"\xEF\xBB\xBF";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece<'i> {
     pub(crate) bytes: &'i [u8],
-    /// The line begins with this piece.
-    pub(crate) starts: bool,
     /// The line ends with this piece.
     pub(crate) ends: bool,
 }
@@ -24,8 +22,6 @@ pub(crate) struct Lines {
     bom: usize,
     /// CRLF is one line ending: after the CR that ended a line, an LF is not another one.
     after_cr: bool,
-    /// Pieces of the current line have been given out.
-    inside: bool,
 }
 
 impl Lines {
@@ -35,8 +31,7 @@ impl Lines {
         if self.bom < BOM.len()
             && let Some(bytes) = self.drop_bom(chunk)
         {
-            self.inside = true;
-            return Some(Piece { bytes, starts: true, ends: false });
+            return Some(Piece { bytes, ends: false });
         }
         if chunk.rest().is_empty() {
             return None;
@@ -46,13 +41,11 @@ impl Lines {
             chunk.skip(b'\n');
         }
         let (bytes, end) = chunk.line();
-        let piece = Piece { bytes, starts: !self.inside, ends: end.is_some() };
-        if bytes.is_empty() && !piece.ends {
+        if bytes.is_empty() && end.is_none() {
             return None;
         }
-        self.inside = !piece.ends;
         self.after_cr = end == Some(b'\r');
-        Some(piece)
+        Some(Piece { bytes, ends: end.is_some() })
     }
 
     /// Drops the mark, or what of it the chunk holds. Bytes that only began like one are returned: they begin the
@@ -87,7 +80,6 @@ mod tests {
         for input in chunks.iter().copied() {
             let mut chunk = Chunk::new(input);
             while let Some(piece) = lines.next(&mut chunk) {
-                assert_eq!(piece.starts, line.is_empty(), "{piece:?}");
                 line.extend_from_slice(piece.bytes);
                 if piece.ends {
                     found.push(core::mem::take(&mut line));
