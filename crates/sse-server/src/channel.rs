@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use slab::Slab;
 use sse_codec::EventId;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 use crate::error::Closed;
 use crate::heartbeat::{self, Timer};
 use crate::ring::{Bounds, Cursor, Read, Ring};
+use crate::wakers::Wakers;
 use crate::writer::EventWriter;
 
 pub(crate) struct Channel {
@@ -31,8 +31,8 @@ pub(crate) struct Channel {
 struct State {
     ring: Ring,
     closed: bool,
-    /// One slot per subscriber; the waker is there while it waits.
-    wakers: Slab<Option<Waker>>,
+    /// A slot for each subscriber.
+    wakers: Wakers,
     heartbeat: Option<Duration>,
     /// How many heartbeats there have been.
     beats: u64,
@@ -64,7 +64,7 @@ impl Channel {
         let state = State {
             ring: Ring::new(epoch, bounds),
             closed: false,
-            wakers: Slab::new(),
+            wakers: Wakers::default(),
             heartbeat,
             beats: 0,
             last_sent: Instant::now(),
@@ -99,7 +99,7 @@ impl Channel {
     ) -> Option<(Place, Option<EventId<'static>>)> {
         let mut state = self.lock();
         let cursor = state.cursor(last_event_id)?;
-        let key = state.wakers.insert(None);
+        let key = state.wakers.insert();
         let place = Place { key, cursor, beats: state.beats };
         let id = last_event_id.is_empty().then(|| state.ring.last_id());
         self.start_timer(state);
@@ -122,7 +122,7 @@ impl Channel {
             Read::End => {}
             read => return Poll::Ready(Some(Next::Read(read))),
         }
-        let replaced = state.wakers[place.key].replace(waker);
+        let replaced = state.wakers.wait(place.key, waker);
         self.start_timer(state);
         drop(replaced);
         Poll::Pending
@@ -257,7 +257,7 @@ impl State {
 
 /// Takes the wakers out, frees the lock, and wakes.
 fn wake(mut state: MutexGuard<'_, State>) {
-    let wakers: Vec<Waker> = state.wakers.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
+    let wakers = state.wakers.take();
     drop(state);
     wakers.into_iter().for_each(Waker::wake);
 }

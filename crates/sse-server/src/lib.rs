@@ -9,6 +9,7 @@ mod route;
 mod serve;
 mod shutdown;
 mod subscriber;
+mod wakers;
 mod writer;
 
 pub use sse_codec::{EventId, EventType, InvalidField, Message};

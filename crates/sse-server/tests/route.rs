@@ -279,6 +279,9 @@ fn a_body_of_text_has_a_length() {
     let body = sse_server::Body::from("four");
     assert_eq!(body.size_hint().exact(), Some(4));
     assert!(!body.is_end_stream());
+    let mut reader = common::Reader(body);
+    assert_eq!([reader.read(), reader.read()], ["four", "."]);
+    assert!(reader.0.is_end_stream());
     assert!(sse_server::Body::empty().is_end_stream());
     let stream = request(&Route::new(), "").into_body();
     assert_eq!(stream.size_hint().exact(), None);
