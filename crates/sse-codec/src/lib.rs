@@ -24,6 +24,8 @@ mod field;
 mod line;
 mod message;
 mod reconnection_time;
+#[cfg(feature = "stream")]
+mod stream;
 mod text;
 
 #[cfg(feature = "alloc")]
@@ -37,6 +39,8 @@ pub use crate::event::{Event, EventRef};
 pub use crate::event_id::EventId;
 pub use crate::event_type::EventType;
 pub use crate::message::Message;
+#[cfg(feature = "stream")]
+pub use crate::stream::{Events, EventsError};
 
 /// The media type of an event stream, as a response names it: `text/event-stream`.
 pub const CONTENT_TYPE: &str = "text/event-stream";

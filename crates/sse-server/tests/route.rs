@@ -309,7 +309,9 @@ fn a_closed_route_drains_and_ends() {
     let route = Route::new();
     let mut reader = subscribe(&route, "");
     publish(&route, &["1", "2"]);
+    assert!(!route.is_closed());
     route.close();
+    assert!(route.is_closed());
     assert_eq!(reader.read_data(), ["1", "2", "."]);
     assert_eq!(reader.read(), ".", "the end stays the end");
     let Closed { .. } = route.publish(&Message::new("3")).unwrap_err();
