@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         ))?;
     }
     shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")?;
-    for features in ["", "alloc", "bytes", "std", "stream"] {
+    for features in ["", "alloc", "bytes", "std", "json", "stream"] {
         shell::run(&format!(
             "cargo clippy -p sse-codec --no-default-features --features={features} -- -D warnings"
         ))?;

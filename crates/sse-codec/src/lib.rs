@@ -20,6 +20,8 @@ mod event_id;
 mod event_type;
 #[cfg(feature = "alloc")]
 mod field;
+#[cfg(feature = "json")]
+mod json;
 #[cfg(feature = "alloc")]
 mod line;
 mod message;
@@ -38,6 +40,8 @@ pub use crate::error::{InvalidField, TooSmall};
 pub use crate::event::{Event, EventRef};
 pub use crate::event_id::EventId;
 pub use crate::event_type::EventType;
+#[cfg(feature = "json")]
+pub use crate::json::JsonError;
 pub use crate::message::Message;
 #[cfg(feature = "stream")]
 pub use crate::stream::{Events, EventsError};
