@@ -18,7 +18,7 @@ const DIRECTIONS: [(&str, &[&str]); 7] = [
     ("xtask", &[]),
 ];
 
-/// What `sse-codec` may depend on when no feature is asked for.
+/// What `sse-codec` may depend on without its features.
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Policy is pure: these files read no clock, no socket and no generator.
