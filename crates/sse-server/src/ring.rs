@@ -318,6 +318,7 @@ mod tests {
         for block in ["12345", "6789", "abc", "more than ten bytes", "x"] {
             ring.push(block.into(), Id::Sequence);
             assert!(ring.bytes <= 10 || ring.entries.len() == 1);
+            assert!(!ring.entries.is_empty(), "the newest is kept");
         }
         check(&ring, "00000000000e-4", &["x"]);
         check(&ring, "00000000000e-3", &["gap 1", "x"]);
