@@ -135,3 +135,11 @@ fn an_owned_event_can_be_changed_and_emptied() {
     assert_eq!(event, Event::default());
     assert_eq!(event.event_type(), "message");
 }
+
+#[cfg(feature = "bytes")]
+#[test]
+fn a_field_is_appended_to_a_buffer() {
+    let mut buffer = b"data: a\n".to_vec();
+    Field::Data("b\nc").encode(&mut buffer);
+    assert_eq!(buffer, b"data: a\ndata: b\ndata: c\n");
+}
