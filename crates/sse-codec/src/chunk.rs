@@ -59,15 +59,24 @@ impl<'i> Chunk<'i> {
         if self.bytes.get(self.at).copied().is_some_and(is_end) {
             return Some(self.at);
         }
-        while self.ends != 0 {
-            let end = self.block + self.ends.trailing_zeros() as usize;
-            self.ends &= self.ends - 1;
+        while let Some(end) = self.known_end() {
             // The ends of empty lines have been read already.
             if end >= self.at {
                 return Some(end);
             }
         }
         self.look()
+    }
+
+    /// Takes the next end that was found in the block.
+    #[inline]
+    fn known_end(&mut self) -> Option<usize> {
+        if self.ends == 0 {
+            return None;
+        }
+        let end = self.block + self.ends.trailing_zeros() as usize;
+        self.ends &= self.ends - 1;
+        Some(end)
     }
 
     /// Looks for the end of the next line in the bytes from here on.
@@ -79,12 +88,7 @@ impl<'i> Chunk<'i> {
         };
         self.block = self.at;
         self.ends = ends(block);
-        if self.ends == 0 {
-            return memchr2(b'\r', b'\n', &rest[BLOCK..]).map(|end| self.at + BLOCK + end);
-        }
-        let end = self.block + self.ends.trailing_zeros() as usize;
-        self.ends &= self.ends - 1;
-        Some(end)
+        self.known_end().or_else(|| memchr2(b'\r', b'\n', &rest[BLOCK..]).map(|end| self.at + BLOCK + end))
     }
 }
 
