@@ -226,11 +226,7 @@ impl EventSource {
                     self.open(response)
                 }
                 State::Open(chunks) => {
-                    let received = |bytes: &[u8]| {
-                        if let Some(observer) = &mut self.observer {
-                            observer(Notice::Received(bytes));
-                        }
-                    };
+                    let received = |bytes: &[u8]| tell(&mut self.observer, Notice::Received(bytes));
                     match ready!(chunks.poll_event(&mut self.decoder, received, cx)) {
                         Some(Ok(event)) => {
                             self.attempts.event_received();
@@ -256,10 +252,8 @@ impl EventSource {
     /// Sends the request.
     fn connect(&mut self) -> Result<(), Error> {
         let id = HeaderValue::from_bytes(self.last_event_id().as_bytes()).ok();
-        if id.is_none()
-            && let Some(observer) = &mut self.observer
-        {
-            observer(Notice::LastEventIdNotSent(self.decoder.last_event_id()));
+        if id.is_none() {
+            tell(&mut self.observer, Notice::LastEventIdNotSent(self.decoder.last_event_id()));
         }
         // Whatever goes wrong with it is final.
         self.state = State::Closed;
@@ -276,7 +270,7 @@ impl EventSource {
                 self.attempts.opened(Instant::now().into_std());
                 self.has_opened = true;
                 self.state = State::Open(Chunks::new(response));
-                self.tell(Notice::Opened);
+                tell(&mut self.observer, Notice::Opened);
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).
@@ -303,7 +297,7 @@ impl EventSource {
         match self.attempts.closed(cause, Instant::now().into_std(), fastrand::f64()) {
             Decision::Wait(delay) => {
                 self.state = State::Waiting(Box::pin(sleep(delay)));
-                self.tell(Notice::Waiting { delay, cause: error.as_ref() });
+                tell(&mut self.observer, Notice::Waiting { delay, cause: error.as_ref() });
                 Ok(())
             }
             Decision::Stop => {
@@ -316,11 +310,12 @@ impl EventSource {
             }
         }
     }
+}
 
-    fn tell(&mut self, notice: Notice<'_>) {
-        if let Some(observer) = &mut self.observer {
-            observer(notice);
-        }
+/// Tells the observer, if there is one.
+fn tell(observer: &mut Option<Observer>, notice: Notice<'_>) {
+    if let Some(observer) = observer {
+        observer(notice);
     }
 }
 
