@@ -1,91 +1,82 @@
 //! Fields to events (9.2.6): the standard's buffers and what an empty line makes of them.
 //!
-//! - A value that the chunk holds whole stays there ([`Lent`]); it is copied when the chunk ends before the block
-//!   does, or when a second `data` line has to be joined to it.
+//! - A value that the chunk holds whole stays there. It is copied when the chunk ends before the block does, or when a
+//!   second `data` line has to be joined to it.
 //! - The last event ID *buffer* belongs to the block, the last event ID *string* to the stream: the one becomes the
 //!   other at each empty line, whether an event is dispatched or not.
 //! - Text is decoded once per event: the bytes around a value are ASCII, so that a value decodes alone as it does
 //!   within its stream.
 
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::time::Duration;
 
+use memchr::memchr;
+
+use crate::buffer::sealed::{Collect, Keep, Storage};
+use crate::chunk::Chunk;
 use crate::error::TooLarge;
 use crate::event::EventRef;
-use crate::event_id::EventId;
-use crate::field::{Name, Value};
+use crate::field::{Name, Part};
 use crate::reconnection_time::Digits;
-
-/// What of the current block lies in the current chunk, not copied.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Lent<'i> {
-    data: Option<&'i [u8]>,
-    event_type: Option<&'i [u8]>,
-}
+use crate::span::Span;
+use crate::value::Value;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Block {
-    limit: usize,
+pub(crate) struct Block<S: Storage> {
     state: State,
-    /// The data and event type buffers, for what is not lent.
-    data: Vec<u8>,
-    has_data: bool,
-    event_type: Vec<u8>,
-    /// Data and event type with U+FFFD for what was not UTF-8.
-    repaired_data: String,
-    repaired_event_type: String,
-    id: IdBuffer,
-    last_event_id: String,
+    data: Value<S::Data>,
+    event_type: Value<S::Name>,
+    /// The last event ID buffer; it exists if it is to become the string.
+    id: Value<S::Name>,
+    /// The value of an `id` line that is cut, until it is known to be whole and without NUL.
+    id_line: S::Name,
+    ignores_id: bool,
+    last_event_id: S::Id,
     retry: Digits,
     reconnection_time: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// No field has come that an empty line would do something about.
+    Empty,
     /// Fields are being collected.
     Open,
     /// The event is lent to the caller; what it borrows is cleared at the next call.
     Dispatched,
-    /// Over the limit: only `id` and `retry` still count, until the block ends.
+    /// Over a limit: only `id` and `retry` still count, until the block ends.
     TooLarge,
 }
 
-/// The last event ID buffer, and the value of an `id` line until it is known to be whole and without NUL.
-#[derive(Clone, Debug, Default)]
-struct IdBuffer {
-    value: Vec<u8>,
-    changed: bool,
-    line: Vec<u8>,
-    ignored: bool,
-}
-
-impl Block {
-    pub(crate) fn new(limit: usize) -> Self {
+impl<S: Storage> Block<S> {
+    /// An empty block in empty buffers.
+    pub(crate) const fn new(
+        data: S::Data,
+        event_type: S::Name,
+        id: S::Name,
+        id_line: S::Name,
+        last_event_id: S::Id,
+    ) -> Self {
         Self {
-            limit,
-            state: State::Open,
-            data: Vec::new(),
-            has_data: false,
-            event_type: Vec::new(),
-            repaired_data: String::new(),
-            repaired_event_type: String::new(),
-            id: IdBuffer::default(),
-            last_event_id: String::new(),
-            retry: Digits::default(),
+            state: State::Empty,
+            data: Value::new(data),
+            event_type: Value::new(event_type),
+            id: Value::new(id),
+            id_line,
+            ignores_id: true,
+            last_event_id,
+            retry: Digits::new(),
             reconnection_time: None,
         }
     }
 
     pub(crate) fn last_event_id(&self) -> &str {
-        &self.last_event_id
+        self.last_event_id.as_str()
     }
 
-    /// Sets the string and the buffer: a block without an `id` keeps it.
+    /// Sets the string and the buffer: a block without an `id` keeps it. What is unfinished of another id is dropped.
     pub(crate) fn set_last_event_id(&mut self, id: &str) {
-        self.last_event_id.clear();
-        self.last_event_id.push_str(id);
-        self.id.forget();
+        self.last_event_id.set(id);
+        self.forget_id();
     }
 
     pub(crate) fn reconnection_time(&self) -> Option<Duration> {
@@ -95,7 +86,12 @@ impl Block {
     /// Drops the unfinished block; the last event ID string and the reconnection time stay.
     pub(crate) fn reset(&mut self) {
         self.clear();
-        self.id.forget();
+        self.forget_id();
+    }
+
+    fn forget_id(&mut self) {
+        self.id.clear();
+        self.ignores_id = true;
     }
 
     /// Forgets the event that the last call lent out.
@@ -106,139 +102,21 @@ impl Block {
         }
     }
 
+    #[inline]
     fn clear(&mut self) {
-        self.state = State::Open;
+        self.state = State::Empty;
         self.data.clear();
-        self.has_data = false;
         self.event_type.clear();
     }
 
-    /// Takes in a field's value, or a part of one.
+    /// Opens the block for data or a type, unless it is over a limit.
     #[inline]
-    pub(crate) fn apply<'i>(&mut self, value: Value<'i>, lent: &mut Lent<'i>) -> Result<(), TooLarge> {
-        match value.name {
-            Name::Data => self.apply_data(value, lent),
-            Name::Event => self.apply_event_type(value, lent),
-            Name::Id => self.apply_id(value),
-            Name::Retry => {
-                self.apply_retry(value);
-                Ok(())
-            }
+    fn open(&mut self) -> bool {
+        let is_open = self.state != State::TooLarge;
+        if is_open {
+            self.state = State::Open;
         }
-    }
-
-    #[inline]
-    fn apply_data<'i>(&mut self, value: Value<'i>, lent: &mut Lent<'i>) -> Result<(), TooLarge> {
-        if self.state == State::TooLarge {
-            return Ok(());
-        }
-        let first = !self.has_data && lent.data.is_none();
-        let joint = usize::from(value.starts && !first);
-        self.check_size(self.data_len(lent) + joint + value.bytes.len() + self.event_type_len(lent))?;
-        if first && value.starts && value.ends {
-            lent.data = Some(value.bytes);
-            return Ok(());
-        }
-        self.keep_data(lent);
-        if joint == 1 {
-            self.data.push(b'\n');
-        }
-        self.has_data = true;
-        self.data.extend_from_slice(value.bytes);
-        Ok(())
-    }
-
-    #[inline]
-    fn apply_event_type<'i>(&mut self, value: Value<'i>, lent: &mut Lent<'i>) -> Result<(), TooLarge> {
-        if self.state == State::TooLarge {
-            return Ok(());
-        }
-        if value.starts {
-            // The last one in a block wins.
-            lent.event_type = None;
-            self.event_type.clear();
-        }
-        self.check_size(self.data_len(lent) + self.event_type.len() + value.bytes.len())?;
-        if value.starts && value.ends {
-            lent.event_type = Some(value.bytes);
-        } else {
-            self.event_type.extend_from_slice(value.bytes);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn apply_id(&mut self, value: Value<'_>) -> Result<(), TooLarge> {
-        let limit = self.limit.min(EventId::MAX_LEN);
-        if self.id.apply(value, limit) || self.state == State::TooLarge {
-            return Ok(());
-        }
-        Err(self.drop_event(TooLarge::Id { limit }))
-    }
-
-    fn apply_retry(&mut self, value: Value<'_>) {
-        if value.starts {
-            self.retry = Digits::default();
-        }
-        self.retry.push(value.bytes);
-        if value.ends {
-            self.reconnection_time = self.retry.duration().or(self.reconnection_time);
-        }
-    }
-
-    /// Ends the block at an empty line. If it is an event, what of it is lent is given back.
-    #[inline]
-    pub(crate) fn finish<'i>(&mut self, lent: Lent<'i>) -> Option<Lent<'i>> {
-        if self.id.changed {
-            replace_decoded(&self.id.value, &mut self.last_event_id);
-            self.id.changed = false;
-        }
-        if self.state == State::Open && (self.has_data || lent.data.is_some()) {
-            self.state = State::Dispatched;
-            return Some(lent);
-        }
-        self.clear();
-        None
-    }
-
-    /// The event that [`finish`](Self::finish) found.
-    #[inline]
-    pub(crate) fn event<'a>(&'a mut self, lent: Lent<'a>) -> EventRef<'a> {
-        let event_type = lent.event_type.unwrap_or(&self.event_type);
-        EventRef::new(
-            decoded(event_type, &mut self.repaired_event_type),
-            decoded(lent.data.unwrap_or(&self.data), &mut self.repaired_data),
-            &self.last_event_id,
-        )
-    }
-
-    /// Copies what lies in the chunk, because the chunk ends before the block does.
-    #[inline]
-    pub(crate) fn keep(&mut self, mut lent: Lent<'_>) {
-        self.keep_data(&mut lent);
-        if let Some(event_type) = lent.event_type {
-            self.event_type.extend_from_slice(event_type);
-        }
-    }
-
-    fn keep_data(&mut self, lent: &mut Lent<'_>) {
-        if let Some(data) = lent.data.take() {
-            self.data.extend_from_slice(data);
-            self.has_data = true;
-        }
-    }
-
-    fn data_len(&self, lent: &Lent<'_>) -> usize {
-        lent.data.map_or(self.data.len(), <[u8]>::len)
-    }
-
-    fn event_type_len(&self, lent: &Lent<'_>) -> usize {
-        lent.event_type.map_or(self.event_type.len(), <[u8]>::len)
-    }
-
-    #[inline]
-    fn check_size(&mut self, size: usize) -> Result<(), TooLarge> {
-        if size <= self.limit { Ok(()) } else { Err(self.drop_event(TooLarge::Event { limit: self.limit })) }
+        is_open
     }
 
     #[cold]
@@ -247,80 +125,181 @@ impl Block {
         self.state = State::TooLarge;
         error
     }
-}
 
-impl IdBuffer {
-    /// Takes in a part of the value; false if that is more than `limit` bytes, and then the field is ignored.
-    fn apply(&mut self, value: Value<'_>, limit: usize) -> bool {
-        if value.starts {
-            self.line.clear();
-            self.ignored = false;
+    /// Takes in a field whose value lies in the chunk.
+    #[inline]
+    pub(crate) fn apply(&mut self, name: Name, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        match name {
+            Name::Data => self.apply_data(value, chunk),
+            Name::Event => self.apply_event_type(value),
+            Name::Id => self.apply_id(value, chunk),
+            Name::Retry => {
+                self.apply_retry(Part { name, bytes: chunk.bytes(value), starts: true, ends: true });
+                Ok(())
+            }
         }
-        if self.ignored {
+    }
+
+    #[inline]
+    fn apply_data(&mut self, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        if !self.open() {
+            return Ok(());
+        }
+        let fits = if self.data.exists() {
+            self.data.keep(chunk);
+            self.data.push(b"\n") && self.data.push(chunk.bytes(value))
+        } else {
+            self.data.lend(value)
+        };
+        if fits { Ok(()) } else { Err(self.drop_event(TooLarge::Data { limit: self.data.limit() })) }
+    }
+
+    #[inline]
+    fn apply_event_type(&mut self, value: Span) -> Result<(), TooLarge> {
+        // The last one in a block wins.
+        if !self.open() || self.event_type.lend(value) {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::EventType { limit: self.event_type.limit() }))
+    }
+
+    #[inline]
+    fn apply_id(&mut self, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        let bytes = chunk.bytes(value);
+        if bytes.len() > self.id.limit() || bytes.contains(&0) {
+            return self.apply_id_part(Part { name: Name::Id, bytes, starts: true, ends: true });
+        }
+        self.open();
+        let fits = self.id.lend(value);
+        debug_assert!(fits);
+        Ok(())
+    }
+
+    /// Takes in a part of a field's value. Nothing of the block lies in the chunk then: it is the first line there, or
+    /// the last.
+    #[inline(never)]
+    pub(crate) fn apply_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        match part.name {
+            Name::Data => self.apply_data_part(part),
+            Name::Event => self.apply_event_type_part(part),
+            Name::Id => self.apply_id_part(part),
+            Name::Retry => {
+                self.apply_retry(part);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn apply_data_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if !self.open() {
+            return Ok(());
+        }
+        let joined = !part.starts || !self.data.exists() || self.data.push(b"\n");
+        if joined && self.data.push(part.bytes) {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::Data { limit: self.data.limit() }))
+    }
+
+    fn apply_event_type_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if !self.open() {
+            return Ok(());
+        }
+        if part.starts {
+            self.event_type.clear();
+        }
+        if self.event_type.push(part.bytes) {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::EventType { limit: self.event_type.limit() }))
+    }
+
+    fn apply_id_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if self.collect_id(part) || self.state == State::TooLarge {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::Id { limit: self.id.limit() }))
+    }
+
+    /// Collects an id; false if that is too much of it, and then the field is ignored.
+    fn collect_id(&mut self, part: Part<'_>) -> bool {
+        if part.starts {
+            self.id_line.clear();
+            self.ignores_id = false;
+        }
+        if self.ignores_id {
             return true;
         }
-        let nul = memchr::memchr(0, value.bytes);
-        let bytes = &value.bytes[..nul.unwrap_or(value.bytes.len())];
-        let fits = self.line.len() + bytes.len() <= limit;
         // A value with NUL is ignored as a whole (9.2.6).
-        self.ignored = nul.is_some() || !fits;
-        if !self.ignored {
-            self.line.extend_from_slice(bytes);
-            if value.ends {
-                core::mem::swap(&mut self.value, &mut self.line);
-                self.changed = true;
-            }
+        let nul = memchr(0, part.bytes);
+        let fits = self.id_line.push(&part.bytes[..nul.unwrap_or(part.bytes.len())]);
+        self.ignores_id = nul.is_some() || !fits;
+        if part.ends && !self.ignores_id {
+            self.open();
+            self.id.take(&mut self.id_line);
         }
         fits
     }
 
-    /// Drops what the unfinished block, or its unfinished line, says.
-    fn forget(&mut self) {
-        self.changed = false;
-        self.ignored = true;
-    }
-}
-
-/// `bytes` as text: themselves where they are UTF-8, else a copy in `repaired` with U+FFFD.
-#[inline]
-fn decoded<'a>(bytes: &'a [u8], repaired: &'a mut String) -> &'a str {
-    if let Some(text) = utf8(bytes) {
-        return text;
-    }
-    repaired.clear();
-    push_repaired(bytes, repaired);
-    repaired
-}
-
-/// Replaces `text` by `bytes` as text.
-fn replace_decoded(bytes: &[u8], text: &mut String) {
-    text.clear();
-    match utf8(bytes) {
-        Some(decoded) => text.push_str(decoded),
-        None => push_repaired(bytes, text),
-    }
-}
-
-/// `bytes`, if they are UTF-8.
-#[inline]
-fn utf8(bytes: &[u8]) -> Option<&str> {
-    /// From this length on the vectors are worth their preparation.
-    #[cfg(feature = "std")]
-    const LONG: usize = 64;
-
-    #[cfg(feature = "std")]
-    if bytes.len() >= LONG {
-        return simdutf8::basic::from_utf8(bytes).ok();
-    }
-    core::str::from_utf8(bytes).ok()
-}
-
-/// Appends `bytes` as UTF-8 decode gives them: one U+FFFD per maximal ill-formed piece (Encoding Standard).
-fn push_repaired(bytes: &[u8], text: &mut String) {
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() {
-            text.push(char::REPLACEMENT_CHARACTER);
+    fn apply_retry(&mut self, part: Part<'_>) {
+        if part.starts {
+            self.retry = Digits::new();
         }
+        self.retry.push(part.bytes);
+        if part.ends {
+            self.reconnection_time = self.retry.duration().or(self.reconnection_time);
+        }
+    }
+
+    /// Copies what lies in the chunk, because the chunk ends before the block does.
+    #[inline]
+    pub(crate) fn keep(&mut self, chunk: &Chunk<'_>) {
+        self.data.keep(chunk);
+        self.event_type.keep(chunk);
+        self.id.keep(chunk);
+    }
+
+    /// Ends the block at an empty line, and returns whether it is an event.
+    #[inline]
+    pub(crate) fn finish(&mut self, chunk: &Chunk<'_>) -> Result<bool, TooLarge> {
+        if self.state == State::Empty {
+            return Ok(false);
+        }
+        if self.id.exists() {
+            self.commit_id(chunk)?;
+        }
+        if self.state == State::Open && self.data.exists() {
+            self.state = State::Dispatched;
+            return Ok(true);
+        }
+        self.clear();
+        Ok(false)
+    }
+
+    /// Makes the last event ID buffer the string.
+    #[inline]
+    fn commit_id(&mut self, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        let limit = self.id.limit();
+        let text = self.id.text(chunk);
+        if let Some(text) = text {
+            self.last_event_id.set(text);
+        }
+        let fits = text.is_some();
+        self.id.clear();
+        if fits || self.state == State::TooLarge {
+            return Ok(());
+        }
+        self.clear();
+        Err(TooLarge::Id { limit })
+    }
+
+    /// The event that [`finish`](Self::finish) found.
+    #[inline]
+    pub(crate) fn event<'a>(&'a mut self, chunk: &Chunk<'a>) -> Result<EventRef<'a>, TooLarge> {
+        let [data_limit, type_limit] = [self.data.limit(), self.event_type.limit()];
+        let data = self.data.text(chunk).ok_or(TooLarge::Data { limit: data_limit })?;
+        let event_type = self.event_type.text(chunk).ok_or(TooLarge::EventType { limit: type_limit })?;
+        Ok(EventRef::new(event_type, data, self.last_event_id.as_str()))
     }
 }

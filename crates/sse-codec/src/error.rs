@@ -3,20 +3,24 @@
 use core::error::Error;
 use core::fmt;
 
-/// An event exceeded the decoder's limit, or its id what ids may be long, and was dropped.
+/// An event, or a line of the raw view, exceeded a limit of the decoder and was dropped.
 ///
 /// It is told once per event. The decoder goes on with the next one: call
 /// [`next_event`](crate::Decoder::next_event) again. If the stream is trusted, decode it with a higher limit
-/// ([`Decoder::with_limit`](crate::Decoder::with_limit)); there is none for ids
-/// ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
-#[cfg(feature = "alloc")]
+/// (`Decoder::with_limit`); there is none for event types and ids ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLarge {
-    /// The data and the type together.
+    /// The data, or a line of the raw view.
     #[non_exhaustive]
-    Event {
+    Data {
         /// The decoder's limit, in bytes.
+        limit: usize,
+    },
+    /// The event type.
+    #[non_exhaustive]
+    EventType {
+        /// The longest that is kept, in bytes.
         limit: usize,
     },
     /// The id.
@@ -27,15 +31,17 @@ pub enum TooLarge {
     },
 }
 
-#[cfg(feature = "alloc")]
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Event { limit } => {
+            Self::Data { limit } => {
                 write!(
                     f,
-                    "an event is larger than the limit of {limit} bytes; decode with a higher limit to get it"
+                    "an event has more than {limit} bytes of data; decode with a higher limit to get it"
                 )
+            }
+            Self::EventType { limit } => {
+                write!(f, "the type of an event is longer than {limit} bytes, which is no name any more")
             }
             Self::Id { limit } => {
                 write!(f, "the id of an event is longer than {limit} bytes; no server would take it back")
@@ -44,7 +50,6 @@ impl fmt::Display for TooLarge {
     }
 }
 
-#[cfg(feature = "alloc")]
 impl Error for TooLarge {}
 
 /// An event type or id that can't be written.

@@ -1,5 +1,6 @@
 //! A dispatched event, lent and owned.
 
+#[cfg(feature = "alloc")]
 use alloc::string::String;
 use core::fmt;
 
@@ -47,6 +48,7 @@ impl<'a> EventRef<'a> {
     }
 
     /// A copy that borrows nothing.
+    #[cfg(feature = "alloc")]
     pub fn to_event(&self) -> Event {
         Event {
             event_type: self.event_type.into(),
@@ -73,6 +75,7 @@ impl fmt::Display for EventRef<'_> {
 /// assert_eq!(event.event_type(), "wind");
 /// assert_eq!(event.to_string(), "event: wind\ndata: 12 knots\n\n");
 /// ```
+#[cfg(feature = "alloc")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_field_names, reason = "the standard's terms")]
 pub struct Event {
@@ -82,6 +85,7 @@ pub struct Event {
     last_event_id: String,
 }
 
+#[cfg(feature = "alloc")]
 impl Event {
     /// An event of type `message` with this data and no id.
     pub fn new(data: impl Into<String>) -> Self {
@@ -142,6 +146,7 @@ impl Event {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl fmt::Display for Event {
     /// The wire form, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,6 +154,7 @@ impl fmt::Display for Event {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl From<EventRef<'_>> for Event {
     fn from(event: EventRef<'_>) -> Self {
         event.to_event()
@@ -170,6 +176,7 @@ impl<'a> From<EventRef<'a>> for Message<'a> {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl<'a> From<&'a Event> for Message<'a> {
     /// The message that is decoded as this event; but an empty last event ID writes no field, and so resets none.
     fn from(event: &'a Event) -> Self {
@@ -177,6 +184,7 @@ impl<'a> From<&'a Event> for Message<'a> {
     }
 }
 
+#[cfg(feature = "alloc")]
 fn replace(text: &mut String, new: &str) {
     text.clear();
     text.push_str(new);

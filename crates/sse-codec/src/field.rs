@@ -1,9 +1,7 @@
 //! Lines to fields (9.2.6): what the line is, and where its value begins.
 //!
-//! - One state: how far into its line a cut line has been read. All else is pure.
+//! - A whole line is read by a pure function; only a cut one needs a state, which is how far it has been read.
 //! - A line that can't become a known field is skipped, never stored.
-
-use crate::line::Piece;
 
 /// The fields that the standard knows. Every other name is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +36,32 @@ impl Name {
     }
 }
 
-/// A field's value, or a part of one, without the colon and the one space before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Value<'i> {
+/// The name of a whole line, and where in it the value begins, behind the colon and one space; `None` for a comment,
+/// an unknown field and an empty line.
+#[inline]
+pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
+    // A prefix of known length is compared as a word; one that is looked up is a call.
+    let (name, rest) = match line.first()? {
+        b'd' => (Name::Data, line.strip_prefix(b"data")?),
+        b'e' => (Name::Event, line.strip_prefix(b"event")?),
+        b'i' => (Name::Id, line.strip_prefix(b"id")?),
+        b'r' => (Name::Retry, line.strip_prefix(b"retry")?),
+        _ => return None,
+    };
+    let value = match rest {
+        [] => rest,
+        [b':', b' ', value @ ..] | [b':', value @ ..] => value,
+        _ => return None,
+    };
+    Some((name, line.len() - value.len()))
+}
+
+/// So many bytes of a line show whether it is a known field, and where the value begins: `retry`, the colon, the space.
+const LONGEST_START: usize = 7;
+
+/// A part of a field's value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'i> {
     pub(crate) name: Name,
     pub(crate) bytes: &'i [u8],
     /// The value begins with this part.
@@ -49,21 +70,17 @@ pub(crate) struct Value<'i> {
     pub(crate) ends: bool,
 }
 
-/// What a line, or a piece of it, says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token<'i> {
-    /// An empty line: the end of the block.
-    Blank,
-    /// A part of a known field's value.
-    Value(Value<'i>),
+/// Reads a line that comes in parts. The name is matched byte by byte, so that nothing of it has to be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct CutLine {
+    read: Read,
 }
 
 /// How far a cut line has been read.
-#[derive(Clone, Copy, Debug, Default)]
-enum Cut {
+#[derive(Clone, Copy, Debug)]
+enum Read {
     /// Nothing yet.
-    #[default]
-    Start,
+    Nothing,
     /// This many bytes of this name.
     Name(Name, usize),
     /// The name and its colon; the next byte may be the space that is dropped.
@@ -74,85 +91,85 @@ enum Cut {
     Ignored,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fields {
-    cut: Cut,
-}
-
-impl Fields {
-    /// Reads the next piece of a line; `None` if it says nothing: a comment, an unknown field, a part of a name.
-    #[inline]
-    pub(crate) fn next<'i>(&mut self, piece: Piece<'i>) -> Option<Token<'i>> {
-        if piece.ends && matches!(self.cut, Cut::Start) {
-            return if piece.bytes.is_empty() { Some(Token::Blank) } else { line(piece.bytes) };
-        }
-        let token = self.resume(piece);
-        if piece.ends {
-            self.cut = Cut::Start;
-        }
-        token
+impl CutLine {
+    pub(crate) const fn new() -> Self {
+        Self { read: Read::Nothing }
     }
 
-    /// Reads a piece of a cut line. Its name is matched byte by byte, so that nothing of it has to be kept.
-    fn resume<'i>(&mut self, piece: Piece<'i>) -> Option<Token<'i>> {
-        let mut bytes = piece.bytes;
-        while let Cut::Start | Cut::Name(..) = self.cut {
+    /// Whether a part of the line has been read already.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.read, Read::Nothing)
+    }
+
+    /// Reads the last part of the line.
+    #[inline]
+    pub(crate) fn end<'i>(&mut self, bytes: &'i [u8]) -> Option<Part<'i>> {
+        let part = self.next(bytes, true);
+        self.read = Read::Nothing;
+        part
+    }
+
+    /// Reads a part of the line that is not the last; `None` if it says nothing: a comment, a part of a name.
+    #[inline]
+    pub(crate) fn part<'i>(&mut self, bytes: &'i [u8]) -> Option<Part<'i>> {
+        self.next(bytes, false)
+    }
+
+    #[inline]
+    fn next<'i>(&mut self, bytes: &'i [u8], ends: bool) -> Option<Part<'i>> {
+        match self.read {
+            Read::Value(name) => Some(Part { name, bytes, starts: false, ends }),
+            Read::Ignored => None,
+            Read::Nothing if bytes.len() >= LONGEST_START => self.start_at_once(bytes, ends),
+            Read::Nothing | Read::Name(..) | Read::Colon(_) => self.start(bytes, ends),
+        }
+    }
+
+    /// Reads the name, the colon and the space, which are all there.
+    #[inline]
+    fn start_at_once<'i>(&mut self, bytes: &'i [u8], ends: bool) -> Option<Part<'i>> {
+        let known = whole(bytes);
+        self.read = known.map_or(Read::Ignored, |(name, _)| Read::Value(name));
+        known.map(|(name, value)| Part { name, bytes: &bytes[value..], starts: true, ends })
+    }
+
+    /// Reads the name, the colon and the space, or what of them there is.
+    fn start<'i>(&mut self, mut bytes: &'i [u8], ends: bool) -> Option<Part<'i>> {
+        while let Read::Nothing | Read::Name(..) = self.read {
             let Some((&byte, rest)) = bytes.split_first() else {
-                return if piece.ends { self.without_colon() } else { None };
+                return if ends { self.without_colon() } else { None };
             };
-            self.cut = self.cut.after(byte);
+            self.read = self.read.after(byte);
             bytes = rest;
         }
-        let (name, starts) = match self.cut {
-            Cut::Colon(_) if bytes.is_empty() && !piece.ends => return None,
-            Cut::Colon(name) => {
-                bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
-                (name, true)
-            }
-            Cut::Value(name) => (name, false),
-            Cut::Start | Cut::Name(..) | Cut::Ignored => return None,
-        };
-        self.cut = Cut::Value(name);
-        Some(Token::Value(Value { name, bytes, starts, ends: piece.ends }))
+        let Read::Colon(name) = self.read else { return None };
+        if bytes.is_empty() && !ends {
+            // The space may come with the next part.
+            return None;
+        }
+        self.read = Read::Value(name);
+        Some(Part { name, bytes: bytes.strip_prefix(b" ").unwrap_or(bytes), starts: true, ends })
     }
 
     /// A line that ends after a known name is that field with an empty value.
-    fn without_colon(&self) -> Option<Token<'static>> {
-        let Cut::Name(name, seen) = self.cut else { return None };
-        let whole = seen == name.as_bytes().len();
-        whole.then_some(Token::Value(Value { name, bytes: b"", starts: true, ends: true }))
+    fn without_colon(&self) -> Option<Part<'static>> {
+        let Read::Name(name, read) = self.read else { return None };
+        let is_whole = read == name.as_bytes().len();
+        is_whole.then_some(Part { name, bytes: b"", starts: true, ends: true })
     }
 }
 
-impl Cut {
+impl Read {
     /// The state after one more byte of the name or the colon behind it.
     fn after(self, byte: u8) -> Self {
         match self {
-            Self::Start => Name::beginning_with(byte).map_or(Self::Ignored, |name| Self::Name(name, 1)),
-            Self::Name(name, seen) if name.as_bytes().get(seen) == Some(&byte) => Self::Name(name, seen + 1),
-            Self::Name(name, seen) if name.as_bytes().len() == seen && byte == b':' => Self::Colon(name),
+            Self::Nothing => Name::beginning_with(byte).map_or(Self::Ignored, |name| Self::Name(name, 1)),
+            Self::Name(name, read) if name.as_bytes().get(read) == Some(&byte) => Self::Name(name, read + 1),
+            Self::Name(name, read) if name.as_bytes().len() == read && byte == b':' => Self::Colon(name),
             _ => Self::Ignored,
         }
     }
-}
-
-/// What a whole line says.
-#[inline]
-fn line(line: &[u8]) -> Option<Token<'_>> {
-    // A prefix of known length is compared as a word; one that is looked up is a call.
-    let (name, rest) = match line.first()? {
-        b'd' => (Name::Data, line.strip_prefix(b"data")?),
-        b'e' => (Name::Event, line.strip_prefix(b"event")?),
-        b'i' => (Name::Id, line.strip_prefix(b"id")?),
-        b'r' => (Name::Retry, line.strip_prefix(b"retry")?),
-        _ => return None,
-    };
-    let bytes = match rest {
-        [] => rest,
-        [b':', b' ', value @ ..] | [b':', value @ ..] => value,
-        _ => return None,
-    };
-    Some(Token::Value(Value { name, bytes, starts: true, ends: true }))
 }
 
 #[cfg(test)]
@@ -160,36 +177,31 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// Reads `text` as one line: whole, and cut at every place into two and three pieces.
+    /// Reads `text` as one line: whole, and cut at every place into two and three parts.
     #[track_caller]
     fn check(text: &[u8], expected: Option<(Name, &[u8])>) {
-        let whole = match line(text) {
-            None => None,
-            Some(Token::Value(value)) => Some((value.name, value.bytes)),
-            Some(Token::Blank) => panic!("not a blank line: {text:?}"),
-        };
-        assert_eq!(whole, expected, "whole");
+        assert_eq!(whole(text).map(|(name, value)| (name, &text[value..])), expected, "whole");
         for first in 1..=text.len() {
             for second in first..=text.len() {
-                let pieces = [&text[..first], &text[first..second], &text[second..]];
-                assert_eq!(cut(&pieces), expected.map(|(name, value)| (name, value.to_vec())), "{pieces:?}");
+                let parts = [&text[..first], &text[first..second], &text[second..]];
+                assert_eq!(cut(&parts), expected.map(|(name, value)| (name, value.to_vec())), "{parts:?}");
             }
         }
     }
 
-    fn cut(pieces: &[&[u8]]) -> Option<(Name, Vec<u8>)> {
-        let mut fields = Fields::default();
+    fn cut(parts: &[&[u8]]) -> Option<(Name, Vec<u8>)> {
+        let mut line = CutLine::new();
         let mut found: Option<(Name, Vec<u8>)> = None;
         let mut ended = false;
-        for (i, bytes) in pieces.iter().enumerate() {
-            let ends = i + 1 == pieces.len();
-            let Some(token) = fields.next(Piece { bytes, ends }) else { continue };
-            let Token::Value(value) = token else { panic!("not a blank line: {pieces:?}") };
-            assert_eq!(value.starts, found.is_none(), "{pieces:?}");
-            found.get_or_insert((value.name, Vec::new())).1.extend_from_slice(value.bytes);
-            ended = value.ends;
+        for (i, bytes) in parts.iter().enumerate() {
+            let part = if i + 1 < parts.len() { line.part(bytes) } else { line.end(bytes) };
+            let Some(part) = part else { continue };
+            assert_eq!(part.starts, found.is_none(), "{parts:?}");
+            found.get_or_insert((part.name, Vec::new())).1.extend_from_slice(part.bytes);
+            ended = part.ends;
         }
-        assert_eq!(ended, found.is_some(), "{pieces:?}");
+        assert_eq!(ended, found.is_some(), "{parts:?}");
+        assert!(!line.has_begun());
         found
     }
 
@@ -245,11 +257,5 @@ mod tests {
         for text in [":", ": x", ":data: x", "::"] {
             check(text.as_bytes(), None);
         }
-    }
-
-    #[test]
-    fn an_empty_line_is_blank() {
-        let empty = Piece { bytes: b"", ends: true };
-        assert_eq!(Fields::default().next(empty), Some(Token::Blank));
     }
 }

@@ -1,43 +1,40 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-#[cfg(feature = "alloc")]
+#[cfg(any(test, feature = "alloc"))]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-#[cfg(feature = "alloc")]
 mod block;
-#[cfg(feature = "alloc")]
+mod buffer;
 mod chunk;
-#[cfg(feature = "alloc")]
 mod decoder;
+mod edge;
 mod encode;
 mod error;
-#[cfg(feature = "alloc")]
 mod event;
 mod event_id;
 mod event_type;
-#[cfg(feature = "alloc")]
 mod field;
 #[cfg(feature = "json")]
 mod json;
-#[cfg(feature = "alloc")]
-mod line;
 mod message;
 mod reconnection_time;
+mod span;
 #[cfg(feature = "stream")]
 mod stream;
 mod text;
+mod utf8;
+mod value;
 
-#[cfg(feature = "alloc")]
-pub use crate::decoder::Decoder;
+pub use crate::buffer::{Buffer, FixedBuffer, GrowBuffer};
+pub use crate::decoder::{Decoder, FixedDecoder};
 pub use crate::encode::Field;
+pub use crate::error::{InvalidField, TooLarge, TooSmall};
 #[cfg(feature = "alloc")]
-pub use crate::error::TooLarge;
-pub use crate::error::{InvalidField, TooSmall};
-#[cfg(feature = "alloc")]
-pub use crate::event::{Event, EventRef};
+pub use crate::event::Event;
+pub use crate::event::EventRef;
 pub use crate::event_id::EventId;
 pub use crate::event_type::EventType;
 #[cfg(feature = "json")]

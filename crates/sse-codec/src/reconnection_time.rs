@@ -7,15 +7,17 @@ use core::time::Duration;
 pub(crate) const MAX_MILLIS: u64 = (1 << 53) - 1;
 
 /// The value of a `retry` field, read as it comes.
-#[cfg(feature = "alloc")]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Digits {
     millis: Option<u64>,
     invalid: bool,
 }
 
-#[cfg(feature = "alloc")]
 impl Digits {
+    pub(crate) const fn new() -> Self {
+        Self { millis: None, invalid: false }
+    }
+
     /// Takes in more of the value.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
@@ -40,14 +42,14 @@ pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(millis).unwrap_or(MAX_MILLIS).min(MAX_MILLIS)
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
     fn check(value: &str, expected: Option<u64>) {
         for cut in 0..=value.len() {
-            let mut digits = Digits::default();
+            let mut digits = Digits::new();
             digits.push(&value.as_bytes()[..cut]);
             digits.push(&value.as_bytes()[cut..]);
             assert_eq!(digits.duration(), expected.map(Duration::from_millis), "{value:?} cut at {cut}");
@@ -75,7 +77,7 @@ mod tests {
         }
         assert_eq!(
             {
-                let mut digits = Digits::default();
+                let mut digits = Digits::new();
                 digits.push("١".as_bytes());
                 digits.duration()
             },

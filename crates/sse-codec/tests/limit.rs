@@ -2,65 +2,80 @@
 
 #![cfg(feature = "alloc")]
 
-use sse_codec::{Decoder, EventId, TooLarge};
+mod common;
 
-/// Decodes `stream` under a limit of 8 bytes, in every two-way cut and byte by byte. `!` stands for `TooLarge`.
+use common::decode_within;
+use sse_codec::{Decoder, EventId, EventType, FixedDecoder, TooLarge};
+
+/// Decodes `stream` under a limit of 8 bytes, with each storage, in every two-way cut and byte by byte. `!` stands for
+/// `TooLarge`.
 #[track_caller]
-fn check(stream: &str, expected: &[&str]) {
-    let bytes = stream.as_bytes();
-    assert_eq!(decode(&mut bytes.chunks(1)), expected, "{stream:?} byte by byte");
-    for at in 0..=bytes.len() {
-        assert_eq!(decode(&mut [&bytes[..at], &bytes[at..]].into_iter()), expected, "{stream:?} cut at {at}");
+fn check(stream: &[u8], expected: &[&str]) {
+    assert_eq!(
+        decode(&stream.chunks(1).collect::<Vec<_>>()),
+        expected,
+        "{} byte by byte",
+        stream.escape_ascii()
+    );
+    for at in 0..=stream.len() {
+        let cut = [&stream[..at], &stream[at..]];
+        assert_eq!(decode(&cut), expected, "{} cut at {at}", stream.escape_ascii());
     }
 }
 
-fn decode(chunks: &mut dyn Iterator<Item = &[u8]>) -> Vec<String> {
-    let mut decoder = Decoder::with_limit(8);
-    let mut seen = Vec::new();
-    for mut chunk in chunks {
-        loop {
-            match decoder.next_event(&mut chunk) {
-                Ok(Some(event)) => seen.push(format!("{}#{}", event.data(), event.last_event_id())),
-                Ok(None) => break,
-                Err(TooLarge::Event { limit: 8, .. }) => seen.push("!".to_owned()),
-                Err(TooLarge::Id { limit: 8, .. }) => seen.push("!id".to_owned()),
-                Err(error) => panic!("{error:?}"),
-            }
-        }
-    }
-    seen
+#[track_caller]
+fn decode(chunks: &[&[u8]]) -> Vec<String> {
+    let items = decode_within::<8>(chunks).into_iter();
+    let shown = items.map(|item| match item {
+        Ok((_, data, id)) => format!("{data}#{id}"),
+        Err(TooLarge::Data { limit: 8, .. }) => "!".to_owned(),
+        Err(TooLarge::EventType { limit: 8, .. }) => "!type".to_owned(),
+        Err(TooLarge::Id { limit: 8, .. }) => "!id".to_owned(),
+        Err(error) => panic!("{error:?}"),
+    });
+    shown.collect()
 }
 
 #[test]
 fn an_event_of_the_limit_is_decoded_and_a_larger_one_is_one_error() {
-    check("data: 12345678\n\ndata: a\n\n", &["12345678#", "a#"]);
-    check("data: 123456789\n\ndata: a\n\n", &["!", "a#"]);
-    check("data: 123456789012345678901234567890\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
+    check(b"data: 12345678\n\ndata: a\n\n", &["12345678#", "a#"]);
+    check(b"data: 123456789\n\ndata: a\n\n", &["!", "a#"]);
+    check(b"data: 123456789012345678901234567890\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
 }
 
 #[test]
 fn the_joining_line_feeds_count() {
-    check("data: 123\ndata: 4567\n\n", &["123\n4567#"]);
-    check("data: 1234\ndata: 5678\n\ndata: a\n\n", &["!", "a#"]);
-    check("data\ndata\ndata\ndata\ndata\ndata\ndata\ndata\ndata\n\n", &["\n\n\n\n\n\n\n\n#"]);
-    check("data\ndata\ndata\ndata\ndata\ndata\ndata\ndata\ndata\ndata\n\n", &["!"]);
+    check(b"data: 123\ndata: 4567\n\n", &["123\n4567#"]);
+    check(b"data: 1234\ndata: 5678\n\ndata: a\n\n", &["!", "a#"]);
+    check(b"data\ndata\ndata\ndata\ndata\ndata\ndata\ndata\ndata\n\n", &["\n\n\n\n\n\n\n\n#"]);
+    check(b"data\ndata\ndata\ndata\ndata\ndata\ndata\ndata\ndata\ndata\n\n", &["!"]);
 }
 
 #[test]
-fn the_type_counts_with_the_data() {
-    check("event: 1234\ndata: 5678\n\n", &["5678#"]);
-    check("event: 1234\ndata: 56789\n\ndata: a\n\n", &["!", "a#"]);
-    check("data: 56789\nevent: 1234\n\ndata: a\n\n", &["!", "a#"]);
-    check("event: 123456789\n\ndata: a\n\n", &["!", "a#"]);
-    check("event: 12345678\nevent: 1\ndata: 2345678\n\n", &["2345678#"]);
+fn the_type_counts_alone() {
+    check(b"event: 12345678\ndata: 12345678\n\n", &["12345678#"]);
+    check(b"event: 123456789\ndata: a\n\ndata: b\n\n", &["!type", "b#"]);
+    check(b"data: a\nevent: 123456789\nevent: 1\n\ndata: b\n\n", &["!type", "b#"]);
+    check(b"event: 123456789\n\ndata: a\n\n", &["!type", "a#"]);
+}
+
+#[test]
+fn text_counts_as_it_is_decoded() {
+    check(b"data: \xFF12345\n\ndata: \xFF123456\n\ndata: a\n\n", &["\u{fffd}12345#", "!", "a#"]);
+    check(b"data: \xFF1\ndata: \xFF\n\ndata: \xFF12\ndata: \xFF\n\n", &["\u{fffd}1\n\u{fffd}#", "!"]);
+    check(b"event: \xFF\xFF\xFF\ndata: a\n\ndata: b\n\n", &["!type", "b#"]);
+    check(
+        b"id: \xFF\xFF1\ndata: a\n\nid: \xFF\xFF\xFF\ndata: b\n\ndata: c\n\n",
+        &["a#\u{fffd}\u{fffd}1", "!id", "c#\u{fffd}\u{fffd}1"],
+    );
 }
 
 #[test]
 fn the_id_counts_alone() {
-    check("id: 12345678\ndata: 12345678\n\n", &["12345678#12345678"]);
-    check("id: 1\ndata: a\n\nid: 123456789\ndata: b\n\ndata: c\n\n", &["a#1", "!id", "c#1"]);
-    check("id: 12345678\x00123456789\ndata: a\n\n", &["a#"]);
-    check("id: 123456789\0\ndata: a\n\ndata: b\n\n", &["!id", "b#"]);
+    check(b"id: 12345678\ndata: 12345678\n\n", &["12345678#12345678"]);
+    check(b"id: 1\ndata: a\n\nid: 123456789\ndata: b\n\ndata: c\n\n", &["a#1", "!id", "c#1"]);
+    check(b"id: 12345678\x00123456789\ndata: a\n\n", &["a#"]);
+    check(b"id: 123456789\0\ndata: a\n\ndata: b\n\n", &["!id", "b#"]);
 }
 
 #[test]
@@ -90,38 +105,60 @@ fn the_default_limit_is_16_mib() {
     let mut input = stream.as_bytes();
     assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().data().len(), data.len());
     assert!(
-        matches!(decoder.next_event(&mut input), Err(TooLarge::Event { limit, .. }) if limit == data.len())
+        matches!(decoder.next_event(&mut input), Err(TooLarge::Data { limit, .. }) if limit == data.len())
     );
 }
 
 #[test]
 fn an_event_over_the_limit_is_told_once_whatever_follows() {
-    check("data: 123456789\nid: 123456789\nevent: 123456789\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
+    check(b"data: 123456789\nid: 123456789\nevent: 123456789\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
 }
 
 #[test]
 fn the_id_of_a_large_event_counts() {
-    check("id: 7\ndata: 123456789\n\ndata: a\n\n", &["!", "a#7"]);
-    check("data: 123456789\nid: 7\n\ndata: a\n\n", &["!", "a#7"]);
+    check(b"id: 7\ndata: 123456789\n\ndata: a\n\n", &["!", "a#7"]);
+    check(b"data: 123456789\nid: 7\n\ndata: a\n\n", &["!", "a#7"]);
 }
 
 #[test]
 fn what_is_not_stored_has_no_limit() {
     let long = "x".repeat(100);
-    check(&format!(": {long}\n{long}: {long}\nretry: {}\ndata: a\n\n", "1".repeat(100)), &["a#"]);
+    let stream = format!(": {long}\n{long}: {long}\nretry: {}\ndata: a\n\n", "1".repeat(100));
+    check(stream.as_bytes(), &["a#"]);
 }
 
 #[test]
 fn a_large_event_is_told_before_it_ends() {
-    assert_eq!(decode(&mut [&b"data: "[..], &[b'x'; 100]].into_iter()), ["!"]);
+    assert_eq!(decode(&[&b"data: "[..], &[b'x'; 100]]), ["!"]);
 }
 
 #[test]
 fn the_error_names_the_limit() {
-    let mut decoder = Decoder::with_limit(1);
-    let error = decoder.next_event(&mut &b"data: 12\n"[..]).unwrap_err();
+    let error = Decoder::with_limit(1).next_event(&mut &b"data: 12\n"[..]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "an event is larger than the limit of 1 bytes; decode with a higher limit to get it"
+        "an event has more than 1 bytes of data; decode with a higher limit to get it"
     );
+    let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"event: abc\n"[..]).unwrap_err();
+    assert_eq!(error.to_string(), "the type of an event is longer than 2 bytes, which is no name any more");
+}
+
+#[test]
+fn a_type_is_short_whatever_the_limit() {
+    let name = "x".repeat(8192);
+    let stream = format!("event: {name}\ndata: a\n\nevent: {name}x\ndata: a\n\n");
+    let (mut decoder, mut input) = (Decoder::new(), stream.as_bytes());
+    assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().event_type(), name);
+    assert!(matches!(decoder.next_event(&mut input), Err(TooLarge::EventType { limit: 8192, .. })));
+    assert!(EventType::new(&name).is_ok());
+    assert!(EventType::new(&format!("{name}x")).is_err());
+}
+
+#[test]
+fn a_set_id_must_fit_into_fixed_storage() {
+    let mut decoder = FixedDecoder::<8, 4>::fixed();
+    decoder.set_last_event_id(&EventId::from_static("1234")).unwrap();
+    let error = decoder.set_last_event_id(&EventId::from_static("12345")).unwrap_err();
+    assert!(matches!(error, TooLarge::Id { limit: 4, .. }));
+    assert_eq!(decoder.last_event_id(), "1234");
 }

@@ -7,34 +7,61 @@ pub mod oracle;
 pub mod trouble;
 
 use oracle::Outcome;
-use sse_codec::{Decoder, Event, TooLarge};
+use sse_codec::{Buffer, Decoder, EventRef, FixedDecoder, TooLarge};
 
-/// Decodes `chunks` with a fresh decoder.
-pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
-    let mut decoder = Decoder::new();
-    let mut outcome = Outcome::default();
+/// Type, data and last event ID.
+pub type Seen = (String, String, String);
+
+fn seen(event: EventRef<'_>) -> Seen {
+    [event.event_type(), event.data(), event.last_event_id()].map(str::to_owned).into()
+}
+
+/// All that a decoder gives for `chunks`.
+pub fn items<'c, B: Buffer>(
+    decoder: &mut Decoder<B>,
+    chunks: impl IntoIterator<Item = &'c [u8]>,
+) -> Vec<Result<Seen, TooLarge>> {
+    let mut items = Vec::new();
     for mut chunk in chunks {
-        while let Some(event) = decoder.next_event(&mut chunk).expect("the stream is under the limit") {
-            outcome.push(&event.to_event());
+        while let Some(item) = decoder.next_event(&mut chunk).map(|event| event.map(seen)).transpose() {
+            items.push(item);
         }
         assert!(chunk.is_empty(), "`None` means that the chunk is used up");
     }
-    decoder.last_event_id().clone_into(&mut outcome.last_event_id);
-    outcome.reconnection_time = decoder.reconnection_time();
-    outcome
+    items
 }
 
-/// Decodes `chunks` under a limit.
-pub fn decode_within(limit: usize, chunks: &[&[u8]]) -> Vec<Result<Event, TooLarge>> {
-    let mut decoder = Decoder::with_limit(limit);
-    let mut seen = Vec::new();
-    for mut chunk in chunks.iter().copied() {
-        while let Some(item) = decoder.next_event(&mut chunk).map(|event| event.map(Event::from)).transpose()
-        {
-            seen.push(item);
-        }
+fn outcome<'c, B: Buffer>(decoder: &mut Decoder<B>, chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
+    let events = items(decoder, chunks).into_iter().map(|item| item.expect("the stream is under the limit"));
+    Outcome {
+        events: events.collect(),
+        last_event_id: decoder.last_event_id().to_owned(),
+        reconnection_time: decoder.reconnection_time(),
     }
-    seen
+}
+
+/// Decodes `chunks` with a fresh decoder over each storage.
+#[track_caller]
+pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]> + Clone) -> Outcome {
+    let found = outcome(&mut Decoder::new(), chunks.clone());
+    let longest = chunks.clone().into_iter().map(<[u8]>::len).sum::<usize>();
+    // U+FFFD is three times as long as the byte that it stands for.
+    if longest <= FIXED / 3 {
+        assert_eq!(outcome(&mut FixedDecoder::<FIXED, FIXED>::fixed(), chunks), found, "with fixed storage");
+    }
+    found
+}
+
+/// Room for what any stream of a third of this may hold.
+const FIXED: usize = 6 * 1024;
+
+/// Decodes `chunks` under a limit, over each storage.
+#[track_caller]
+pub fn decode_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
+    let found = items(&mut Decoder::with_limit(LIMIT), chunks.iter().copied());
+    let fixed = items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), chunks.iter().copied());
+    assert_eq!(fixed, found, "with fixed storage");
+    found
 }
 
 /// Cuts `bytes` into chunks of the given lengths, in turn; what then remains is the last chunk.

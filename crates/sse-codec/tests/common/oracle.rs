@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use sse_codec::Event;
-
 /// What a whole stream leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -13,13 +11,6 @@ pub struct Outcome {
     pub events: Vec<(String, String, String)>,
     pub last_event_id: String,
     pub reconnection_time: Option<Duration>,
-}
-
-impl Outcome {
-    pub fn push(&mut self, event: &Event) {
-        let [event_type, data, id] = [event.event_type(), event.data(), event.last_event_id()];
-        self.events.push((event_type.to_owned(), data.to_owned(), id.to_owned()));
-    }
 }
 
 pub fn interpret(stream: &[u8]) -> Outcome {

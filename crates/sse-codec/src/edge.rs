@@ -1,68 +1,61 @@
-//! Bytes to lines (9.2.5): the byte order mark, CR, LF and CRLF, over any cut into chunks.
+//! What comes before the first line of a chunk (9.2.5): a byte order mark, or the LF of a CRLF that was cut.
 //!
 //! - A CR ends its line at once; an LF that follows belongs to it, in a later chunk too.
 //! - A byte order mark is dropped as the first three bytes of the stream only.
-//! - No byte is stored: a line that a chunk cuts comes as several pieces.
 
 use crate::chunk::Chunk;
 
 const BOM: &[u8; 3] = b"\xEF\xBB\xBF";
 
-/// A line without its ending, or a part of one.
+/// Where in the stream the next chunk begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece<'i> {
-    pub(crate) bytes: &'i [u8],
-    /// The line ends with this piece.
-    pub(crate) ends: bool,
+pub(crate) enum Edge {
+    /// At its start, after so many bytes of a mark.
+    Start(usize),
+    /// After a CR that has ended its line.
+    AfterCr,
+    /// Anywhere else.
+    Within,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Lines {
-    /// How many bytes of the mark have been dropped; all of it once the stream's start is behind.
-    bom: usize,
-    /// CRLF is one line ending: after the CR that ended a line, an LF is not another one.
-    after_cr: bool,
-}
+impl Edge {
+    /// The start of a stream.
+    pub(crate) const START: Self = Self::Start(0);
 
-impl Lines {
-    /// Takes the next piece from the chunk; `None` when that is used up.
+    /// Drops what belongs to no line. What only began like a mark is returned: it begins the first line.
     #[inline]
-    pub(crate) fn next<'i>(&mut self, chunk: &mut Chunk<'i>) -> Option<Piece<'i>> {
-        if self.bom < BOM.len()
-            && let Some(bytes) = self.drop_bom(chunk)
-        {
-            return Some(Piece { bytes, ends: false });
+    pub(crate) fn pass(&mut self, chunk: &mut Chunk<'_>) -> &'static [u8] {
+        match *self {
+            Self::Within => b"",
+            _ if chunk.rest().is_empty() => b"",
+            Self::AfterCr => {
+                *self = Self::Within;
+                chunk.skip(b'\n');
+                b""
+            }
+            Self::Start(dropped) => self.pass_mark(dropped, chunk),
         }
-        if chunk.rest().is_empty() {
-            return None;
-        }
-        if self.after_cr {
-            self.after_cr = false;
-            chunk.skip(b'\n');
-        }
-        let (bytes, end) = chunk.line();
-        if bytes.is_empty() && end.is_none() {
-            return None;
-        }
-        self.after_cr = end == Some(b'\r');
-        Some(Piece { bytes, ends: end.is_some() })
     }
 
-    /// Drops the mark, or what of it the chunk holds. Bytes that only began like one are returned: they begin the
-    /// first line.
-    fn drop_bom(&mut self, chunk: &mut Chunk<'_>) -> Option<&'static [u8]> {
-        while chunk.skip(BOM[self.bom]) {
-            self.bom += 1;
-            if self.bom == BOM.len() {
-                return None;
-            }
+    #[cold]
+    fn pass_mark(&mut self, mut dropped: usize, chunk: &mut Chunk<'_>) -> &'static [u8] {
+        while dropped < BOM.len() && chunk.skip(BOM[dropped]) {
+            dropped += 1;
         }
-        if chunk.rest().is_empty() {
-            return None;
+        if dropped < BOM.len() && chunk.rest().is_empty() {
+            *self = Self::Start(dropped);
+            return b"";
         }
-        let begun = &BOM[..self.bom];
-        self.bom = BOM.len();
-        Some(begun).filter(|begun| !begun.is_empty())
+        *self = Self::Within;
+        if dropped == BOM.len() { b"" } else { &BOM[..dropped] }
+    }
+
+    /// Notes where the chunk has been left.
+    #[inline]
+    pub(crate) fn leave(&mut self, chunk: &Chunk<'_>) {
+        if chunk.ended_with_cr() {
+            *self = Self::AfterCr;
+        }
     }
 }
 
@@ -74,18 +67,19 @@ mod tests {
     /// Reads `chunks` one after the other and compares the whole lines (an unfinished one at the end is dropped).
     #[track_caller]
     fn check(chunks: &[&[u8]], expected: &[&[u8]]) {
-        let mut lines = Lines::default();
+        let mut edge = Edge::START;
         let mut found: Vec<Vec<u8>> = Vec::new();
         let mut line = Vec::new();
         for input in chunks.iter().copied() {
             let mut chunk = Chunk::new(input);
-            while let Some(piece) = lines.next(&mut chunk) {
-                line.extend_from_slice(piece.bytes);
-                if piece.ends {
-                    found.push(core::mem::take(&mut line));
-                }
+            line.extend_from_slice(edge.pass(&mut chunk));
+            while let Some(piece) = chunk.line() {
+                line.extend_from_slice(chunk.bytes(piece));
+                found.push(core::mem::take(&mut line));
             }
-            assert!(chunk.rest().is_empty());
+            let unended = chunk.unended();
+            line.extend_from_slice(chunk.bytes(unended));
+            edge.leave(&chunk);
         }
         assert_eq!(found, expected, "{chunks:?}");
     }
