@@ -5,13 +5,13 @@ use core::fmt;
 
 /// An event, or a line of the raw view, exceeded a limit of the decoder and was dropped.
 ///
-/// It is told once per event. The decoder goes on with the next one: call
+/// It is told once per event, or line. The decoder goes on with the next one: call
 /// [`next_event`](crate::Decoder::next_event) again. If the stream is trusted, decode it with a higher limit
 /// (`Decoder::with_limit`); there is none for event types and ids ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLarge {
-    /// The data, or a line of the raw view.
+    /// The data.
     #[non_exhaustive]
     Data {
         /// The decoder's limit, in bytes.
@@ -29,6 +29,12 @@ pub enum TooLarge {
         /// The longest that is kept, in bytes.
         limit: usize,
     },
+    /// A line of the raw view ([`LineDecoder`](crate::LineDecoder)).
+    #[non_exhaustive]
+    Line {
+        /// The decoder's limit, in bytes.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for TooLarge {
@@ -42,6 +48,9 @@ impl fmt::Display for TooLarge {
             }
             Self::EventType { limit } => {
                 write!(f, "the type of an event is longer than {limit} bytes, which is no name any more")
+            }
+            Self::Line { limit } => {
+                write!(f, "a line is longer than {limit} bytes; decode with a higher limit to get it")
             }
             Self::Id { limit } => {
                 write!(f, "the id of an event is longer than {limit} bytes; no server would take it back")

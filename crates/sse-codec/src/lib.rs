@@ -19,6 +19,8 @@ mod event_type;
 mod field;
 #[cfg(feature = "json")]
 mod json;
+mod line;
+mod line_decoder;
 mod message;
 mod reconnection_time;
 mod span;
@@ -39,6 +41,8 @@ pub use crate::event_id::EventId;
 pub use crate::event_type::EventType;
 #[cfg(feature = "json")]
 pub use crate::json::JsonError;
+pub use crate::line::Line;
+pub use crate::line_decoder::{FixedLineDecoder, LineDecoder};
 pub use crate::message::Message;
 #[cfg(feature = "stream")]
 pub use crate::stream::{Events, EventsError};

@@ -5,10 +5,10 @@
 mod common;
 
 use common::trouble::PIECES;
-use common::{cut, decode, decode_within, oracle};
+use common::{cut, decode, decode_within, lines, lines_within, oracle};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sse_codec::{EventId, EventType, Message};
+use sse_codec::{EventId, EventType, LineDecoder, Message};
 
 /// Bytes that favour trouble, and now and then any bytes.
 fn trouble() -> impl Strategy<Value = Vec<u8>> {
@@ -34,6 +34,24 @@ proptest! {
         let expected = oracle::interpret(&stream);
         prop_assert_eq!(&decode([&stream[..]]), &expected);
         prop_assert_eq!(&decode(cut(&stream, &lengths)), &expected);
+    }
+
+    #[test]
+    fn the_raw_view_gives_every_line_and_leads_to_the_same_events(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+        let found = lines(&mut LineDecoder::new(), cut(&stream, &lengths));
+        let found: Vec<String> = found.into_iter().map(Result::unwrap).collect();
+        prop_assert_eq!(&found, &oracle::lines(&stream));
+        prop_assert_eq!(oracle::dispatch(found.iter().map(String::as_str)), decode([&stream[..]]));
+    }
+
+    #[test]
+    fn under_a_limit_any_cut_gives_the_same_lines(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+        // An unfinished line over the limit is told too.
+        let stream = [&stream[..], b"\n"].concat();
+        let whole = lines_within::<LIMIT>(&[&stream]);
+        prop_assert_eq!(&lines_within::<LIMIT>(&cut(&stream, &lengths)), &whole);
+        let expected = oracle::lines(&stream).into_iter().map(|line| (line.len() <= LIMIT).then_some(line));
+        prop_assert!(whole.into_iter().map(Result::ok).eq(expected));
     }
 
     #[test]

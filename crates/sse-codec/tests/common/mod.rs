@@ -7,7 +7,7 @@ pub mod oracle;
 pub mod trouble;
 
 use oracle::Outcome;
-use sse_codec::{Buffer, Decoder, EventRef, FixedDecoder, TooLarge};
+use sse_codec::{Buffer, Decoder, EventRef, FixedDecoder, FixedLineDecoder, LineDecoder, TooLarge};
 
 /// Type, data and last event ID.
 pub type Seen = (String, String, String);
@@ -60,6 +60,31 @@ const FIXED: usize = 6 * 1024;
 pub fn decode_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
     let found = items(&mut Decoder::with_limit(LIMIT), chunks.iter().copied());
     let fixed = items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), chunks.iter().copied());
+    assert_eq!(fixed, found, "with fixed storage");
+    found
+}
+
+/// All that a line decoder gives for `chunks`.
+pub fn lines<'c, B: Buffer>(
+    decoder: &mut LineDecoder<B>,
+    chunks: impl IntoIterator<Item = &'c [u8]>,
+) -> Vec<Result<String, TooLarge>> {
+    let mut lines = Vec::new();
+    for mut chunk in chunks {
+        let owned = |line: sse_codec::Line<'_>| line.as_str().to_owned();
+        while let Some(line) = decoder.next_line(&mut chunk).map(|line| line.map(owned)).transpose() {
+            lines.push(line);
+        }
+        assert!(chunk.is_empty(), "`None` means that the chunk is used up");
+    }
+    lines
+}
+
+/// The lines of `chunks` under a limit, over each storage.
+#[track_caller]
+pub fn lines_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<String, TooLarge>> {
+    let found = lines(&mut LineDecoder::with_limit(LIMIT), chunks.iter().copied());
+    let fixed = lines(&mut FixedLineDecoder::<LIMIT>::fixed(), chunks.iter().copied());
     assert_eq!(fixed, found, "with fixed storage");
     found
 }

@@ -14,11 +14,15 @@ pub struct Outcome {
 }
 
 pub fn interpret(stream: &[u8]) -> Outcome {
-    let text = String::from_utf8_lossy(stream);
+    dispatch(lines(stream).iter().map(String::as_str))
+}
+
+/// What the lines of a stream lead to.
+pub fn dispatch<'l>(lines: impl IntoIterator<Item = &'l str>) -> Outcome {
     let mut outcome = Outcome::default();
     let (mut data, mut event_type, mut id) = (String::new(), String::new(), String::new());
 
-    for line in lines(text.strip_prefix('\u{feff}').unwrap_or(&text)) {
+    for line in lines {
         if line.is_empty() {
             outcome.last_event_id.clone_from(&id);
             if data.is_empty() {
@@ -52,10 +56,12 @@ pub fn interpret(stream: &[u8]) -> Outcome {
 }
 
 /// The lines that are ended, by CRLF, LF or CR; what follows the last ending is dropped.
-fn lines(mut text: &str) -> Vec<&str> {
+pub fn lines(stream: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(stream);
+    let mut text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut lines = Vec::new();
     while let Some(end) = text.find(['\r', '\n']) {
-        lines.push(&text[..end]);
+        lines.push(text[..end].to_owned());
         let rest = &text[end..];
         text = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
     }
