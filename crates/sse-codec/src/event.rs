@@ -15,9 +15,9 @@ const MESSAGE: &str = "message";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventRef<'a> {
     /// As it was written: empty for `message`.
-    event_type: &'a str,
-    data: &'a str,
-    last_event_id: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) data: &'a str,
+    pub(crate) last_event_id: &'a str,
 }
 
 impl<'a> EventRef<'a> {
@@ -76,22 +76,17 @@ impl fmt::Display for EventRef<'_> {
 /// assert_eq!(event.to_string(), "event: wind\ndata: 12 knots\n\n");
 /// ```
 #[cfg(feature = "alloc")]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_field_names, reason = "the standard's terms")]
-pub struct Event {
+pub struct Event<T = String> {
     /// As it was written: empty for `message`.
-    event_type: String,
-    data: String,
-    last_event_id: String,
+    pub(crate) event_type: T,
+    pub(crate) data: T,
+    pub(crate) last_event_id: T,
 }
 
 #[cfg(feature = "alloc")]
-impl Event {
-    /// An event of type `message` with this data and no id.
-    pub fn new(data: impl Into<String>) -> Self {
-        Self { data: data.into(), ..Self::default() }
-    }
-
+impl<T: AsRef<str>> Event<T> {
     /// The event type; `message` if the stream named none.
     pub fn event_type(&self) -> &str {
         self.as_borrowed().event_type()
@@ -99,7 +94,7 @@ impl Event {
 
     /// The data; its lines are joined by LF.
     pub fn data(&self) -> &str {
-        &self.data
+        self.data.as_ref()
     }
 
     /// The lines of the data.
@@ -108,13 +103,30 @@ impl Event {
     }
 
     /// The data, without a copy.
-    pub fn into_data(self) -> String {
+    pub fn into_data(self) -> T {
         self.data
     }
 
     /// The last event ID when this event was dispatched: its own id, or that of an event before it. Empty if none.
     pub fn last_event_id(&self) -> &str {
-        &self.last_event_id
+        self.last_event_id.as_ref()
+    }
+
+    /// The same event, borrowed from this one.
+    pub fn as_borrowed(&self) -> EventRef<'_> {
+        EventRef {
+            event_type: self.event_type.as_ref(),
+            data: self.data.as_ref(),
+            last_event_id: self.last_event_id.as_ref(),
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Event {
+    /// An event of type `message` with this data and no id.
+    pub fn new(data: impl Into<String>) -> Self {
+        Self { data: data.into(), ..Self::default() }
     }
 
     /// Sets the event type.
@@ -139,15 +151,17 @@ impl Event {
         self.data.clear();
         self.last_event_id.clear();
     }
+}
 
-    /// The same event, borrowed from this one.
-    pub fn as_borrowed(&self) -> EventRef<'_> {
-        EventRef { event_type: &self.event_type, data: &self.data, last_event_id: &self.last_event_id }
+#[cfg(feature = "alloc")]
+impl Default for Event {
+    fn default() -> Self {
+        Self { event_type: String::new(), data: String::new(), last_event_id: String::new() }
     }
 }
 
 #[cfg(feature = "alloc")]
-impl fmt::Display for Event {
+impl<T: AsRef<str>> fmt::Display for Event<T> {
     /// The wire form, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_borrowed().fmt(f)
@@ -177,9 +191,9 @@ impl<'a> From<EventRef<'a>> for Message<'a> {
 }
 
 #[cfg(feature = "alloc")]
-impl<'a> From<&'a Event> for Message<'a> {
+impl<'a, T: AsRef<str>> From<&'a Event<T>> for Message<'a> {
     /// The message that is decoded as this event; but an empty last event ID writes no field, and so resets none.
-    fn from(event: &'a Event) -> Self {
+    fn from(event: &'a Event<T>) -> Self {
         event.as_borrowed().into()
     }
 }

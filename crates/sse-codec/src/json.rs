@@ -21,7 +21,7 @@ impl<'a> EventRef<'a> {
     }
 }
 
-impl Event {
+impl<S: AsRef<str>> Event<S> {
     /// The data, read as JSON. Text may be borrowed from it.
     ///
     /// ```

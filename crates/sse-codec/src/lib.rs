@@ -23,6 +23,10 @@ mod line;
 mod line_decoder;
 mod message;
 mod reconnection_time;
+#[cfg(feature = "bytes")]
+mod shared;
+#[cfg(all(feature = "bytes", feature = "stream"))]
+mod shared_events;
 mod span;
 #[cfg(feature = "stream")]
 mod stream;
@@ -44,6 +48,10 @@ pub use crate::json::JsonError;
 pub use crate::line::Line;
 pub use crate::line_decoder::{FixedLineDecoder, LineDecoder};
 pub use crate::message::Message;
+#[cfg(feature = "bytes")]
+pub use crate::shared::SharedEvent;
+#[cfg(all(feature = "bytes", feature = "stream"))]
+pub use crate::shared_events::SharedEvents;
 #[cfg(feature = "stream")]
 pub use crate::stream::{Events, EventsError};
 

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use crate::decoder::Decoder;
 use crate::error::TooLarge;
-use crate::event::Event;
+use crate::event::{Event, EventRef};
 
 /// After so many chunks without an event, others get their turn.
 const CHUNKS_PER_POLL: usize = 64;
@@ -72,21 +72,24 @@ impl<S: TryStream> Events<S> {
     }
 }
 
-impl<S> Stream for Events<S>
+impl<S> Events<S>
 where
     S: TryStream,
     S::Ok: AsRef<[u8]>,
 {
-    type Item = Result<Event, EventsError<S::Error>>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    /// The next event, as `own` makes it of what is lent and of the chunk in which it ends.
+    pub(crate) fn poll_event<E>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut own: impl FnMut(EventRef<'_>, &S::Ok) -> E,
+    ) -> Poll<Option<Result<E, EventsError<S::Error>>>> {
         let mut this = self.project();
         for _ in 0..CHUNKS_PER_POLL {
             if let Some(chunk) = this.chunk {
                 let bytes = chunk.as_ref();
                 let mut rest = bytes.get(*this.read..).unwrap_or_default();
                 let event =
-                    this.decoder.next_event(&mut rest).map(|event| event.map(|event| event.to_event()));
+                    this.decoder.next_event(&mut rest).map(|event| event.map(|event| own(event, chunk)));
                 *this.read = bytes.len() - rest.len();
                 if let Some(item) = event.map_err(EventsError::TooLarge).transpose() {
                     return Poll::Ready(Some(item));
@@ -110,6 +113,18 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<S> Stream for Events<S>
+where
+    S: TryStream,
+    S::Ok: AsRef<[u8]>,
+{
+    type Item = Result<Event, EventsError<S::Error>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx, |event, _| event.to_event())
     }
 }
 
