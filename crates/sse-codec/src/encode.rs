@@ -1,7 +1,7 @@
 //! Fields and messages to bytes (9.2.5), as one sequence of pieces.
 //!
-//! Length, slice, string and buffer outputs all take their bytes from [`Field::pieces`]: there is no second place
-//! that knows the wire form.
+//! Length, slice, string and buffer outputs all take their bytes from the one function here that writes the field:
+//! there is no second place that knows its wire form.
 
 use core::fmt::{self, Write};
 use core::time::Duration;
@@ -40,19 +40,13 @@ pub enum Field<'a> {
 
 impl Field<'_> {
     /// Hands the bytes of the field to `put`, piece by piece, with the line's end.
-    #[inline]
-    pub(crate) fn pieces(&self, put: &mut impl FnMut(&[u8])) {
+    fn pieces(&self, put: &mut impl FnMut(&[u8])) {
         match self {
-            Self::Comment(text) => lines(b":", text, put),
-            Self::EventType(event_type) => line(b"event:", event_type.as_str().as_bytes(), put),
-            Self::Data(text) => lines(b"data:", text, put),
-            Self::Id(id) => line(b"id:", id.as_str().as_bytes(), put),
-            Self::ReconnectionTime(time) => {
-                put(b"retry: ");
-                // Writing to `Pieces` never fails.
-                let _ = write!(Pieces(put), "{}", millis(*time));
-                put(b"\n");
-            }
+            Self::Comment(text) => comment(text, put),
+            Self::EventType(name) => event_type(name, put),
+            Self::Data(text) => data(text, put),
+            Self::Id(text) => id(text, put),
+            Self::ReconnectionTime(time) => reconnection_time(*time, put),
         }
     }
 
@@ -70,24 +64,63 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-/// Writes one line per line of `text`.
 #[inline]
-fn lines(name: &[u8], text: &str, put: &mut impl FnMut(&[u8])) {
-    let mut rest = text.as_bytes();
-    while let Some(end) = memchr2(b'\r', b'\n', rest) {
-        line(name, &rest[..end], put);
-        let ending = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
-        rest = &rest[end + ending..];
-    }
-    line(name, rest, put);
+pub(crate) fn comment(text: &str, put: &mut impl FnMut(&[u8])) {
+    lines(b": ", text, put);
 }
 
-/// Writes one line; a space before the value saves a space that the value begins with.
 #[inline]
-fn line(name: &[u8], value: &[u8], put: &mut impl FnMut(&[u8])) {
-    put(name);
-    if !value.is_empty() {
-        put(b" ");
+pub(crate) fn event_type(event_type: &EventType<'_>, put: &mut impl FnMut(&[u8])) {
+    line(b"event: ", event_type.as_str().as_bytes(), put);
+}
+
+#[inline]
+pub(crate) fn data(text: &str, put: &mut impl FnMut(&[u8])) {
+    lines(b"data: ", text, put);
+}
+
+#[inline]
+pub(crate) fn id(id: &EventId<'_>, put: &mut impl FnMut(&[u8])) {
+    line(b"id: ", id.as_str().as_bytes(), put);
+}
+
+#[inline]
+pub(crate) fn reconnection_time(time: Duration, put: &mut impl FnMut(&[u8])) {
+    put(b"retry: ");
+    // Writing to `Pieces` never fails.
+    let _ = write!(Pieces(put), "{}", millis(time));
+    put(b"\n");
+}
+
+/// Writes one line per line of `text`.
+#[inline]
+fn lines<const N: usize>(name: &[u8; N], text: &str, put: &mut impl FnMut(&[u8])) {
+    let mut rest = Some(text.as_bytes());
+    while let Some(text) = rest {
+        let (value, behind) = split_line(text);
+        line(name, value, put);
+        rest = behind;
+    }
+}
+
+/// The first line of `text`, and the text behind its ending, if it has one.
+#[inline]
+fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let Some(end) = memchr2(b'\r', b'\n', text) else { return (text, None) };
+    let ending = if text[end..].starts_with(b"\r\n") { 2 } else { 1 };
+    (&text[..end], Some(&text[end + ending..]))
+}
+
+/// Writes one line. The space that `name` ends with saves a space that the value begins with; an empty value needs
+/// none.
+///
+/// The length of the name is part of the type, so that the name is stored as words, not copied by a call.
+#[inline]
+fn line<const N: usize>(name: &[u8; N], value: &[u8], put: &mut impl FnMut(&[u8])) {
+    if value.is_empty() {
+        put(&name[..N - 1]);
+    } else {
+        put(name);
         put(value);
     }
     put(b"\n");

@@ -133,10 +133,26 @@ impl<'a> Message<'a> {
         bytes
     }
 
+    /// Hands the bytes of the message to `put`, piece by piece.
+    ///
+    /// Part by part, not over [`fields`](Self::fields): to build them and to look at what they are takes longer than
+    /// to write a short message.
     #[inline]
     fn pieces(&self, put: &mut impl FnMut(&[u8])) {
-        for field in self.fields() {
-            field.pieces(put);
+        if let Some(text) = &self.comment {
+            encode::comment(text, put);
+        }
+        if let Some(event_type) = &self.event_type {
+            encode::event_type(event_type, put);
+        }
+        if let Some(text) = &self.data {
+            encode::data(text, put);
+        }
+        if let Some(id) = &self.id {
+            encode::id(id, put);
+        }
+        if let Some(time) = self.reconnection_time {
+            encode::reconnection_time(time, put);
         }
         put(b"\n");
     }
@@ -146,5 +162,22 @@ impl fmt::Display for Message<'_> {
     /// The wire form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         encode::display(f, |mut put| self.pieces(&mut put))
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use alloc::string::{String, ToString};
+
+    #[test]
+    fn the_fields_are_what_is_written() {
+        let message = Message::new("d\nd")
+            .comment("c")
+            .event_type(EventType::from_static("t"))
+            .id(EventId::from(1))
+            .reconnection_time(Duration::from_secs(2));
+        let fields: String = message.fields().map(|field| field.to_string()).collect();
+        assert_eq!(fields + "\n", message.to_string());
     }
 }
