@@ -26,7 +26,8 @@ usage: cargo xtask TASK
   msrv                  the libraries with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
   ci [--no-test]        all of these
-  bench codec           the codec beside its published peers, in one run
+  bench codec [decode [STREAM] | encode]
+                        the codec beside its published peers, in one run
   setup                 installs what the tests need and the machine lacks
 ";
 
@@ -55,7 +56,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["deny"] => deny::run(),
         ["ci"] => test::run().and_then(|()| ci::run_the_rest()),
         ["ci", "--no-test"] => ci::run_the_rest(),
-        ["bench", "codec"] => bench::codec(),
+        ["bench", "codec", arguments @ ..] => bench::codec(arguments),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::io::{self, BufRead, BufReader, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use eventsource::event::{ParseResult, parse_event_line};
 use futures_core::Stream;
 
 /// What a decoder has seen: so that all are known to have done the same.
@@ -29,19 +31,23 @@ impl Seen {
 
 pub(crate) type Contender = fn(&[Bytes]) -> Seen;
 
-pub(crate) const ALL: [(&str, Contender); 5] = [
+pub(crate) const ALL: [(&str, Contender); 6] = [
     ("sse-codec", sse_codec),
     ("sse-stream 0.3", sse_stream),
     ("sse-core 0.2", sse_core),
     ("eventsource-stream 0.2", eventsource_stream),
     ("sseer 0.3", sseer),
+    ("eventsource 0.5", eventsource),
 ];
 
 fn sse_codec(chunks: &[Bytes]) -> Seen {
+    sse_codec_slices(chunks.iter().map(|chunk| &chunk[..]))
+}
+
+pub(crate) fn sse_codec_slices<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Seen {
     let mut decoder = sse_codec::Decoder::new();
     let mut seen = Seen::default();
-    for chunk in chunks {
-        let mut input = &chunk[..];
+    for mut input in chunks {
         while let Some(event) = decoder.next_event(&mut input).expect("under the limit") {
             seen.look(event.event_type(), event.data(), event.last_event_id());
         }
@@ -92,6 +98,50 @@ fn sseer(chunks: &[Bytes]) -> Seen {
         seen.look(&event.event, &event.data, &event.id);
     });
     seen
+}
+
+/// What its client does with the response: lines from a `BufReader`, each in a string, until an event is complete.
+fn eventsource(chunks: &[Bytes]) -> Seen {
+    let mut reader = BufReader::new(Body { current: &[], chunks: chunks.iter() });
+    let mut seen = Seen::default();
+    while let Some(event) = next_eventsource_event(&mut reader) {
+        // It ends an event at each empty line, whether there is data or not, and leaves the last LF in the data.
+        // Ends of lines it knows two of: CRLF and LF. No sample has a lone CR, at which it would not end a line.
+        if let Some(data) = event.data.strip_suffix('\n') {
+            let [event_type, id] =
+                [event.event_type.as_deref().unwrap_or("message"), event.id.as_deref().unwrap_or_default()];
+            seen.look(event_type, data, id);
+        }
+    }
+    seen
+}
+
+fn next_eventsource_event(reader: &mut impl BufRead) -> Option<eventsource::event::Event> {
+    let mut event = eventsource::event::Event::new();
+    let mut line = String::new();
+    while reader.read_line(&mut line).expect("UTF-8") > 0 {
+        if parse_event_line(&line, &mut event) == ParseResult::Dispatch {
+            return Some(event);
+        }
+        line.clear();
+    }
+    None
+}
+
+/// The same chunks to be read, never two at once.
+struct Body<'c> {
+    /// What is left of the current one.
+    current: &'c [u8],
+    chunks: std::slice::Iter<'c, Bytes>,
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.current.is_empty() {
+            self.current = self.chunks.next().map_or(&[], |chunk| &chunk[..]);
+        }
+        self.current.read(into)
+    }
 }
 
 /// Chunks that are always ready.

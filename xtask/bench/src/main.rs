@@ -1,64 +1,143 @@
-//! `sse-codec` beside its published peers: all in one run, interleaved, medians, as a table of ratios.
+//! `sse-codec` beside its published peers: all in one run, interleaved, medians, as tables with ratios.
 
 mod contenders;
+mod encoders;
 mod streams;
+mod timing;
 
-use std::time::Instant;
+use std::hint::black_box;
+use std::process::ExitCode;
 
 use bytes::Bytes;
-use contenders::{ALL, Contender};
+use encoders::Outgoing;
 use streams::Sample;
 
-/// How many times each decoder decodes each stream.
-const ROUNDS: usize = 15;
-
-fn main() {
-    let only = std::env::args().nth(1);
-    println!("| stream | chunks | {} | fastest peer |", ALL.map(|(name, _)| name).join(" | "));
-    println!("|---|---|{}---|", "---|".repeat(ALL.len()));
-    for sample in streams::all() {
-        if only.as_deref().is_some_and(|only| only != sample.name) {
-            continue;
-        }
-        for (name, size) in
-            [("16 KiB", 16 * 1024), ("1,400 B", 1400), ("64 B", 64), ("an event", sample.event)]
-        {
-            row(&sample, name, size);
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sse-bench: {error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-/// Prints the throughput of each decoder in MB/s, and ours as a ratio to the fastest other.
-fn row(sample: &Sample, chunks_name: &str, size: usize) {
+fn run(arguments: &[&str]) -> Result<(), String> {
+    match arguments {
+        [] => {
+            decode(&streams::all());
+            encode();
+        }
+        ["decode"] => decode(&streams::all()),
+        ["decode", name] => {
+            decode(&[streams::named(name).ok_or_else(|| format!("there is no stream `{name}`"))?]);
+        }
+        ["encode"] => encode(),
+        _ => return Err("usage: sse-bench [decode [STREAM] | encode]".into()),
+    }
+    Ok(())
+}
+
+/// Prints the table of the decoders.
+fn decode(samples: &[Sample]) {
+    println!(
+        "\nDecoders, in MB/s. The ratio is how many times as fast as the fastest peer `sse-codec` is.\n"
+    );
+    println!("| stream | chunks | {} | fastest peer |", contenders::ALL.map(|(name, _)| name).join(" | "));
+    println!("|---|---|{}---|", "---|".repeat(contenders::ALL.len()));
+    for sample in samples {
+        for (name, size) in
+            [("16 KiB", 16 * 1024), ("1,400 B", 1400), ("64 B", 64), ("an event", sample.event)]
+        {
+            decode_row(sample, name, size);
+        }
+    }
+    any_cut();
+}
+
+fn decode_row(sample: &Sample, chunks_name: &str, size: usize) {
     let whole = Bytes::copy_from_slice(&sample.bytes);
     let chunks: Vec<Bytes> = (0..whole.len())
         .step_by(size)
         .map(|start| whole.slice(start..whole.len().min(start + size)))
         .collect();
-    let expected = ALL[0].1(&chunks);
-    for (name, contender) in ALL {
+    let expected = contenders::ALL[0].1(&chunks);
+    for (name, contender) in contenders::ALL {
         assert_eq!(contender(&chunks), expected, "{name} sees something else in {}", sample.name);
     }
-    let mut times = [const { Vec::new() }; ALL.len()];
-    for round in 0..ROUNDS {
-        // Each round begins with another one, so that none is always the first.
-        for place in 0..ALL.len() {
-            let contender = (round + place) % ALL.len();
-            times[contender].push(time(ALL[contender].1, &chunks));
-        }
-    }
-    let speeds = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        sample.bytes.len() as f64 / times[ROUNDS / 2] / 1e6
+    let times = timing::medians::<{ contenders::ALL.len() }>(whole.len(), |contender| {
+        black_box(contenders::ALL[contender].1(black_box(&chunks)));
     });
+    let speeds = times.map(|nanoseconds| 1e3 / nanoseconds);
     let fastest = speeds[1..].iter().copied().fold(0.0, f64::max);
     let shown = speeds.map(|speed| format!("{speed:.0}")).join(" | ");
     println!("| {} | {chunks_name} | {shown} | {:.2}× |", sample.name, speeds[0] / fastest);
 }
 
-/// How long one decoding takes, in seconds.
-fn time(contender: Contender, chunks: &[Bytes]) -> f64 {
-    let start = Instant::now();
-    std::hint::black_box(contender(std::hint::black_box(chunks)));
-    start.elapsed().as_secs_f64()
+/// Prints what a byte of a big event costs in the smallest chunks. That it is as much in an event of a sixteenth of
+/// the length shows that the time is linear.
+fn any_cut() {
+    let event = |length| format!("data: {}\n\n", "x".repeat(length));
+    let [one, sixteen] = [event(1 << 20), event(1 << 16).repeat(16)];
+    let jobs = [(&one, 1), (&one, 64), (&sixteen, 1)];
+    let [by_one, by_64, sixteen_by_one] = timing::medians(one.len(), |job| {
+        let (events, size) = black_box(jobs[job]);
+        black_box(contenders::sse_codec_slices(events.as_bytes().chunks(size)));
+    });
+    println!(
+        "\n1 MiB in one event: {by_one:.2} ns per byte in chunks of 1 B, {by_64:.2} of 64 B; {:.1}×.\n\
+        1 MiB in 16 events: {sixteen_by_one:.2} ns per byte in chunks of 1 B; {:.2}×.",
+        by_one / by_64,
+        by_one / sixteen_by_one
+    );
+}
+
+/// Prints the table of the encoders.
+fn encode() {
+    println!("\nEncoders, in ns per event. The ratios are how many times as fast as these `sse-codec` is.\n");
+    println!(
+        "| event | bytes | {} | by hand | fastest peer |",
+        encoders::ALL.map(|(name, _)| name).join(" | ")
+    );
+    println!("|---|---|{}---|---|", "---|".repeat(encoders::ALL.len()));
+    for event in encoders::events() {
+        encode_row(event);
+    }
+}
+
+fn encode_row(event: Outgoing) {
+    for (name, encoder) in encoders::ALL {
+        assert!(decodes_to(&encoder(event, 1), event), "{name} writes something else for {}", event.name);
+    }
+    let bytes = encoders::ALL[0].1(event, 1);
+    assert_eq!(bytes, encoders::ALL[1].1(event, 1), "the floor must write the same bytes");
+    // Some milliseconds each.
+    let events = (4 << 20) / bytes.len();
+    let times = timing::medians::<{ encoders::ALL.len() }>(events, |encoder| {
+        black_box(encoders::ALL[encoder].1(event, events));
+    });
+    let [ours, floor, peers @ ..] = times;
+    let fastest = peers.into_iter().fold(f64::INFINITY, f64::min);
+    let shown = times.map(|nanoseconds| format!("{nanoseconds:.0}")).join(" | ");
+    println!(
+        "| {} | {} | {shown} | {:.2}× | {:.2}× |",
+        event.name,
+        bytes.len(),
+        floor / ours,
+        fastest / ours
+    );
+}
+
+/// Whether these bytes are this one event.
+fn decodes_to(mut bytes: &[u8], event: Outgoing) -> bool {
+    let mut decoder = sse_codec::Decoder::new();
+    let read = decoder.next_event(&mut bytes).expect("under the limit");
+    let same = read.is_some_and(|read| {
+        read.event_type() == "message"
+            && read.data() == event.data
+            && read.last_event_id() == event.id.unwrap_or_default()
+    });
+    same && bytes.is_empty()
 }

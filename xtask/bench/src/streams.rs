@@ -52,6 +52,11 @@ pub(crate) fn all() -> Vec<Sample> {
     ]
 }
 
+/// The sample of this name, if there is one.
+pub(crate) fn named(name: &str) -> Option<Sample> {
+    all().into_iter().find(|sample| sample.name == name)
+}
+
 fn repeat(name: &'static str, event: impl Fn(usize) -> String) -> Sample {
     let length = event(0).len();
     let events = (LENGTH / length).max(4);
