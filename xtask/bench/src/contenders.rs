@@ -40,14 +40,11 @@ pub(crate) const ALL: [(&str, Contender); 6] = [
     ("eventsource 0.5", eventsource),
 ];
 
-fn sse_codec(chunks: &[Bytes]) -> Seen {
-    sse_codec_slices(chunks.iter().map(|chunk| &chunk[..]))
-}
-
-pub(crate) fn sse_codec_slices<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Seen {
+pub(crate) fn sse_codec(chunks: &[Bytes]) -> Seen {
     let mut decoder = sse_codec::Decoder::new();
     let mut seen = Seen::default();
-    for mut input in chunks {
+    for chunk in chunks {
+        let mut input = &chunk[..];
         while let Some(event) = decoder.next_event(&mut input).expect("under the limit") {
             seen.look(event.event_type(), event.data(), event.last_event_id());
         }
