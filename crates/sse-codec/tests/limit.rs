@@ -4,22 +4,21 @@
 
 mod common;
 
-use common::decode_within;
+use common::{decode_within, every_cut};
 use sse_codec::{Decoder, EventId, EventType, FixedDecoder, TooLarge};
 
 /// Decodes `stream` under a limit of 8 bytes, with each storage, in every two-way cut and byte by byte. `!` stands for
 /// `TooLarge`.
 #[track_caller]
 fn check(stream: &[u8], expected: &[&str]) {
-    assert_eq!(
-        decode(&stream.chunks(1).collect::<Vec<_>>()),
-        expected,
-        "{} byte by byte",
-        stream.escape_ascii()
-    );
-    for at in 0..=stream.len() {
-        let cut = [&stream[..at], &stream[at..]];
-        assert_eq!(decode(&cut), expected, "{} cut at {at}", stream.escape_ascii());
+    for chunks in every_cut(stream) {
+        assert_eq!(
+            decode(&chunks),
+            expected,
+            "{} cut after {}",
+            stream.escape_ascii(),
+            chunks.first().map_or(0, |chunk| chunk.len())
+        );
     }
 }
 

@@ -4,22 +4,21 @@
 
 mod common;
 
-use common::{lines_within, oracle};
+use common::{every_cut, lines_within, oracle};
 use sse_codec::{LineDecoder, TooLarge};
 
 /// Reads the lines of `stream` under a limit of 16 bytes, in every two-way cut and byte by byte. `!` stands for
 /// `TooLarge`.
 #[track_caller]
 fn check(stream: &[u8], expected: &[&str]) {
-    assert_eq!(
-        read(&stream.chunks(1).collect::<Vec<_>>()),
-        expected,
-        "{} byte by byte",
-        stream.escape_ascii()
-    );
-    for at in 0..=stream.len() {
-        let cut = [&stream[..at], &stream[at..]];
-        assert_eq!(read(&cut), expected, "{} cut at {at}", stream.escape_ascii());
+    for chunks in every_cut(stream) {
+        assert_eq!(
+            read(&chunks),
+            expected,
+            "{} cut after {}",
+            stream.escape_ascii(),
+            chunks.first().map_or(0, |chunk| chunk.len())
+        );
     }
 }
 

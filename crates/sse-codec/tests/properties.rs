@@ -5,10 +5,10 @@
 mod common;
 
 use common::trouble::PIECES;
-use common::{cut, decode, decode_within, items, lines, lines_within, oracle};
+use common::{check_storages, cut, decode, decode_within, lines, lines_within, oracle};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sse_codec::{Decoder, EventId, EventType, FixedDecoder, LineDecoder, Message};
+use sse_codec::{EventId, EventType, LineDecoder, Message};
 
 /// Bytes that favour trouble, and now and then any bytes.
 fn trouble() -> impl Strategy<Value = Vec<u8>> {
@@ -67,18 +67,8 @@ proptest! {
     fn fixed_storage_gives_what_growing_storage_gives(
         connections in vec((trouble(), vec(0u8..9, 1..8), proptest::option::of("[^\r\n\0]{0,20}")), 1..4),
     ) {
-        let mut growing = Decoder::with_limit(LIMIT);
-        let mut fixed = FixedDecoder::<LIMIT, LIMIT>::fixed();
-        for (stream, lengths, id) in connections {
-            if let Some(Ok(id)) = id.as_deref().map(EventId::new) && fixed.set_last_event_id(&id).is_ok() {
-                growing.set_last_event_id(&id);
-            }
-            prop_assert_eq!(items(&mut fixed, cut(&stream, &lengths)), items(&mut growing, cut(&stream, &lengths)));
-            prop_assert_eq!(fixed.last_event_id(), growing.last_event_id());
-            prop_assert_eq!(fixed.reconnection_time(), growing.reconnection_time());
-            fixed.reset();
-            growing.reset();
-        }
+        let connections = connections.iter();
+        check_storages::<LIMIT>(connections.map(|(stream, lengths, id)| (id.as_deref(), cut(stream, lengths))));
     }
 
     #[test]

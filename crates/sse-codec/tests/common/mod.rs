@@ -7,7 +7,7 @@ pub mod oracle;
 pub mod trouble;
 
 use oracle::Outcome;
-use sse_codec::{Buffer, Decoder, EventRef, FixedDecoder, FixedLineDecoder, LineDecoder, TooLarge};
+use sse_codec::{Buffer, Decoder, EventId, EventRef, FixedDecoder, FixedLineDecoder, LineDecoder, TooLarge};
 
 /// Type, data and last event ID.
 pub type Seen = (String, String, String);
@@ -44,9 +44,9 @@ fn outcome<'c, B: Buffer>(decoder: &mut Decoder<B>, chunks: impl IntoIterator<It
 #[track_caller]
 pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]> + Clone) -> Outcome {
     let found = outcome(&mut Decoder::new(), chunks.clone());
-    let longest = chunks.clone().into_iter().map(<[u8]>::len).sum::<usize>();
+    let length = chunks.clone().into_iter().map(<[u8]>::len).sum::<usize>();
     // U+FFFD is three times as long as the byte that it stands for.
-    if longest <= FIXED / 3 {
+    if length <= FIXED / 3 {
         assert_eq!(outcome(&mut FixedDecoder::<FIXED, FIXED>::fixed(), chunks), found, "with fixed storage");
     }
     found
@@ -87,6 +87,34 @@ pub fn lines_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<String, 
     let fixed = lines(&mut FixedLineDecoder::<LIMIT>::fixed(), chunks.iter().copied());
     assert_eq!(fixed, found, "with fixed storage");
     found
+}
+
+/// Decodes one connection after the other under a limit, each with the id that it starts from, if there is one: over both
+/// storages, which must agree in all that comes of it and all that stays.
+#[track_caller]
+pub fn check_storages<'c, const LIMIT: usize>(
+    connections: impl IntoIterator<Item = (Option<&'c str>, Vec<&'c [u8]>)>,
+) {
+    let mut growing = Decoder::with_limit(LIMIT);
+    let mut fixed = FixedDecoder::<LIMIT, LIMIT>::fixed();
+    for (id, chunks) in connections {
+        if let Some(Ok(id)) = id.map(EventId::new)
+            && fixed.set_last_event_id(&id).is_ok()
+        {
+            growing.set_last_event_id(&id);
+        }
+        assert_eq!(items(&mut fixed, chunks.iter().copied()), items(&mut growing, chunks));
+        assert_eq!(fixed.last_event_id(), growing.last_event_id());
+        assert_eq!(fixed.reconnection_time(), growing.reconnection_time());
+        fixed.reset();
+        growing.reset();
+    }
+}
+
+/// `stream` byte by byte, and cut in two at every place.
+pub fn every_cut(stream: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    let in_two = (0..=stream.len()).map(|at| vec![&stream[..at], &stream[at..]]);
+    std::iter::once(stream.chunks(1).collect()).chain(in_two)
 }
 
 /// Cuts `bytes` into chunks of the given lengths, in turn; what then remains is the last chunk.
