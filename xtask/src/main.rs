@@ -5,6 +5,7 @@ mod ci;
 mod conformance;
 mod deny;
 mod fuzz;
+mod miri;
 mod msrv;
 mod readme;
 mod setup;
@@ -23,9 +24,10 @@ usage: cargo xtask TASK
   tidy                  format, lints, documentation, directions of dependencies
   conformance           the codec against the standard's cases, and a real browser against the same
   fuzz [--time SECONDS] each fuzz target for this long (30 s by default)
+  miri                  the codec's unit tests, watched for undefined behaviour (minutes)
   msrv                  the libraries with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
-  ci [--no-test]        all of these
+  ci [--no-test]        all of these, but for miri where the toolchain lacks it
   bench codec [decode [STREAM] | encode]
                         the codec beside its published peers, in one run
   setup                 installs what the tests need and the machine lacks
@@ -52,6 +54,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["fuzz", "--time", seconds] => fuzz::run(
             seconds.parse().map_err(|_| Failure::new(format!("`{seconds}` is not a number of seconds")))?,
         ),
+        ["miri"] => miri::run(),
         ["msrv"] => msrv::run(),
         ["deny"] => deny::run(),
         ["ci"] => test::run().and_then(|()| ci::run_the_rest()),

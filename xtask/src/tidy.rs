@@ -40,11 +40,10 @@ pub(crate) fn run() -> Result<(), Failure> {
         ))?;
     }
     shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")?;
-    for features in ["", "alloc", "bytes", "std", "json", "stream"] {
-        shell::run(&format!(
-            "cargo clippy -p sse-codec --no-default-features --features={features} -- -D warnings"
-        ))?;
-    }
+    setup::cargo_tool("cargo-hack")?;
+    shell::run(
+        "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
+    )?;
     shell::run("cargo clippy -p sse-client --no-default-features -- -D warnings")?;
     setup::target(BARE_METAL)?;
     shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;
