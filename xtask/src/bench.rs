@@ -4,6 +4,15 @@ use crate::shell::{self, Failure};
 
 /// `sse-codec` beside its peers, in one run: tables of times and ratios. The arguments are the program's own.
 pub(crate) fn codec(arguments: &[&str]) -> Result<(), Failure> {
+    run("xtask/bench", arguments)
+}
+
+/// `sse-server` beside its peers: one event to many subscribers, some minutes. Linux only.
+pub(crate) fn fanout(arguments: &[&str]) -> Result<(), Failure> {
+    run("xtask/fanout", arguments)
+}
+
+fn run(package: &str, arguments: &[&str]) -> Result<(), Failure> {
     let arguments = arguments.join(" ");
-    shell::run(&format!("cargo run --release --manifest-path xtask/bench/Cargo.toml -- {arguments}"))
+    shell::run(&format!("cargo run --release --manifest-path {package}/Cargo.toml -- {arguments}"))
 }

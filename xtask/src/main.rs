@@ -30,6 +30,8 @@ usage: cargo xtask TASK
   ci [--no-test]        all of these, but for miri where the toolchain lacks it
   bench codec [decode [STREAM] | encode]
                         the codec beside its published peers, in one run
+  bench fanout [SERVER…] [--quick]
+                        one event to many subscribers: the server beside its peers, and beside bare epoll (minutes)
   setup                 installs what the tests need and the machine lacks
 ";
 
@@ -60,6 +62,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["ci"] => test::run().and_then(|()| ci::run_the_rest()),
         ["ci", "--no-test"] => ci::run_the_rest(),
         ["bench", "codec", arguments @ ..] => bench::codec(arguments),
+        ["bench", "fanout", arguments @ ..] => bench::fanout(arguments),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -1,0 +1,25 @@
+//! `sse-server` as its front page shows it.
+
+use std::future::IntoFuture;
+
+use sse_server::{Message, Route, serve};
+use tokio::net::TcpListener;
+
+use super::HISTORY;
+use super::commands::{self, Commands};
+use crate::{Result, event};
+
+pub(super) fn run() -> Result<()> {
+    commands::block_on(async {
+        let route = Route::builder().history(HISTORY).heartbeat(None).build();
+        let listener = TcpListener::from_std(commands::listen()?)?;
+        tokio::spawn(serve(listener, route.clone()).into_future());
+        let mut commands = Commands::from_stdin()?;
+        while let Some(publish) = commands.next().await? {
+            for _ in 0..publish.count {
+                let _ = route.publish(&Message::new(event::text(publish.payload)));
+            }
+        }
+        Ok(())
+    })
+}

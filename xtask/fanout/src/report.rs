@@ -1,0 +1,180 @@
+//! The figures of all rounds, and the tables that they become.
+
+use std::collections::BTreeMap;
+
+use crate::contenders::{ALL, Contender};
+
+/// The name of the server that the others are compared with.
+const FLOOR: &str = ALL[0].name;
+
+/// What a table is of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Figure {
+    Cpu,
+    Bursts,
+    BurstCpu,
+    Median,
+    P99,
+    Memory,
+    Connects,
+}
+
+impl Figure {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Cpu => {
+                "CPU time of the server, in µs per delivery. One event at a time: the next one when all have got it."
+            }
+            Self::Bursts => "Bursts of 64 events, in thousand deliveries a second.",
+            Self::BurstCpu => "The same, in µs of the server's CPU time per delivery.",
+            Self::Median => "From publish to receipt, the median in µs, at 30,000 deliveries a second.",
+            Self::P99 => "The same times, the 99th percentile in µs.",
+            Self::Memory => "Resident memory of the server, in KiB per subscriber that has got nothing yet.",
+            Self::Connects => "Connections a second, from the TCP handshake to the head of the response.",
+        }
+    }
+
+    fn decimals(self) -> usize {
+        match self {
+            Self::Cpu | Self::BurstCpu => 2,
+            Self::Memory => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// What came of one subscriber that read no more.
+pub(crate) struct Stopped {
+    /// The 99th percentile in µs of all when all read, and of the others when one reads no more; `None` if they then
+    /// got nothing.
+    pub(crate) without: f64,
+    pub(crate) with: Option<f64>,
+    pub(crate) fate: String,
+}
+
+pub(crate) struct Report {
+    /// The servers, in the order of their columns.
+    names: Vec<&'static str>,
+    /// The figures of all rounds: by subscribers and payload, then by name.
+    tables: BTreeMap<Figure, BTreeMap<(usize, usize), Values>>,
+    stopped: BTreeMap<&'static str, Vec<Stopped>>,
+    /// The least share of time that a server was busy in bursts, and the greatest that the load generator was.
+    least_server: f64,
+    greatest_load: f64,
+}
+
+/// The values of all rounds, by the name of the server.
+type Values = BTreeMap<&'static str, Vec<f64>>;
+
+impl Report {
+    pub(crate) fn new(contenders: &[&'static Contender]) -> Self {
+        Self {
+            names: contenders.iter().map(|contender| contender.name).collect(),
+            tables: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            least_server: f64::INFINITY,
+            greatest_load: 0.0,
+        }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        contender: &Contender,
+        figure: Figure,
+        subscribers: usize,
+        payload: usize,
+        value: f64,
+    ) {
+        let rows = self.tables.entry(figure).or_default();
+        rows.entry((subscribers, payload)).or_default().entry(contender.name).or_default().push(value);
+    }
+
+    pub(crate) fn stopped(&mut self, contender: &Contender, stopped: Stopped) {
+        self.stopped.entry(contender.name).or_default().push(stopped);
+    }
+
+    /// What shares of a time a server and the load generator had their CPUs.
+    pub(crate) fn busy(&mut self, server: f64, load: f64) {
+        self.least_server = self.least_server.min(server);
+        self.greatest_load = self.greatest_load.max(load);
+    }
+
+    pub(crate) fn print(&self) {
+        if self.names.contains(&FLOOR) {
+            println!("In brackets: how many times the value of bare epoll in the same run.");
+        }
+        for (figure, rows) in &self.tables {
+            self.print_table(*figure, rows);
+        }
+        println!(
+            "\nIn bursts, the servers had their CPU at least {:.0} % of the time, the load generator had its own at \
+            most {:.0} %.",
+            100.0 * self.least_server,
+            100.0 * self.greatest_load
+        );
+        self.print_stopped();
+    }
+
+    fn print_table(&self, figure: Figure, rows: &BTreeMap<(usize, usize), Values>) {
+        let titles: Vec<_> = self.names.iter().map(|name| title(name)).collect();
+        println!("\n{}\n", figure.title());
+        println!("| subscribers | payload | {} |", titles.join(" | "));
+        println!("|---|---|{}", "---|".repeat(titles.len()));
+        for ((subscribers, payload), values) in rows {
+            let cells: Vec<_> = self.names.iter().map(|name| cell(name, values, figure)).collect();
+            let payload = if *payload == 0 { "–".into() } else { format!("{} B", thousands(*payload)) };
+            println!("| {} | {payload} | {} |", thousands(*subscribers), cells.join(" | "));
+        }
+    }
+
+    fn print_stopped(&self) {
+        println!(
+            "\nOne of 100 subscribers stops to read. From publish to receipt, the 99th percentile in µs, at 800 events \
+            of 4 KiB a second.\n"
+        );
+        println!("| server | all read | the others, when one has stopped | the one that has stopped |");
+        println!("|---|---|---|---|");
+        for name in &self.names {
+            let Some(rounds) = self.stopped.get(name) else { continue };
+            let without = median(rounds.iter().map(|round| round.without));
+            let with = median(rounds.iter().map(|round| round.with.unwrap_or(f64::INFINITY)));
+            let with = if with.is_finite() { format!("{with:.0}") } else { "–".into() };
+            let mut fates: Vec<_> = rounds.iter().map(|round| round.fate.as_str()).collect();
+            fates.sort_unstable();
+            fates.dedup();
+            println!("| {} | {without:.0} | {with} | {} |", title(name), fates.join("; "));
+        }
+    }
+}
+
+fn title(name: &str) -> &'static str {
+    ALL.iter().find(|contender| contender.name == name).map_or("", |contender| contender.title)
+}
+
+/// The median of a server's values, with its ratio to that of the floor if this was measured too.
+fn cell(name: &str, values: &Values, figure: Figure) -> String {
+    let Some(own) = values.get(name) else { return "–".into() };
+    let own = median(own.iter().copied());
+    let shown = format!("{own:.*}", figure.decimals());
+    match values.get(FLOOR) {
+        // The floor needs next to no memory, so a ratio to that says nothing.
+        Some(floor) if name != FLOOR && figure != Figure::Memory => {
+            format!("{shown} ({:.2}×)", own / median(floor.iter().copied()))
+        }
+        _ => shown,
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A number of at most six digits, with a comma as in 10,000.
+fn thousands(number: usize) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    }
+}
