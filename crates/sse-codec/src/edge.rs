@@ -42,7 +42,7 @@ impl Edge {
         while dropped < BOM.len() && chunk.skip(BOM[dropped]) {
             dropped += 1;
         }
-        if dropped < BOM.len() && chunk.rest().is_empty() {
+        if chunk.rest().is_empty() {
             *self = Self::Start(dropped);
             return b"";
         }
