@@ -54,7 +54,7 @@ pub(crate) struct Stopped {
 
 pub(crate) struct Report {
     /// The servers, in the order of their columns.
-    names: Vec<&'static str>,
+    contenders: Vec<&'static Contender>,
     /// The figures of all rounds: by subscribers and payload, then by name.
     tables: BTreeMap<Figure, BTreeMap<(usize, usize), Values>>,
     stopped: BTreeMap<&'static str, Vec<Stopped>>,
@@ -69,7 +69,7 @@ type Values = BTreeMap<&'static str, Vec<f64>>;
 impl Report {
     pub(crate) fn new(contenders: &[&'static Contender]) -> Self {
         Self {
-            names: contenders.iter().map(|contender| contender.name).collect(),
+            contenders: contenders.to_vec(),
             tables: BTreeMap::new(),
             stopped: BTreeMap::new(),
             least_server: f64::INFINITY,
@@ -100,7 +100,7 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        if self.names.contains(&FLOOR) {
+        if self.contenders.iter().any(|contender| contender.name == FLOOR) {
             println!("In brackets: how many times the value of bare epoll in the same run.");
         }
         for (figure, rows) in &self.tables {
@@ -116,12 +116,13 @@ impl Report {
     }
 
     fn print_table(&self, figure: Figure, rows: &BTreeMap<(usize, usize), Values>) {
-        let titles: Vec<_> = self.names.iter().map(|name| title(name)).collect();
+        let titles: Vec<_> = self.contenders.iter().map(|contender| contender.title).collect();
         println!("\n{}\n", figure.title());
         println!("| subscribers | payload | {} |", titles.join(" | "));
         println!("|---|---|{}", "---|".repeat(titles.len()));
         for ((subscribers, payload), values) in rows {
-            let cells: Vec<_> = self.names.iter().map(|name| cell(name, values, figure)).collect();
+            let cells: Vec<_> =
+                self.contenders.iter().map(|contender| cell(contender.name, values, figure)).collect();
             let payload = if *payload == 0 { "–".into() } else { format!("{} B", thousands(*payload)) };
             println!("| {} | {payload} | {} |", thousands(*subscribers), cells.join(" | "));
         }
@@ -134,21 +135,17 @@ impl Report {
         );
         println!("| server | all read | the others, when one has stopped | the one that has stopped |");
         println!("|---|---|---|---|");
-        for name in &self.names {
-            let Some(rounds) = self.stopped.get(name) else { continue };
+        for contender in &self.contenders {
+            let Some(rounds) = self.stopped.get(contender.name) else { continue };
             let without = median(rounds.iter().map(|round| round.without));
             let with = median(rounds.iter().map(|round| round.with.unwrap_or(f64::INFINITY)));
             let with = if with.is_finite() { format!("{with:.0}") } else { "–".into() };
             let mut fates: Vec<_> = rounds.iter().map(|round| round.fate.as_str()).collect();
             fates.sort_unstable();
             fates.dedup();
-            println!("| {} | {without:.0} | {with} | {} |", title(name), fates.join("; "));
+            println!("| {} | {without:.0} | {with} | {} |", contender.title, fates.join("; "));
         }
     }
-}
-
-fn title(name: &str) -> &'static str {
-    ALL.iter().find(|contender| contender.name == name).map_or("", |contender| contender.title)
 }
 
 /// The median of a server's values, with its ratio to that of the floor if this was measured too.
