@@ -22,7 +22,13 @@ const DIRECTIONS: [(&str, &[&str]); 7] = [
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Policy is pure: these files read no clock, no socket and no generator.
-const PURE: [&str; 2] = ["crates/sse-server/src/ring.rs", "crates/sse-client/src/reconnect.rs"];
+const PURE: [&str; 5] = [
+    "crates/sse-server/src/cursor.rs",
+    "crates/sse-server/src/ids.rs",
+    "crates/sse-server/src/latest.rs",
+    "crates/sse-server/src/ring.rs",
+    "crates/sse-client/src/reconnect.rs",
+];
 const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];
 
 /// Packages outside of the workspace.

@@ -2,14 +2,15 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::stream::EventStream;
 use crate::subscriber::Subscriber;
 
-/// The body of a [`Route`](crate::Route)'s response.
+/// The body of a response: that of a [`Route`](crate::Route), or an [`EventStream`].
 ///
 /// It can also be made of text or bytes, so that a small service needs no other type of body:
 ///
@@ -26,7 +27,8 @@ pub struct Body(Content);
 enum Content {
     /// Empty when it has been read.
     Full(Bytes),
-    Events(Subscriber),
+    Events(Box<Subscriber>),
+    Stream(Box<EventStream>),
 }
 
 impl Body {
@@ -38,7 +40,13 @@ impl Body {
 
 impl From<Subscriber> for Body {
     fn from(subscriber: Subscriber) -> Self {
-        Self(Content::Events(subscriber))
+        Self(Content::Events(Box::new(subscriber)))
+    }
+}
+
+impl From<EventStream> for Body {
+    fn from(stream: EventStream) -> Self {
+        Self(Content::Stream(Box::new(stream)))
     }
 }
 
@@ -71,7 +79,8 @@ impl http_body::Body for Body {
         let bytes = match &mut self.0 {
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(std::mem::take(bytes)),
-            Content::Events(subscriber) => std::task::ready!(subscriber.poll_next(cx)),
+            Content::Events(subscriber) => ready!(subscriber.poll_next(cx)),
+            Content::Stream(stream) => ready!(stream.poll_next(cx)),
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -83,7 +92,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Events(_) => SizeHint::default(),
+            Content::Events(_) | Content::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! What a route and its subscribers share: the ring, the wakers and the heartbeat, under one lock.
+//! One topic of a hub, as publishers and subscribers share it.
 //!
 //! - Publishing takes the lock, appends, takes the wakers out, and wakes when the lock is free again.
 //! - A subscriber that finds nothing to read leaves its waker under the same lock, so that no event slips between.
-//! - No user's code runs under the lock: wakers are cloned before it is taken, woken and dropped after.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::time::Duration;
 
 use sse_codec::EventId;
@@ -14,223 +15,212 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::cursor::Cursor;
 use crate::error::Closed;
 use crate::heartbeat::{self, Timer};
-use crate::ring::{Bounds, Cursor, Read, Ring};
-use crate::wakers::Wakers;
+use crate::hub::{Hub, State};
+use crate::ring::Entry;
+use crate::settings::Settings;
+use crate::stats::Stats;
+use crate::sync::{AtomicU64, MutexGuard};
 use crate::writer::EventWriter;
 
 pub(crate) struct Channel {
-    state: Mutex<State>,
+    hub: Arc<Hub>,
+    key: usize,
+    /// Rises, under the lock, with everything that subscribers have to look at.
+    pub(crate) version: AtomicU64,
     /// Told when the heartbeat's interval changes, or the channel ends.
     heartbeat_changed: Arc<Notify>,
     /// Told when a closed channel has lost its last subscriber.
     drained: Notify,
 }
 
-struct State {
-    ring: Ring,
-    closed: bool,
-    /// A slot for each subscriber.
-    wakers: Wakers,
-    heartbeat: Option<Duration>,
-    /// How many heartbeats there have been.
-    beats: u64,
-    /// When the subscribers were last sent anything.
-    last_sent: Instant,
-    /// The number of the timer that runs, if one does.
-    timer: Option<u64>,
-    /// How many timers there have been.
-    timers: u64,
-}
-
-/// A subscriber's place in the channel.
-#[derive(Debug)]
-pub(crate) struct Place {
-    key: usize,
-    cursor: Cursor,
-    beats: u64,
-}
-
-/// What a subscriber gets.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Read(Read),
-    Heartbeat,
-}
-
 impl Channel {
-    pub(crate) fn new(epoch: u64, bounds: Bounds, heartbeat: Option<Duration>) -> Self {
-        let state = State {
-            ring: Ring::new(epoch, bounds),
-            closed: false,
-            wakers: Wakers::default(),
-            heartbeat,
-            beats: 0,
-            last_sent: Instant::now(),
-            timer: None,
-            timers: 0,
-        };
-        Self { state: Mutex::new(state), heartbeat_changed: Notify::new().into(), drained: Notify::new() }
+    /// The only channel of a hub of its own.
+    pub(crate) fn single(epoch: u64, settings: Settings) -> Self {
+        Self::of(&Arc::new(Hub::new(epoch, settings, true)))
     }
 
-    /// Appends a message, if anything was written, and wakes the subscribers.
-    pub(crate) fn publish(&self, message: EventWriter) -> Result<(), Closed> {
-        let mut state = self.lock();
-        if state.closed {
+    /// A new channel of a hub.
+    pub(crate) fn of(hub: &Arc<Hub>) -> Self {
+        let key = hub.lock().add_topic(&hub.settings);
+        let (heartbeat_changed, drained) = (Notify::new().into(), Notify::new());
+        Self { hub: hub.clone(), key, version: AtomicU64::new(0), heartbeat_changed, drained }
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The topic's key in the hub, as long as the channel lives.
+    pub(crate) fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Appends a message, if anything was written, and wakes the subscribers. Returns its id, if it is an event.
+    pub(crate) fn publish(
+        &self,
+        message: EventWriter,
+        key: Option<Arc<str>>,
+    ) -> Result<Option<EventId<'static>>, Closed> {
+        let mut state = self.hub.lock();
+        if state.topics[self.key].is_closed {
             return Err(Closed);
         }
         if message.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let (block, id) = message.finish(|| state.ring.next_id());
-        state.ring.push(block, id);
-        state.last_sent = Instant::now();
-        wake(state);
-        Ok(())
+        let now = Instant::now();
+        let sequence = state.last + 1;
+        state.last = sequence;
+        let (block, id, written) = message.finish(|| self.hub.ids.of(sequence));
+        let topic = &mut state.topics[self.key];
+        topic.ring.push(Entry { sequence, at: self.hub.age(now), block, id, key });
+        topic.stats.published += 1;
+        topic.beats.last_sent = now;
+        self.wake(state);
+        Ok(written)
     }
 
-    /// Takes in a subscriber that comes with this last event ID. `None` if there is nothing for it, now or later.
-    ///
-    /// The id is the one that leads to its place, if it came without any.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        last_event_id: &str,
-    ) -> Option<(Place, Option<EventId<'static>>)> {
-        let mut state = self.lock();
-        let cursor = state.cursor(last_event_id)?;
-        let key = state.wakers.insert();
-        let place = Place { key, cursor, beats: state.beats };
-        let id = last_event_id.is_empty().then(|| state.ring.last_id());
-        self.start_timer(state);
-        Some((place, id))
-    }
-
-    /// Whether a subscriber that comes with this last event ID would be taken in.
+    /// Whether a subscriber that comes with this last event ID would find something, now or later.
     pub(crate) fn has_more(&self, last_event_id: &str) -> bool {
-        self.lock().cursor(last_event_id).is_some()
+        let state = self.hub.lock();
+        let topic = &state.topics[self.key];
+        let rings = std::iter::once(&topic.ring);
+        !topic.is_closed
+            || !Cursor::resume(last_event_id, self.hub.ids, state.last, rings.clone()).is_read(rings)
     }
 
-    /// Reads on at a subscriber's place; `None` at the end of a closed channel.
-    pub(crate) fn poll_next(self: &Arc<Self>, place: &mut Place, cx: &Context<'_>) -> Poll<Option<Next>> {
-        let waker = cx.waker().clone();
-        let mut state = self.lock();
-        let beats = std::mem::replace(&mut place.beats, state.beats);
-        match state.ring.read(&mut place.cursor) {
-            Read::End if state.closed => return Poll::Ready(None),
-            Read::End if beats != state.beats => return Poll::Ready(Some(Next::Heartbeat)),
-            Read::End => {}
-            read => return Poll::Ready(Some(Next::Read(read))),
-        }
-        let replaced = state.wakers.wait(place.key, waker);
-        self.start_timer(state);
-        drop(replaced);
-        Poll::Pending
-    }
-
-    /// Whether a subscriber has read all there is.
-    pub(crate) fn is_read(&self, place: &Place) -> bool {
-        self.lock().ring.is_read(place.cursor)
-    }
-
-    pub(crate) fn unsubscribe(&self, place: &Place) {
-        let mut state = self.lock();
-        let waker = state.wakers.remove(place.key);
-        let drained = state.is_drained();
-        drop(state);
-        drop(waker);
-        if drained {
-            self.drained.notify_waiters();
-        }
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.hub.lock();
+        let topic = &state.topics[self.key];
+        let behind = topic.subscribers.saturating_sub(topic.wakers.len());
+        Stats { subscribers: topic.subscribers, behind, ..topic.stats }
     }
 
     pub(crate) fn subscribers(&self) -> usize {
-        self.lock().wakers.len()
+        self.hub.lock().topics[self.key].subscribers
     }
 
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        let drained = state.is_drained();
-        wake(state);
-        if drained {
-            self.drained.notify_waiters();
+    /// Counts a subscriber whose connection was cut because it took nothing.
+    pub(crate) fn count_stalled(&self) {
+        self.hub.lock().topics[self.key].stats.stalled += 1;
+    }
+
+    /// Lets each stream end at a random moment within `spread`, when it has got everything.
+    pub(crate) fn close(&self, spread: Duration) {
+        let mut state = self.hub.lock();
+        let topic = &mut state.topics[self.key];
+        if !topic.is_closed {
+            topic.is_closed = true;
+            topic.closing_spread = spread;
         }
+        self.wake(state);
+        self.has_lost_one();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.hub.lock().topics[self.key].is_closed
     }
 
     /// Completes when the channel is closed and its last subscriber has gone.
     pub(crate) async fn drained(&self) {
         // Before the look at the state, so that a change after it is not missed.
         let drained = self.drained.notified();
-        if !self.lock().is_drained() {
+        if !self.is_drained() {
             drained.await;
         }
     }
 
+    /// Tells those that wait for it, if no subscriber is left of a closed channel.
+    pub(crate) fn has_lost_one(&self) {
+        if self.is_drained() {
+            self.drained.notify_waiters();
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        let topic = &self.hub.lock().topics[self.key];
+        topic.is_closed && topic.subscribers == 0
+    }
+
     pub(crate) fn set_heartbeat(&self, interval: Option<Duration>) {
-        let mut state = self.lock();
-        state.heartbeat = interval;
+        let mut state = self.hub.lock();
+        state.topics[self.key].beats.interval = interval;
         // If no timer runs, the first that is woken starts one.
-        wake(state);
+        self.wake(state);
         self.heartbeat_changed.notify_one();
     }
 
     /// Sends a heartbeat if one is due. Returns how long to wait for the next; `None` if nobody waits for one, and then
     /// a subscriber starts the timer anew.
     pub(crate) fn beat(&self, now: Instant) -> Option<Duration> {
-        let mut state = self.lock();
-        let Some(interval) = state.heartbeat.filter(|_| !state.wakers.is_empty()) else {
-            state.timer = None;
+        let mut state = self.hub.lock();
+        let topic = &mut state.topics[self.key];
+        let beats = &mut topic.beats;
+        let Some(interval) = beats.interval.filter(|_| topic.subscribers > 0) else {
+            beats.timer = None;
             return None;
         };
-        let wait = interval.saturating_sub(now.saturating_duration_since(state.last_sent));
+        let wait = interval.saturating_sub(now.saturating_duration_since(beats.last_sent));
         if !wait.is_zero() {
             return Some(wait);
         }
-        state.beats += 1;
-        state.last_sent = now;
-        wake(state);
+        beats.count += 1;
+        beats.last_sent = now;
+        self.wake(state);
         Some(interval)
     }
 
     /// A timer is gone, with the runtime that drove it. Whoever is woken starts another.
     pub(crate) fn timer_lost(&self, number: u64) {
-        let mut state = self.lock();
-        if state.timer == Some(number) {
-            state.timer = None;
-            wake(state);
+        let mut state = self.hub.lock();
+        let beats = &mut state.topics[self.key].beats;
+        if beats.timer == Some(number) {
+            beats.timer = None;
+            self.wake(state);
         }
     }
 
-    /// Starts the heartbeat's timer, if one is missing and there is a runtime to drive it. Frees the lock.
-    fn start_timer(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if state.timer.is_some() || state.heartbeat.is_none() {
+    /// Starts the heartbeat's timer, if one is missing and there is a runtime to drive it.
+    pub(crate) fn start_timer(self: &Arc<Self>) {
+        let mut state = self.hub.lock();
+        let beats = &mut state.topics[self.key].beats;
+        if beats.timer.is_some() || beats.interval.is_none() {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        state.timers += 1;
-        state.timer = Some(state.timers);
+        beats.timers += 1;
+        beats.timer = Some(beats.timers);
         // Nobody was listening until now: the interval begins here.
-        state.last_sent = Instant::now();
-        let timer = Timer::new(Arc::downgrade(self), state.timers);
+        beats.last_sent = Instant::now();
+        let timer = Timer::new(Arc::downgrade(self), beats.timers);
         let changed = self.heartbeat_changed.clone();
         // A runtime that is shutting down drops the task at once, and the timer with it, which takes the lock.
         drop(state);
         runtime.spawn(heartbeat::run(timer, changed));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; if it did, the state would still be whole between two statements.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the wakers out, frees the lock, and wakes.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        self.version.fetch_add(1, Ordering::Release);
+        let mut wakers = state.topics[self.key].wakers.take();
+        drop(state);
+        if wakers.is_empty() {
+            return;
+        }
+        wakers.drain().for_each(Waker::wake);
+        let smaller = self.hub.lock().topics[self.key].wakers.give_back(mem::take(&mut wakers));
+        drop(smaller);
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
+        // What it held is dropped without the lock.
+        let topic = self.hub.lock().drop_topic(self.key);
+        drop(topic);
         self.heartbeat_changed.notify_one();
     }
 }
@@ -240,24 +230,4 @@ impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel").finish_non_exhaustive()
     }
-}
-
-impl State {
-    /// Where a subscriber begins; `None` if there is nothing for it any more.
-    fn cursor(&self, last_event_id: &str) -> Option<Cursor> {
-        let cursor = self.ring.resume(last_event_id);
-        let over = self.closed && self.ring.is_read(cursor);
-        (!over).then_some(cursor)
-    }
-
-    fn is_drained(&self) -> bool {
-        self.closed && self.wakers.is_empty()
-    }
-}
-
-/// Takes the wakers out, frees the lock, and wakes.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let wakers = state.wakers.take();
-    drop(state);
-    wakers.into_iter().for_each(Waker::wake);
 }

@@ -49,3 +49,18 @@ impl From<Closed> for PublishError {
         Self::Closed
     }
 }
+
+/// There are as many topics as allowed, and all of them are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyTopics;
+
+impl fmt::Display for TooManyTopics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "there are too many topics in use; drop handles that are not needed, or allow more topics",
+        )
+    }
+}
+
+impl Error for TooManyTopics {}

@@ -25,6 +25,26 @@ pub(crate) fn clamp(interval: Option<Duration>) -> Option<Duration> {
     interval.map(|interval| interval.max(SHORTEST))
 }
 
+/// How a topic's heartbeat stands.
+#[derive(Debug)]
+pub(crate) struct Beats {
+    pub(crate) interval: Option<Duration>,
+    /// How many there have been.
+    pub(crate) count: u64,
+    /// When the subscribers were last sent anything.
+    pub(crate) last_sent: Instant,
+    /// The number of the timer that runs, if one does.
+    pub(crate) timer: Option<u64>,
+    /// How many timers there have been.
+    pub(crate) timers: u64,
+}
+
+impl Beats {
+    pub(crate) fn new(interval: Option<Duration>) -> Self {
+        Self { interval, count: 0, last_sent: Instant::now(), timer: None, timers: 0 }
+    }
+}
+
 /// The timer of a channel, which does not keep it alive. When it goes, the channel is told.
 pub(crate) struct Timer {
     channel: Weak<Channel>,

@@ -2,21 +2,45 @@
 
 mod body;
 mod channel;
+mod cursor;
+mod deadline;
 mod error;
+mod filter;
 mod heartbeat;
+mod hub;
+mod ids;
+mod latest;
+mod listener;
+mod place;
+mod response;
 mod ring;
 mod route;
 mod serve;
+mod settings;
 mod shutdown;
+mod stats;
+mod stream;
 mod subscriber;
+mod subscription;
+mod sync;
+mod timer;
+mod topics;
 mod wakers;
 mod writer;
 
-pub use sse_codec::{EventId, EventType, InvalidField, Message};
+pub use sse_codec::{EventId, EventRef, EventType, InvalidField, Message};
 
 pub use crate::body::Body;
-pub use crate::error::{Closed, PublishError};
+pub use crate::deadline::WriteDeadline;
+pub use crate::error::{Closed, PublishError, TooManyTopics};
+pub use crate::listener::Listener;
+pub use crate::response::stop;
 pub use crate::route::{Route, RouteBuilder};
 pub use crate::serve::{Serve, serve};
+pub use crate::settings::Lagging;
 pub use crate::shutdown::Shutdown;
+pub use crate::stats::Stats;
+pub use crate::stream::EventStream;
+pub use crate::subscription::Subscription;
+pub use crate::topics::{Topics, TopicsBuilder};
 pub use crate::writer::EventWriter;

@@ -1,28 +1,25 @@
 //! The route: publish on one side, respond to subscribers on the other.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Ready, ready};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{Request, Response};
 use sse_codec::{EventId, EventType, Message};
 
 use crate::body::Body;
 use crate::channel::Channel;
 use crate::error::{Closed, PublishError};
 use crate::heartbeat;
-use crate::ring::Bounds;
-use crate::shutdown::Shutdown;
-use crate::subscriber::Subscriber;
+use crate::settings::{Lagging, Settings};
+use crate::stats::Stats;
+use crate::subscription::Subscription;
 use crate::writer::EventWriter;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// An event stream for any number of subscribers.
 ///
@@ -50,50 +47,43 @@ pub struct Route(Arc<Owner>);
 
 /// Closes the channel when the last handle goes; subscribers hold the channel only.
 #[derive(Debug)]
-struct Owner {
-    channel: Arc<Channel>,
-    reconnection_time: Option<Duration>,
-    gap_event_type: EventType<'static>,
-}
+struct Owner(Arc<Channel>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.channel.close();
+        self.0.close(Duration::ZERO);
     }
 }
 
 /// Settings of a [`Route`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
-pub struct RouteBuilder {
-    bounds: Bounds,
-    heartbeat: Option<Duration>,
-    reconnection_time: Option<Duration>,
-    gap_event_type: EventType<'static>,
-}
-
-impl Default for RouteBuilder {
-    fn default() -> Self {
-        Self {
-            bounds: Bounds { messages: 1024, bytes: 16 * 1024 * 1024 },
-            heartbeat: Some(heartbeat::DEFAULT),
-            reconnection_time: Some(Duration::from_secs(3)),
-            gap_event_type: const { EventType::from_static("gap") },
-        }
-    }
-}
+pub struct RouteBuilder(Settings);
 
 impl RouteBuilder {
     /// How many messages are kept for subscribers that resume or lag; 1024 by default, at least 1.
     pub fn history(mut self, messages: usize) -> Self {
-        self.bounds.messages = messages;
+        self.0.bounds.messages = messages;
         self
     }
 
     /// How many bytes of messages are kept, as they are sent; 16 MiB by default. The newest message is kept whatever
     /// its size.
     pub fn history_bytes(mut self, bytes: usize) -> Self {
-        self.bounds.bytes = bytes;
+        self.0.bounds.bytes = bytes;
+        self
+    }
+
+    /// How long messages are kept; `None`, the default, for as long as there is room. What is too old is let go of
+    /// when something is published, or somebody subscribes.
+    pub fn history_age(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.0.bounds.age = age.into();
+        self
+    }
+
+    /// What happens to a subscriber that lags so far that it misses messages; [`Lagging::Gap`] by default.
+    pub fn lagging(mut self, policy: Lagging) -> Self {
+        self.0.lagging = policy;
         self
     }
 
@@ -101,30 +91,64 @@ impl RouteBuilder {
     ///
     /// Keep it below the idle time-outs of the proxies on the way (60 s is usual).
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.heartbeat = interval.into();
+        self.0.heartbeat = heartbeat::clamp(interval.into());
         self
     }
 
-    /// How long subscribers shall wait before they reconnect; 3 s by default, `None` to leave it to them.
+    /// How long subscribers shall wait before they reconnect, the same for all; `None` to leave it to them. See
+    /// [`reconnection_time_between`](Self::reconnection_time_between) for the default.
     pub fn reconnection_time(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.reconnection_time = time.into();
+        self.0.reconnection_time = time.into().map(|time| time..=time);
+        self
+    }
+
+    /// How long subscribers shall wait before they reconnect: a random time of this range for each, so that those who
+    /// lose their connections together do not come back together; 2 s to 4 s by default.
+    pub fn reconnection_time_between(mut self, range: RangeInclusive<Duration>) -> Self {
+        self.0.reconnection_time = Some(range);
+        self
+    }
+
+    /// After how long a stream ends, and its client comes back, perhaps to another server: this long, or up to a tenth
+    /// less or more, so that streams that began together do not end together. `None`, the default, for never.
+    pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.0.max_age = age.into();
+        self
+    }
+
+    /// How many subscribers are connected at most; any number by default. One more is answered with 503 and
+    /// `Retry-After`.
+    pub fn max_subscribers(mut self, subscribers: usize) -> Self {
+        self.0.max_subscribers = subscribers;
+        self
+    }
+
+    /// How many subscribers with the same [client](Subscription::client) are connected at most; any number by default.
+    pub fn max_subscribers_per_client(mut self, subscribers: usize) -> Self {
+        self.0.max_subscribers_per_client = subscribers;
+        self
+    }
+
+    /// The parameter of the query that stands for a `Last-Event-ID` header, for clients that can't send one;
+    /// `lastEventId` by default, `None` for no parameter. A header goes before it.
+    pub fn last_event_id_parameter<'n>(mut self, name: impl Into<Option<&'n str>>) -> Self {
+        self.0.query_parameter = name.into().map(Box::from);
         self
     }
 
     /// The type of the event that tells of a gap; `gap` by default.
     pub fn gap_event_type(mut self, event_type: EventType<'static>) -> Self {
-        self.gap_event_type = event_type;
+        self.0.gap_event_type = event_type;
         self
     }
 
     /// The route. Its ids begin anew: what subscribers of an earlier route missed is a gap.
     pub fn build(self) -> Route {
-        let channel = Channel::new(epoch(), self.bounds, heartbeat::clamp(self.heartbeat));
-        Route(Arc::new(Owner {
-            channel: Arc::new(channel),
-            reconnection_time: self.reconnection_time,
-            gap_event_type: self.gap_event_type,
-        }))
+        Route::of(Arc::new(Channel::single(epoch(), self.0)))
+    }
+
+    pub(crate) fn into_settings(self) -> Settings {
+        self.0
     }
 }
 
@@ -139,16 +163,43 @@ impl Route {
         RouteBuilder::default()
     }
 
+    pub(crate) fn of(channel: Arc<Channel>) -> Self {
+        Self(Arc::new(Owner(channel)))
+    }
+
+    pub(crate) fn channel(&self) -> &Arc<Channel> {
+        &self.0.0
+    }
+
+    /// Whether there is another handle, or a subscriber.
+    pub(crate) fn is_used(&self) -> bool {
+        Arc::strong_count(&self.0) > 1 || self.subscribers() > 0
+    }
+
     /// Sends a message to all subscribers. It never waits, and no subscriber can make it fail. An empty one is not sent.
     ///
     /// A message with data gets an id, if it has none of its own, by which subscribers resume; see
-    /// [`EventWriter::id`] for what an id of your own must be.
+    /// [`EventWriter::id`] for what an id of your own must be. Returns the id, if there is one.
     ///
     /// # Errors
     ///
     /// [`Closed`] if the route is closed.
-    pub fn publish(&self, message: &Message<'_>) -> Result<(), Closed> {
-        self.0.channel.publish(EventWriter::from_message(message))
+    pub fn publish(&self, message: &Message<'_>) -> Result<Option<EventId<'static>>, Closed> {
+        self.channel().publish(EventWriter::from_message(message), None)
+    }
+
+    /// Sends a message that makes those before it with the same key dispensable: the price of one product, the state
+    /// of one machine. See [`Lagging::LatestPerKey`]; with another policy, the key has no effect.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the route is closed.
+    pub fn publish_keyed(
+        &self,
+        key: &str,
+        message: &Message<'_>,
+    ) -> Result<Option<EventId<'static>>, Closed> {
+        self.channel().publish(EventWriter::from_message(message), Some(key.into()))
     }
 
     /// Sends a message that `write` writes field by field.
@@ -174,10 +225,10 @@ impl Route {
     pub fn publish_with(
         &self,
         write: impl FnOnce(&mut EventWriter) -> Result<(), Box<dyn Error + Send + Sync>>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Option<EventId<'static>>, PublishError> {
         let mut writer = EventWriter::with_capacity(256);
         write(&mut writer).map_err(PublishError::Writer)?;
-        Ok(self.0.channel.publish(writer)?)
+        Ok(self.channel().publish(writer, None)?)
     }
 
     /// Answers a request for the stream.
@@ -192,69 +243,53 @@ impl Route {
     /// Heartbeats need a tokio runtime with time enabled: the first one within which a subscriber is made or read
     /// drives them, as long as it lives.
     pub fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
-        match *request.method() {
-            Method::GET => self.subscribe(request),
-            Method::HEAD if self.0.channel.has_more(&last_event_id(request)) => event_stream(Body::empty()),
-            Method::HEAD => status(StatusCode::NO_CONTENT),
-            _ => {
-                let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-                *response.body_mut() = "an event stream is read with GET\n".into();
-                response
-            }
-        }
+        self.subscribe(request).respond()
     }
 
-    fn subscribe<B>(&self, request: &Request<B>) -> Response<Body> {
-        let channel = &self.0.channel;
-        let Some((place, id)) = channel.subscribe(&last_event_id(request)) else {
-            return status(StatusCode::NO_CONTENT);
-        };
-        let ending = request.extensions().get::<Shutdown>().map(Shutdown::ending);
-        let gap_event_type = self.0.gap_event_type.clone();
-        let subscriber = Subscriber::new(channel.clone(), place, &self.opening(id), gap_event_type, ending);
-        event_stream(subscriber.into())
-    }
-
-    /// The block that a stream begins with. Its id dispatches nothing, but a client that loses the connection before
-    /// the first event resumes here all the same.
-    fn opening(&self, id: Option<EventId<'static>>) -> Message<'static> {
-        let mut opening = Message::empty().comment("");
-        if let Some(time) = self.0.reconnection_time {
-            opening = opening.reconnection_time(time);
-        }
-        match id {
-            Some(id) => opening.id(id),
-            None => opening,
-        }
+    /// Takes a place in the stream for the sender of this request, and lets you say what goes ahead of it, what is
+    /// left out, and more, before the [response](Subscription::respond) is made.
+    ///
+    /// Decide before this call whether the request may have the stream, and answer it yourself if not.
+    pub fn subscribe<B>(&self, request: &Request<B>) -> Subscription {
+        Subscription::new(vec![self.channel().clone()], request)
     }
 
     /// Changes the heartbeat's interval, at least 10 ms; `None` stops it.
     pub fn set_heartbeat(&self, interval: impl Into<Option<Duration>>) {
-        self.0.channel.set_heartbeat(heartbeat::clamp(interval.into()));
+        self.channel().set_heartbeat(heartbeat::clamp(interval.into()));
     }
 
     /// How many subscribers are connected.
     pub fn subscribers(&self) -> usize {
-        self.0.channel.subscribers()
+        self.channel().subscribers()
+    }
+
+    /// What the route has done, and how it stands.
+    pub fn stats(&self) -> Stats {
+        self.channel().stats()
     }
 
     /// Ends the stream for good: every subscriber gets what has been published, and then the end of its body.
     ///
     /// Clients that reconnect get what they have missed, and 204 when there is nothing left: so they stop.
     pub fn close(&self) {
-        self.0.channel.close();
+        self.channel().close(Duration::ZERO);
+    }
+
+    /// [Closes](Self::close) the route, and lets each stream end at a random moment within `spread`, so that not all
+    /// clients come back at once.
+    pub fn close_within(&self, spread: Duration) {
+        self.channel().close(spread);
     }
 
     /// Whether the route is closed.
     pub fn is_closed(&self) -> bool {
-        self.0.channel.is_closed()
+        self.channel().is_closed()
     }
 
     /// Completes when the route is closed and the last subscriber has gone.
     pub async fn closed(&self) {
-        self.0.channel.drained().await;
+        self.channel().drained().await;
     }
 }
 
@@ -288,31 +323,8 @@ impl<B> tower_service::Service<Request<B>> for Route {
     }
 }
 
-/// The id that a client comes with; empty if it comes with none. The standard sends it as UTF-8 (9.2.3).
-fn last_event_id<B>(request: &Request<B>) -> Cow<'_, str> {
-    let id = request.headers().get(LAST_EVENT_ID).map_or(&[][..], HeaderValue::as_bytes);
-    // Not every server in front has trimmed it.
-    String::from_utf8_lossy(id.trim_ascii())
-}
-
-fn status(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-/// 200 with the headers that browsers and proxies need: no cache, no transformation, no buffering.
-fn event_stream(body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(sse_codec::CONTENT_TYPE));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
-}
-
 /// A number that no other route has, from the randomness that seeds the standard library's hash maps. 48 bits keep
 /// ids short.
-fn epoch() -> u64 {
+pub(crate) fn epoch() -> u64 {
     RandomState::new().hash_one("epoch") >> 16
 }

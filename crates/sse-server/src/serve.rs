@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::future::{IntoFuture, Pending, pending};
-use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -11,10 +10,12 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
+use crate::deadline::{Stalled, WriteDeadline};
+use crate::listener::Listener;
 use crate::shutdown::Shutdown;
 
 /// Serves `service` to all connections of `listener`, with HTTP/1.1 and HTTP/2 (prior knowledge).
@@ -35,18 +36,23 @@ use crate::shutdown::Shutdown;
 /// # Ok(())
 /// # }
 /// ```
-pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
-    Serve { listener, service, signal: pending(), grace: Duration::ZERO }
+///
+/// A [`Listener`] instead of a [`TcpListener`](tokio::net::TcpListener) sets the deadline after which connections that
+/// take nothing are cut.
+pub fn serve<S>(listener: impl Into<Listener>, service: S) -> Serve<S> {
+    let (listener, signal) = (listener.into(), pending());
+    Serve { listener, service, signal, grace: Duration::ZERO, spread: Duration::ZERO }
 }
 
 /// The future of [`serve`].
 #[derive(Debug)]
 #[must_use = "nothing is served until it is awaited"]
 pub struct Serve<S, F = Pending<()>> {
-    listener: TcpListener,
+    listener: Listener,
     service: S,
     signal: F,
     grace: Duration,
+    spread: Duration,
 }
 
 impl<S, F> Serve<S, F> {
@@ -61,7 +67,14 @@ impl<S, F> Serve<S, F> {
     where
         G: Future<Output = ()>,
     {
-        Serve { listener: self.listener, service: self.service, signal, grace }
+        Serve { listener: self.listener, service: self.service, signal, grace, spread: self.spread }
+    }
+
+    /// Lets each event stream end at a random moment of this length after the signal, so that not all clients come
+    /// back at once; zero by default. The grace should be longer.
+    pub fn stagger(mut self, spread: Duration) -> Self {
+        self.spread = spread;
+        self
     }
 }
 
@@ -80,14 +93,14 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Serve { listener, service, signal, grace } = self;
+            let Serve { listener, service, signal, grace, spread } = self;
             let shutdown = Shutdown::new();
             // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
             let mut connections = JoinSet::new();
             let mut signal = pin!(signal);
             loop {
                 tokio::select! {
-                    stream = accept(&listener) => {
+                    (stream, _) = listener.accept() => {
                         connections.spawn(connection(stream, service.clone(), shutdown.clone()));
                     }
                     () = &mut signal => break,
@@ -95,7 +108,7 @@ where
                 }
             }
             drop(listener);
-            shutdown.begin();
+            shutdown.begin_within(spread);
             let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
             // Those that are still open are cut.
             connections.shutdown().await;
@@ -103,28 +116,7 @@ where
     }
 }
 
-/// The next connection. What goes wrong with one must not stop the others.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    /// How long to wait when the system has no file left for a connection.
-    const PAUSE: Duration = Duration::from_millis(100);
-
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            // The peer went away before it was accepted.
-            Err(error) if is_of_the_connection(&error) => {}
-            Err(_) => sleep(PAUSE).await,
-        }
-    }
-}
-
-fn is_of_the_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-async fn connection<S, B>(stream: TcpStream, service: S, shutdown: Shutdown)
+async fn connection<S, B>(stream: WriteDeadline<TcpStream>, service: S, shutdown: Shutdown)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Send,
     S::Future: Send + 'static,
@@ -133,12 +125,14 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    // An event must not wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
+    /// How much hyper holds for a connection at most, of the headers of a request, or of events ahead of a socket
+    /// that takes none; its own choice is some 400 KiB.
+    const MAX_BUFFER: usize = 64 * 1024;
+
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new());
+    builder.http1().timer(TokioTimer::new()).max_buf_size(MAX_BUFFER);
     builder.http2().timer(TokioTimer::new());
-    let service = WithShutdown { service, shutdown: shutdown.clone() };
+    let service = WithSignals { service, shutdown: shutdown.clone(), stalled: stream.stalled() };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // An error is the peer's or the network's: the connection is over, and so are its streams.
     tokio::select! {
@@ -148,13 +142,14 @@ where
     let _ = connection.await;
 }
 
-/// Gives each request the signal by which its stream ends.
-struct WithShutdown<S> {
+/// Gives each request the signal by which its stream ends, and the mark of a connection that stalls.
+struct WithSignals<S> {
     service: S,
     shutdown: Shutdown,
+    stalled: Stalled,
 }
 
-impl<S, B> Service<Request<B>> for WithShutdown<S>
+impl<S, B> Service<Request<B>> for WithSignals<S>
 where
     S: Service<Request<B>>,
 {
@@ -164,6 +159,7 @@ where
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
         request.extensions_mut().insert(self.shutdown.clone());
+        request.extensions_mut().insert(self.stalled.clone());
         self.service.call(request)
     }
 }

@@ -3,10 +3,15 @@
 //! A graceful shutdown waits for responses to end, and an event stream does not end by itself. So a [`Shutdown`]
 //! travels in the extensions of each request, and the subscriber that is made from the request looks at it.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use crate::sync::{AtomicBool, Mutex};
+use crate::timer::Delay;
+use crate::wakers::{self, Ticket, Wakers};
 
 /// The signal by which event streams end, when their server shuts down.
 ///
@@ -25,7 +30,21 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// shutdown.begin();
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Shutdown(CancellationToken);
+pub struct Shutdown(Arc<Signal>);
+
+#[derive(Debug, Default)]
+struct Signal {
+    /// Whether it has been given, for a look without the lock.
+    has_begun: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Over how long the streams end, once the signal is given.
+    begun: Option<Duration>,
+    wakers: Wakers,
+}
 
 impl Shutdown {
     /// A signal that has not been given.
@@ -35,26 +54,92 @@ impl Shutdown {
 
     /// Gives the signal: streams end behind what has been published, and their clients come back elsewhere.
     pub fn begin(&self) {
-        self.0.cancel();
+        self.begin_within(Duration::ZERO);
+    }
+
+    /// Gives the signal, and lets each stream end at a random moment within `spread`, so that not all clients come
+    /// back at once. Until then a stream goes on.
+    pub fn begin_within(&self, spread: Duration) {
+        let mut state = self.0.state.lock();
+        state.begun.get_or_insert(spread);
+        self.0.has_begun.store(true, Ordering::Release);
+        let wakers = state.wakers.take();
+        drop(state);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Completes when the signal is given.
     pub async fn begun(&self) {
-        self.0.cancelled().await;
+        let mut waiter = Waiter::new(self.clone());
+        poll_fn(|cx| waiter.poll_begun(cx)).await;
     }
 
     pub(crate) fn ending(&self) -> Ending {
-        Ending(Box::pin(self.0.clone().cancelled_owned()))
+        Ending { waiter: Waiter::new(self.clone()), delay: None }
     }
 }
 
-/// The signal, as one subscriber waits for it.
+/// Someone who waits for the signal.
 #[derive(Debug)]
-pub(crate) struct Ending(Pin<Box<WaitForCancellationFutureOwned>>);
+struct Waiter {
+    shutdown: Shutdown,
+    ticket: Ticket,
+    /// The waker that it has left, as its addresses.
+    left: Option<(usize, usize)>,
+}
+
+impl Waiter {
+    fn new(shutdown: Shutdown) -> Self {
+        Self { shutdown, ticket: Ticket::NONE, left: None }
+    }
+
+    fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let signal = &self.shutdown.0;
+        if signal.has_begun.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        let addresses = Some(wakers::addresses(cx.waker()));
+        if self.left == addresses {
+            return Poll::Pending;
+        }
+        let waker = cx.waker().clone();
+        let mut state = signal.state.lock();
+        if state.begun.is_some() {
+            return Poll::Ready(());
+        }
+        let replaced = state.wakers.wait(&mut self.ticket, waker);
+        drop(state);
+        drop::<Option<Waker>>(replaced);
+        self.left = addresses;
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut state = self.shutdown.0.state.lock();
+        let waker = state.wakers.remove(&mut self.ticket);
+        drop(state);
+        drop(waker);
+    }
+}
+
+/// The signal, as one stream waits for it.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    waiter: Waiter,
+    delay: Option<Delay>,
+}
 
 impl Ending {
-    /// Ready once the shutdown has begun, also when it is asked again.
+    /// Ready once it is this stream's turn to end, also when it is asked again.
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
+        ready!(self.waiter.poll_begun(cx));
+        let state = &self.waiter.shutdown.0.state;
+        let delay = self.delay.get_or_insert_with(|| {
+            let spread = state.lock().begun.unwrap_or_default();
+            Delay::new(spread.mul_f64(fastrand::f64()))
+        });
+        delay.poll(cx)
     }
 }

@@ -1,44 +1,79 @@
-//! Who waits for the next message: a slot per subscriber, with its waker while it waits.
+//! Who waits: a waker for each that does.
 //!
 //! Wakers are the executor's code. Nothing here wakes or drops one: they are handed back, for when no lock is held.
 
+use std::mem;
 use std::task::Waker;
 
 use slab::Slab;
 
 #[derive(Debug, Default)]
-pub(crate) struct Wakers(Slab<Option<Waker>>);
+pub(crate) struct Wakers {
+    waiting: Slab<Waker>,
+    /// Storage that has been used before.
+    spare: Slab<Waker>,
+    /// How often all have been taken out.
+    round: u64,
+}
+
+/// The place of a waker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    round: u64,
+    key: usize,
+}
+
+impl Ticket {
+    /// That of one that does not wait.
+    pub(crate) const NONE: Self = Self { round: u64::MAX, key: 0 };
+}
 
 impl Wakers {
-    /// Makes a slot and returns its key.
-    pub(crate) fn insert(&mut self) -> usize {
-        self.0.insert(None)
-    }
-
-    /// Takes a slot away.
+    /// Lets the holder of a ticket wait; returns the waker that it left before, if it was not woken since.
     #[must_use = "dropped under a lock, it runs the executor's code there"]
-    pub(crate) fn remove(&mut self, key: usize) -> Option<Waker> {
-        self.0.remove(key)
+    pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> Option<Waker> {
+        if ticket.round == self.round {
+            return Some(mem::replace(&mut self.waiting[ticket.key], waker));
+        }
+        *ticket = Ticket { round: self.round, key: self.waiting.insert(waker) };
+        None
     }
 
-    /// Lets a subscriber wait; returns the waker that it left before, if it was not woken since.
+    /// Takes the waker of one that waits no more.
     #[must_use = "dropped under a lock, it runs the executor's code there"]
-    pub(crate) fn wait(&mut self, key: usize, waker: Waker) -> Option<Waker> {
-        self.0[key].replace(waker)
+    pub(crate) fn remove(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+        let waits = ticket.round == self.round;
+        let key = mem::replace(ticket, Ticket::NONE).key;
+        waits.then(|| self.waiting.remove(key))
     }
 
-    /// All that wait; none of them waits any more.
+    /// All that wait; none of them waits any more. To be drained, and [given back](Self::give_back).
     #[must_use = "whoever is not woken sleeps on"]
-    pub(crate) fn take(&mut self) -> Vec<Waker> {
-        self.0.iter_mut().filter_map(|(_, waker)| waker.take()).collect()
+    pub(crate) fn take(&mut self) -> Slab<Waker> {
+        if self.waiting.is_empty() {
+            return Slab::new();
+        }
+        self.round += 1;
+        mem::replace(&mut self.waiting, mem::take(&mut self.spare))
     }
 
-    /// How many slots there are.
+    /// Keeps storage for the next time, if it is the larger one.
+    #[must_use = "its storage is freed better without a lock"]
+    pub(crate) fn give_back(&mut self, drained: Slab<Waker>) -> Slab<Waker> {
+        if drained.capacity() > self.spare.capacity() {
+            mem::replace(&mut self.spare, drained)
+        } else {
+            drained
+        }
+    }
+
+    /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.waiting.len()
     }
+}
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// What tells a waker from any other that is alive.
+pub(crate) fn addresses(waker: &Waker) -> (usize, usize) {
+    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
 }

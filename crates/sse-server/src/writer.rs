@@ -85,20 +85,23 @@ impl EventWriter {
         self.block.is_empty() && self.id.is_none()
     }
 
-    /// Ends the message. An event that has no id gets the one that `next_id` makes.
-    pub(crate) fn finish(mut self, next_id: impl FnOnce() -> EventId<'static>) -> (Bytes, Id) {
+    /// Ends the message. An event that has no id gets the one that `next_id` makes. Returns the id that was written.
+    pub(crate) fn finish(
+        mut self,
+        next_id: impl FnOnce() -> EventId<'static>,
+    ) -> (Bytes, Id, Option<EventId<'static>>) {
         let (id, written) = match self.id.take() {
             Some(id) => (Id::Own(id.clone()), Some(id)),
             None if self.has_data => (Id::Sequence, Some(next_id())),
             None => (Id::None, None),
         };
-        if let Some(id) = written {
-            Field::Id(id).encode(&mut self.block);
+        if let Some(id) = &written {
+            Field::Id(id.as_borrowed()).encode(&mut self.block);
         }
         self.block.push(b'\n');
         // It may stay in the history for long.
         self.block.shrink_to_fit();
-        (self.block.into(), id)
+        (self.block.into(), id, written)
     }
 }
 

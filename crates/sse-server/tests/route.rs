@@ -39,7 +39,7 @@ fn other_methods_are_refused() {
 #[test]
 fn a_stream_begins_with_a_comment_the_reconnection_time_and_an_id() {
     let route = Route::builder().reconnection_time(Duration::from_millis(1500)).build();
-    let mut reader = common::Reader(request(&route, "").into_body());
+    let mut reader = common::Reader::new(request(&route, "").into_body());
     let opening = reader.read();
     assert!(opening.starts_with(":\n") && opening.ends_with("\n\n"), "{opening:?}");
     assert_eq!(field(&opening, "retry"), Some("1500"));
@@ -279,7 +279,7 @@ fn a_body_of_text_has_a_length() {
     let body = sse_server::Body::from("four");
     assert_eq!(body.size_hint().exact(), Some(4));
     assert!(!body.is_end_stream());
-    let mut reader = common::Reader(body);
+    let mut reader = common::Reader::new(body);
     assert_eq!([reader.read(), reader.read()], ["four", "."]);
     assert!(reader.0.is_end_stream());
     assert!(sse_server::Body::empty().is_end_stream());
@@ -338,7 +338,7 @@ fn a_shutdown_ends_the_streams_of_its_requests_only() {
     let route = Route::new();
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
-    let mut reader = common::Reader(route.respond(&request).into_body());
+    let mut reader = common::Reader::new(route.respond(&request).into_body());
     let mut other = subscribe(&route, "");
     reader.read();
     publish(&route, &["1"]);

@@ -55,7 +55,7 @@ impl Stream {
 
 #[tokio::test]
 async fn http1_gets_the_stream_at_once() {
-    let route = Route::new();
+    let route = Route::builder().reconnection_time(Duration::from_secs(3)).build();
     let server = start(&route, Duration::ZERO).await;
     let mut stream = Stream::open(server.address, "").await;
     stream.read_until("content-type: text/event-stream").await;

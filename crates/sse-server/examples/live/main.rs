@@ -91,7 +91,7 @@ async fn keep_log(route: Route, mut next: u64) -> Result<(), Closed> {
 
 /// Publishes the log of these seconds.
 fn publish(route: &Route, mut seconds: RangeInclusive<u64>) -> Result<(), Closed> {
-    seconds.try_for_each(|second| log::entries(second).try_for_each(|entry| route.publish(&entry)))
+    seconds.try_for_each(|second| log::entries(second).try_for_each(|entry| route.publish(&entry).map(drop)))
 }
 
 /// The time in seconds since 1970.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -9,11 +10,11 @@ use http::{Request, Response};
 use http_body::Body as _;
 use sse_server::{Body, Route};
 
-pub struct Reader(pub Body);
+pub struct Reader(pub Body, VecDeque<String>);
 
 /// Subscribes with this last event ID; an empty one is not sent.
 pub fn subscribe(route: &Route, last_event_id: &str) -> Reader {
-    let mut reader = Reader(request(route, last_event_id).into_body());
+    let mut reader = Reader::new(request(route, last_event_id).into_body());
     let opening = reader.read();
     assert!(opening.starts_with(":\n"), "{opening:?}");
     reader
@@ -30,8 +31,23 @@ pub fn request(route: &Route, last_event_id: &str) -> Response<Body> {
 }
 
 impl Reader {
-    /// The next frame: `-` if there is none yet, `.` at the end.
+    pub fn new(body: Body) -> Self {
+        Self(body, VecDeque::new())
+    }
+
+    /// The next block: `-` if there is none yet, `.` at the end.
     pub fn read(&mut self) -> String {
+        if let Some(block) = self.1.pop_front() {
+            return block;
+        }
+        let frame = self.frame();
+        self.1.extend(frame.split_inclusive("\n\n").map(str::to_owned));
+        self.1.pop_front().expect("a frame is never empty")
+    }
+
+    /// The next frame, which is one block or more: `-` if there is none yet, `.` at the end.
+    pub fn frame(&mut self) -> String {
+        assert!(self.1.is_empty(), "there are blocks left of the last one");
         match Pin::new(&mut self.0).poll_frame(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => "-".to_owned(),
             Poll::Ready(None) => ".".to_owned(),
@@ -41,7 +57,7 @@ impl Reader {
         }
     }
 
-    /// All that there is right now: the data lines of each frame, then `-` or `.`.
+    /// All that there is right now: the data lines of each block, then `-` or `.`.
     pub fn read_data(&mut self) -> Vec<String> {
         let mut seen = Vec::new();
         loop {

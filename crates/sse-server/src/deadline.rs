@@ -1,0 +1,144 @@
+//! A connection that is cut when it takes nothing for too long.
+//!
+//! hyper asks a body for more only while its socket takes bytes. So nothing inside of a body can notice that a socket
+//! has stalled: the watch stands around the socket.
+
+use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+pin_project! {
+    /// A connection whose writes fail when it has taken no byte for as long as the deadline.
+    ///
+    /// [`serve`](crate::serve) and [`Listener`](crate::Listener) wrap their connections in it. An accept loop of
+    /// one's own does it so:
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use hyper::service::service_fn;
+    /// use hyper_util::rt::TokioIo;
+    /// use sse_server::{Route, WriteDeadline};
+    ///
+    /// # async fn example(listener: tokio::net::TcpListener, route: Route) -> std::io::Result<()> {
+    /// loop {
+    ///     let (stream, _) = listener.accept().await?;
+    ///     stream.set_nodelay(true)?;
+    ///     let io = TokioIo::new(WriteDeadline::new(stream, Duration::from_secs(30)));
+    ///     let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, route.clone());
+    ///     tokio::spawn(connection);
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// Over HTTP/2 it is the connection that must take something, not each stream.
+    #[derive(Debug)]
+    pub struct WriteDeadline<I> {
+        #[pin]
+        io: I,
+        deadline: Duration,
+        // Set while a write waits; kept for the next time.
+        sleep: Option<Pin<Box<Sleep>>>,
+        is_waiting: bool,
+        stalled: Stalled,
+    }
+}
+
+/// Whether a connection's deadline has passed: in the extensions of its requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stalled(Arc<AtomicBool>);
+
+impl Deref for Stalled {
+    type Target = AtomicBool;
+
+    fn deref(&self) -> &AtomicBool {
+        &self.0
+    }
+}
+
+impl<I> WriteDeadline<I> {
+    /// Watches the writes of a connection.
+    ///
+    /// A deadline only sees that the socket takes nothing. A peer that has vanished shows as that when the buffers of
+    /// the socket are full, or, where the system knows `TCP_USER_TIMEOUT` and it is set, when what was sent is not
+    /// acknowledged; `Listener` sets it.
+    pub fn new(io: I, deadline: Duration) -> Self {
+        Self { io, deadline, sleep: None, is_waiting: false, stalled: Stalled::default() }
+    }
+
+    /// The connection itself.
+    pub fn get_ref(&self) -> &I {
+        &self.io
+    }
+
+    pub(crate) fn stalled(&self) -> Stalled {
+        self.stalled.clone()
+    }
+
+    /// Lets a write through; one that waits fails when the deadline has passed.
+    fn watch<T>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut I>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let this = self.project();
+        if let Poll::Ready(result) = write(this.io, cx) {
+            *this.is_waiting = false;
+            return Poll::Ready(result);
+        }
+        let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep(*this.deadline)));
+        if !*this.is_waiting {
+            *this.is_waiting = true;
+            sleep.as_mut().reset(Instant::now() + *this.deadline);
+        }
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.stalled.store(true, Ordering::Relaxed);
+        let message = format!("the peer took no byte for {:?}: the connection is cut", this.deadline);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
+    }
+}
+
+impl<I: AsyncRead> AsyncRead for WriteDeadline<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.project().io.poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.watch(cx, |io, cx| io.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watch(cx, AsyncWrite::poll_flush)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watch(cx, AsyncWrite::poll_shutdown)
+    }
+}

@@ -1,0 +1,29 @@
+//! Numbers for operators.
+
+/// What a route has done since it was made, and how it stands: from [`Route::stats`](crate::Route::stats).
+///
+/// All but [`subscribers`](Self::subscribers) and [`behind`](Self::behind) are sums that only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many subscribers are connected now.
+    pub subscribers: usize,
+    /// How many of them have not read everything: they are about to, or their sockets are full.
+    pub behind: usize,
+    /// Subscriptions that were refused because a bound was reached.
+    pub refused: u64,
+    /// Messages published.
+    pub published: u64,
+    /// Messages handed to connections, one for each subscriber.
+    pub delivered: u64,
+    /// The bytes of those messages.
+    pub bytes: u64,
+    /// Of the messages delivered, those that were published before their subscriber came.
+    pub replayed: u64,
+    /// Gap events, to subscribers that came too late or lagged.
+    pub gaps: u64,
+    /// How often a connected subscriber lagged so far that it missed messages.
+    pub lagged: u64,
+    /// Subscribers whose connections were cut because the write deadline passed.
+    pub stalled: u64,
+}

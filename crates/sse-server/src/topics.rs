@@ -1,0 +1,211 @@
+//! Routes by name, made on demand and dropped when unused.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use tokio::time::Instant;
+
+use crate::channel::Channel;
+use crate::error::TooManyTopics;
+use crate::hub::Hub;
+use crate::place::Refusal;
+use crate::route::{Route, RouteBuilder, epoch};
+use crate::subscription::Subscription;
+use crate::sync::Mutex;
+
+/// Routes by name, and streams of several of them.
+///
+/// It is a handle: clones are the same topics. A topic is made when it is first asked for. When nobody has had a
+/// handle or a subscriber of it for a while, it is dropped, with its history; a client that comes back to what was
+/// lost there gets a gap event.
+///
+/// All topics share one sequence of messages. So a client of several topics gets them in the order of publishing, and
+/// the id of each event resumes every one of them exactly.
+///
+/// ```
+/// use http::Request;
+/// use sse_server::{Message, Topics};
+///
+/// let topics = Topics::new();
+/// let request = Request::get("/events?topics=news,weather").body(()).unwrap();
+/// let response = topics.subscribe(&request, ["news", "weather"]).respond();
+///
+/// topics.route("weather")?.publish(&Message::new("rain"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Topics(Arc<Registry>);
+
+struct Registry {
+    hub: Arc<Hub>,
+    max_topics: usize,
+    linger: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    topics: HashMap<Box<str>, Topic>,
+    swept: Instant,
+}
+
+struct Topic {
+    route: Route,
+    /// When it was last asked for, or seen in use.
+    used: Instant,
+}
+
+/// Settings of [`Topics`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TopicsBuilder {
+    route: RouteBuilder,
+    max_topics: usize,
+    linger: Duration,
+}
+
+impl TopicsBuilder {
+    /// The settings of each topic's route: its history, too, is each topic's own.
+    pub fn route(mut self, settings: RouteBuilder) -> Self {
+        self.route = settings;
+        self
+    }
+
+    /// How many topics there are at most; 10,000 by default. If one more is asked for, the one that has been unused
+    /// for the longest time makes room.
+    pub fn max_topics(mut self, topics: usize) -> Self {
+        self.max_topics = topics;
+        self
+    }
+
+    /// How long an unused topic is kept, for clients that come back; 60 s by default. It may be kept longer, until
+    /// the next time that any topic is asked for.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
+    /// The topics; there are none yet.
+    pub fn build(self) -> Topics {
+        let state = State { topics: HashMap::new(), swept: Instant::now() };
+        Topics(Arc::new(Registry {
+            hub: Arc::new(Hub::new(epoch(), self.route.into_settings(), false)),
+            max_topics: self.max_topics,
+            linger: self.linger,
+            state: Mutex::new(state),
+        }))
+    }
+}
+
+impl Topics {
+    /// Topics with the default settings.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for topics.
+    pub fn builder() -> TopicsBuilder {
+        TopicsBuilder { route: RouteBuilder::default(), max_topics: 10_000, linger: Duration::from_secs(60) }
+    }
+
+    /// The route of this name; it is made if there is none. As long as the handle is kept, the topic is in use.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyTopics`] if there are as many as allowed, and all are in use.
+    pub fn route(&self, name: &str) -> Result<Route, TooManyTopics> {
+        let Registry { hub, max_topics, linger, state } = &*self.0;
+        let now = Instant::now();
+        let mut state = state.lock();
+        // Dropped behind the lock: a route may be large.
+        let mut dropped = Vec::new();
+        if now.saturating_duration_since(state.swept) >= *linger {
+            state.sweep(now, *linger, &mut dropped);
+        }
+        if let Some(topic) = state.topics.get_mut(name) {
+            topic.used = now;
+            return Ok(topic.route.clone());
+        }
+        if state.topics.len() >= *max_topics {
+            dropped.push(state.make_room().ok_or(TooManyTopics)?);
+        }
+        let route = Route::of(Arc::new(Channel::of(hub)));
+        state.topics.insert(name.into(), Topic { route: route.clone(), used: now });
+        drop(state);
+        drop(dropped);
+        Ok(route)
+    }
+
+    /// The route of this name, if there is one.
+    pub fn get(&self, name: &str) -> Option<Route> {
+        Some(self.0.state.lock().topics.get(name)?.route.clone())
+    }
+
+    /// How many topics there are.
+    pub fn len(&self) -> usize {
+        self.0.state.lock().topics.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Subscribes to several topics at once, as [`Route::subscribe`] does to one. Topics that do not exist are made; a
+    /// name that comes twice counts once. If there would be too many topics, or there is no name, it is refused with
+    /// 503 or 204.
+    ///
+    /// The events of all come in the order of publishing. What a gap event misses is not counted, and its data says
+    /// `null`: the numbers in between may be those of other topics.
+    pub fn subscribe<'n, B>(
+        &self,
+        request: &Request<B>,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Subscription {
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.route(name)).collect();
+        match routes {
+            Ok(routes) if routes.is_empty() => Subscription::refused(Refusal::Over),
+            Ok(routes) => {
+                Subscription::new(routes.iter().map(|route| route.channel().clone()).collect(), request)
+            }
+            Err(TooManyTopics) => Subscription::refused(Refusal::Full),
+        }
+    }
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Topics {
+    /// Shows nothing of the messages, and takes no lock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topics").finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Takes out what has been unused for long.
+    fn sweep(&mut self, now: Instant, linger: Duration, dropped: &mut Vec<Topic>) {
+        self.swept = now;
+        for topic in self.topics.values_mut().filter(|topic| topic.route.is_used()) {
+            topic.used = now;
+        }
+        let unused = self.topics.extract_if(|_, topic| now.saturating_duration_since(topic.used) >= linger);
+        dropped.extend(unused.map(|(_, topic)| topic));
+    }
+
+    /// Takes out the topic that has been unused for the longest time.
+    fn make_room(&mut self) -> Option<Topic> {
+        let unused = self.topics.iter().filter(|(_, topic)| !topic.route.is_used());
+        let oldest = unused.min_by_key(|(_, topic)| topic.used).map(|(name, _)| name.clone())?;
+        self.topics.remove(&oldest)
+    }
+}
