@@ -78,12 +78,12 @@ impl Cursor {
         if !self.has_gap(rings.clone()) {
             return None;
         }
-        let lost = rings.clone().map(Ring::lost).max().unwrap_or(0);
+        let told = rings.clone().map(Ring::lost).max().unwrap_or(0);
         let readable = rings.filter_map(|ring| Some(ring.from(self.next).next()?.sequence)).min();
-        let end = if self.is_unknown { last + 1 } else { lost + 1 };
+        let end = if self.is_unknown { last + 1 } else { told + 1 };
         let end = readable.map_or(end, |readable| readable.min(end));
         let missed = (is_counted && !self.is_unknown).then(|| end - self.next);
-        *self = Self { next: end, told: lost, is_unknown: false };
+        *self = Self { next: end, told, is_unknown: false };
         Some(Gap { missed, behind: end - 1 })
     }
 }

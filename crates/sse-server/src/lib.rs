@@ -12,6 +12,7 @@ mod ids;
 mod latest;
 mod listener;
 mod place;
+mod preface;
 mod response;
 mod ring;
 mod route;

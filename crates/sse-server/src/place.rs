@@ -242,12 +242,12 @@ impl Place {
         let beats = state.topics[channel.key()].beats.count;
         let beat = self.beats.as_mut().is_some_and(|seen| mem::replace(seen, beats) != beats);
         if let Some(gap) = self.cursor.take_gap(rings(state, &self.feeds), state.last, hub.counts_gaps()) {
-            let stats = &mut state.topics[channel.key()].stats;
-            stats.lagged += u64::from(!is_new);
+            let counted = &mut state.topics[channel.key()].stats;
+            counted.lagged += u64::from(!is_new);
             if !is_new && hub.settings.lagging == Lagging::Disconnect {
                 return Poll::Ready(None);
             }
-            stats.gaps += 1;
+            counted.gaps += 1;
             return Poll::Ready(Some(Next::Gap(gap)));
         }
         let next = match &*self.feeds {
@@ -298,9 +298,9 @@ impl Place {
     /// Adds what has passed the filter to the topics' numbers.
     fn report(&mut self, state: &mut State) {
         for feed in &mut self.feeds {
-            let stats = &mut state.topics[feed.channel.key()].stats;
-            stats.delivered += mem::take(&mut feed.delivered);
-            stats.bytes += mem::take(&mut feed.bytes);
+            let counted = &mut state.topics[feed.channel.key()].stats;
+            counted.delivered += mem::take(&mut feed.delivered);
+            counted.bytes += mem::take(&mut feed.bytes);
         }
     }
 }

@@ -9,13 +9,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::deadline::{Stalled, WriteDeadline};
 use crate::listener::Listener;
+use crate::preface::Begun;
 use crate::shutdown::Shutdown;
 
 /// Serves `service` to all connections of `listener`, with HTTP/1.1 and HTTP/2 (prior knowledge).
@@ -125,16 +125,57 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// How much hyper holds for a connection at most, of the headers of a request, or of events ahead of a socket
-    /// that takes none; its own choice is some 400 KiB.
+    /// How long a connection may take for its first bytes; hyper gives the head of a request as long.
+    const FIRST_BYTES: Duration = Duration::from_secs(30);
+
+    let service = WithSignals { service, shutdown: shutdown.clone(), stalled: stream.stalled() };
+    let io = tokio::select! {
+        io = timeout(FIRST_BYTES, Begun::read(stream)) => io,
+        () = shutdown.begun() => return,
+    };
+    let Ok(Ok(io)) = io else { return };
+    // An error is the peer's or the network's: the connection is over, and so are its streams.
+    if io.is_http2() {
+        // Boxed, so that the many others don't need the room.
+        Box::pin(http2(io, service, shutdown)).await;
+    } else {
+        http1(io, service, shutdown).await;
+    }
+}
+
+async fn http1<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    /// How much hyper holds for a connection at most, of the head of a request, or of events ahead of a socket that
+    /// takes none; its own choice is some 400 KiB.
     const MAX_BUFFER: usize = 64 * 1024;
 
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).max_buf_size(MAX_BUFFER);
-    builder.http2().timer(TokioTimer::new());
-    let service = WithSignals { service, shutdown: shutdown.clone(), stalled: stream.stalled() };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // An error is the peer's or the network's: the connection is over, and so are its streams.
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).max_buf_size(MAX_BUFFER);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        _ = &mut connection => return,
+        () = shutdown.begun() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn http2<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new());
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         _ = &mut connection => return,
         () = shutdown.begun() => connection.as_mut().graceful_shutdown(),

@@ -24,7 +24,7 @@ pub(crate) struct Subscriber {
     pub(crate) place: Place,
     /// Goes out first, at once: headers wait for the first byte of the body in some proxies and clients.
     pub(crate) ahead: Option<Bytes>,
-    pub(crate) filter: Option<Filter>,
+    pub(crate) filter: Option<Box<Filter>>,
     /// A heartbeat of its own.
     pub(crate) pulse: Option<Pulse>,
     /// Its maximum age.
@@ -45,15 +45,13 @@ pub(crate) enum End {
 impl Subscriber {
     /// The next bytes: always whole blocks.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let bytes = match self.ahead.take() {
-            Some(ahead) => ahead,
-            None => match ready!(self.poll_route(cx)) {
-                Some(bytes) => bytes,
-                None => {
-                    self.end = End::Ended;
-                    return Poll::Ready(None);
-                }
-            },
+        let bytes = if let Some(ahead) = self.ahead.take() {
+            ahead
+        } else if let Some(bytes) = ready!(self.poll_route(cx)) {
+            bytes
+        } else {
+            self.end = End::Ended;
+            return Poll::Ready(None);
         };
         if let Some(pulse) = &mut self.pulse {
             pulse.put_off();

@@ -164,7 +164,7 @@ impl Subscription {
     /// It is asked when the subscriber reads, outside of any lock. If it panics, the stream of this subscriber ends.
     pub fn filter(mut self, predicate: impl FnMut(EventRef<'_>) -> bool + Send + 'static) -> Self {
         if let State::Open(open) = &mut self.0 {
-            open.subscriber.filter = Some(Filter::new(predicate));
+            open.subscriber.filter = Some(Box::new(Filter::new(predicate)));
         }
         self
     }

@@ -1,0 +1,148 @@
+//! Which version of HTTP a connection speaks, told by its first bytes.
+//!
+//! hyper-util's `auto` does this too, but hands the first bytes to hyper as a read of their own, for which hyper
+//! doubles the buffer of each connection to 16 KiB.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+/// What an HTTP/2 connection begins with (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+pin_project! {
+    /// A connection of which the first bytes have been looked at.
+    #[derive(Debug)]
+    pub(crate) struct Begun<I> {
+        #[pin]
+        io: I,
+        read: [u8; PREFACE.len()],
+        // Of `read`, what has come and what has been read again.
+        len: usize,
+        position: usize,
+    }
+}
+
+impl<I: AsyncRead + Unpin> Begun<I> {
+    /// Waits for as many bytes as it takes to tell the version.
+    pub(crate) async fn read(mut io: I) -> io::Result<Self> {
+        let mut read = [0; PREFACE.len()];
+        let mut len = 0;
+        while len < read.len() && PREFACE.starts_with(&read[..len]) {
+            let more = io.read(&mut read[len..]).await?;
+            if more == 0 {
+                break;
+            }
+            len += more;
+        }
+        Ok(Self { io, read, len, position: 0 })
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.len == PREFACE.len() && self.read == *PREFACE
+    }
+}
+
+impl<I: AsyncRead> AsyncRead for Begun<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let ahead = &this.read[*this.position..*this.len];
+        if ahead.is_empty() {
+            return this.io.poll_read(cx, buffer);
+        }
+        let len = ahead.len().min(buffer.remaining());
+        buffer.put_slice(&ahead[..len]);
+        *this.position += len;
+        // What follows goes into the same read, if it is there. An error or the end comes again with the next read.
+        let _ = this.io.poll_read(cx, buffer)?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite> AsyncWrite for Begun<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.project().io.poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().io.poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().io.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pieces: &[&[u8]], is_http2: bool) {
+        let mut io = pieces_of(pieces);
+        block_on(async {
+            let mut begun = Begun::read(&mut io).await.unwrap();
+            assert_eq!(begun.is_http2(), is_http2, "{pieces:?}");
+            let mut all = Vec::new();
+            begun.read_to_end(&mut all).await.unwrap();
+            assert_eq!(all, pieces.concat(), "every byte is read again");
+        });
+    }
+
+    /// Gives one piece at each read.
+    fn pieces_of(pieces: &[&[u8]]) -> impl AsyncRead + Unpin {
+        struct Pieces(Vec<Vec<u8>>);
+
+        impl AsyncRead for Pieces {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                let Some(piece) = self.0.first_mut() else { return Poll::Ready(Ok(())) };
+                let len = piece.len().min(buffer.remaining());
+                buffer.put_slice(&piece[..len]);
+                piece.drain(..len);
+                self.0.retain(|piece| !piece.is_empty());
+                Poll::Ready(Ok(()))
+            }
+        }
+
+        Pieces(pieces.iter().map(|piece| piece.to_vec()).collect())
+    }
+
+    fn block_on(future: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future);
+    }
+
+    #[test]
+    fn the_version_is_told_by_the_first_bytes() {
+        let long = [&PREFACE[..], b"and what follows"].concat();
+        check(&[b"GET / HTTP/1.1\r\n\r\n"], false);
+        check(&[b"P", b"OST / HTTP/1.1\r\n\r\n"], false);
+        check(&[b"P", b"RI * HTTP/2.1\r\n\r\nSM\r\n\r\n"], false);
+        check(&[&long], true);
+        check(&long.chunks(1).collect::<Vec<_>>(), true);
+        check(&[b"PRI * HTTP/2.0\r\n"], false);
+        check(&[], false);
+    }
+}
