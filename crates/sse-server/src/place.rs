@@ -228,9 +228,10 @@ impl Place {
 
     /// Whether this waker has been left, and nothing has happened since.
     fn waits(&self, waker: &Waker) -> bool {
+        let is_quiet =
+            |feed: &Feed| feed.channel.version.load(Ordering::Acquire) == feed.version && feed.delivered == 0;
         // A waker that waits is alive: no other can have its address.
-        self.left == Some(addresses(waker))
-            && self.feeds.iter().all(|feed| feed.channel.version.load(Ordering::Acquire) == feed.version)
+        self.left == Some(addresses(waker)) && self.feeds.iter().all(is_quiet)
     }
 
     fn read(&mut self, state: &mut State, is_apart: bool) -> Poll<Option<Next>> {

@@ -1,0 +1,378 @@
+//! Subscribing with control: where a subscriber goes on, what goes ahead of its stream, what it leaves out, and who
+//! is refused.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Reader, field};
+use http::header::{HeaderName, SET_COOKIE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use sse_server::{Body, EventId, EventType, Lagging, Message, Route, RouteBuilder};
+use tokio::time::{advance, pause};
+
+fn get(last_event_id: &str) -> Request<()> {
+    Request::get("/events").header("Last-Event-ID", last_event_id).body(()).unwrap()
+}
+
+fn reader(response: Response<Body>) -> Reader {
+    assert_eq!(response.status(), StatusCode::OK);
+    Reader::new(response.into_body())
+}
+
+fn publish(route: &Route, data: &[&str]) {
+    data.iter().for_each(|&data| _ = route.publish(&Message::new(data)).unwrap());
+}
+
+/// The id of the newest event.
+fn last_id(route: &Route) -> String {
+    let opening = reader(route.respond(&get(""))).read();
+    field(&opening, "id").expect("an opening has an id").to_owned()
+}
+
+/// What a reader sees that comes with this id, beside the snapshot of the numbers so far.
+#[track_caller]
+fn check_snapshot(route: &Route, last_event_id: &str, expected: &[&str]) {
+    let snapshot = || [Message::new("snapshot"), Message::new("more").id(EventId::from_static("x"))];
+    let mut reader = reader(route.subscribe(&get(last_event_id)).snapshot(snapshot).respond());
+    publish(route, &["live"]);
+    assert_eq!(reader.read_data(), expected, "after {last_event_id:?}");
+}
+
+#[test]
+fn a_snapshot_goes_ahead_of_what_comes_after() {
+    let route = Route::new();
+    publish(&route, &["1", "2"]);
+    check_snapshot(&route, "", &["snapshot", "more", "live", "-"]);
+}
+
+#[test]
+fn who_can_resume_needs_no_snapshot() {
+    let route = Route::new();
+    publish(&route, &["1"]);
+    let id = last_id(&route);
+    publish(&route, &["2"]);
+    check_snapshot(&route, &id, &["2", "live", "-"]);
+}
+
+#[test]
+fn who_can_not_resume_is_told_and_gets_the_snapshot() {
+    let route = Route::builder().history(1).build();
+    let id = last_id(&route);
+    publish(&route, &["1", "2", "3"]);
+    check_snapshot(&route, &id, &[r#"{"missed":3}"#, "snapshot", "more", "live", "-"]);
+    check_snapshot(&route, "unknown", &[r#"{"missed":null}"#, "snapshot", "more", "live", "-"]);
+}
+
+#[test]
+fn the_place_comes_behind_the_snapshot() {
+    let route = Route::new();
+    publish(&route, &["1"]);
+    let subscription = route.subscribe(&get("")).snapshot(|| [Message::new("a"), Message::new("b")]);
+    publish(&route, &["2"]);
+    let mut reader = reader(subscription.respond());
+    let blocks: Vec<String> = std::iter::repeat_with(|| reader.read()).take(4).collect();
+    let ids: Vec<_> = blocks.iter().map(|block| field(block, "id")).collect();
+    let [None, None, None, Some(id)] = ids[..] else { panic!("{blocks:?}") };
+    assert!(field(&blocks[0], "retry").is_some());
+    // Whoever loses the connection before that id comes again without one, and gets the snapshot again.
+    assert_eq!(common::subscribe(&route, id).read_data(), ["2", "-"]);
+    assert_eq!(reader.read_data(), ["2", "-"]);
+}
+
+#[test]
+fn a_filter_leaves_events_out() {
+    let route = Route::new();
+    let mut reader = reader(
+        route
+            .subscribe(&get(""))
+            .filter(|event| event.event_type() == "price" && event.data() != "2")
+            .respond(),
+    );
+    reader.read();
+    for data in ["1", "2", "3"] {
+        route.publish(&Message::new(data).event_type(EventType::from_static("price"))).unwrap();
+        route.publish(&Message::new(data)).unwrap();
+    }
+    route.publish(&Message::empty().comment("for all")).unwrap();
+    let frame = reader.frame();
+    assert_eq!((frame.matches("data: ").count(), frame.matches(": for all").count()), (2, 1), "{frame}");
+    assert_eq!(reader.read(), "-");
+    let stats = route.stats();
+    assert_eq!((stats.published, stats.delivered), (7, 3));
+}
+
+#[test]
+fn a_filter_that_passes_nothing_waits() {
+    let route = Route::builder().history(100_000).build();
+    let mut reader = reader(route.subscribe(&get("")).filter(|_| false).respond());
+    reader.read();
+    let data = "x".repeat(1000);
+    (0..10_000).for_each(|_| publish(&route, &[&data]));
+    assert_eq!(reader.read(), "-");
+    route.close();
+    while reader.read() != "." {}
+}
+
+#[test]
+fn a_filter_that_panics_ends_its_own_stream_only() {
+    let route = Route::new();
+    let mut broken = reader(route.subscribe(&get("")).filter(|_| panic!("a bug of the user's")).respond());
+    let mut other = common::subscribe(&route, "");
+    broken.read();
+    publish(&route, &["1"]);
+    assert_eq!(broken.read(), ".");
+    assert_eq!(broken.read(), ".", "the end stays the end");
+    assert_eq!(other.read_data(), ["1", "-"]);
+}
+
+#[tokio::test]
+async fn a_filtered_stream_tells_its_place_with_the_heartbeat() {
+    pause();
+    let route = Route::builder().history(1).build();
+    let mut reader = reader(route.subscribe(&get("")).filter(|_| false).respond());
+    reader.read();
+    publish(&route, &["1", "2", "3"]);
+    while reader.read() != "-" {}
+    tokio::task::yield_now().await;
+    advance(Duration::from_secs(16)).await;
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    let heartbeat = reader.read();
+    let id = field(&heartbeat, "id").expect("an id");
+    assert_eq!(common::subscribe(&route, id).read_data(), ["-"], "nothing is missed behind it");
+}
+
+#[test]
+fn the_last_event_id_may_stand_in_the_query() {
+    #[track_caller]
+    fn check(route: &Route, query: &str, header: &str, expected: &[&str]) {
+        let request =
+            Request::get(format!("/events?{query}")).header("Last-Event-ID", header).body(()).unwrap();
+        let mut reader = reader(route.respond(&request));
+        reader.read();
+        assert_eq!(reader.read_data(), expected, "{query} {header}");
+    }
+
+    let publish = |builder: RouteBuilder| {
+        let route = builder.build();
+        for id in ["a", "b c", "ü"] {
+            route.publish(&Message::new(id).id(EventId::from_static(id))).unwrap();
+        }
+        route
+    };
+    let route = publish(Route::builder());
+    check(&route, "lastEventId=a", "", &["b c", "ü", "-"]);
+    check(&route, "x=y&lastEventId=b+c&lastEventId=a", "", &["ü", "-"]);
+    check(&route, "lastEventId=%C3%BC", "", &["-"]);
+    check(&route, "lastEventId=a", "b c", &["ü", "-"]);
+    check(&route, "lastEventId=", "", &["-"]);
+    check(&route, "last-event-id=a", "", &["-"]);
+    check(&route, "lastEventId=%FF%00", "", &[r#"{"missed":null}"#, "a", "b c", "ü", "-"]);
+    check(&publish(Route::builder().last_event_id_parameter("from")), "from=a", "", &["b c", "ü", "-"]);
+    check(&publish(Route::builder().last_event_id_parameter(None)), "lastEventId=a", "", &["-"]);
+}
+
+#[test]
+fn a_full_route_refuses() {
+    let route = Route::builder().max_subscribers(2).build();
+    let first = route.respond(&get(""));
+    let second = route.respond(&get(""));
+    let refused = route.respond(&get(""));
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((5..=10).contains(&seconds), "{seconds}");
+    assert_eq!(route.stats().refused, 1);
+    drop(first);
+    assert_eq!(route.respond(&get("")).status(), StatusCode::OK, "a place that is free again is given again");
+    drop(second);
+}
+
+#[test]
+fn a_client_has_a_bound_of_its_own() {
+    let route = Route::builder().max_subscribers_per_client(1).build();
+    let subscribe = |client: &str| route.subscribe(&get("")).client(client);
+    let first = subscribe("a");
+    assert!(first.is_open());
+    assert!(!subscribe("a").is_open());
+    assert_eq!(subscribe("a").respond().status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(subscribe("b").is_open());
+    assert!(first.client("b").is_open(), "the last client counts");
+    assert!(subscribe("a").is_open());
+    assert_eq!((route.subscribers(), route.stats().refused), (0, 2));
+}
+
+#[test]
+fn a_refusal_takes_no_settings() {
+    let route = Route::new();
+    let post = Request::post("/").body(()).unwrap();
+    let subscription = route.subscribe(&post);
+    assert!(!subscription.is_open());
+    let response = subscription
+        .snapshot(|| -> [Message<'_>; 0] { panic!("nobody gets it") })
+        .filter(|_| true)
+        .heartbeat(None)
+        .max_age(None)
+        .client("a")
+        .header(SET_COOKIE, HeaderValue::from_static("a=b"))
+        .respond();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(!response.headers().contains_key(SET_COOKIE));
+}
+
+#[test]
+fn headers_can_be_added_and_replaced() {
+    let cache = HeaderName::from_static("cache-control");
+    let response = Route::new()
+        .subscribe(&get(""))
+        .header(SET_COOKIE, HeaderValue::from_static("a=b"))
+        .header(cache.clone(), HeaderValue::from_static("private"))
+        .respond();
+    assert_eq!(response.headers()[SET_COOKIE], "a=b");
+    assert_eq!(response.headers().get_all(cache).iter().count(), 1);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+}
+
+#[test]
+fn reconnection_times_are_spread() {
+    let route = Route::new();
+    let times: Vec<u64> = (0..100)
+        .map(|_| field(&reader(route.respond(&get(""))).read(), "retry").unwrap().parse().unwrap())
+        .collect();
+    assert!(times.iter().all(|time| (2000..=4000).contains(time)), "{times:?}");
+    assert!(times.iter().max().unwrap() - times.iter().min().unwrap() > 1000, "{times:?}");
+}
+
+#[tokio::test]
+async fn a_subscription_may_have_a_heartbeat_of_its_own() {
+    pause();
+    let route = Route::builder().heartbeat(Duration::from_secs(1)).build();
+    let mut rare = reader(route.subscribe(&get("")).heartbeat(Duration::from_secs(10)).respond());
+    let mut never = reader(route.subscribe(&get("")).heartbeat(None).respond());
+    for reader in [&mut rare, &mut never] {
+        reader.read();
+        assert_eq!(reader.read(), "-");
+    }
+    advance(Duration::from_secs(9)).await;
+    assert_eq!(rare.read(), "-");
+    publish(&route, &["1"]);
+    assert_eq!(rare.read_data(), ["1", "-"]);
+    advance(Duration::from_secs(9)).await;
+    assert_eq!(rare.read(), "-", "an event puts it off");
+    advance(Duration::from_secs(2)).await;
+    assert_eq!(rare.read(), ":\n\n");
+    assert_eq!(rare.read(), "-");
+    assert_eq!(never.read_data(), ["1", "-"]);
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_its_maximum_age() {
+    pause();
+    let route = Route::builder().heartbeat(None).max_age(Duration::from_secs(100)).build();
+    let mut readers: Vec<_> = (0..50).map(|_| reader(route.respond(&get("")))).collect();
+    let mut short = reader(route.subscribe(&get("")).max_age(Duration::from_secs(1)).respond());
+    let open = |readers: &mut Vec<Reader>| {
+        readers.retain_mut(|reader| reader.read_data() != ["."]);
+        readers.len()
+    };
+    short.read();
+    assert_eq!((short.read(), open(&mut readers)), ("-".to_owned(), 50));
+    advance(Duration::from_millis(1001)).await;
+    assert_eq!(short.read(), ".");
+    advance(Duration::from_secs(88)).await;
+    assert_eq!(open(&mut readers), 50);
+    advance(Duration::from_secs(11)).await;
+    let left = open(&mut readers);
+    assert!((5..45).contains(&left), "they do not end together: {left}");
+    advance(Duration::from_secs(11)).await;
+    assert_eq!(open(&mut readers), 0);
+    assert!(!route.is_closed());
+}
+
+#[test]
+fn a_lagging_subscriber_may_be_disconnected() {
+    let route = Route::builder().history(2).lagging(Lagging::Disconnect).build();
+    let mut reader = common::subscribe(&route, "");
+    publish(&route, &["1"]);
+    let id = field(&reader.read(), "id").unwrap().to_owned();
+    assert_eq!(reader.read(), "-");
+    publish(&route, &["2", "3", "4"]);
+    assert_eq!(reader.read(), ".");
+    assert_eq!(reader.read(), ".", "the end stays the end");
+    assert_eq!(common::subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "3", "4", "-"]);
+    let stats = route.stats();
+    assert_eq!((stats.lagged, stats.gaps), (1, 1));
+}
+
+#[test]
+fn a_lagging_subscriber_may_get_the_latest_of_each_key() {
+    let route = Route::builder().history(2).lagging(Lagging::LatestPerKey).build();
+    let mut reader = common::subscribe(&route, "");
+    for (key, data) in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("c", "c1"), ("c", "c2"), ("c", "c3")] {
+        route.publish_keyed(key, &Message::new(data)).unwrap();
+    }
+    assert_eq!(reader.read_data(), ["b1", "a2", "c2", "c3", "-"]);
+    publish(&route, &["1", "2", "3"]);
+    assert_eq!(reader.read_data(), [r#"{"missed":null}"#, "2", "3", "-"]);
+}
+
+#[test]
+fn what_is_too_old_is_a_gap() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let route = Route::builder().history_age(Duration::from_secs(10)).build();
+        let id = last_id(&route);
+        publish(&route, &["1"]);
+        advance(Duration::from_secs(6)).await;
+        publish(&route, &["2"]);
+        advance(Duration::from_secs(5)).await;
+        assert_eq!(common::subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "2", "-"]);
+    });
+}
+
+#[test]
+fn the_numbers_add_up() {
+    let route = Route::builder().history(2).build();
+    let mut reader = common::subscribe(&route, "");
+    let stats = route.stats();
+    assert_eq!((stats.subscribers, stats.behind), (1, 1));
+    assert_eq!(reader.read(), "-");
+    assert_eq!(route.stats().behind, 0);
+    publish(&route, &["1", "2", "3"]);
+    assert_eq!(route.stats().behind, 1);
+    let blocks: String = std::iter::repeat_with(|| reader.read()).take_while(|block| block != "-").collect();
+    let stats = route.stats();
+    assert_eq!((stats.published, stats.delivered, stats.replayed), (3, 2, 0));
+    assert_eq!((stats.gaps, stats.lagged, stats.behind), (1, 1, 0));
+    let (_, events) = blocks.split_once("\n\n").expect("a gap event and the rest");
+    assert_eq!(usize::try_from(stats.bytes).unwrap(), events.len());
+    // A late comer: the gap is not a lag, and what it gets from the history is a replay.
+    let mut late = common::subscribe(&route, "unknown");
+    publish(&route, &["4"]);
+    late.read_data();
+    let stats = route.stats();
+    assert_eq!((stats.published, stats.delivered, stats.replayed), (4, 4, 1));
+    assert_eq!((stats.gaps, stats.lagged), (2, 1));
+}
+
+#[tokio::test]
+async fn a_closing_route_ends_its_streams_one_by_one() {
+    pause();
+    let route = Route::builder().heartbeat(None).build();
+    let mut readers: Vec<_> = (0..50).map(|_| common::subscribe(&route, "")).collect();
+    publish(&route, &["1"]);
+    route.close_within(Duration::from_secs(10));
+    for reader in &mut readers {
+        assert_eq!(reader.read_data(), ["1", "-"]);
+    }
+    assert!(route.publish(&Message::new("2")).is_err());
+    advance(Duration::from_secs(5)).await;
+    readers.retain_mut(|reader| reader.read() != ".");
+    assert!((5..45).contains(&readers.len()), "they do not end together: {}", readers.len());
+    advance(Duration::from_secs(6)).await;
+    assert!(readers.iter_mut().all(|reader| reader.read() == "."));
+    readers.clear();
+    route.closed().await;
+}

@@ -1,0 +1,170 @@
+//! Topics: made on demand, read together, dropped when unused.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Reader, field};
+use http::{Request, StatusCode};
+use sse_server::{Message, Route, TooManyTopics, Topics};
+use tokio::time::{advance, pause};
+
+fn publish(topics: &Topics, data: &[(&str, &str)]) {
+    for &(name, data) in data {
+        topics.route(name).unwrap().publish(&Message::new(data)).unwrap();
+    }
+}
+
+fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) -> Reader {
+    let request = Request::get("/").header("Last-Event-ID", last_event_id).body(()).unwrap();
+    let response = topics.subscribe(&request, names.iter().copied()).respond();
+    assert_eq!(response.status(), StatusCode::OK);
+    Reader::new(response.into_body())
+}
+
+#[test]
+fn several_topics_are_one_stream() {
+    let topics = Topics::new();
+    let mut both = subscribe(&topics, "", &["a", "b", "a"]);
+    let mut one = subscribe(&topics, "", &["b"]);
+    both.read();
+    one.read();
+    publish(&topics, &[("a", "1"), ("b", "2"), ("c", "3"), ("b", "4"), ("a", "5")]);
+    assert_eq!(both.read_data(), ["1", "2", "4", "5", "-"]);
+    assert_eq!(one.read_data(), ["2", "4", "-"]);
+    assert_eq!(topics.route("b").unwrap().stats().delivered, 4);
+}
+
+#[test]
+fn one_id_resumes_all_of_them() {
+    let topics = Topics::new();
+    let mut reader = subscribe(&topics, "", &["a", "b"]);
+    let mut ids = vec![field(&reader.read(), "id").unwrap().to_owned()];
+    publish(&topics, &[("a", "1"), ("b", "2"), ("c", "x"), ("a", "3"), ("b", "4")]);
+    for _ in 0..4 {
+        ids.push(field(&reader.read(), "id").unwrap().to_owned());
+    }
+    let all = ["1", "2", "3", "4", "-"];
+    for (seen, id) in ids.iter().enumerate() {
+        let mut reader = subscribe(&topics, id, &["a", "b"]);
+        reader.read();
+        assert_eq!(reader.read_data(), all[seen..], "after {seen}");
+    }
+    // A topic that is added resumes at the same moment.
+    let mut reader = subscribe(&topics, &ids[2], &["a", "b", "c"]);
+    reader.read();
+    assert_eq!(reader.read_data(), ["x", "3", "4", "-"]);
+}
+
+#[tokio::test]
+async fn either_topic_wakes_and_the_last_one_ends() {
+    use http_body_util::BodyExt as _;
+
+    let topics = Topics::new();
+    let [a, b] = ["a", "b"].map(|name| topics.route(name).unwrap());
+    let mut body = subscribe(&topics, "", &["a", "b"]).0;
+    let reader = tokio::spawn(async move {
+        let mut frames = Vec::new();
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.unwrap().into_data().unwrap());
+        }
+        String::from_utf8(frames.concat()).unwrap()
+    });
+    let publish = async |route: &Route, data: &str| {
+        tokio::task::yield_now().await;
+        route.publish(&Message::new(data)).unwrap();
+    };
+    publish(&a, "1").await;
+    publish(&b, "2").await;
+    a.close();
+    publish(&b, "3").await;
+    tokio::task::yield_now().await;
+    b.close();
+    let seen = reader.await.unwrap();
+    assert_eq!(
+        seen.lines().filter(|line| line.starts_with("data")).collect::<Vec<_>>(),
+        ["data: 1", "data: 2", "data: 3"]
+    );
+    assert_eq!((a.subscribers(), b.subscribers()), (0, 0));
+}
+
+#[tokio::test]
+async fn several_topics_have_one_heartbeat() {
+    pause();
+    let topics = Topics::new();
+    let mut reader = subscribe(&topics, "", &["a", "b"]);
+    reader.read();
+    assert_eq!(reader.read(), "-");
+    advance(Duration::from_secs(16)).await;
+    assert_eq!(reader.read(), ":\n\n");
+    assert_eq!(reader.read(), "-");
+}
+
+#[test]
+fn topics_are_bounded() {
+    let topics = Topics::builder().max_topics(2).build();
+    let a = topics.route("a").unwrap();
+    let _b = topics.route("b").unwrap();
+    let TooManyTopics { .. } = topics.route("c").unwrap_err();
+    let request = Request::get("/").body(()).unwrap();
+    let refused = topics.subscribe(&request, ["a", "c"]).respond();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(a);
+    assert!(topics.route("c").is_ok(), "an unused one makes room");
+    assert!(topics.get("a").is_none());
+    assert_eq!(topics.len(), 2);
+}
+
+#[test]
+fn a_subscriber_keeps_its_topic() {
+    let topics = Topics::builder().max_topics(1).build();
+    let mut reader = subscribe(&topics, "", &["a"]);
+    assert!(topics.route("b").is_err());
+    publish(&topics, &[("a", "1")]);
+    reader.read();
+    assert_eq!(reader.read_data(), ["1", "-"]);
+    drop(reader);
+    assert!(topics.route("b").is_ok());
+}
+
+#[tokio::test]
+async fn an_unused_topic_is_dropped_and_its_loss_told() {
+    pause();
+    let topics = Topics::new();
+    let mut reader = subscribe(&topics, "", &["a"]);
+    let id = field(&reader.read(), "id").unwrap().to_owned();
+    publish(&topics, &[("a", "1")]);
+    drop(reader);
+    advance(Duration::from_secs(59)).await;
+    let _b = topics.route("b").unwrap();
+    let mut reader = subscribe(&topics, &id, &["a"]);
+    reader.read();
+    assert_eq!(reader.read_data(), ["1", "-"], "it lingers");
+    drop(reader);
+    for _ in 0..3 {
+        advance(Duration::from_secs(61)).await;
+        assert!(topics.route("b").is_ok());
+    }
+    assert!(topics.get("a").is_none());
+    let mut reader = subscribe(&topics, &id, &["a"]);
+    reader.read();
+    assert_eq!(reader.read_data(), [r#"{"missed":null}"#, "-"]);
+}
+
+#[test]
+fn no_topic_is_nothing_to_read() {
+    let request = Request::get("/").body(()).unwrap();
+    assert_eq!(Topics::new().subscribe(&request, []).respond().status(), StatusCode::NO_CONTENT);
+}
+
+#[test]
+fn dropping_the_topics_closes_those_that_nobody_holds() {
+    let topics = Topics::new();
+    let mut reader = subscribe(&topics, "", &["a"]);
+    let kept = topics.route("b").unwrap();
+    publish(&topics, &[("a", "1")]);
+    drop(topics);
+    reader.read();
+    assert_eq!(reader.read_data(), ["1", "."]);
+    assert!(!kept.is_closed());
+}
