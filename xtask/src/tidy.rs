@@ -50,6 +50,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
     )?;
+    shell::run("cargo hack clippy -p sse-server --feature-powerset -- -D warnings")?;
     shell::run("cargo clippy -p sse-client --no-default-features -- -D warnings")?;
     setup::target(BARE_METAL)?;
     shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;

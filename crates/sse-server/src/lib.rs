@@ -26,6 +26,7 @@ mod subscription;
 mod sync;
 mod timer;
 mod topics;
+mod trace;
 mod wakers;
 mod writer;
 

@@ -15,6 +15,7 @@ use crate::hub::Hub;
 use crate::place::{Next, Place};
 use crate::shutdown::Ending;
 use crate::timer::{Delay, Pulse};
+use crate::trace::Trace;
 
 /// How often in a row a filter may leave everything out before others get their turn.
 const ROUNDS: usize = 16;
@@ -32,6 +33,7 @@ pub(crate) struct Subscriber {
     pub(crate) ending: Option<Ending>,
     pub(crate) stalled: Option<Stalled>,
     pub(crate) end: End,
+    pub(crate) trace: Trace,
 }
 
 #[derive(Debug)]
@@ -76,13 +78,17 @@ impl Subscriber {
             match next {
                 Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
                 Some(Next::Gap(gap)) => {
+                    self.trace.gap(&gap);
                     return Poll::Ready(Some(gap_event(self.place.channel().hub(), &gap, true).to_bytes()));
                 }
                 Some(Next::Heartbeat) => return Poll::Ready(Some(self.heartbeat())),
                 Some(Next::Messages(messages)) => match self.join(messages) {
                     Ok(bytes) if bytes.is_empty() => {}
                     Ok(bytes) => return Poll::Ready(Some(bytes)),
-                    Err(Panicked) => return Poll::Ready(None),
+                    Err(Panicked) => {
+                        self.trace.panicked();
+                        return Poll::Ready(None);
+                    }
                 },
                 None => {
                     self.end = End::Closed(Delay::new(self.place.closing_delay()));
@@ -126,6 +132,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         let is_stalled = self.stalled.as_ref().is_some_and(|stalled| stalled.load(Ordering::Relaxed));
         if is_stalled {
+            self.trace.stalled();
             self.place.channels().for_each(|channel| channel.count_stalled());
         }
     }

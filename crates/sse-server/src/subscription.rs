@@ -19,6 +19,7 @@ use crate::response::{event_stream, last_event_id, method_not_allowed, stop, una
 use crate::shutdown::Shutdown;
 use crate::subscriber::{End, Subscriber, gap_event};
 use crate::timer::{Delay, Pulse};
+use crate::trace::Trace;
 
 /// A subscriber whose response has not begun: from [`Route::subscribe`](crate::Route::subscribe) or
 /// [`Topics::subscribe`](crate::Topics::subscribe).
@@ -95,12 +96,14 @@ impl Subscription {
             ending: request.extensions().get::<Shutdown>().map(Shutdown::ending),
             stalled: request.extensions().get::<Stalled>().cloned(),
             end: End::Open,
+            trace: Trace::new(&last_event_id),
         };
         let headers = HeaderMap::new();
         Self(State::Open(Box::new(Open { subscriber, reconnection_time, has_id, snapshot: None, headers })))
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
+        Trace::refused(if refusal == Refusal::Full { "full" } else { "over" });
         Self(State::Refused(match refusal {
             Refusal::Over => stop(),
             // Those who are refused together shall not come back together.
@@ -145,6 +148,7 @@ impl Subscription {
         let mut blocks = Vec::new();
         let hub = place.channel().hub().clone();
         if let Some(gap) = place.skip_to_start() {
+            open.subscriber.trace.gap(&gap);
             gap_event(&hub, &gap, false).encode(&mut blocks);
         }
         for message in messages() {

@@ -21,7 +21,9 @@ fn reader(response: Response<Body>) -> Reader {
 }
 
 fn publish(route: &Route, data: &[&str]) {
-    data.iter().for_each(|&data| _ = route.publish(&Message::new(data)).unwrap());
+    for &data in data {
+        route.publish(&Message::new(data)).unwrap();
+    }
 }
 
 /// The id of the newest event.

@@ -1,0 +1,60 @@
+//! What operators see of a stream with the feature `tracing`: a span for its life, and an event for what goes wrong.
+//! Without the feature there is nothing of it.
+
+use std::fmt;
+
+use crate::cursor::Gap;
+
+/// The span of one stream.
+pub(crate) struct Trace {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+#[cfg(feature = "tracing")]
+impl Trace {
+    pub(crate) fn new(last_event_id: &str) -> Self {
+        Self { span: tracing::debug_span!("event_stream", last_event_id) }
+    }
+
+    /// The subscriber misses messages.
+    pub(crate) fn gap(&self, gap: &Gap) {
+        tracing::debug!(parent: &self.span, missed = gap.missed, "gap");
+    }
+
+    /// The connection was cut because it took nothing.
+    pub(crate) fn stalled(&self) {
+        tracing::info!(parent: &self.span, "the peer took nothing until the write deadline: cut");
+    }
+
+    /// The user's filter has panicked.
+    pub(crate) fn panicked(&self) {
+        tracing::error!(parent: &self.span, "the filter panicked: the stream ends");
+    }
+
+    pub(crate) fn refused(reason: &'static str) {
+        tracing::info!(reason, "subscription refused");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+#[expect(clippy::unused_self, reason = "as with the feature")]
+impl Trace {
+    pub(crate) fn new(_last_event_id: &str) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn gap(&self, _gap: &Gap) {}
+
+    pub(crate) fn stalled(&self) {}
+
+    pub(crate) fn panicked(&self) {}
+
+    pub(crate) fn refused(_reason: &'static str) {}
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trace")
+    }
+}
