@@ -1,7 +1,7 @@
 //! `serve` over real sockets: both versions of HTTP, and the shutdown.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
@@ -20,12 +20,16 @@ struct Server {
 }
 
 async fn start(route: &Route, grace: Duration) -> Server {
+    start_staggered(route, grace, Duration::ZERO).await
+}
+
+async fn start_staggered(route: &Route, grace: Duration, spread: Duration) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let signal = async move { _ = stopped.await };
-    let task =
-        tokio::spawn(serve(listener, route.clone()).with_graceful_shutdown(signal, grace).into_future());
+    let server = serve(listener, route.clone()).stagger(spread).with_graceful_shutdown(signal, grace);
+    let task = tokio::spawn(server.into_future());
     Server { address, stop, task }
 }
 
@@ -170,6 +174,76 @@ async fn a_shutdown_cuts_what_is_open_after_the_grace() {
     }
     server.stop.send(()).unwrap();
     server.task.await.unwrap();
+    assert_eq!(route.subscribers(), 0);
+}
+
+/// With `SSE_STREAMS=10000` (and files enough, `ulimit -n`) this is a large server.
+#[tokio::test]
+async fn a_shutdown_ends_many_streams_one_by_one_within_the_grace() {
+    let streams = std::env::var("SSE_STREAMS").map_or(200, |streams| streams.parse().expect("a number"));
+    let (spread, grace) = (Duration::from_secs(1), Duration::from_secs(30));
+    let route = Route::new();
+    let server = start_staggered(&route, grace, spread).await;
+    let mut ends = tokio::task::JoinSet::new();
+    for _ in 0..streams {
+        let mut stream = Stream::open(server.address, "").await;
+        stream.read_until(":").await;
+        ends.spawn(async move {
+            let mut rest = String::new();
+            stream.0.read_to_string(&mut rest).await.unwrap();
+            assert!(rest.contains("data: to all") && rest.ends_with("0\r\n\r\n"), "{rest:?}");
+            Instant::now()
+        });
+    }
+    route.publish(&Message::new("to all")).unwrap();
+    let begin = Instant::now();
+    server.stop.send(()).unwrap();
+    server.task.await.unwrap();
+    assert!(begin.elapsed() < grace, "{:?}", begin.elapsed());
+    let ends: Vec<_> = ends.join_all().await.iter().map(|end| end.duration_since(begin)).collect();
+    // Not a measure of speed: each end is drawn from a second, and 200 of them lie within a half by no chance.
+    let spread_by = *ends.iter().max().unwrap() - *ends.iter().min().unwrap();
+    assert!(spread_by > spread / 2, "{spread_by:?}");
+    eprintln!("{streams} streams ended within {:?}, spread over {spread_by:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn half_open_connections_are_closed_and_disturb_nobody() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    let mut idle = Vec::new();
+    for half in ["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost"].repeat(50) {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        idle.push(stream);
+    }
+    let mut stream = Stream::open(server.address, "").await;
+    stream.read_until(":").await;
+    route.publish(&Message::new("Hello")).unwrap();
+    stream.read_until("data: Hello").await;
+    assert_eq!(route.subscribers(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused() {
+    let route = Route::new();
+    let server = start(&route, Duration::ZERO).await;
+    for bad in ["\0\0\0\0\r\n\r\n", "PRI * HTTP/1.1\r\n\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(bad.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut response = String::new();
+        let _ = stream.read_to_string(&mut response).await;
+        assert!(!response.starts_with("HTTP/1.1 2"), "{bad:?}: {response}");
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // It may be closed before all is written.
+    let _ = stream.write_all(long.as_bytes()).await;
+    let _ = stream.shutdown().await;
+    let mut response = String::new();
+    let _ = stream.read_to_string(&mut response).await;
+    assert!(!response.starts_with("HTTP/1.1 2"), "{response}");
     assert_eq!(route.subscribers(), 0);
 }
 
