@@ -16,22 +16,22 @@ const PAYLOADS: [usize; 3] = [64, 256, 4096];
 const PAYLOAD: usize = 256;
 
 /// How many events are published at once in bursts.
-const BURST: usize = 64;
+pub(crate) const BURST: usize = 64;
 
 /// From how many subscribers on there are bursts, and memory is worth a figure.
 const MANY: usize = 1_000;
 
 /// How many deliveries a second there are where latency is measured: what keeps no server busy.
-const RATE: usize = 30_000;
+pub(crate) const RATE: usize = 30_000;
 
 /// How many subscribers there are where one of them stops to read.
-const WITH_STOPPED: usize = 100;
+pub(crate) const WITH_STOPPED: usize = 100;
 
 /// What is published to them when one has stopped: 8 MB, which is more than a socket (some 4 MB) and a history (1 MB)
 /// can hold.
 const STOPPED_EVENTS: usize = 2_000;
-const STOPPED_PAYLOAD: usize = 4096;
-const STOPPED_RATE: usize = 800;
+pub(crate) const STOPPED_PAYLOAD: usize = 4096;
+pub(crate) const STOPPED_RATE: usize = 800;
 
 /// What is published before, when all read.
 const READ_EVENTS: usize = 800;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contenders::{ALL, Contender};
+use crate::measures::{BURST, RATE, STOPPED_PAYLOAD, STOPPED_RATE, WITH_STOPPED};
 
 /// The name of the server that the others are compared with.
 const FLOOR: &str = ALL[0].name;
@@ -20,18 +21,22 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
-    fn title(self) -> &'static str {
-        match self {
+    fn title(self) -> String {
+        let text = match self {
             Self::Cpu => {
                 "CPU time of the server, in µs per delivery. One event at a time: the next one when all have got it."
             }
-            Self::Bursts => "Bursts of 64 events, in thousand deliveries a second.",
+            Self::Bursts => return format!("Bursts of {BURST} events, in thousand deliveries a second."),
             Self::BurstCpu => "The same, in µs of the server's CPU time per delivery.",
-            Self::Median => "From publish to receipt, the median in µs, at 30,000 deliveries a second.",
+            Self::Median => {
+                let rate = thousands(RATE);
+                return format!("From publish to receipt, the median in µs, at {rate} deliveries a second.");
+            }
             Self::P99 => "The same times, the 99th percentile in µs.",
             Self::Memory => "Resident memory of the server, in KiB per subscriber that has got nothing yet.",
             Self::Connects => "Connections a second, from the TCP handshake to the head of the response.",
-        }
+        };
+        text.to_owned()
     }
 
     fn decimals(self) -> usize {
@@ -130,8 +135,9 @@ impl Report {
 
     fn print_stopped(&self) {
         println!(
-            "\nOne of 100 subscribers stops to read. From publish to receipt, the 99th percentile in µs, at 800 events \
-            of 4 KiB a second.\n"
+            "\nOne of {WITH_STOPPED} subscribers stops to read. From publish to receipt, the 99th percentile in µs, at \
+            {STOPPED_RATE} events of {} B a second.\n",
+            thousands(STOPPED_PAYLOAD)
         );
         println!("| server | all read | the others, when one has stopped | the one that has stopped |");
         println!("|---|---|---|---|");
