@@ -51,6 +51,9 @@ pin_project! {
     }
 }
 
+/// Up to how many bytes pieces are copied together: the system takes one piece sooner than three.
+const JOINED: usize = 1024;
+
 /// Whether a connection's deadline has passed: in the extensions of its requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stalled(Arc<AtomicBool>);
@@ -127,7 +130,11 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces))
+        let mut joined = [0; JOINED];
+        let Some(len) = join(pieces, &mut joined) else {
+            return self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces));
+        };
+        self.watch(cx, |io, cx| io.poll_write(cx, &joined[..len]))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -140,5 +147,58 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.watch(cx, AsyncWrite::poll_shutdown)
+    }
+}
+
+/// Copies the pieces behind each other, if they fit. Returns how many bytes they are.
+fn join(pieces: &[IoSlice<'_>], joined: &mut [u8]) -> Option<usize> {
+    let mut len = 0;
+    for piece in pieces {
+        joined.get_mut(len..len + piece.len())?.copy_from_slice(piece);
+        len += piece.len();
+    }
+    Some(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_arrive_whole() {
+        let (io, mut peer) = duplex(1 << 20);
+        let mut io = WriteDeadline::new(io, Duration::from_secs(1));
+        for lengths in [&[0][..], &[1, 2, 3], &[1023, 1], &[1024, 1], &[0, 5000, 7]] {
+            let bytes: Vec<Vec<u8>> = lengths.iter().map(|&length| vec![b'x'; length]).collect();
+            let pieces: Vec<_> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
+            let written = io.write_vectored(&pieces).await.unwrap();
+            let mut read = vec![0; written];
+            peer.read_exact(&mut read).await.unwrap();
+            assert!(bytes.concat().starts_with(&read));
+            assert!(written == bytes.concat().len() || written > 1024, "{lengths:?}: {written}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_cut_and_one_that_takes_little_is_not() {
+        let (io, mut peer) = duplex(10);
+        let mut io = WriteDeadline::new(io, Duration::from_secs(10));
+        let slow = tokio::spawn(async move {
+            for _ in 0..20 {
+                sleep(Duration::from_secs(9)).await;
+                peer.read_exact(&mut [0; 10]).await.unwrap();
+            }
+            peer
+        });
+        io.write_all(&[b'x'; 210]).await.unwrap();
+        let _peer = slow.await.unwrap();
+        let begin = Instant::now();
+        let error = io.write_all(&[b'x'; 210]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error.to_string(), "the peer took no byte for 10s: the connection is cut");
+        assert_eq!(begin.elapsed().as_secs(), 10);
+        assert!(io.stalled().load(Ordering::Relaxed));
     }
 }
