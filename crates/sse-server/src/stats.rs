@@ -24,6 +24,7 @@ pub struct Stats {
     pub gaps: u64,
     /// How often a connected subscriber lagged so far that it missed messages.
     pub lagged: u64,
-    /// Subscribers whose connections were cut because the write deadline passed.
+    /// Subscribers whose connections were cut because the write deadline passed; known under
+    /// [`serve`](crate::serve) only.
     pub stalled: u64,
 }

@@ -1,0 +1,492 @@
+//! The promise, against chance: each subscriber sees the events in the order of publishing, each once, with none
+//! missing, or is told of the gap by an event.
+//!
+//! One run is one seed: a publisher with bursts and pauses, a server that crashes and starts anew, and some clients
+//! that are slow, stall, lose their links and resume, over pipes with small buffers and a clock that only goes on when
+//! all wait. So hours pass in seconds, and a seed gives the same run each time.
+//!
+//! ```text
+//! SSE_SIMULATION_RUNS=10000 cargo test -p sse-server --release --test simulation
+//! SSE_SIMULATION_SEED=42 cargo test -p sse-server --test simulation
+//! ```
+
+#[path = "common/wire.rs"]
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::ops::AddAssign;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sse_codec::{Decoder, EventRef};
+use sse_server::{Message, Route, WriteDeadline};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::{AbortHandle, JoinSet, LocalSet, spawn_local};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use wire::Response;
+
+#[test]
+fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
+    let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
+    if let Some(seed) = number("SSE_SIMULATION_SEED") {
+        return eprintln!("{:?}", simulate(seed));
+    }
+    let runs = number("SSE_SIMULATION_RUNS").unwrap_or(300);
+    let mut seen = Seen::default();
+    (0..runs).for_each(|seed| seen += simulate(seed));
+    eprintln!("{runs} runs: {seen:?}");
+    // Where none of these happens, the promise is not put to the test.
+    let Seen { numbers, gaps_by_lag, gaps_by_restart, gaps_of_late_comers, .. } = seen;
+    let Seen { resumes_without_loss, fresh_starts, stalls_cut, ends, .. } = seen;
+    assert!(numbers > 0 && gaps_by_lag > 0 && gaps_by_restart > 0 && gaps_of_late_comers > 0, "{seen:?}");
+    assert!(resumes_without_loss > 0 && fresh_starts > 0 && stalls_cut > 0 && ends > 0, "{seen:?}");
+}
+
+/// What has happened in a run, or in many.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    numbers: u64,
+    gaps_by_lag: u64,
+    gaps_by_restart: u64,
+    /// Clients that came back too late.
+    gaps_of_late_comers: u64,
+    resumes_without_loss: u64,
+    /// Streams that began without an id, up to their first event: first ones, and those after one lost too soon.
+    fresh_starts: u64,
+    /// Connections that the write deadline cut.
+    stalls_cut: u64,
+    /// Streams that were read to the end.
+    ends: u64,
+}
+
+impl AddAssign for Seen {
+    fn add_assign(&mut self, other: Self) {
+        self.numbers += other.numbers;
+        self.gaps_by_lag += other.gaps_by_lag;
+        self.gaps_by_restart += other.gaps_by_restart;
+        self.gaps_of_late_comers += other.gaps_of_late_comers;
+        self.resumes_without_loss += other.resumes_without_loss;
+        self.fresh_starts += other.fresh_starts;
+        self.stalls_cut += other.stalls_cut;
+        self.ends += other.ends;
+    }
+}
+
+fn simulate(seed: u64) -> Seen {
+    // The route's own chance.
+    fastrand::seed(seed);
+    let mut rng = Rng::with_seed(seed);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let clients = rng.usize(3..=8);
+        let world = Rc::new(World::new(seed, clients, &mut rng));
+        let mut tasks = JoinSet::new();
+        for name in 0..clients {
+            tasks.spawn_local(Client::new(name, world.clone(), rng.fork()).run());
+        }
+        tasks.spawn_local({
+            let world = world.clone();
+            async move { world.publish_all(&mut rng).await }
+        });
+        let all = async {
+            // The first that fails ends the run: what others see after it says nothing.
+            while let Some(end) = tasks.join_next().await {
+                end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+            }
+            let route = world.route.borrow().clone();
+            route.closed().await;
+        };
+        let end = timeout(Duration::from_secs(3600), all).await;
+        assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits for ever: {world:?}");
+        world.seen.get()
+    })
+}
+
+/// The server and what is true of it.
+#[derive(Debug)]
+struct World {
+    seed: u64,
+    history: usize,
+    /// `None` where the history is bounded by messages alone.
+    history_bytes: Option<usize>,
+    heartbeat: Option<Duration>,
+    deadline: Duration,
+    max_buffer: usize,
+    route: RefCell<Route>,
+    /// Which of the routes it is: one for each start of the server.
+    life: Cell<u64>,
+    /// The newest number when this life began.
+    born: Cell<u64>,
+    /// The padding of each number that was published, from 1 on.
+    published: RefCell<Vec<usize>>,
+    connections: RefCell<Vec<AbortHandle>>,
+    /// No more crashes, and links hold.
+    is_calm: Cell<bool>,
+    /// How many clients have yet to see everything.
+    waited_for: Cell<usize>,
+    seen: Cell<Seen>,
+}
+
+impl World {
+    fn new(seed: u64, clients: usize, rng: &mut Rng) -> Self {
+        let mut world = Self {
+            seed,
+            history: rng.usize(4..=64),
+            history_bytes: rng.bool().then(|| rng.usize(1..40_000)),
+            heartbeat: rng.bool().then(|| Duration::from_millis(rng.u64(200..10_000))),
+            deadline: Duration::from_millis(rng.u64(500..5_000)),
+            // hyper takes no less than the first.
+            max_buffer: rng.choice([8 * 1024, 16 * 1024, 64 * 1024]).unwrap(),
+            route: RefCell::default(),
+            life: Cell::new(0),
+            born: Cell::new(0),
+            published: RefCell::default(),
+            connections: RefCell::default(),
+            is_calm: Cell::new(false),
+            waited_for: Cell::new(clients),
+            seen: Cell::default(),
+        };
+        world.route = RefCell::new(world.new_route());
+        world
+    }
+
+    fn new_route(&self) -> Route {
+        let route = Route::builder().history(self.history).heartbeat(self.heartbeat);
+        self.history_bytes.map_or(route.clone(), |bytes| route.history_bytes(bytes)).build()
+    }
+
+    /// The whole life of the publisher.
+    async fn publish_all(&self, rng: &mut Rng) {
+        for _ in 0..rng.u32(10..60) {
+            match rng.u32(0..40) {
+                0 => self.restart(),
+                1..4 => self.abort_one(rng),
+                _ => {}
+            }
+            let most = if rng.u32(0..8) == 0 { 2 * self.history } else { 4 };
+            let padding = rng.choice([1, 100, 1_000, 10_000]).unwrap();
+            for _ in 0..rng.usize(0..=most) {
+                self.publish(rng.usize(0..padding));
+                if rng.u32(0..8) == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let longest = rng.choice([1, 50, 500, 3_000]).unwrap();
+            sleep(Duration::from_millis(rng.u64(0..longest))).await;
+        }
+        self.is_calm.set(true);
+        // By this one, everybody hears that it is calm now.
+        self.publish(0);
+    }
+
+    fn publish(&self, padding: usize) {
+        self.published.borrow_mut().push(padding);
+        let data = format!("{} {}", self.newest(), "x".repeat(padding));
+        let _ = self.route.borrow().publish(&Message::new(data)).expect("it is open");
+    }
+
+    /// A crash and a new start: all connections are lost, and all that the server knew but the next number.
+    fn restart(&self) {
+        self.connections.borrow_mut().drain(..).for_each(|connection| connection.abort());
+        self.route.replace(self.new_route());
+        self.life.set(self.life.get() + 1);
+        self.born.set(self.newest());
+    }
+
+    fn abort_one(&self, rng: &mut Rng) {
+        let connections = self.connections.borrow();
+        if !connections.is_empty() {
+            connections[rng.usize(..connections.len())].abort();
+        }
+    }
+
+    /// Serves a connection. When its request is there, `place` is set to the newest number then.
+    fn serve(self: &Rc<Self>, io: DuplexStream, place: Rc<Cell<Option<u64>>>) {
+        let (world, route) = (self.clone(), self.route.borrow().clone());
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).max_buf_size(self.max_buffer);
+        let task = spawn_local(async move {
+            let service = service_fn(|request: Request<Incoming>| {
+                place.set(Some(world.newest()));
+                std::future::ready(Ok::<_, Infallible>(route.respond(&request)))
+            });
+            let io = TokioIo::new(WriteDeadline::new(io, world.deadline));
+            if builder.serve_connection(io, service).await.is_err_and(|error| is_time_out(&error)) {
+                world.count(|seen| seen.stalls_cut += 1);
+            }
+        });
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|connection| !connection.is_finished());
+        connections.push(task.abort_handle());
+    }
+
+    fn newest(&self) -> u64 {
+        self.published.borrow().len() as u64
+    }
+
+    fn padding(&self, number: u64) -> Option<usize> {
+        self.published.borrow().get(usize::try_from(number).ok()? - 1).copied()
+    }
+
+    /// The newest number that the history may have let go of by now. Where its bytes are bounded, that's all but one.
+    fn lost(&self) -> u64 {
+        let kept = if self.history_bytes.is_some() { 1 } else { self.history as u64 };
+        self.newest().saturating_sub(kept).max(self.born.get())
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Seen)) {
+        let mut seen = self.seen.get();
+        count(&mut seen);
+        self.seen.set(seen);
+    }
+}
+
+/// Whether the write deadline is behind it.
+fn is_time_out(error: &hyper::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|io| io.kind() == io::ErrorKind::TimedOut)
+}
+
+/// A client that knows what a client knows, its connection aside.
+#[derive(Debug)]
+struct Client {
+    name: usize,
+    world: Rc<World>,
+    rng: Rng,
+    decoder: Decoder,
+    standing: Standing,
+    /// Whether it has said that it has seen everything.
+    is_done: bool,
+}
+
+/// What a client has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing: it has no id.
+    Nowhere,
+    /// All up to this number, by the server of this life.
+    Behind { life: u64, number: u64 },
+    /// That something is missing behind this number, and not how much.
+    Unknown { life: u64, number: u64 },
+}
+
+/// What a client's connection is to the server, and to the judge.
+#[derive(Debug)]
+struct Connection {
+    life: u64,
+    /// The newest number when the request was answered.
+    place: Rc<Cell<Option<u64>>>,
+    has_id: bool,
+    /// Whether there has been no event.
+    is_new: bool,
+}
+
+impl Client {
+    fn new(name: usize, world: Rc<World>, rng: Rng) -> Self {
+        Self { name, world, rng, decoder: Decoder::new(), standing: Standing::Nowhere, is_done: false }
+    }
+
+    async fn run(mut self) {
+        loop {
+            let pause = self.rng.choice([1, 100, 3_000]).unwrap();
+            sleep(Duration::from_millis(self.rng.u64(0..pause))).await;
+            if self.world.is_calm.get() {
+                if self.connect(false).await {
+                    return;
+                }
+                continue;
+            }
+            if self.rng.u32(0..20) == 0 {
+                // Like a page that is loaded anew.
+                (self.decoder, self.standing) = (Decoder::new(), Standing::Nowhere);
+            }
+            let longest = self.rng.choice([3, 300, 10_000, 100_000]).unwrap();
+            let cut = Instant::now() + Duration::from_millis(self.rng.u64(0..longest));
+            if timeout_at(cut, self.connect(true)).await.unwrap_or(false) {
+                return;
+            }
+        }
+    }
+
+    /// Connects once, and reads until the connection is over. Returns whether the stream is, too.
+    async fn connect(&mut self, may_stall: bool) -> bool {
+        let (mut io, far) = duplex(self.rng.usize(16..4096));
+        let (id, place) = (self.decoder.last_event_id().to_owned(), Rc::default());
+        self.decoder.reset();
+        self.world.serve(far, Rc::clone(&place));
+        let mut connection =
+            Connection { life: self.world.life.get(), place, has_id: !id.is_empty(), is_new: true };
+        let header = if id.is_empty() { String::new() } else { format!("Last-Event-ID: {id}\r\n") };
+        let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{header}\r\n");
+        if io.write_all(request.as_bytes()).await.is_err() {
+            return false;
+        }
+        let mut response = Response::default();
+        let mut buffer = vec![0; self.rng.usize(1..4096)];
+        // One in so many reads is late, and by how much.
+        let patience = self.rng.u32(2..200);
+        let delay = self.rng.choice([20, 300, 10_000]).unwrap();
+        loop {
+            if may_stall && self.rng.u32(0..patience) == 0 {
+                sleep(Duration::from_millis(self.rng.u64(0..delay))).await;
+            }
+            let newest = self.world.newest();
+            let read = if let Ok(read) = timeout(Duration::from_millis(1), io.read(&mut buffer)).await {
+                read
+            } else {
+                self.check_that_all_is_here(&connection, newest);
+                io.read(&mut buffer).await
+            };
+            let Ok(len @ 1..) = read else { return false };
+            let body = response.feed(&buffer[..len]);
+            self.read(&mut connection, &body);
+            if response.is_whole || response.status == 204 {
+                self.end(&connection, response.status);
+                return true;
+            }
+            assert!(response.status == 0 || response.status == 200, "{response:?}");
+        }
+    }
+
+    fn read(&mut self, connection: &mut Connection, mut body: &[u8]) {
+        let (mut standing, world) = (self.standing, &self.world);
+        while let Some(event) = self.decoder.next_event(&mut body).expect("it is small") {
+            standing = connection.starting(standing).and_then(|at| connection.judge(at, event, world)).unwrap_or_else(
+                |fault| {
+                    let data = event.data().get(..40).unwrap_or(event.data());
+                    panic!(
+                        "SSE_SIMULATION_SEED={}: client {}, {standing:?}, got {data:?} ({}) over {connection:?}: {fault}",
+                        world.seed, self.name, event.event_type()
+                    )
+                },
+            );
+        }
+        // The opening has an id and no event.
+        if !self.decoder.last_event_id().is_empty() {
+            standing = connection.starting(standing).expect("it has been opened");
+        }
+        self.standing = standing;
+        let has_all = matches!(standing, Standing::Behind { number, .. } if number == world.newest());
+        if has_all && world.is_calm.get() && !self.is_done {
+            self.is_done = true;
+            world.waited_for.set(world.waited_for.get() - 1);
+            if world.waited_for.get() == 0 {
+                world.route.borrow().close();
+            }
+        }
+    }
+
+    /// The clock has gone on while it read: nobody had anything to do, so all that there was must have come.
+    fn check_that_all_is_here(&self, connection: &Connection, newest: u64) {
+        let Self { name, world, .. } = self;
+        let standing = connection.starting(self.standing).expect("the request has come");
+        let has_all = match standing {
+            Standing::Nowhere => false,
+            Standing::Behind { life, number } => life == connection.life && number >= newest,
+            Standing::Unknown { life, .. } => life == connection.life && newest == world.born.get(),
+        };
+        assert!(
+            has_all,
+            "SSE_SIMULATION_SEED={}: client {name}, {standing:?}, waits in vain for {newest} over {connection:?}",
+            world.seed
+        );
+    }
+
+    /// The stream has come to its end: it must be closed, and nothing be left of it.
+    fn end(&self, connection: &Connection, status: u16) {
+        let Self { name, world, .. } = self;
+        let standing = connection.starting(self.standing).expect("it was answered");
+        let has_all = standing == Standing::Behind { life: connection.life, number: world.newest() };
+        assert!(
+            world.waited_for.get() == 0 && has_all,
+            "SSE_SIMULATION_SEED={}: client {name}, {standing:?}, is told by a {status} that this is all",
+            world.seed
+        );
+        world.count(|seen| seen.ends += 1);
+    }
+}
+
+impl Connection {
+    /// Where a client stands that came with nothing: where it came in.
+    fn starting(&self, standing: Standing) -> Result<Standing, String> {
+        if standing != Standing::Nowhere {
+            return Ok(standing);
+        }
+        let number = self.place.get().ok_or("an answer without a request")?;
+        Ok(Standing::Behind { life: self.life, number })
+    }
+
+    /// Where a client stands behind this event, if it may get it.
+    fn judge(&mut self, standing: Standing, event: EventRef<'_>, world: &World) -> Result<Standing, String> {
+        let is_new = std::mem::replace(&mut self.is_new, false);
+        if is_new && !self.has_id {
+            world.count(|seen| seen.fresh_starts += 1);
+        }
+        let (Standing::Behind { life: of, number: last } | Standing::Unknown { life: of, number: last }) =
+            standing
+        else {
+            return Err("it stands nowhere".to_owned());
+        };
+        let life = self.life;
+        if event.event_type() == "gap" {
+            let missed = event.data().strip_prefix("{\"missed\":").and_then(|data| data.strip_suffix('}'));
+            let missed = missed.ok_or("no data of a gap")?;
+            if missed == "null" {
+                if of == life {
+                    return Err("this server knows the id".to_owned());
+                }
+                world.count(|seen| seen.gaps_by_restart += 1);
+                return Ok(Standing::Unknown { life, number: last });
+            }
+            let missed: u64 = missed.parse().map_err(|_| "no number of a gap")?;
+            if of != life || missed == 0 {
+                return Err("nobody can know that".to_owned());
+            }
+            world.count(|seen| if is_new { seen.gaps_of_late_comers += 1 } else { seen.gaps_by_lag += 1 });
+            // If it is unknown where the gap begins, then the next number shows where it ends.
+            let Standing::Behind { .. } = standing else { return Ok(standing) };
+            let number = last + missed;
+            return if number <= world.lost() {
+                Ok(Standing::Behind { life, number })
+            } else {
+                Err(format!("a gap up to {number}, where only those up to {} may be lost", world.lost()))
+            };
+        }
+        let (number, padding) = event.data().split_once(' ').ok_or("no data of ours")?;
+        let number: u64 = number.parse().map_err(|_| "no number")?;
+        if of != life {
+            return Err("the restart was passed over in silence".to_owned());
+        }
+        if number <= last {
+            return Err("it has seen that before".to_owned());
+        }
+        // Behind a gap of unknown size comes the oldest that is kept.
+        let gone = if matches!(standing, Standing::Behind { .. }) { last } else { last.max(world.lost()) };
+        if number > gone + 1 {
+            return Err(format!("those before it are missing, from {} on", gone + 1));
+        }
+        let whole = world.padding(number);
+        if whole != Some(padding.len()) || !padding.bytes().all(|byte| byte == b'x') {
+            return Err(format!("{} bytes of padding, not {whole:?}", padding.len()));
+        }
+        world.count(|seen| {
+            seen.numbers += 1;
+            seen.resumes_without_loss += u64::from(is_new && self.has_id);
+        });
+        Ok(Standing::Behind { life, number })
+    }
+}

@@ -1,0 +1,186 @@
+//! Peers that take nothing, over real sockets: what they cost, and how they are noticed.
+
+#[path = "common/wire.rs"]
+mod wire;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sse_codec::Decoder;
+use sse_server::{Listener, Message, Route, RouteBuilder, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use wire::Response;
+
+/// The data of a large message.
+const DATA: usize = 64 * 1024;
+
+/// How long anything may take that happens at all.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Serves a route on a free port.
+fn start(route: RouteBuilder, write_deadline: Duration) -> (Route, SocketAddr) {
+    let route = route.build();
+    let socket = TcpSocket::new_v4().unwrap();
+    // Of each connection too. Otherwise the kernel holds megabytes for those that take nothing.
+    socket.set_send_buffer_size(32 * 1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = Listener::from(socket.listen(1024).unwrap()).write_deadline(write_deadline);
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, route.clone()).into_future());
+    (route, address)
+}
+
+/// A subscriber that has read its opening and what came with it.
+struct Subscriber {
+    stream: TcpStream,
+    response: Response,
+    decoder: Decoder,
+}
+
+impl Subscriber {
+    async fn open(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut subscriber = Self { stream, response: Response::default(), decoder: Decoder::new() };
+        while subscriber.decoder.last_event_id().is_empty() {
+            subscriber.read().await;
+        }
+        subscriber
+    }
+
+    /// Reads once. Returns how many messages came, and how many are told to be missed.
+    async fn read(&mut self) -> (u64, u64) {
+        let mut buffer = vec![0; 16 * 1024];
+        let len = timeout(SOON, self.stream.read(&mut buffer)).await.expect("more comes soon").unwrap();
+        assert!(len > 0, "the stream ended too soon");
+        let body = self.response.feed(&buffer[..len]);
+        assert_eq!(self.response.status.max(200), 200);
+        let (mut body, mut came, mut missed) = (&*body, 0, 0);
+        while let Some(event) = self.decoder.next_event(&mut body).unwrap() {
+            if event.event_type() == "gap" {
+                let data = event.data().strip_prefix("{\"missed\":").and_then(|data| data.strip_suffix('}'));
+                missed += data.expect("the data of a gap").parse::<u64>().expect("it is counted");
+            } else {
+                assert_eq!(event.data().len(), DATA);
+                came += 1;
+            }
+        }
+        (came, missed)
+    }
+
+    /// Reads until so many messages have come or are told to be missed; returns how many came.
+    #[cfg(target_os = "linux")]
+    fn read_all(mut self, messages: u64) -> tokio::task::JoinHandle<u64> {
+        tokio::spawn(async move {
+            let (mut came, mut missed) = (0, 0);
+            while came + missed < messages {
+                let more = self.read().await;
+                came += more.0;
+                missed += more.1;
+            }
+            assert_eq!(came + missed, messages, "{missed} of them missed");
+            came
+        })
+    }
+}
+
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let wait = async {
+        while !is_so() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(Duration::from_secs(30), wait).await.is_ok(), "never: {what}");
+}
+
+/// A gigabyte goes by a thousand subscribers who take none of it.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_bounded_with_stalled_subscribers() {
+    const MESSAGES: u64 = 16 * 1024;
+    const HISTORY: usize = 4 << 20;
+    /// What hyper holds for each, under `serve`: 64 KiB, and one frame ahead of that.
+    const EACH: usize = 64 * 1024 + DATA;
+    /// The other tests of this file, the allocator's own, and buffers that are read into.
+    const OTHERS: usize = 32 << 20;
+
+    // Both ends of each connection are files of this process.
+    let subscribers = 1_000.min((open_files() - 100) / 2);
+    assert!(subscribers >= 400, "too few files: see `ulimit -n`");
+    let history = Route::builder().history_bytes(HISTORY);
+    let (route, address) = start(history, Duration::from_secs(3600));
+    let mut stalled = Vec::new();
+    for _ in 0..subscribers {
+        stalled.push(Subscriber::open(address).await);
+    }
+    let reader = Subscriber::open(address).await.read_all(MESSAGES);
+
+    let before = resident();
+    let mut most = before;
+    let message = Message::new("x".repeat(DATA));
+    for number in 0..MESSAGES {
+        route.publish(&message).unwrap();
+        // Those who take something do it now.
+        tokio::task::yield_now().await;
+        if number % 256 == 0 {
+            most = most.max(resident());
+        }
+    }
+    let came = reader.await.unwrap();
+    let grown = most.max(resident()) - before;
+    eprintln!("{subscribers} stalled: {} MiB more; one who reads got {came} of {MESSAGES}", grown >> 20);
+    assert!(grown < HISTORY + subscribers * EACH + OTHERS, "{grown} bytes");
+    assert!(came > 0);
+    assert_eq!(route.stats().behind, subscribers, "the one who reads has gone");
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_cut() {
+    let (route, address) = start(Route::builder().history_bytes(8 << 20), Duration::from_millis(200));
+    let stalled = Subscriber::open(address).await;
+    // More than the sockets hold.
+    let message = Message::new("x".repeat(DATA));
+    for _ in 0..100 {
+        route.publish(&message).unwrap();
+    }
+    until("it is cut", || route.stats().stalled == 1 && route.subscribers() == 0).await;
+    drop(stalled);
+}
+
+/// Its socket is there, and nothing reaches it any more: as when a cable is pulled.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_vanished_peer_is_noticed() {
+    /// The program `ret 0`: of each packet, nothing is kept.
+    const DROP_ALL: socket2::SockFilter = socket2::SockFilter::new(0x06, 0, 0, 0);
+
+    let heartbeat = Route::builder().heartbeat(Duration::from_millis(50));
+    let (route, address) = start(heartbeat, Duration::from_millis(300));
+    let vanished = Subscriber::open(address).await;
+    socket2::SockRef::from(&vanished.stream).attach_filter(&[DROP_ALL]).unwrap();
+    assert_eq!(route.subscribers(), 1);
+    until("its place is free", || route.subscribers() == 0).await;
+    drop(vanished);
+}
+
+/// How many files this process may have open.
+#[cfg(target_os = "linux")]
+fn open_files() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
+    soft.expect("a limit").parse().unwrap_or(usize::MAX)
+}
+
+/// How much memory of this process is resident, in bytes. What the kernel holds for sockets is not counted.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+    kib.expect("a size").parse::<usize>().unwrap() * 1024
+}
