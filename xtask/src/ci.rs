@@ -1,7 +1,7 @@
 //! All tasks, one after the other.
 
 use crate::shell::Failure;
-use crate::{deny, fuzz, miri, msrv, tidy};
+use crate::{deny, fuzz, interleavings, miri, msrv, tidy};
 
 /// Everything but the tests, among which is all that `conformance` runs.
 pub(crate) fn run_the_rest() -> Result<(), Failure> {
@@ -9,6 +9,7 @@ pub(crate) fn run_the_rest() -> Result<(), Failure> {
     msrv::run()?;
     deny::run()?;
     fuzz::run(fuzz::DEFAULT_SECONDS)?;
+    interleavings::run(interleavings::DEFAULT_ITERATIONS)?;
     miri::run()?;
     println!("\nCI is green.");
     Ok(())

@@ -5,6 +5,7 @@ mod ci;
 mod conformance;
 mod deny;
 mod fuzz;
+mod interleavings;
 mod miri;
 mod msrv;
 mod readme;
@@ -24,6 +25,8 @@ usage: cargo xtask TASK
   tidy                  format, lints, documentation, directions of dependencies
   conformance           the codec against the standard's cases, and a real browser against the same
   fuzz [--time SECONDS] each fuzz target for this long (30 s by default)
+  interleavings [--iterations NUMBER]
+                        the server's locks and wakers in so many orders of its threads (5,000 by default)
   miri                  the codec's unit tests, watched for undefined behaviour (minutes)
   msrv                  the libraries with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
@@ -55,6 +58,10 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
         ["fuzz", "--time", seconds] => fuzz::run(
             seconds.parse().map_err(|_| Failure::new(format!("`{seconds}` is not a number of seconds")))?,
+        ),
+        ["interleavings"] => interleavings::run(interleavings::DEFAULT_ITERATIONS),
+        ["interleavings", "--iterations", number] => interleavings::run(
+            number.parse().map_err(|_| Failure::new(format!("`{number}` is not a number of iterations")))?,
         ),
         ["miri"] => miri::run(),
         ["msrv"] => msrv::run(),

@@ -9,6 +9,8 @@ mod filter;
 mod heartbeat;
 mod hub;
 mod ids;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod latest;
 mod listener;
 mod place;

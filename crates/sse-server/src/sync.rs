@@ -1,16 +1,16 @@
-//! The lock and the counter that publishers and subscribers meet at. Under `--cfg shuttle` they are those of a model
-//! checker, which runs the tests of `interleavings.rs` in many orders.
+//! The lock and the counter that publishers and subscribers meet at. In unit tests under `--cfg shuttle` they are those
+//! of a model checker, which runs the tests of `interleavings.rs` in many orders.
 
 use std::fmt;
 use std::sync::PoisonError;
 
-#[cfg(shuttle)]
+#[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
-#[cfg(shuttle)]
+#[cfg(all(test, shuttle))]
 use shuttle::sync::{Mutex as Inner, MutexGuard as InnerGuard};
-#[cfg(not(shuttle))]
+#[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
-#[cfg(not(shuttle))]
+#[cfg(not(all(test, shuttle)))]
 use std::sync::{Mutex as Inner, MutexGuard as InnerGuard};
 
 pub(crate) type MutexGuard<'a, T> = InnerGuard<'a, T>;

@@ -1,0 +1,383 @@
+//! Publishers, subscribers and whoever else comes by at once, in many of the orders that their locks and counters
+//! allow: `cargo xtask interleavings`.
+//!
+//! The model checker is shuttle. It runs each test anew in another order, thousands of times, one thread at a time:
+//!
+//! - A wake that is lost is a deadlock, and reported as one, with the order as a text for `shuttle::replay`.
+//! - A waker that is woken or dropped under the hub's lock takes that lock again, and is reported.
+//! - Every atomic access is as if sequentially consistent: whether weaker orderings suffice is not seen here.
+//! - tokio's `Notify` is no step of its own: nothing comes between it and what is done just before or after.
+//! - There is no runtime, so no timer runs and delays are over at once.
+
+use std::env;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use http::Request;
+use http_body::Body as _;
+use shuttle::future::block_on;
+use shuttle::rand::{Rng as _, thread_rng};
+use shuttle::sync::Condvar;
+use shuttle::thread::{self, JoinHandle};
+use sse_codec::{Decoder, Message};
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::heartbeat;
+use crate::hub::Hub;
+use crate::route::Route;
+use crate::shutdown::Shutdown;
+use crate::subscription::Subscription;
+use crate::sync::{Mutex, MutexGuard};
+use crate::topics::Topics;
+
+/// How many of the switches between threads the second scheduler places at will. Most faults need one or two.
+const SWITCHES: usize = 3;
+
+/// Runs a test in random orders, and in orders with few switches, which reach what is rare among random ones.
+fn explore(test: fn()) {
+    let iterations = env::var("ITERATIONS").map_or(1_000, |number| number.parse().unwrap());
+    shuttle::check_random(test, iterations);
+    shuttle::check_pct(test, iterations, SWITCHES);
+}
+
+/// A subscriber's connection. Each event that it reads must be the one behind the last, or behind what a gap tells of.
+struct Reader {
+    body: Body,
+    hub: Arc<Hub>,
+    bell: Arc<Bell>,
+    decoder: Decoder,
+    /// The data of the events.
+    seen: Vec<String>,
+    missed: u64,
+    heartbeats: usize,
+}
+
+impl Reader {
+    fn new(hub: &Arc<Hub>, subscription: Subscription) -> Self {
+        let (body, bell, decoder) = (subscription.respond().into_body(), Bell::new(hub), Decoder::new());
+        let mut reader =
+            Self { body, hub: hub.clone(), bell, decoder, seen: Vec::new(), missed: 0, heartbeats: 0 };
+        // Always there at once, and with an id unless the reader came with one.
+        assert_eq!(reader.poll(), Poll::Ready(true));
+        reader
+    }
+
+    /// A subscriber of a route, with what is put into its request.
+    fn with(route: &Route, request: http::request::Builder) -> Self {
+        Self::new(route.channel().hub(), route.subscribe(&request.body(()).unwrap()))
+    }
+
+    fn of(route: &Route) -> Self {
+        Self::with(route, Request::get("/"))
+    }
+
+    /// The connection is lost, and the client comes back.
+    fn reconnect(self, route: &Route) -> Self {
+        let Self { body, mut decoder, seen, missed, heartbeats, .. } = self;
+        drop(body);
+        decoder.reset();
+        let request = Request::get("/").header("last-event-id", decoder.last_event_id());
+        Self { decoder, seen, missed, heartbeats, ..Self::with(route, request) }
+    }
+
+    /// The sequence number of the message that it has read last.
+    fn place(&self) -> u64 {
+        self.hub.ids.parse(self.decoder.last_event_id()).unwrap()
+    }
+
+    /// Waits for the next bytes; `false` at the end.
+    fn read(&mut self) -> bool {
+        loop {
+            match self.poll() {
+                Poll::Ready(is_open) => return is_open,
+                // At times it asks again without having been woken.
+                Poll::Pending if chance() => {}
+                Poll::Pending => self.bell.wait(),
+            }
+        }
+    }
+
+    fn read_to(mut self, sequence: u64) -> Self {
+        while self.place() < sequence {
+            assert!(self.read(), "ended at {}", self.place());
+        }
+        self
+    }
+
+    fn read_to_end(mut self) -> Self {
+        while self.read() {}
+        self
+    }
+
+    /// Asks for the next bytes; `false` at the end.
+    fn poll(&mut self) -> Poll<bool> {
+        if chance() {
+            // As if another task asked: the waker that was left before wakes nobody.
+            self.bell = Bell::new(&self.hub);
+        }
+        *self.bell.is_rung.lock() = false;
+        let waker = Waker::from(self.bell.clone());
+        let frame = Pin::new(&mut self.body).poll_frame(&mut Context::from_waker(&waker));
+        frame.map(|frame| {
+            let Some(Ok(frame)) = frame else { return false };
+            self.take(&frame.into_data().unwrap());
+            true
+        })
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        self.heartbeats += usize::from(bytes == heartbeat::BLOCK);
+        loop {
+            let before = self.hub.ids.parse(self.decoder.last_event_id());
+            let Some(event) = self.decoder.next_event(&mut bytes).unwrap() else { return };
+            let passed = self.hub.ids.parse(event.last_event_id()).unwrap() - before.unwrap();
+            if event.event_type() == "gap" {
+                assert_eq!(event.data(), format!("{{\"missed\":{passed}}}"));
+                self.missed += passed;
+            } else {
+                assert_eq!(passed, 1, "{:?} behind {:?}", event.data(), self.seen);
+                self.seen.push(event.data().to_owned());
+            }
+        }
+    }
+}
+
+/// What a reader sleeps by, and its wakers ring.
+struct Bell {
+    is_rung: Mutex<bool>,
+    rings: Condvar,
+    hub: Arc<Hub>,
+}
+
+impl Bell {
+    fn new(hub: &Arc<Hub>) -> Arc<Self> {
+        Arc::new(Self { is_rung: Mutex::new(false), rings: Condvar::new(), hub: hub.clone() })
+    }
+
+    fn wait(&self) {
+        let guard: MutexGuard<'_, bool> = self.is_rung.lock();
+        drop(self.rings.wait_while(guard, |is_rung| !*is_rung).unwrap());
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // As an executor may that polls the reader here and now.
+        drop(self.hub.lock());
+        *self.is_rung.lock() = true;
+        self.rings.notify_one();
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // As the last waker of a task may: the task goes with it, and the reader with the task.
+        drop(self.hub.lock());
+    }
+}
+
+fn chance() -> bool {
+    thread_rng().gen_ratio(1, 4)
+}
+
+/// Starts a publisher. It returns how many messages it has published until the route was closed.
+fn publish(route: &Route, messages: &'static [&'static str]) -> JoinHandle<usize> {
+    let route = route.clone();
+    thread::spawn(move || {
+        messages.iter().take_while(|&&message| route.publish(&Message::new(message)).is_ok()).count()
+    })
+}
+
+fn join<T>(threads: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+/// Checks that what one publisher has published is all there, in its order.
+#[track_caller]
+fn assert_has(seen: &[String], published: &[&str]) {
+    let theirs: Vec<_> = seen.iter().filter(|data| published.contains(&data.as_str())).collect();
+    assert_eq!(theirs, published, "of {seen:?}");
+}
+
+#[test]
+fn no_wake_is_lost() {
+    explore(|| {
+        let route = Route::new();
+        let readers = [Reader::of(&route), Reader::of(&route)];
+        let readers = readers.map(|reader| thread::spawn(move || reader.read_to(4).seen));
+        let publishers = [publish(&route, &["a1", "a2"]), publish(&route, &["b1", "b2"])];
+        for seen in join(readers) {
+            assert_has(&seen, &["a1", "a2"]);
+            assert_has(&seen, &["b1", "b2"]);
+        }
+        join(publishers);
+        let stats = route.stats();
+        assert_eq!((stats.subscribers, stats.behind, stats.delivered), (0, 0, 8));
+    });
+}
+
+#[test]
+fn streams_of_a_closed_route_end_behind_all_that_was_published() {
+    explore(|| {
+        let route = Route::new();
+        let readers = [Reader::of(&route), Reader::of(&route)];
+        let readers = readers.map(|reader| thread::spawn(move || reader.read_to_end().seen.len()));
+        let author = publish(&route, &["1", "2", "3"]);
+        let closer = thread::spawn({
+            let route = route.clone();
+            move || route.close()
+        });
+        block_on(route.closed());
+        assert_eq!(route.subscribers(), 0);
+        let published = author.join().unwrap();
+        assert_eq!(join(readers), [published; 2]);
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn streams_end_when_the_last_handle_of_the_route_goes() {
+    explore(|| {
+        let route = Route::new();
+        let readers = [Reader::of(&route), Reader::of(&route)];
+        let readers = readers.map(|reader| thread::spawn(move || reader.read_to_end().seen));
+        let publishers = [publish(&route, &["a1", "a2"]), publish(&route, &["b1"])];
+        drop(route);
+        for seen in join(readers) {
+            assert_has(&seen, &["a1", "a2"]);
+            assert_has(&seen, &["b1"]);
+        }
+        join(publishers);
+    });
+}
+
+#[test]
+fn who_comes_and_comes_back_amid_publishing_misses_nothing() {
+    explore(|| {
+        let route = Route::new();
+        let publishers = [publish(&route, &["a1", "a2"]), publish(&route, &["b1", "b2"])];
+        let mut reader = Reader::of(&route);
+        let start = reader.place();
+        if chance() {
+            // Back at once, from the place that the opening gave.
+            reader = reader.reconnect(&route);
+        }
+        if reader.place() < 4 {
+            assert!(reader.read());
+        }
+        let reader = reader.reconnect(&route).read_to(4);
+        assert_eq!((reader.seen.len() as u64, reader.missed), (4 - start, 0));
+        join(publishers);
+    });
+}
+
+#[test]
+fn who_leaves_takes_nobodys_place() {
+    explore(|| {
+        let route = Route::new();
+        let (mut leaver, stayer) = (Reader::of(&route), Reader::of(&route));
+        let stayer = thread::spawn(move || stayer.read_to(3).seen);
+        let leaver = thread::spawn({
+            let route = route.clone();
+            move || {
+                // Without a waker, with one, or with one that is being woken.
+                for _ in 0..thread_rng().gen_range(0..3) {
+                    let _ = leaver.poll();
+                }
+                drop(leaver);
+                // Another takes what is free again.
+                let _ = Reader::of(&route).poll();
+            }
+        });
+        join([publish(&route, &["a1", "a2"]), publish(&route, &["b1"])]);
+        let seen = stayer.join().unwrap();
+        assert_has(&seen, &["a1", "a2"]);
+        assert_has(&seen, &["b1"]);
+        leaver.join().unwrap();
+        assert_eq!(route.subscribers(), 0);
+        let channel = route.channel();
+        assert_eq!(channel.hub().lock().topics[channel.key()].wakers.len(), 0, "left behind");
+    });
+}
+
+#[test]
+fn what_a_lagging_subscriber_sees_and_its_gaps_add_up() {
+    explore(|| {
+        let route = Route::builder().history(1).build();
+        let reader = Reader::of(&route);
+        let reader = thread::spawn(move || reader.read_to(5));
+        let published = join([publish(&route, &["a1", "a2", "a3"]), publish(&route, &["b1", "b2"])]);
+        let reader = reader.join().unwrap();
+        assert_eq!(published, [3, 2]);
+        assert_eq!(reader.seen.len() as u64 + reader.missed, 5);
+        let stats = route.stats();
+        assert_eq!(stats.delivered, reader.seen.len() as u64);
+        assert_eq!(stats.gaps > 0, reader.missed > 0);
+    });
+}
+
+#[test]
+fn streams_end_with_their_server_behind_what_was_published_until_then() {
+    explore(|| {
+        let (route, shutdown) = (Route::new(), Shutdown::new());
+        let request = || Request::get("/").extension(shutdown.clone());
+        let readers = [Reader::with(&route, request()), Reader::with(&route, request())];
+        let readers = readers.map(|reader| thread::spawn(move || reader.read_to_end().seen));
+        let other = publish(&route, &["b1", "b2"]);
+        let server = thread::spawn({
+            let (route, shutdown) = (route.clone(), shutdown.clone());
+            move || {
+                route.publish(&Message::new("a1")).unwrap();
+                shutdown.begin();
+            }
+        });
+        block_on(shutdown.begun());
+        for seen in join(readers) {
+            assert_has(&seen, &["a1"]);
+        }
+        server.join().unwrap();
+        assert_eq!(other.join().unwrap(), 2);
+        assert_eq!(route.subscribers(), 0);
+    });
+}
+
+#[test]
+fn several_topics_are_read_in_the_order_of_publishing() {
+    explore(|| {
+        let topics = Topics::new();
+        let [a, b] = ["a", "b"].map(|name| topics.route(name).unwrap());
+        let subscription = topics.subscribe(&Request::get("/").body(()).unwrap(), ["a", "b"]);
+        let both = Reader::new(a.channel().hub(), subscription);
+        let both = thread::spawn(move || both.read_to(4).seen);
+        join([publish(&a, &["a1", "a2"]), publish(&b, &["b1", "b2"])]);
+        let seen = both.join().unwrap();
+        assert_has(&seen, &["a1", "a2"]);
+        assert_has(&seen, &["b1", "b2"]);
+        assert_eq!((a.subscribers(), b.subscribers()), (0, 0));
+    });
+}
+
+#[test]
+fn a_heartbeat_reaches_all_that_wait() {
+    explore(|| {
+        let route = Route::new();
+        let readers = [Reader::of(&route), Reader::of(&route)];
+        let readers = readers.map(|mut reader| {
+            thread::spawn(move || {
+                while reader.heartbeats == 0 {
+                    assert!(reader.read());
+                }
+            })
+        });
+        let setter = thread::spawn({
+            let route = route.clone();
+            move || route.set_heartbeat(Duration::from_secs(1))
+        });
+        assert!(route.channel().beat(Instant::now() + heartbeat::DEFAULT).is_some());
+        join(readers);
+        setter.join().unwrap();
+    });
+}
