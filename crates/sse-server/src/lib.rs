@@ -15,6 +15,7 @@ mod latest;
 mod listener;
 mod place;
 mod preface;
+mod reader;
 mod response;
 mod ring;
 mod route;

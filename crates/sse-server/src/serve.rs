@@ -100,11 +100,13 @@ where
             let mut signal = pin!(signal);
             loop {
                 tokio::select! {
+                    // In this order: a signal that is asked for the first time behind a connection may be lost until then.
+                    biased;
+                    () = &mut signal => break,
+                    Some(_) = connections.join_next() => {}
                     (stream, _) = listener.accept() => {
                         connections.spawn(connection(stream, service.clone(), shutdown.clone()));
                     }
-                    () = &mut signal => break,
-                    Some(_) = connections.join_next() => {}
                 }
             }
             drop(listener);

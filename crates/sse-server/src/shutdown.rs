@@ -16,8 +16,8 @@ use crate::wakers::{self, Ticket, Wakers};
 /// The signal by which event streams end, when their server shuts down.
 ///
 /// [`serve`](crate::serve) does all this by itself. Another server puts the signal into the
-/// [extensions](http::Extensions) of its requests; with axum, by a layer of `Extension(shutdown.clone())`. It is a
-/// handle: clones are the same signal.
+/// [extensions](http::Extensions) of its requests; with axum, by a layer of `Extension(shutdown.clone())`, as in the
+/// example `board`. It is a handle: clones are the same signal.
 ///
 /// ```
 /// use http::Request;

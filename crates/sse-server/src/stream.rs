@@ -38,12 +38,12 @@ const MESSAGES: usize = 128;
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is the body of a response"]
 pub struct EventStream {
-    steps: Exclusive<Pin<Box<dyn Stream<Item = Step> + Send>>>,
+    /// `None` when it has ended: what it holds is not needed any more.
+    steps: Option<Exclusive<Pin<Box<dyn Stream<Item = Step> + Send>>>>,
     /// Goes out first, at once: headers wait for the first byte of the body in some proxies and clients.
     opening: &'static [u8],
     pulse: Option<Pulse>,
     ending: Option<Ending>,
-    has_ended: bool,
 }
 
 enum Step {
@@ -81,11 +81,10 @@ impl EventStream {
 
     fn of(steps: impl Stream<Item = Step> + Send + 'static) -> Self {
         Self {
-            steps: Exclusive::new(Box::pin(steps)),
+            steps: Some(Exclusive::new(Box::pin(steps))),
             opening: heartbeat::BLOCK,
             pulse: Some(Pulse::new(heartbeat::DEFAULT)),
             ending: None,
-            has_ended: false,
         }
     }
 
@@ -114,9 +113,6 @@ impl EventStream {
         if !self.opening.is_empty() {
             return Poll::Ready(Some(Bytes::from_static(std::mem::take(&mut self.opening))));
         }
-        if self.has_ended {
-            return Poll::Ready(None);
-        }
         let joined = self.join(cx);
         if !joined.is_empty() {
             if let Some(pulse) = &mut self.pulse {
@@ -124,8 +120,10 @@ impl EventStream {
             }
             return Poll::Ready(Some(joined.into()));
         }
-        if self.has_ended || self.ending.as_mut().is_some_and(|ending| ending.poll_begun(cx).is_ready()) {
-            self.has_ended = true;
+        if self.ending.as_mut().is_some_and(|ending| ending.poll_begun(cx).is_ready()) {
+            self.steps = None;
+        }
+        if self.steps.is_none() {
             return Poll::Ready(None);
         }
         let pulse = self.pulse.as_mut().map_or(Poll::Pending, |pulse| pulse.poll(cx));
@@ -136,7 +134,8 @@ impl EventStream {
     fn join(&mut self, cx: &mut Context<'_>) -> Vec<u8> {
         let mut joined = Vec::new();
         for _ in 0..MESSAGES {
-            let steps = self.steps.get_mut().as_mut();
+            let Some(steps) = &mut self.steps else { return joined };
+            let steps = steps.get_mut().as_mut();
             // A panic ends this stream only, also where others share its connection.
             let polled = catch_unwind(AssertUnwindSafe(|| steps.poll_next(cx)));
             match polled.unwrap_or(Poll::Ready(None)) {
@@ -144,11 +143,11 @@ impl EventStream {
                 Poll::Ready(Some(Step::Message(message))) => message.encode(&mut joined),
                 Poll::Ready(Some(Step::Last(message))) => {
                     message.encode(&mut joined);
-                    self.has_ended = true;
+                    self.steps = None;
                 }
-                Poll::Ready(None) => self.has_ended = true,
+                Poll::Ready(None) => self.steps = None,
             }
-            if self.has_ended || joined.len() >= FRAME {
+            if joined.len() >= FRAME {
                 return joined;
             }
         }

@@ -12,7 +12,8 @@ use crate::deadline::Stalled;
 use crate::filter::Filter;
 use crate::heartbeat;
 use crate::hub::Hub;
-use crate::place::{Next, Place};
+use crate::place::Place;
+use crate::reader::Next;
 use crate::shutdown::Ending;
 use crate::timer::{Delay, Pulse};
 use crate::trace::Trace;
@@ -79,7 +80,7 @@ impl Subscriber {
                 Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
                 Some(Next::Gap(gap)) => {
                     self.trace.gap(&gap);
-                    return Poll::Ready(Some(gap_event(self.place.channel().hub(), &gap, true).to_bytes()));
+                    return Poll::Ready(Some(gap_event(self.place.hub(), &gap, true).to_bytes()));
                 }
                 Some(Next::Heartbeat) => return Poll::Ready(Some(self.heartbeat())),
                 Some(Next::Messages(messages)) => match self.join(messages) {

@@ -146,7 +146,7 @@ impl Subscription {
             return self;
         }
         let mut blocks = Vec::new();
-        let hub = place.channel().hub().clone();
+        let hub = place.hub().clone();
         if let Some(gap) = place.skip_to_start() {
             open.subscriber.trace.gap(&gap);
             gap_event(&hub, &gap, false).encode(&mut blocks);

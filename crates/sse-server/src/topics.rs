@@ -110,7 +110,9 @@ impl Topics {
         TopicsBuilder { route: RouteBuilder::default(), max_topics: 10_000, linger: Duration::from_secs(60) }
     }
 
-    /// The route of this name; it is made if there is none. As long as the handle is kept, the topic is in use.
+    /// The route of this name; it is made if there is none. As long as the handle is kept, the topic is in use. It is
+    /// not closed when your last handle is dropped: the topics have one of their own. Once it is
+    /// [closed](Route::close), it stays so until it is dropped as unused.
     ///
     /// # Errors
     ///

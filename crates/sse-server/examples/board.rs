@@ -1,0 +1,112 @@
+//! A board of prices with axum: who comes gets all prices at once, and every change from there on.
+//!
+//! ```sh
+//! cargo run -p sse-server --features axum --example board
+//! curl -N 'http://127.0.0.1:8080/prices?token=let-me-in'
+//! curl -X PUT -d 1250 -H 'Authorization: Bearer let-me-in' http://127.0.0.1:8080/prices/tea
+//! ```
+//!
+//! One lock is held over a change and its event, and over a snapshot and the place in the stream behind it: so nothing
+//! is missing between the two, and nothing is doubled.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Extension, Router};
+use serde_json::json;
+use sse_server::{Closed, EventType, Lagging, Listener, Message, Route, Shutdown};
+use tokio::net::TcpListener;
+
+/// All prices.
+const PRICES: EventType<'static> = EventType::from_static("prices");
+
+/// A price that has changed.
+const PRICE: EventType<'static> = EventType::from_static("price");
+
+/// In place of users and sessions.
+const TOKEN: &str = "let-me-in";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    // Its connections are cut when they take nothing.
+    let listener = Listener::from(TcpListener::bind(address).await?);
+    println!("listening on http://{}/", listener.local_addr()?);
+
+    let shutdown = Shutdown::new();
+    let app = Router::new()
+        .route("/prices", get(watch))
+        .route("/prices/{name}", put(change))
+        .with_state(Arc::new(Board::new()))
+        .layer(middleware::from_fn(authorize))
+        // The streams find it in their requests, and end with the server.
+        .layer(Extension(shutdown.clone()));
+    let begun = shutdown.clone();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move { begun.begun().await });
+    let interrupt = async {
+        tokio::signal::ctrl_c().await?;
+        shutdown.begin();
+        Ok(())
+    };
+    // The interrupt first: it is listened for before anyone is served.
+    tokio::try_join!(interrupt, server.into_future())?;
+    Ok(())
+}
+
+/// Lets nobody in without the token: in a header, or in the query, for the `EventSource` of browsers sets no headers.
+async fn authorize(Query(query): Query<HashMap<String, String>>, request: Request, next: Next) -> Response {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = header.and_then(|value| value.strip_prefix("Bearer "));
+    if bearer.or(query.get("token").map(String::as_str)) != Some(TOKEN) {
+        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();
+    }
+    next.run(request).await
+}
+
+async fn watch(State(board): State<Arc<Board>>, request: Request) -> Response {
+    board.respond(&request).map(Body::new)
+}
+
+/// The body is the new price, in cents.
+async fn change(State(board): State<Arc<Board>>, Path(name): Path<String>, price: String) -> StatusCode {
+    let Ok(price) = price.trim().parse() else { return StatusCode::UNPROCESSABLE_ENTITY };
+    match board.set(name, price) {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(Closed { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+struct Board {
+    prices: Mutex<BTreeMap<String, u64>>,
+    changes: Route,
+}
+
+impl Board {
+    fn new() -> Self {
+        // Who is slow skips prices that have changed again since.
+        let changes = Route::builder().lagging(Lagging::LatestPerKey).build();
+        Self { prices: Mutex::default(), changes }
+    }
+
+    fn set(&self, name: String, price: u64) -> Result<(), Closed> {
+        let change = Message::new(json!({ "name": name, "price": price }).to_string()).event_type(PRICE);
+        let mut prices = self.prices.lock().expect("no change has panicked");
+        self.changes.publish_keyed(&name, &change)?;
+        prices.insert(name, price);
+        Ok(())
+    }
+
+    fn respond<B>(&self, request: &Request<B>) -> Response<sse_server::Body> {
+        let prices = self.prices.lock().expect("no change has panicked");
+        let all = || [Message::new(json!(*prices).to_string()).event_type(PRICES)];
+        self.changes.subscribe(request).snapshot(all).respond()
+    }
+}

@@ -1,0 +1,199 @@
+//! What a subscriber reads, under the lock of its hub.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use bytes::Bytes;
+use sse_codec::EventId;
+
+use crate::channel::Channel;
+use crate::cursor::{Cursor, Gap, merge};
+use crate::hub::{Hub, State, Topic};
+use crate::ring::{FRAME, Frame, Ring};
+use crate::settings::Lagging;
+use crate::wakers::Ticket;
+
+/// A reader of one topic, or of several of one hub.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// At least one.
+    pub(crate) feeds: Box<[Feed]>,
+    pub(crate) cursor: Cursor,
+    /// The newest message when the reader came: what is older is a replay.
+    pub(crate) start: u64,
+    /// Whether nothing has been read: a gap is that of a late comer, not of one that lags.
+    is_new: bool,
+    /// How many of the topic's heartbeats are behind it; `None` if it has a heartbeat of its own.
+    pub(crate) beats: Option<u64>,
+}
+
+/// One of the topics.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) ticket: Ticket,
+    /// The topic's version when the waker was left.
+    pub(crate) version: u64,
+    /// What passed the subscriber's filter, to be added to the topic's numbers.
+    delivered: u64,
+    bytes: u64,
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Frame(Bytes),
+    /// Messages one by one, each with the number of its feed.
+    Messages(Vec<(usize, Bytes)>),
+    Gap(Gap),
+    Heartbeat,
+}
+
+impl Feed {
+    pub(crate) fn new(channel: Arc<Channel>) -> Self {
+        Self { channel, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0 }
+    }
+
+    pub(crate) fn topic<'s>(&self, state: &'s State) -> &'s Topic {
+        &state.topics[self.channel.key()]
+    }
+
+    pub(crate) fn topic_mut<'s>(&self, state: &'s mut State) -> &'s mut Topic {
+        &mut state.topics[self.channel.key()]
+    }
+
+    /// Counts a message that passed the filter.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.delivered += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Whether nothing has happened to the topic since the waker was left, and there is nothing to tell it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.channel.version.load(Ordering::Acquire) == self.version && self.delivered == 0
+    }
+}
+
+impl Reader {
+    /// A reader that comes with this last event ID.
+    pub(crate) fn new(feeds: Box<[Feed]>, last_event_id: &str, hub: &Hub, state: &State) -> Self {
+        let rings = feeds.iter().map(|feed| &feed.topic(state).ring);
+        let cursor = Cursor::resume(last_event_id, hub.ids, state.last, rings);
+        let beats = match &*feeds {
+            [feed] => Some(feed.topic(state).beats.count),
+            _ => None,
+        };
+        Self { feeds, cursor, start: state.last, is_new: true, beats }
+    }
+
+    pub(crate) fn rings<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Ring> + Clone {
+        self.feeds.iter().map(|feed| &feed.topic(state).ring)
+    }
+
+    /// Whether nothing will come any more.
+    pub(crate) fn is_closed(&self, state: &State) -> bool {
+        self.feeds.iter().all(|feed| feed.topic(state).is_closed)
+    }
+
+    /// Whether everything has been read.
+    pub(crate) fn is_read(&self, state: &State) -> bool {
+        self.cursor.is_read(self.rings(state))
+    }
+
+    /// Whether something is missing between what the reader has seen and its place.
+    pub(crate) fn has_gap(&self, state: &State) -> bool {
+        self.cursor.has_gap(self.rings(state))
+    }
+
+    /// The id of the newest event of the only topic, if its author gave it one.
+    pub(crate) fn own_id(&self, state: &State) -> Option<EventId<'static>> {
+        match &*self.feeds {
+            [feed] => feed.topic(state).ring.own_id().cloned(),
+            _ => None,
+        }
+    }
+
+    /// Gives up what is older than the reader. Returns the gap, if it is no longer whole.
+    pub(crate) fn skip_to_start(&mut self, hub: &Hub, state: &State) -> Option<Gap> {
+        let before = self.cursor.next();
+        let gap = self.take_gap(hub, state);
+        self.cursor = Cursor::behind(self.start);
+        let missed = gap?.missed.map(|_| self.start + 1 - before);
+        Some(Gap { missed, behind: self.start })
+    }
+
+    /// Reads on; `None` at the end of closed topics. `is_apart` asks for messages one by one.
+    pub(crate) fn read(&mut self, hub: &Hub, state: &mut State, is_apart: bool) -> Poll<Option<Next>> {
+        self.report(state);
+        let is_new = mem::replace(&mut self.is_new, false);
+        let beats = self.feeds[0].topic(state).beats.count;
+        let beat = self.beats.as_mut().is_some_and(|seen| mem::replace(seen, beats) != beats);
+        if let Some(gap) = self.take_gap(hub, state) {
+            let counted = &mut self.feeds[0].topic_mut(state).stats;
+            counted.lagged += u64::from(!is_new);
+            if !is_new && hub.settings.lagging == Lagging::Disconnect {
+                return Poll::Ready(None);
+            }
+            counted.gaps += 1;
+            return Poll::Ready(Some(Next::Gap(gap)));
+        }
+        let next = match &*self.feeds {
+            [_] if !is_apart => self.read_frame(state).map(Next::Frame),
+            _ => self.read_messages(state).map(Next::Messages),
+        };
+        if next.is_some() || self.is_closed(state) {
+            return Poll::Ready(next);
+        }
+        if beat { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
+    }
+
+    /// Adds what has passed the filter to the topics' numbers.
+    pub(crate) fn report(&mut self, state: &mut State) {
+        for feed in &mut self.feeds {
+            if feed.delivered > 0 {
+                let counted = &mut feed.topic_mut(state).stats;
+                counted.delivered += mem::take(&mut feed.delivered);
+                counted.bytes += mem::take(&mut feed.bytes);
+            }
+        }
+    }
+
+    fn take_gap(&mut self, hub: &Hub, state: &State) -> Option<Gap> {
+        let rings = self.feeds.iter().map(|feed| &feed.topic(state).ring);
+        self.cursor.take_gap(rings, state.last, hub.counts_gaps())
+    }
+
+    fn read_frame(&mut self, state: &mut State) -> Option<Bytes> {
+        let topic = self.feeds[0].topic_mut(state);
+        let from = self.cursor.next();
+        let Frame { bytes, messages, to, .. } = topic.ring.frame(from)?;
+        if from <= self.start {
+            let replayed = topic.ring.from(from).take_while(|entry| entry.sequence <= self.start.min(to));
+            topic.stats.replayed += replayed.count() as u64;
+        }
+        topic.stats.delivered += messages;
+        topic.stats.bytes += bytes.len() as u64;
+        self.cursor.advance(to);
+        Some(bytes)
+    }
+
+    fn read_messages(&mut self, state: &mut State) -> Option<Vec<(usize, Bytes)>> {
+        let mut messages = Vec::new();
+        let (mut size, mut replayed) = (0, 0);
+        let mut end = self.cursor;
+        for (feed, entry) in merge(self.rings(state), self.cursor.next()) {
+            size += entry.block.len();
+            if size > FRAME && !messages.is_empty() {
+                break;
+            }
+            replayed += u64::from(entry.sequence <= self.start);
+            end.advance(entry.sequence);
+            messages.push((feed, entry.block.clone()));
+        }
+        self.cursor = end;
+        self.feeds[0].topic_mut(state).stats.replayed += replayed;
+        (!messages.is_empty()).then_some(messages)
+    }
+}

@@ -1,0 +1,338 @@
+//! The examples as a user meets them: each is run, and spoken to over TCP.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::field;
+
+/// For whatever an example does: long, because it is only waited for when something is wrong.
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn hyper_ticks() {
+    let server = Server::start("hyper");
+    let mut reply = server.get("/", "");
+    assert_eq!(reply.status(), 200);
+    let ticks = [reply.event(), reply.event()].map(|event| number(&event));
+    assert_eq!(ticks[0] + 1, ticks[1]);
+}
+
+#[test]
+fn board_sends_all_prices_and_then_each_change() {
+    let server = Server::start("board");
+    assert_eq!(server.get("/prices", "").status(), 401);
+    assert_eq!(server.get("/prices?token=wrong", "").status(), 401);
+    assert_eq!(server.send("PUT", "/prices/tea", "", "1250").status(), 401);
+
+    let change =
+        |name, price| server.send("PUT", name, "Authorization: Bearer let-me-in\r\n", price).status();
+    assert_eq!(change("/prices/tea", "much"), 422);
+    assert_eq!(change("/prices/tea", "1250"), 204);
+    let mut by_query = server.get("/prices?token=let-me-in", "");
+    let mut by_header = server.get("/prices", "Authorization: Bearer let-me-in\r\n");
+    for reply in [&mut by_query, &mut by_header] {
+        assert_eq!(reply.status(), 200);
+        assert_eq!(reply.event(), "event: prices\ndata: {\"tea\":1250}\n\n");
+    }
+    assert_eq!(change("/prices/rice", "310"), 204);
+    let mut last_event_id = String::new();
+    for reply in [&mut by_query, &mut by_header] {
+        let event = reply.event();
+        assert_eq!(field(&event, "event"), Some("price"));
+        assert_eq!(field(&event, "data"), Some(r#"{"name":"rice","price":310}"#));
+        last_event_id = field(&event, "id").unwrap().to_owned();
+    }
+
+    // Who comes back has no need of a snapshot.
+    assert_eq!(change("/prices/tea", "1275"), 204);
+    let back = format!("Last-Event-ID: {last_event_id}\r\n");
+    let event = server.get("/prices?token=let-me-in", &back).event();
+    assert_eq!(field(&event, "data"), Some(r#"{"name":"tea","price":1275}"#));
+}
+
+#[cfg(unix)]
+#[test]
+fn board_ends_its_streams_with_itself() {
+    let mut server = Server::start("board");
+    let mut reply = server.get("/prices?token=let-me-in", "");
+    assert_eq!(reply.event(), "event: prices\ndata: {}\n\n");
+    server.interrupt();
+    server.has_ended();
+    assert_eq!(reply.next_event(), None);
+}
+
+#[test]
+fn tokens_are_the_answer() {
+    let server = Server::start("tokens");
+    let mut reply = server.complete("one two three");
+    assert_eq!(reply.status(), 200);
+    assert_eq!([reply.token(), reply.token(), reply.token()], ["one ", "two ", "three"]);
+    assert_eq!(reply.event(), "data: [DONE]\n\n");
+    assert_eq!(reply.next_event(), None);
+    assert_eq!(server.line(), "finished");
+
+    assert_eq!(server.post("/v1/chat/completions", r#"{"messages":[]}"#).status(), 400);
+}
+
+#[test]
+fn tokens_end_with_an_error_of_the_model() {
+    let server = Server::start("tokens");
+    let mut reply = server.complete("one overload three");
+    assert_eq!(reply.token(), "one ");
+    assert_eq!(
+        reply.event(),
+        "event: error\ndata: {\"error\":{\"message\":\"the model is overloaded\"}}\n\n"
+    );
+    assert_eq!(reply.next_event(), None);
+}
+
+#[test]
+fn tokens_are_not_made_for_nobody() {
+    let server = Server::start("tokens");
+    let mut reply = server.complete(&"word ".repeat(10_000));
+    assert_eq!(reply.token(), "word ");
+    drop(reply);
+    assert_eq!(server.line(), "stopped");
+}
+
+#[test]
+fn mcp_gives_up_connections_and_loses_nothing() {
+    let server = Server::start("mcp");
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"count","_meta":{"progressToken":"t"}}}"#;
+    let mut reply = server.post("/mcp", call);
+    assert_eq!(reply.status(), 200);
+    let priming = reply.event();
+    assert!(priming.starts_with("data:\nid: "), "{priming:?}");
+
+    let mut last_event_id = field(&priming, "id").unwrap().to_owned();
+    let mut messages = Vec::new();
+    let mut connections = 1;
+    while messages.len() < 3 {
+        while let Some(event) = reply.next_event() {
+            last_event_id = field(&event, "id").unwrap().to_owned();
+            let message: serde_json::Value = serde_json::from_str(field(&event, "data").unwrap()).unwrap();
+            messages.push(message);
+        }
+        assert!(reply.text.contains("\nretry: 500\n"), "{:?}", reply.text);
+        if messages.len() < 3 {
+            reply = server.get("/mcp", &format!("Last-Event-ID: {last_event_id}\r\n"));
+            assert_eq!(reply.status(), 200);
+            connections += 1;
+        }
+    }
+    assert!(connections > 1, "the first connection ends before the result");
+    let progress: Vec<_> = messages[..2].iter().map(|message| &message["params"]["progress"]).collect();
+    assert_eq!(progress, [1, 2]);
+    assert_eq!(messages[2]["id"], 7);
+    assert_eq!(messages[2]["result"]["content"][0]["text"], "one, two, three");
+    assert_eq!(messages.len(), 3);
+
+    // Who has it all is told to stop; who has not gets the rest.
+    assert_eq!(server.get("/mcp", &format!("Last-Event-ID: {last_event_id}\r\n")).status(), 204);
+    let mut rest = server.get("/mcp", &format!("Last-Event-ID: {}\r\n", field(&priming, "id").unwrap()));
+    assert_eq!(std::iter::from_fn(|| rest.next_event()).count(), 3);
+}
+
+#[test]
+fn mcp_answers_the_rest_as_specified() {
+    let server = Server::start("mcp");
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+    let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert_eq!(server.post("/mcp", initialize).status(), 200);
+    assert_eq!(server.post("/mcp", initialized).status(), 202);
+    assert_eq!(server.get("/mcp", "").status(), 405);
+    assert_eq!(server.get("/mcp", "Last-Event-ID: of another run/3\r\n").status(), 404);
+    assert_eq!(server.get("/mcp", "Origin: http://other.example\r\n").status(), 403);
+    assert_eq!(server.get("/mcp", "MCP-Protocol-Version: 2024-11-05\r\n").status(), 400);
+}
+
+#[cfg(unix)]
+#[test]
+fn shutdown_ends_streams_and_the_route_goes_on() {
+    let mut server = Server::start("shutdown");
+    let mut reply = server.get("/", "");
+    let mut last = reply.event();
+    server.interrupt();
+    let start = Instant::now();
+    while let Some(event) = reply.next_event() {
+        assert_eq!(number(&event), number(&last) + 1);
+        last = event;
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "the stream ends within the grace");
+    assert_eq!(server.line(), "1 streams end");
+    assert_eq!(server.line(), "0 streams are left");
+
+    assert!(server.line().starts_with("listening on "));
+    let mut reply = server.get("/", &format!("Last-Event-ID: {}\r\n", field(&last, "id").unwrap()));
+    assert_eq!(number(&reply.event()), number(&last) + 1);
+    server.interrupt();
+    assert_eq!(server.line(), "1 streams end");
+    assert_eq!(server.line(), "0 streams are left");
+    server.has_ended();
+}
+
+/// The number at the end of an event's data.
+fn number(event: &str) -> u64 {
+    let data = field(event, "data").unwrap();
+    data.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// Where the examples are, once they are built: cargo does not build them for every way to run this test.
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "sse-server", "--examples", "--features", "axum"])
+        .args(["--profile", profile])
+        .status();
+    assert!(built.unwrap().success(), "the examples can't be built");
+    let deps = std::env::current_exe().unwrap();
+    deps.ancestors().nth(2).unwrap().join("examples")
+});
+
+/// An example that runs, and is killed with the test.
+struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    address: String,
+}
+
+impl Server {
+    fn start(name: &str) -> Self {
+        let mut command = Command::new(EXAMPLES.join(name));
+        let mut child = command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut server = Self { child, lines, address: String::new() };
+        let line = server.line();
+        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('/'));
+        address.unwrap_or_else(|| panic!("{line:?}")).clone_into(&mut server.address);
+        server
+    }
+
+    /// The next line that it prints.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(SOON).unwrap()
+    }
+
+    /// Waits for its end, which is a success.
+    fn has_ended(&mut self) {
+        assert_eq!(self.lines.recv_timeout(SOON), Err(RecvTimeoutError::Disconnected));
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    fn get(&self, path: &str, headers: &str) -> Reply {
+        self.send("GET", path, headers, "")
+    }
+
+    fn post(&self, path: &str, json: &str) -> Reply {
+        self.send("POST", path, "Content-Type: application/json\r\n", json)
+    }
+
+    fn complete(&self, prompt: &str) -> Reply {
+        let messages = format!(r#"{{"messages":[{{"role":"user","content":"{prompt}"}}],"stream":true}}"#);
+        self.post("/v1/chat/completions", &messages)
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+        let Self { address, .. } = self;
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut reply =
+            Reply { socket: BufReader::new(socket), head: String::new(), text: String::new(), read: 0 };
+        while !reply.head.ends_with("\r\n\r\n") {
+            let length = reply.socket.read_line(&mut reply.head).unwrap();
+            assert!(length > 0, "{:?}", reply.head);
+        }
+        reply
+    }
+
+    /// Ctrl-C.
+    #[cfg(unix)]
+    fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The response to one request.
+struct Reply {
+    socket: BufReader<TcpStream>,
+    head: String,
+    /// The body as far as it has come, and how much of it has been looked at.
+    text: String,
+    read: usize,
+}
+
+impl Reply {
+    fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The next event.
+    fn event(&mut self) -> String {
+        self.next_event().expect("the body goes on")
+    }
+
+    /// The token of the next event.
+    fn token(&mut self) -> String {
+        let event = self.event();
+        let chunk: serde_json::Value = serde_json::from_str(field(&event, "data").unwrap()).unwrap();
+        chunk["choices"][0]["delta"]["content"].as_str().unwrap().to_owned()
+    }
+
+    /// The next block that has data; `None` when the body has come to its proper end.
+    fn next_event(&mut self) -> Option<String> {
+        let start = Instant::now();
+        loop {
+            let rest = &self.text[self.read..];
+            if let Some(end) = rest.find("\n\n") {
+                let block = rest[..end + 2].to_owned();
+                self.read += block.len();
+                if block.lines().any(|line| line.starts_with("data:")) {
+                    return Some(block);
+                }
+            } else if !self.chunk() {
+                return None;
+            }
+            // Heartbeats alone are not what is waited for.
+            assert!(start.elapsed() < SOON, "no event within {SOON:?}: {:?}", self.text);
+        }
+    }
+
+    /// Reads one chunk; `false` if it was the last one.
+    fn chunk(&mut self) -> bool {
+        let mut size = String::new();
+        self.socket.read_line(&mut size).unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).expect("a body of chunks, not cut");
+        let mut chunk = vec![0; size + 2];
+        self.socket.read_exact(&mut chunk).unwrap();
+        assert!(chunk.ends_with(b"\r\n"));
+        self.text += std::str::from_utf8(&chunk[..size]).expect("whole characters");
+        size > 0
+    }
+}
