@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{ALLOW, HeaderName, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -119,15 +119,12 @@ async fn resume(State(streams): State<Topics>, request: Request) -> Response {
 }
 
 /// Lets the tool run, and answers with its stream.
-fn start(streams: &Topics, mut head: Parts, call: Value) -> Response {
+fn start(streams: &Topics, head: Parts, call: Value) -> Response {
     let Ok(stream) = Stream::open(streams) else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let route = stream.route.clone();
-    // As if the client came back to the very beginning: whatever the tool has sent by then, nothing is missing.
-    head.method = Method::GET;
-    let beginning = stream.id(0).as_str().parse().expect("digits and a slash are a value");
-    head.headers.insert(LAST_EVENT_ID, beginning);
     tokio::spawn(count(stream, call));
-    route.respond(&Request::from_parts(head, ())).map(Body::new)
+    // Whatever the tool has sent by now.
+    route.subscribe(&Request::from_parts(head, ())).from_start().respond().map(Body::new)
 }
 
 /// The tool. It goes on when its client is gone: that is no cancellation.
@@ -167,8 +164,6 @@ impl Stream {
         // By chance, so that an id of an earlier run names no stream of this one.
         let name = format!("{:016x}", fastrand::u64(..));
         let mut stream = Self { route: streams.route(&name)?, name, sent: 0 };
-        // A place to come back to, of which nobody is told.
-        stream.publish(Message::empty())?;
         stream.publish(Message::new(""))?;
         Ok(stream)
     }

@@ -33,6 +33,11 @@ impl Cursor {
         Self { next: sequence + 1, told: 0, is_unknown: false }
     }
 
+    /// Ahead of everything that is kept, of which it is not told what is not.
+    pub(crate) fn oldest<'r>(rings: impl Iterator<Item = &'r Ring>) -> Self {
+        Self { next: 0, told: rings.map(Ring::lost).max().unwrap_or(0), is_unknown: false }
+    }
+
     /// The cursor of a reader that comes with this last event ID; one that comes with none reads from now on, behind
     /// `last`, the newest message of any topic.
     pub(crate) fn resume<'r>(
@@ -82,7 +87,7 @@ impl Cursor {
         let readable = rings.filter_map(|ring| Some(ring.from(self.next).next()?.sequence)).min();
         let end = if self.is_unknown { last + 1 } else { told + 1 };
         let end = readable.map_or(end, |readable| readable.min(end));
-        let missed = (is_counted && !self.is_unknown).then(|| end - self.next);
+        let missed = (is_counted && !self.is_unknown).then(|| end - self.next.max(self.told + 1));
         *self = Self { next: end, told, is_unknown: false };
         Some(Gap { missed, behind: end - 1 })
     }
@@ -200,6 +205,18 @@ mod tests {
         let mut cursor = log.resume("");
         log.push(0, Id::Sequence, None);
         assert_eq!(log.read(&mut cursor), "4 ");
+    }
+
+    #[test]
+    fn a_reader_may_begin_with_the_oldest() {
+        let mut log = Log::of(5);
+        let mut cursor = Cursor::oldest(log.rings.iter());
+        assert_eq!(log.read(&mut cursor), "3 4 5 ");
+        log.push(0, Id::Sequence, None);
+        assert_eq!(log.read(&mut cursor), "6 ");
+        let mut cursor = Cursor::oldest(log.rings.iter());
+        log.push(0, Id::Sequence, None);
+        assert_eq!(log.read(&mut cursor), "(gap 1) 5 6 7 ");
     }
 
     #[test]

@@ -66,6 +66,16 @@ impl Deref for Stalled {
     }
 }
 
+impl Stalled {
+    /// Looks whether the system itself has cut the connection, because nothing was acknowledged for so long.
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            self.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
 impl<I> WriteDeadline<I> {
     /// Watches the writes of a connection.
     ///
@@ -94,7 +104,7 @@ impl<I> WriteDeadline<I> {
         let this = self.project();
         if let Poll::Ready(result) = write(this.io, cx) {
             *this.is_waiting = false;
-            return Poll::Ready(result);
+            return Poll::Ready(this.stalled.note(result));
         }
         let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep(*this.deadline)));
         if !*this.is_waiting {
@@ -116,7 +126,8 @@ impl<I: AsyncRead> AsyncRead for WriteDeadline<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.project().io.poll_read(cx, buffer)
+        let this = self.project();
+        this.io.poll_read(cx, buffer).map(|read| this.stalled.note(read))
     }
 }
 

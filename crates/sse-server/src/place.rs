@@ -10,7 +10,7 @@ use sse_codec::EventId;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
-use crate::cursor::Gap;
+use crate::cursor::{Cursor, Gap};
 use crate::hub::{Hub, State};
 use crate::reader::{Feed, Next, Reader};
 use crate::wakers::addresses;
@@ -118,6 +118,12 @@ impl Place {
     pub(crate) fn closing_delay(&self) -> Duration {
         let spread = self.reader.feeds[0].topic(&self.hub.lock()).closing_spread;
         spread.mul_f64(fastrand::f64())
+    }
+
+    /// Goes back to the oldest message that is kept.
+    pub(crate) fn rewind(&mut self) {
+        let state = self.hub.lock();
+        self.reader.cursor = Cursor::oldest(self.reader.rings(&state));
     }
 
     /// Gives up what is older than the subscriber. Returns the gap, if it is no longer whole.

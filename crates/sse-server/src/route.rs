@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use sse_codec::{EventId, EventType, Message};
 
 use crate::body::Body;
 use crate::channel::Channel;
 use crate::error::{Closed, PublishError};
 use crate::heartbeat;
+use crate::response::method_not_allowed;
 use crate::settings::{Lagging, Settings};
 use crate::stats::Stats;
 use crate::subscription::Subscription;
@@ -243,13 +244,17 @@ impl Route {
     /// Heartbeats need a tokio runtime with time enabled: the first one within which a subscriber is made or read
     /// drives them, as long as it lives.
     pub fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
-        self.subscribe(request).respond()
+        match *request.method() {
+            Method::GET | Method::HEAD => self.subscribe(request).respond(),
+            _ => method_not_allowed(),
+        }
     }
 
     /// Takes a place in the stream for the sender of this request, and lets you say what goes ahead of it, what is
     /// left out, and more, before the [response](Subscription::respond) is made.
     ///
-    /// Decide before this call whether the request may have the stream, and answer it yourself if not.
+    /// Decide before this call whether the request may have the stream, and answer it yourself if not. Its method does
+    /// not matter, but for `HEAD`, which is answered without a body: a `POST` may well be answered by a stream.
     pub fn subscribe<B>(&self, request: &Request<B>) -> Subscription {
         Subscription::new(vec![self.channel().clone()], request)
     }

@@ -15,7 +15,7 @@ use crate::deadline::Stalled;
 use crate::filter::Filter;
 use crate::heartbeat;
 use crate::place::{Place, Refusal};
-use crate::response::{event_stream, last_event_id, method_not_allowed, stop, unavailable};
+use crate::response::{event_stream, last_event_id, stop, unavailable};
 use crate::shutdown::Shutdown;
 use crate::subscriber::{End, Subscriber, gap_event};
 use crate::timer::{Delay, Pulse};
@@ -56,6 +56,8 @@ struct Open {
     reconnection_time: Option<Duration>,
     /// Whether the client came with an id.
     has_id: bool,
+    /// Whether it begins with the oldest message, as it would if it came again.
+    is_from_start: bool,
     /// Blocks that bring the client to its place.
     snapshot: Option<Vec<u8>>,
     headers: HeaderMap,
@@ -66,13 +68,9 @@ impl Subscription {
     pub(crate) fn new<B>(channels: Vec<Arc<Channel>>, request: &Request<B>) -> Self {
         let hub = channels[0].hub().clone();
         let last_event_id = last_event_id(request, hub.settings.query_parameter.as_deref());
-        match *request.method() {
-            Method::GET => {}
-            Method::HEAD if channels.iter().any(|channel| channel.has_more(&last_event_id)) => {
-                return Self(State::Refused(event_stream(Body::empty())));
-            }
-            Method::HEAD => return Self(State::Refused(stop())),
-            _ => return Self(State::Refused(method_not_allowed())),
+        if request.method() == Method::HEAD {
+            let has_more = channels.iter().any(|channel| channel.has_more(&last_event_id));
+            return Self(State::Refused(if has_more { event_stream(Body::empty()) } else { stop() }));
         }
         let place = match Place::new(channels, &last_event_id) {
             Ok(place) => place,
@@ -99,7 +97,14 @@ impl Subscription {
             trace: Trace::new(&last_event_id),
         };
         let headers = HeaderMap::new();
-        Self(State::Open(Box::new(Open { subscriber, reconnection_time, has_id, snapshot: None, headers })))
+        Self(State::Open(Box::new(Open {
+            subscriber,
+            reconnection_time,
+            has_id,
+            is_from_start: false,
+            snapshot: None,
+            headers,
+        })))
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
@@ -112,8 +117,7 @@ impl Subscription {
     }
 
     /// Whether the subscriber has its place. If it has not, [`respond`](Self::respond) gives the reason: 503 with
-    /// `Retry-After` if a bound is reached, 204 if the route is closed, 405 for a method other than `GET` and `HEAD`,
-    /// and no body for `HEAD`.
+    /// `Retry-After` if a bound is reached, 204 if the route is closed, and no body for `HEAD`.
     pub fn is_open(&self) -> bool {
         matches!(self.0, State::Open(_))
     }
@@ -160,6 +164,18 @@ impl Subscription {
         // Whoever loses the connection before this has no place yet, and gets the snapshot again.
         Message::empty().id(place.start_id()).encode(&mut blocks);
         open.snapshot = Some(blocks);
+        self
+    }
+
+    /// Begins with the oldest message that is kept, if the client came without an id: for the stream of one task, whose
+    /// first messages may be there before its reader. Nobody is told of messages that are no longer kept by then.
+    pub fn from_start(mut self) -> Self {
+        if let State::Open(open) = &mut self.0
+            && !open.has_id
+        {
+            open.subscriber.place.rewind();
+            open.is_from_start = true;
+        }
         self
     }
 
@@ -222,7 +238,7 @@ impl Open {
             opening = opening.reconnection_time(time);
         }
         // It dispatches nothing, but a client that loses the connection before the first event resumes here.
-        if !self.has_id && self.snapshot.is_none() {
+        if !self.has_id && !self.is_from_start && self.snapshot.is_none() {
             opening = opening.id(self.subscriber.place.start_id());
         }
         let mut ahead = Vec::with_capacity(128);

@@ -166,6 +166,7 @@ async fn a_vanished_peer_is_noticed() {
     socket2::SockRef::from(&vanished.stream).attach_filter(&[DROP_ALL]).unwrap();
     assert_eq!(route.subscribers(), 1);
     until("its place is free", || route.subscribers() == 0).await;
+    assert_eq!(route.stats().stalled, 1);
     drop(vanished);
 }
 

@@ -207,20 +207,44 @@ fn a_client_has_a_bound_of_its_own() {
 
 #[test]
 fn a_refusal_takes_no_settings() {
-    let route = Route::new();
-    let post = Request::post("/").body(()).unwrap();
-    let subscription = route.subscribe(&post);
+    let route = Route::builder().max_subscribers(0).build();
+    let subscription = route.subscribe(&get(""));
     assert!(!subscription.is_open());
     let response = subscription
         .snapshot(|| -> [Message<'_>; 0] { panic!("nobody gets it") })
+        .from_start()
         .filter(|_| true)
         .heartbeat(None)
         .max_age(None)
         .client("a")
         .header(SET_COOKIE, HeaderValue::from_static("a=b"))
         .respond();
-    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(!response.headers().contains_key(SET_COOKIE));
+}
+
+#[test]
+fn a_stream_may_begin_with_the_oldest_message() {
+    let route = Route::builder().history(2).build();
+    publish(&route, &["1", "2", "3"]);
+    let subscribe = |id| reader(route.subscribe(&get(id)).from_start().respond());
+    let mut first = subscribe("");
+    assert_eq!(field(&first.read(), "id"), None, "who loses the connection here begins again");
+    let id = field(&first.read(), "id").unwrap().to_owned();
+    assert_eq!(first.read_data(), ["3", "-"]);
+    publish(&route, &["4"]);
+    assert_eq!(first.read_data(), ["4", "-"]);
+    let mut resumed = subscribe(&id);
+    resumed.read();
+    assert_eq!(resumed.read_data(), ["3", "4", "-"], "an id goes before it");
+}
+
+#[test]
+fn a_post_may_be_answered_by_a_stream() {
+    let request = Request::post("/").body(()).unwrap();
+    let route = Route::new();
+    assert_eq!(route.subscribe(&request).respond().status(), StatusCode::OK);
+    assert_eq!(route.respond(&request).status(), StatusCode::METHOD_NOT_ALLOWED, "if nobody says so");
 }
 
 #[test]
