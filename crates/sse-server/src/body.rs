@@ -24,10 +24,12 @@ use crate::subscriber::Subscriber;
 pub struct Body(Content);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the one that there are many of")]
 enum Content {
     /// Empty when it has been read.
     Full(Bytes),
-    Events(Box<Subscriber>),
+    /// Not boxed: hyper has its body in a box, and each delivery would wait for one more line of memory.
+    Events(Subscriber),
     Stream(Box<EventStream>),
 }
 
@@ -40,7 +42,7 @@ impl Body {
 
 impl From<Subscriber> for Body {
     fn from(subscriber: Subscriber) -> Self {
-        Self(Content::Events(Box::new(subscriber)))
+        Self(Content::Events(subscriber))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::channel::Channel;
 use crate::cursor::{Cursor, Gap};
 use crate::hub::{Hub, State};
-use crate::reader::{Feed, Next, Reader};
+use crate::reader::{Feed, Feeds, Next, Reader};
 use crate::wakers::addresses;
 
 /// A place in one topic, or in several of one hub.
@@ -21,7 +21,7 @@ pub(crate) struct Place {
     hub: Arc<Hub>,
     reader: Reader,
     /// The id of the newest event when the subscriber came, if its author gave it one.
-    start_id: Option<EventId<'static>>,
+    start_id: Option<Box<EventId<'static>>>,
     client: Option<Box<str>>,
     /// The waker that it has left, as its two addresses.
     left: Option<(usize, usize)>,
@@ -41,9 +41,9 @@ impl Place {
     pub(crate) fn new(channels: Vec<Arc<Channel>>, last_event_id: &str) -> Result<Self, Refusal> {
         let hub = channels[0].hub().clone();
         let now = hub.age(Instant::now());
-        let feeds: Box<[Feed]> = channels.into_iter().map(Feed::new).collect();
+        let feeds = Feeds::new(channels);
         let mut state = hub.lock();
-        for feed in &feeds {
+        for feed in &*feeds {
             feed.topic_mut(&mut state).ring.expire(now);
         }
         let reader = Reader::new(feeds, last_event_id, &hub, &state);
@@ -52,10 +52,10 @@ impl Place {
             drop(state);
             return Err(refusal);
         }
-        for feed in &reader.feeds {
+        for feed in &*reader.feeds {
             feed.topic_mut(&mut state).subscribers += 1;
         }
-        let start_id = reader.own_id(&state);
+        let start_id = reader.own_id(&state).map(Box::new);
         drop(state);
         reader.feeds.iter().for_each(|feed| feed.channel.start_timer());
         Ok(Self { hub, reader, start_id, client: None, left: None })
@@ -66,14 +66,14 @@ impl Place {
         self.leave_client();
         let most = self.hub.settings.max_subscribers_per_client;
         let mut state = self.hub.lock();
-        for feed in &self.reader.feeds {
+        for feed in &*self.reader.feeds {
             let topic = feed.topic_mut(&mut state);
             if topic.clients.get(client).is_some_and(|&count| count >= most) || most == 0 {
                 topic.stats.refused += 1;
                 return Err(Refusal::Full);
             }
         }
-        for feed in &self.reader.feeds {
+        for feed in &*self.reader.feeds {
             *feed.topic_mut(&mut state).clients.entry(client.into()).or_default() += 1;
         }
         drop(state);
@@ -84,7 +84,7 @@ impl Place {
     fn leave_client(&mut self) {
         let Some(client) = self.client.take() else { return };
         let mut state = self.hub.lock();
-        for feed in &self.reader.feeds {
+        for feed in &*self.reader.feeds {
             let clients = &mut feed.topic_mut(&mut state).clients;
             match clients.get_mut(&client) {
                 Some(count) if *count > 1 => *count -= 1,
@@ -104,7 +104,7 @@ impl Place {
 
     /// The id with which a client resumes that has everything from before this subscriber came.
     pub(crate) fn start_id(&self) -> EventId<'static> {
-        self.start_id.clone().unwrap_or_else(|| self.hub.ids.of(self.reader.start))
+        self.start_id.as_deref().cloned().unwrap_or_else(|| self.hub.ids.of(self.reader.start))
     }
 
     /// The id with which a client resumes that has got everything so far; `None` if there is more to read.

@@ -1,6 +1,7 @@
 //! What a subscriber reads, under the lock of its hub.
 
 use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -18,8 +19,7 @@ use crate::wakers::Ticket;
 /// A reader of one topic, or of several of one hub.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    /// At least one.
-    pub(crate) feeds: Box<[Feed]>,
+    pub(crate) feeds: Feeds,
     pub(crate) cursor: Cursor,
     /// The newest message when the reader came: what is older is a replay.
     pub(crate) start: u64,
@@ -27,6 +27,13 @@ pub(crate) struct Reader {
     is_new: bool,
     /// How many of the topic's heartbeats are behind it; `None` if it has a heartbeat of its own.
     pub(crate) beats: Option<u64>,
+}
+
+/// At least one. Most readers have one, and it is at hand.
+#[derive(Debug)]
+pub(crate) enum Feeds {
+    One([Feed; 1]),
+    Several(Box<[Feed]>),
 }
 
 /// One of the topics.
@@ -51,8 +58,35 @@ pub(crate) enum Next {
     Heartbeat,
 }
 
+impl Feeds {
+    pub(crate) fn new(channels: Vec<Arc<Channel>>) -> Self {
+        let feeds: Vec<Feed> = channels.into_iter().map(Feed::new).collect();
+        feeds.try_into().map_or_else(|feeds: Vec<Feed>| Self::Several(feeds.into()), Self::One)
+    }
+}
+
+impl Deref for Feeds {
+    type Target = [Feed];
+
+    fn deref(&self) -> &[Feed] {
+        match self {
+            Self::One(feed) => feed,
+            Self::Several(feeds) => feeds,
+        }
+    }
+}
+
+impl DerefMut for Feeds {
+    fn deref_mut(&mut self) -> &mut [Feed] {
+        match self {
+            Self::One(feed) => feed,
+            Self::Several(feeds) => feeds,
+        }
+    }
+}
+
 impl Feed {
-    pub(crate) fn new(channel: Arc<Channel>) -> Self {
+    fn new(channel: Arc<Channel>) -> Self {
         Self { channel, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0 }
     }
 
@@ -78,7 +112,7 @@ impl Feed {
 
 impl Reader {
     /// A reader that comes with this last event ID.
-    pub(crate) fn new(feeds: Box<[Feed]>, last_event_id: &str, hub: &Hub, state: &State) -> Self {
+    pub(crate) fn new(feeds: Feeds, last_event_id: &str, hub: &Hub, state: &State) -> Self {
         let rings = feeds.iter().map(|feed| &feed.topic(state).ring);
         let cursor = Cursor::resume(last_event_id, hub.ids, state.last, rings);
         let beats = match &*feeds {
@@ -151,7 +185,7 @@ impl Reader {
 
     /// Adds what has passed the filter to the topics' numbers.
     pub(crate) fn report(&mut self, state: &mut State) {
-        for feed in &mut self.feeds {
+        for feed in &mut *self.feeds {
             if feed.delivered > 0 {
                 let counted = &mut feed.topic_mut(state).stats;
                 counted.delivered += mem::take(&mut feed.delivered);

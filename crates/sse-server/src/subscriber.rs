@@ -28,7 +28,7 @@ pub(crate) struct Subscriber {
     pub(crate) ahead: Option<Bytes>,
     pub(crate) filter: Option<Box<Filter>>,
     /// A heartbeat of its own.
-    pub(crate) pulse: Option<Pulse>,
+    pub(crate) pulse: Option<Box<Pulse>>,
     /// Its maximum age.
     pub(crate) age: Option<Delay>,
     pub(crate) ending: Option<Ending>,

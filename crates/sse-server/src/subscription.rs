@@ -48,7 +48,7 @@ pub struct Subscription(State);
 
 enum State {
     Open(Box<Open>),
-    Refused(Response<Body>),
+    Refused(Box<Response<Body>>),
 }
 
 struct Open {
@@ -70,7 +70,7 @@ impl Subscription {
         let last_event_id = last_event_id(request, hub.settings.query_parameter.as_deref());
         if request.method() == Method::HEAD {
             let has_more = channels.iter().any(|channel| channel.has_more(&last_event_id));
-            return Self(State::Refused(if has_more { event_stream(Body::empty()) } else { stop() }));
+            return Self::answered(if has_more { event_stream(Body::empty()) } else { stop() });
         }
         let place = match Place::new(channels, &last_event_id) {
             Ok(place) => place,
@@ -79,7 +79,10 @@ impl Subscription {
         let settings = &hub.settings;
         // So not all streams that begin together end together.
         let age = settings.max_age.map(|age| Delay::new(age.mul_f64(0.9 + 0.2 * fastrand::f64())));
-        let pulse = settings.heartbeat.filter(|_| !place.has_heartbeat()).map(Pulse::new);
+        let pulse = settings
+            .heartbeat
+            .filter(|_| !place.has_heartbeat())
+            .map(|interval| Box::new(Pulse::new(interval)));
         let has_id = !last_event_id.is_empty();
         let reconnection_time = settings.reconnection_time.as_ref().map(|range| {
             let spread = range.end().saturating_sub(*range.start());
@@ -109,11 +112,15 @@ impl Subscription {
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
         Trace::refused(if refusal == Refusal::Full { "full" } else { "over" });
-        Self(State::Refused(match refusal {
+        Self::answered(match refusal {
             Refusal::Over => stop(),
             // Those who are refused together shall not come back together.
             Refusal::Full => unavailable(Duration::from_secs(fastrand::u64(5..=10))),
-        }))
+        })
+    }
+
+    fn answered(response: Response<Body>) -> Self {
+        Self(State::Refused(Box::new(response)))
     }
 
     /// Whether the subscriber has its place. If it has not, [`respond`](Self::respond) gives the reason: 503 with
@@ -193,7 +200,8 @@ impl Subscription {
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.subscriber.place.ignore_heartbeat();
-            open.subscriber.pulse = heartbeat::clamp(interval.into()).map(Pulse::new);
+            open.subscriber.pulse =
+                heartbeat::clamp(interval.into()).map(|interval| Box::new(Pulse::new(interval)));
         }
         self
     }
@@ -225,7 +233,7 @@ impl Subscription {
                 response.headers_mut().extend(headers);
                 response
             }
-            State::Refused(response) => response,
+            State::Refused(response) => *response,
         }
     }
 }
