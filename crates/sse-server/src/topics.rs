@@ -120,9 +120,9 @@ impl Topics {
     pub fn route(&self, name: &str) -> Result<Route, TooManyTopics> {
         let Registry { hub, max_topics, linger, state } = &*self.0;
         let now = Instant::now();
-        let mut state = state.lock();
         // Dropped behind the lock: a route may be large.
         let mut dropped = Vec::new();
+        let mut state = state.lock();
         if now.saturating_duration_since(state.swept) >= *linger {
             state.sweep(now, *linger, &mut dropped);
         }
@@ -135,8 +135,6 @@ impl Topics {
         }
         let route = Route::of(Arc::new(Channel::of(hub)));
         state.topics.insert(name.into(), Topic { route: route.clone(), used: now });
-        drop(state);
-        drop(dropped);
         Ok(route)
     }
 
