@@ -4,7 +4,6 @@
 //! - A subscriber that finds nothing to read leaves its waker under the same lock, so that no event slips between.
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -211,7 +210,7 @@ impl Channel {
             return;
         }
         wakers.drain().for_each(Waker::wake);
-        let smaller = self.hub.lock().topics[self.key].wakers.give_back(mem::take(&mut wakers));
+        let smaller = self.hub.lock().topics[self.key].wakers.give_back(wakers);
         drop(smaller);
     }
 }

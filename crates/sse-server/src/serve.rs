@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
@@ -139,13 +140,13 @@ where
     // An error is the peer's or the network's: the connection is over, and so are its streams.
     if io.is_http2() {
         // Boxed, so that the many others don't need the room.
-        Box::pin(http2(io, service, shutdown)).await;
+        Box::pin(serve_http2(io, service, shutdown)).await;
     } else {
-        http1(io, service, shutdown).await;
+        serve_http1(io, service, shutdown).await;
     }
 }
 
-async fn http1<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
+async fn serve_http1<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -156,17 +157,13 @@ where
     /// takes none; its own choice is some 400 KiB.
     const MAX_BUFFER: usize = 64 * 1024;
 
-    let mut builder = hyper::server::conn::http1::Builder::new();
+    let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).max_buf_size(MAX_BUFFER);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    tokio::select! {
-        _ = &mut connection => return,
-        () = shutdown.begun() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
+    let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    until_shutdown(connection, http1::Connection::graceful_shutdown, &shutdown).await;
 }
 
-async fn http2<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
+async fn serve_http2<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Future: Send + 'static,
@@ -175,12 +172,21 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new());
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    until_shutdown(connection, http2::Connection::graceful_shutdown, &shutdown).await;
+}
+
+/// Drives a connection to its end, which it is told of when the shutdown begins.
+async fn until_shutdown<C: Future>(
+    mut connection: Pin<&mut C>,
+    end: impl FnOnce(Pin<&mut C>),
+    shutdown: &Shutdown,
+) {
     tokio::select! {
         _ = &mut connection => return,
-        () = shutdown.begun() => connection.as_mut().graceful_shutdown(),
+        () = shutdown.begun() => end(connection.as_mut()),
     }
     let _ = connection.await;
 }
