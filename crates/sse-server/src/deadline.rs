@@ -15,6 +15,8 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::timer::far;
+
 pin_project! {
     /// A connection whose writes fail when it has taken no byte for as long as the deadline.
     ///
@@ -109,7 +111,7 @@ impl<I> WriteDeadline<I> {
         let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep(*this.deadline)));
         if !*this.is_waiting {
             *this.is_waiting = true;
-            sleep.as_mut().reset(Instant::now() + *this.deadline);
+            sleep.as_mut().reset(far(Instant::now(), *this.deadline));
         }
         if sleep.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
@@ -174,6 +176,7 @@ fn join(pieces: &[IoSlice<'_>], joined: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -190,6 +193,14 @@ mod tests {
             assert!(bytes.concat().starts_with(&read));
             assert!(written == bytes.concat().len() || written > 1024, "{lengths:?}: {written}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_deadline_is_as_good_as_none() {
+        let (io, _peer) = duplex(1);
+        let mut io = WriteDeadline::new(io, Duration::MAX);
+        let wait = timeout(Duration::from_secs(3600), io.write_all(b"two"));
+        assert!(wait.await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -78,7 +78,10 @@ impl Subscription {
         };
         let settings = &hub.settings;
         // So not all streams that begin together end together.
-        let age = settings.max_age.map(|age| Delay::new(age.mul_f64(0.9 + 0.2 * fastrand::f64())));
+        let age = settings.max_age.map(|age| {
+            let (shortest, spread) = (age.saturating_sub(age / 10), age / 5);
+            Delay::new(shortest.saturating_add(spread.mul_f64(fastrand::f64())))
+        });
         let pulse = settings
             .heartbeat
             .filter(|_| !place.has_heartbeat())

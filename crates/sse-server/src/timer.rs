@@ -80,7 +80,7 @@ impl Pulse {
 }
 
 /// A moment that far away, or as far as timers go.
-fn far(from: Instant, duration: Duration) -> Instant {
+pub(crate) fn far(from: Instant, duration: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
     from + duration.min(YEAR)

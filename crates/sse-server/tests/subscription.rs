@@ -316,6 +316,19 @@ async fn a_stream_ends_at_its_maximum_age() {
     assert!(!route.is_closed());
 }
 
+#[tokio::test]
+async fn the_longest_times_are_as_good_as_never() {
+    let route =
+        Route::builder().max_age(Duration::MAX).heartbeat(Duration::MAX).history_age(Duration::MAX).build();
+    let subscription = route.subscribe(&get("")).heartbeat(Duration::MAX);
+    let mut reader = reader(subscription.respond());
+    reader.read();
+    publish(&route, &["1"]);
+    assert_eq!(reader.read_data(), ["1", "-"]);
+    route.close_within(Duration::MAX);
+    assert_eq!(reader.read(), "-");
+}
+
 #[test]
 fn a_lagging_subscriber_may_be_disconnected() {
     let route = Route::builder().history(2).lagging(Lagging::Disconnect).build();
