@@ -2,80 +2,152 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::HeaderValue;
-use sse_codec::TooLarge;
+use sse_codec::{Event, TooLarge};
+
+use crate::refusal::Refusal;
+
+/// An error of any type: a caller's own.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong with an event stream.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request can't succeed: it has no URL, or one that is not HTTP, a header is invalid, or its redirects never end.
+    /// The request can't succeed: it has no URL, or one that is not HTTP, a header is invalid, or the client's own
+    /// redirects never end.
     Request(reqwest::Error),
     /// The body of the request is a stream, which can't be sent again for a reconnect.
     Body,
+    /// The caller's [`on_attempt`](crate::EventSourceBuilder::on_attempt) gave no request.
+    Attempt(BoxError),
     /// There was no response: the server could not be reached, or the connection broke.
     Connect(reqwest::Error),
+    /// There was no response within the
+    /// [`response_timeout`](crate::EventSourceBuilder::response_timeout).
+    #[non_exhaustive]
+    ResponseTimeout {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// There was one redirect after the other.
+    #[non_exhaustive]
+    TooManyRedirects {
+        /// How many are followed.
+        limit: u32,
+    },
     /// The response's status is not 200.
-    #[non_exhaustive]
-    Status {
-        /// The status.
-        status: StatusCode,
-    },
+    Status(Box<Refusal>),
     /// The response is not of the type `text/event-stream`.
-    #[non_exhaustive]
-    ContentType {
-        /// Its `Content-Type`, if it has one.
-        found: Option<HeaderValue>,
-    },
+    ContentType(Box<Refusal>),
+    /// The response is compressed (`Content-Encoding`), in a way that the client does not read.
+    ContentEncoding(Box<Refusal>),
     /// The connection broke in the middle of the stream.
     Read(reqwest::Error),
-    /// There were more failures in a row than [`Reconnect::max_retries`](crate::Reconnect::max_retries) allows, the
-    /// last of which was a stream that ended before it brought anything.
+    /// The connection brought nothing, not even a comment, for the
+    /// [`idle_timeout`](crate::EventSourceBuilder::idle_timeout), or before the first event for the
+    /// [`initial_idle_timeout`](crate::EventSourceBuilder::initial_idle_timeout).
+    #[non_exhaustive]
+    IdleTimeout {
+        /// How long it was silent.
+        after: Duration,
+    },
+    /// There were more failures in a row than [`Reconnect::max_retries`](crate::Reconnect::max_retries) allows, or they
+    /// lasted for longer than [`Reconnect::max_elapsed`](crate::Reconnect::max_elapsed); the last of them was a stream
+    /// that ended before it brought anything.
     GaveUp,
+    /// The server sent an event that says that something went wrong there
+    /// ([`fail_at`](crate::EventSourceBuilder::fail_at)).
+    Event(Box<Event>),
     /// An event was larger than the limit and was skipped. The stream goes on with the next one.
     TooLarge(TooLarge),
+    /// An event is not what the caller's type expects, and was skipped. The stream goes on with the next one.
+    Decode(BoxError),
+    /// An iterator was asked for the next event within an async runtime, or had none to run in.
+    #[cfg(feature = "blocking")]
+    Runtime(std::io::Error),
 }
 
 impl Error {
-    /// Whether the end follows. It does after every error but [`TooLarge`](Self::TooLarge).
+    /// Whether the end follows. It does after every error but [`TooLarge`](Self::TooLarge) and
+    /// [`Decode`](Self::Decode), which say that one event was skipped.
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::TooLarge(_))
+        !matches!(self, Self::TooLarge(_) | Self::Decode(_))
+    }
+
+    /// The response that was no event stream, with the beginning of its body.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Status(refusal) | Self::ContentType(refusal) | Self::ContentEncoding(refusal) => {
+                Some(refusal)
+            }
+            _ => None,
+        }
     }
 
     /// What was wrong when a request was sent: the request itself, or the network.
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {
-        let futile = error.is_builder() || error.is_redirect();
+        let futile = error.is_builder() || error.is_redirect() || lacks_tls(&error);
         if futile { Self::Request(error) } else { Self::Connect(error) }
     }
 }
 
+/// Whether `https` was asked of a client without TLS. hyper says so by text alone.
+fn lacks_tls(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.any(|cause| cause.to_string().contains("scheme is not http"))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = |refusal: &Refusal, name| {
+            refusal.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
         match self {
-            Self::Request(_) => f.write_str("the request can't succeed as it is; check its URL and headers"),
+            Self::Request(_) => f.write_str(
+                "the request can't succeed as it is; check its URL and headers, and that the client has TLS for https",
+            ),
             Self::Body => f.write_str(
                 "the request can't be sent again, because its body is a stream; give it bytes or text",
             ),
+            Self::Attempt(_) => f.write_str("the request for the next attempt could not be made"),
             Self::Connect(_) => f.write_str("the server could not be reached"),
-            Self::Status { status } => {
-                write!(f, "the server answered {status} instead of 200 with an event stream")
+            Self::ResponseTimeout { after } => write!(f, "the server did not answer within {after:?}"),
+            Self::TooManyRedirects { limit } => {
+                write!(f, "there were more than {limit} redirects; do they lead in a circle?")
             }
-            Self::ContentType { found: None } => {
-                write!(f, "the response names no Content-Type; it must be {}", sse_codec::CONTENT_TYPE)
+            Self::Status(refusal) => {
+                let status = refusal.status();
+                write!(f, "the server answered {status} instead of 200 with an event stream{refusal}")
             }
-            Self::ContentType { found: Some(found) } => write!(
+            Self::ContentType(refusal) => match found(refusal, "content-type") {
+                None => {
+                    write!(f, "the response names no Content-Type; it must be {}{refusal}", sse_codec::CONTENT_TYPE)
+                }
+                Some(found) => write!(
+                    f,
+                    "the response is of the type `{found}`, not {}; is this the URL of an event stream?{refusal}",
+                    sse_codec::CONTENT_TYPE
+                ),
+            },
+            Self::ContentEncoding(refusal) => write!(
                 f,
-                "the response is of the type `{}`, not {}; is this the URL of an event stream?",
-                String::from_utf8_lossy(found.as_bytes()),
-                sse_codec::CONTENT_TYPE
+                "the response is compressed (`{}`), which the client does not read; turn on reqwest's feature for it",
+                found(refusal, "content-encoding").unwrap_or_default()
             ),
             Self::Read(_) => f.write_str("the connection broke in the middle of the stream"),
+            Self::IdleTimeout { after } => {
+                write!(f, "the connection brought nothing for {after:?}, not even a comment")
+            }
             Self::GaveUp => {
                 f.write_str("the server ended the stream again and again before it brought anything")
             }
+            Self::Event(event) => write!(f, "the server sent an error: {}", event.data()),
             Self::TooLarge(error) => error.fmt(f),
+            Self::Decode(error) => error.fmt(f),
+            #[cfg(feature = "blocking")]
+            Self::Runtime(error) => error.fmt(f),
         }
     }
 }
@@ -84,9 +156,13 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Request(error) | Self::Connect(error) | Self::Read(error) => Some(error),
-            // Its text is this one's already.
+            Self::Attempt(error) => Some(&**error),
+            // Their text is this one's already.
             Self::TooLarge(error) => error.source(),
-            Self::Body | Self::Status { .. } | Self::ContentType { .. } | Self::GaveUp => None,
+            Self::Decode(error) => error.source(),
+            #[cfg(feature = "blocking")]
+            Self::Runtime(error) => error.source(),
+            _ => None,
         }
     }
 }

@@ -9,19 +9,24 @@ use std::time::Duration;
 use futures_core::{FusedStream, Stream};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, IntoUrl, Request, Response, StatusCode};
-use sse_codec::{Decoder, Event, EventId};
-use tokio::time::{Instant, Sleep, sleep};
+use sse_codec::Event;
 
-use crate::chunks::Chunks;
+use crate::attempts::Attempts;
+use crate::builder::{Attempt, EventSourceBuilder, Prepare};
 use crate::error::Error;
-use crate::reconnect::{Attempts, Cause, Decision, Reconnect};
+use crate::exchange::Transport;
+use crate::notice::{Notice, Observer, tell};
+use crate::platform::{BoxFuture, Timer, now, unix_time};
+use crate::reader::{Connection, Read, Reader};
+use crate::reconnect::{Cause, Decision};
+use crate::redirect::MAX_REDIRECTS;
 use crate::request::Template;
-use crate::response;
+use crate::retry_after::retry_after;
 
 /// Events from a URL, over as many connections as it takes.
 ///
-/// When a connection ends or breaks, it connects again and goes on behind the last event (`Last-Event-ID`); see
-/// [`Reconnect`] for what is tried again and when.
+/// When a connection ends, breaks or falls silent, it connects again and goes on behind the last event
+/// (`Last-Event-ID`); see [`Reconnect`](crate::Reconnect) for what is tried again and when.
 ///
 /// ```no_run
 /// use sse_client::EventSource;
@@ -39,45 +44,30 @@ use crate::response;
 /// It ends
 ///
 /// - with an `Err`, when no further attempt will go better: a status, a type, a request that can't succeed, or too many
-///   failures. Of all errors only [`Error::TooLarge`] is [not final](Error::is_final): one event was skipped, and the
-///   next one still arrives;
-/// - without one, when a reconnect is answered by 204, which is the server's word that there is no more; and at the end
-///   of the stream, if the policy is [`Reconnect::never`].
+///   failures. An error that is [not final](Error::is_final) says that one event was skipped; the next one follows;
+/// - without one, when a reconnect is answered by 204, which is the server's word that there is no more; at the event
+///   that says so ([`end_at`](EventSourceBuilder::end_at)); and at the end of the stream, if the policy is
+///   [`Reconnect::never`](crate::Reconnect::never).
 ///
-/// It is a [`Stream`], and it works only while it is polled. It must be polled within a tokio runtime.
+/// It is a [`Stream`], and it works only while it is polled. Outside of browsers it must be polled within a tokio
+/// runtime.
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
-    client: Client,
-    template: Template,
-    attempts: Attempts,
-    observer: Option<Observer>,
-    decoder: Decoder,
-    state: State,
+    pub(crate) transport: Transport,
+    pub(crate) template: Template,
+    pub(crate) prepare: Option<Prepare>,
+    pub(crate) max_redirects: u32,
+    pub(crate) response_timeout: Option<Duration>,
+    pub(crate) attempts: Attempts,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) reader: Reader,
+    pub(crate) state: State,
+    /// How many attempts there were.
+    pub(crate) attempt: u32,
     /// There has been a good response.
-    has_opened: bool,
-}
-
-type Observer = Box<dyn FnMut(Notice<'_>) + Send>;
-
-/// What an [`EventSource`] does, as its [observer](EventSourceBuilder::observer) is told.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Notice<'a> {
-    /// There is a good response: the events that follow come from a new connection.
-    Opened,
-    /// Bytes came, not decoded yet. A comment is a sign of life too.
-    Received(&'a [u8]),
-    /// The last event ID holds control characters, which no header can: the request goes without it, and the server
-    /// can't know where to go on.
-    LastEventIdNotSent(&'a str),
-    /// The connection ended, with an error or without one, and the next attempt follows after this time.
-    #[non_exhaustive]
-    Waiting {
-        /// Until the next attempt.
-        delay: Duration,
-        /// What ended the connection; `None` if the stream just ended.
-        cause: Option<&'a Error>,
-    },
+    pub(crate) has_opened: bool,
+    /// What the observer was told last.
+    pub(crate) told_id: String,
 }
 
 /// The ready state of an [`EventSource`] (9.2.2).
@@ -91,75 +81,14 @@ pub enum ReadyState {
     Closed,
 }
 
-enum State {
-    /// A connection is to be made.
-    Start,
-    Connecting(Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>),
-    Open(Chunks),
-    Waiting(Pin<Box<Sleep>>),
+pub(crate) enum State {
+    /// An attempt is to be made, after this error.
+    Start(Option<Error>),
+    Connecting(BoxFuture<Result<Response, Error>>),
+    Open(Box<Connection>),
+    /// Until the next attempt.
+    Waiting(Timer, Option<Error>),
     Closed,
-}
-
-/// Settings of an [`EventSource`].
-#[must_use]
-pub struct EventSourceBuilder {
-    client: Client,
-    request: Request,
-    policy: Option<Reconnect>,
-    observer: Option<Observer>,
-    last_event_id: Option<EventId<'static>>,
-    max_event_bytes: usize,
-}
-
-impl EventSourceBuilder {
-    /// When to reconnect. By default [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
-    /// [`Reconnect::never`] for others: a `POST` is sent again only if you say so here.
-    pub fn reconnect(mut self, policy: Reconnect) -> Self {
-        self.policy = Some(policy);
-        self
-    }
-
-    /// Starts behind this event, as one that was stored when the program ran before. A `Last-Event-ID` among the
-    /// request's headers does the same.
-    pub fn last_event_id(mut self, id: EventId<'static>) -> Self {
-        self.last_event_id = Some(id);
-        self
-    }
-
-    /// How large an event may be, in bytes; 16 MiB by default.
-    pub fn max_event_bytes(mut self, limit: usize) -> Self {
-        self.max_event_bytes = limit;
-        self
-    }
-
-    /// Tells `observer` of connections, bytes and waits. It is called while the source is polled, so it must not block.
-    pub fn observer(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
-        self.observer = Some(Box::new(observer));
-        self
-    }
-
-    /// The source. It connects when it is polled for the first time.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Body`] if the request's body is a stream: it can't be sent again.
-    pub fn build(self) -> Result<EventSource, Error> {
-        let (template, header) = Template::new(self.request)?;
-        let repeats = if template.is_safe() { Reconnect::new } else { Reconnect::never };
-        let mut decoder = Decoder::with_limit(self.max_event_bytes);
-        if let Some(id) = self.last_event_id.or(header) {
-            decoder.set_last_event_id(&id);
-        }
-        Ok(EventSource {
-            client: self.client,
-            template,
-            attempts: Attempts::new(self.policy.unwrap_or_else(repeats)),
-            observer: self.observer,
-            decoder,
-            state: State::Start,
-            has_opened: false,
-        })
-    }
 }
 
 impl EventSource {
@@ -169,26 +98,19 @@ impl EventSource {
     ///
     /// [`Error::Request`] if `url` is not one.
     pub fn get(url: impl IntoUrl) -> Result<Self, Error> {
-        let client = Client::builder().build().map_err(Error::Request)?;
+        let client = client().map_err(Error::Request)?;
         let request = client.get(url).build().map_err(Error::Request)?;
-        Self::builder(client, request).build()
+        Self::builder(client, request).max_redirects(MAX_REDIRECTS).build()
     }
 
     /// Settings for a source that sends `request`, of any method, with `client`.
     ///
     /// `Accept` and `Cache-Control` are added where the request does not have them. A total
-    /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream. A
-    /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) longer than the server's heartbeat is what finds a dead
-    /// connection; but it cuts a living one, too, if the source is not polled for so long.
+    /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream, and a
+    /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) would count the time in which the source is not polled:
+    /// use the time-outs of the builder instead.
     pub fn builder(client: Client, request: Request) -> EventSourceBuilder {
-        EventSourceBuilder {
-            client,
-            request,
-            policy: None,
-            observer: None,
-            last_event_id: None,
-            max_event_bytes: Decoder::DEFAULT_LIMIT,
-        }
+        EventSourceBuilder::new(Transport::new(client), request)
     }
 
     /// The next event; `None` at the end.
@@ -200,13 +122,13 @@ impl EventSource {
 
     /// The last event ID: what the next connection will send. Store it to go on later. Empty if there is none.
     pub fn last_event_id(&self) -> &str {
-        self.decoder.last_event_id()
+        self.reader.decoder.last_event_id()
     }
 
     /// The ready state.
     pub fn ready_state(&self) -> ReadyState {
         match self.state {
-            State::Start | State::Connecting(_) | State::Waiting(_) => ReadyState::Connecting,
+            State::Start(_) | State::Connecting(_) | State::Waiting(..) => ReadyState::Connecting,
             State::Open(_) => ReadyState::Open,
             State::Closed => ReadyState::Closed,
         }
@@ -214,31 +136,40 @@ impl EventSource {
 
     /// Closes the connection. No event follows, also none that was received already.
     pub fn close(&mut self) {
-        self.state = State::Closed;
+        if self.ready_state() != ReadyState::Closed {
+            _ = self.finish(None);
+        }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
             let went_on = match &mut self.state {
-                State::Start => self.connect(),
+                State::Start(error) => {
+                    let error = error.take();
+                    self.connect(error)
+                }
                 State::Connecting(response) => {
                     let response = ready!(response.as_mut().poll(cx));
                     self.open(response)
                 }
-                State::Open(chunks) => {
+                State::Open(connection) => {
                     let received = |bytes: &[u8]| tell(&mut self.observer, Notice::Received(bytes));
-                    match ready!(chunks.poll_event(&mut self.decoder, received, cx)) {
-                        Some(Ok(event)) => {
-                            self.attempts.event_received();
-                            return Poll::Ready(Some(Ok(event)));
+                    let read = self.reader.poll(connection, received, cx);
+                    self.tell_id();
+                    match ready!(read) {
+                        Read::Item(item) => {
+                            if item.is_ok() {
+                                self.attempts.event_received();
+                            }
+                            return Poll::Ready(Some(item));
                         }
-                        Some(Err(error)) if !error.is_final() => return Poll::Ready(Some(Err(error))),
-                        end => self.disconnected(end.and_then(Result::err)),
+                        Read::Disconnected(error) => self.disconnected(error),
+                        Read::Finished(error) => self.finish(error),
                     }
                 }
-                State::Waiting(wait) => {
-                    ready!(wait.as_mut().poll(cx));
-                    self.state = State::Start;
+                State::Waiting(timer, error) => {
+                    ready!(timer.poll(cx));
+                    self.state = State::Start(error.take());
                     Ok(())
                 }
                 State::Closed => return Poll::Ready(None),
@@ -249,34 +180,50 @@ impl EventSource {
         }
     }
 
-    /// Sends the request.
-    fn connect(&mut self) -> Result<(), Error> {
+    /// Makes the next attempt.
+    fn connect(&mut self, error: Option<Error>) -> Result<(), Error> {
         let id = HeaderValue::from_bytes(self.last_event_id().as_bytes()).ok();
         if id.is_none() {
-            tell(&mut self.observer, Notice::LastEventIdNotSent(self.decoder.last_event_id()));
+            let id = self.reader.decoder.last_event_id();
+            tell(&mut self.observer, Notice::LastEventIdNotSent(id));
         }
-        // Whatever goes wrong with it is final.
-        self.state = State::Closed;
-        let request = self.template.request(id.filter(|id| !id.is_empty()))?;
-        self.state = State::Connecting(Box::pin(self.client.execute(request)));
+        let request = match self.template.request(id.filter(|id| !id.is_empty())) {
+            Ok(request) => request,
+            Err(error) => return self.finish(Some(error)),
+        };
+        let number = self.attempt;
+        self.attempt = number.saturating_add(1);
+        let last_event_id = self.last_event_id().to_owned();
+        let prepared = match &mut self.prepare {
+            Some(prepare) => Ok(prepare(Attempt { number, last_event_id, error, request })),
+            None => Err(request),
+        };
+        let transport = self.transport.clone();
+        let (max_redirects, limit) = (self.max_redirects, self.response_timeout);
+        self.state = State::Connecting(Box::pin(async move {
+            let request = match prepared {
+                Ok(prepared) => prepared.await.map_err(Error::Attempt)?,
+                Err(request) => request,
+            };
+            transport.exchange(request, max_redirects, limit).await
+        }));
         Ok(())
     }
 
     /// Takes the response, or what came instead.
-    fn open(&mut self, response: reqwest::Result<Response>) -> Result<(), Error> {
-        match response.map_err(Error::from_sending).and_then(response::check) {
+    fn open(&mut self, response: Result<Response, Error>) -> Result<(), Error> {
+        match response {
             Ok(response) => {
-                self.decoder.reset();
-                self.attempts.opened(Instant::now().into_std());
+                self.reader.decoder.reset();
+                self.attempts.opened(now());
                 self.has_opened = true;
-                self.state = State::Open(Chunks::new(response));
+                self.state = State::Open(Box::new(Connection::new(response)));
                 tell(&mut self.observer, Notice::Opened);
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).
-            Err(Error::Status { status: StatusCode::NO_CONTENT }) if self.has_opened => {
-                self.state = State::Closed;
-                Ok(())
+            Err(Error::Status(refusal)) if self.has_opened && refusal.status() == StatusCode::NO_CONTENT => {
+                self.finish(None)
             }
             Err(error) => self.disconnected(Some(error)),
         }
@@ -284,38 +231,59 @@ impl EventSource {
 
     /// Asks the policy what to do now that the connection is gone.
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
-        let cause = match &error {
-            None => Cause::End,
-            Some(Error::Status { status }) => Cause::Status(*status),
-            Some(Error::ContentType { .. }) => Cause::ContentType,
-            Some(Error::Request(_)) => Cause::Request,
-            Some(_) => Cause::Network,
-        };
-        if let Some(time) = self.decoder.reconnection_time() {
+        if let Some(time) = self.reader.decoder.reconnection_time() {
             self.attempts.set_reconnection_time(time);
         }
-        match self.attempts.closed(cause, Instant::now().into_std(), fastrand::f64()) {
+        let refusal = error.as_ref().and_then(Error::refusal);
+        if let Some(time) = refusal.and_then(|refusal| retry_after(refusal.headers(), unix_time())) {
+            self.attempts.set_retry_after(time);
+        }
+        match self.attempts.closed(cause(error.as_ref()), now(), fastrand::f64()) {
             Decision::Wait(delay) => {
-                self.state = State::Waiting(Box::pin(sleep(delay)));
                 tell(&mut self.observer, Notice::Waiting { delay, cause: error.as_ref() });
+                self.state = State::Waiting(Timer::after(delay), error);
                 Ok(())
             }
-            Decision::Stop => {
-                self.state = State::Closed;
-                error.map_or(Ok(()), Err)
-            }
-            Decision::GiveUp => {
-                self.state = State::Closed;
-                Err(error.unwrap_or(Error::GaveUp))
-            }
+            Decision::Stop => self.finish(error),
+            Decision::GiveUp => self.finish(error.or(Some(Error::GaveUp))),
+        }
+    }
+
+    /// Ends the stream, and gives the error back.
+    fn finish(&mut self, error: Option<Error>) -> Result<(), Error> {
+        self.state = State::Closed;
+        tell(&mut self.observer, Notice::Closed(error.as_ref()));
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Tells the observer of another last event ID. It may have come without an event.
+    fn tell_id(&mut self) {
+        let id = self.reader.decoder.last_event_id();
+        if self.observer.is_some() && self.told_id != id {
+            id.clone_into(&mut self.told_id);
+            tell(&mut self.observer, Notice::LastEventId(id));
         }
     }
 }
 
-/// Tells the observer, if there is one.
-fn tell(observer: &mut Option<Observer>, notice: Notice<'_>) {
-    if let Some(observer) = observer {
-        observer(notice);
+/// A client that leaves redirects to the source, which knows what is secret.
+fn client() -> reqwest::Result<Client> {
+    let client = Client::builder();
+    #[cfg(not(target_family = "wasm"))]
+    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(Duration::from_secs(10));
+    client.build()
+}
+
+/// What the policy makes of the end of a connection.
+fn cause(error: Option<&Error>) -> Cause {
+    match error {
+        None => Cause::End,
+        Some(Error::Status(refusal)) => Cause::Status(refusal.status()),
+        Some(Error::ContentType(_) | Error::ContentEncoding(_)) => Cause::ContentType,
+        Some(
+            Error::Connect(_) | Error::ResponseTimeout { .. } | Error::Read(_) | Error::IdleTimeout { .. },
+        ) => Cause::Network,
+        Some(_) => Cause::Request,
     }
 }
 
@@ -339,11 +307,5 @@ impl fmt::Debug for EventSource {
             .field("ready_state", &self.ready_state())
             .field("last_event_id", &self.last_event_id())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for EventSourceBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventSourceBuilder").finish_non_exhaustive()
     }
 }

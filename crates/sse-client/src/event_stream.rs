@@ -1,27 +1,30 @@
 //! The events of one response.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
 use reqwest::Response;
 use sse_codec::{Decoder, Event};
 
-use crate::chunks::Chunks;
 use crate::error::Error;
-use crate::response;
+use crate::platform::BoxFuture;
+use crate::reader::{Connection, Read, Reader};
+use crate::response::Fault;
 
 /// The events of one [`reqwest::Response`]. It never reconnects.
 ///
 /// This is the reader for LLM APIs and other streams that are asked for once:
 ///
 /// ```no_run
-/// use sse_client::EventStream;
+/// use sse_client::ResponseExt as _;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let response = reqwest::Client::new().post("https://example.com/chat").body("{}").send().await?;
-/// let mut events = EventStream::new(response)?;
+/// let mut events = response.events().end_at("[DONE]").fail_at(|event| event.event_type() == "error");
 /// while let Some(event) = events.next().await {
 ///     println!("{}", event?.data());
 /// }
@@ -29,35 +32,65 @@ use crate::response;
 /// # }
 /// ```
 ///
-/// After [`Error::TooLarge`] it goes on with the next event; any other error is followed by the end.
-#[derive(Debug)]
+/// A response that is no event stream is its first and only item: an error with the status, the headers and the
+/// beginning of the body ([`Refusal`](crate::Refusal)).
+///
+/// After an error that is [not final](Error::is_final) it goes on with the next event; any other is followed by the
+/// end.
 #[must_use = "nothing is read unless it is polled"]
 pub struct EventStream {
-    /// `None` after the end.
-    chunks: Option<Chunks>,
-    decoder: Decoder,
+    state: State,
+    reader: Reader,
+}
+
+enum State {
+    Open(Box<Connection>),
+    /// No event stream: the beginning of its body is read.
+    Refused(BoxFuture<Error>),
+    Ended,
 }
 
 impl EventStream {
     /// Reads the events of `response`, each up to 16 MiB.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Status`] if it is not 200, [`Error::ContentType`] if it is not `text/event-stream`.
-    pub fn new(response: Response) -> Result<Self, Error> {
+    pub fn new(response: Response) -> Self {
         Self::with_decoder(response, Decoder::new())
     }
 
     /// Reads the events of `response` with a decoder of the caller's: one with another limit, or with a last event ID.
     /// What it has begun to read elsewhere is dropped.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn with_decoder(response: Response, mut decoder: Decoder) -> Result<Self, Error> {
-        let response = response::check(response)?;
+    pub fn with_decoder(response: Response, mut decoder: Decoder) -> Self {
         decoder.reset();
-        Ok(Self { chunks: Some(Chunks::new(response)), decoder })
+        let state = match Fault::of(&response) {
+            None => State::Open(Box::new(Connection::new(response))),
+            Some(fault) => State::Refused(Box::pin(fault.into_error(response))),
+        };
+        Self { state, reader: Reader { decoder, ..Reader::default() } }
+    }
+
+    /// How long the response may bring nothing before its first event; 10 min by default, because who answers may have
+    /// to think, `None` for ever. Any byte counts, comments too. Then it ends with [`Error::IdleTimeout`].
+    pub fn initial_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.reader.timeouts.initial = limit.into();
+        self
+    }
+
+    /// How long the response may bring nothing after its first event; 5 min by default, `None` for ever. Any byte
+    /// counts, comments too. Then it ends with [`Error::IdleTimeout`].
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.reader.timeouts.later = limit.into();
+        self
+    }
+
+    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given.
+    pub fn end_at(mut self, data: impl Into<String>) -> Self {
+        self.reader.endings.done = Some(data.into());
+        self
+    }
+
+    /// Ends at an event that says that something went wrong, with [`Error::Event`].
+    pub fn fail_at(mut self, is_error: impl FnMut(&Event) -> bool + Send + 'static) -> Self {
+        self.reader.endings.is_error = Some(Box::new(is_error));
+        self
     }
 
     /// The next event; `None` at the end.
@@ -69,16 +102,32 @@ impl EventStream {
 
     /// The last event ID: what to send as `Last-Event-ID` to go on behind the last event. Empty if there is none.
     pub fn last_event_id(&self) -> &str {
-        self.decoder.last_event_id()
+        self.reader.decoder.last_event_id()
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
-        let item = ready!(chunks.poll_event(&mut self.decoder, |_| {}, cx));
-        if item.as_ref().is_none_or(|item| item.as_ref().is_err_and(Error::is_final)) {
-            self.chunks = None;
-        }
-        Poll::Ready(item)
+        let error = match &mut self.state {
+            State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
+                Read::Item(item) => return Poll::Ready(Some(item)),
+                Read::Disconnected(error) | Read::Finished(error) => error,
+            },
+            State::Refused(error) => Some(ready!(error.as_mut().poll(cx))),
+            State::Ended => None,
+        };
+        self.state = State::Ended;
+        Poll::Ready(error.map(Err))
+    }
+}
+
+/// Reads a [`reqwest::Response`] as an event stream.
+pub trait ResponseExt {
+    /// The events of this response: see [`EventStream`].
+    fn events(self) -> EventStream;
+}
+
+impl ResponseExt for Response {
+    fn events(self) -> EventStream {
+        EventStream::new(self)
     }
 }
 
@@ -92,6 +141,12 @@ impl Stream for EventStream {
 
 impl FusedStream for EventStream {
     fn is_terminated(&self) -> bool {
-        self.chunks.is_none()
+        matches!(self.state, State::Ended)
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("last_event_id", &self.last_event_id()).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use sse_codec::EventId;
 
 use crate::error::Error;
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The request that each connection repeats.
 #[derive(Debug)]

@@ -1,29 +1,53 @@
-//! The check of a response: status and content type (9.2.3).
+//! The check of a response: status, content type and encoding (9.2.3).
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 
 use crate::error::Error;
+use crate::refusal::Refusal;
 
-/// A response that is an event stream.
-pub(crate) fn check(response: Response) -> Result<Response, Error> {
-    if response.status() != StatusCode::OK {
-        return Err(Error::Status { status: response.status() });
-    }
-    check_content_type(response.headers())?;
-    Ok(response)
+/// Why a response is no event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Status,
+    ContentType,
+    ContentEncoding,
 }
 
-/// The type counts whole and without case; its parameters don't count, whatever they say.
-fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
-    let found = headers.get(CONTENT_TYPE);
-    let essence = found.map(HeaderValue::as_bytes).and_then(|value| value.split(|&byte| byte == b';').next());
-    if essence
-        .is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(sse_codec::CONTENT_TYPE.as_bytes()))
-    {
-        return Ok(());
+impl Fault {
+    /// What is wrong with `response`, if anything is.
+    pub(crate) fn of(response: &Response) -> Option<Self> {
+        if response.status() != StatusCode::OK {
+            return Some(Self::Status);
+        }
+        Self::of_headers(response.headers())
     }
-    Err(Error::ContentType { found: found.cloned() })
+
+    /// The type counts whole and without case; its parameters don't count, whatever they say.
+    fn of_headers(headers: &HeaderMap) -> Option<Self> {
+        let value = |name| headers.get(name).map(HeaderValue::as_bytes);
+        let essence = value(CONTENT_TYPE).and_then(|value| value.split(|&byte| byte == b';').next());
+        if !essence.is_some_and(|essence| is(essence, sse_codec::CONTENT_TYPE)) {
+            return Some(Self::ContentType);
+        }
+        // reqwest takes the header away where it decompresses.
+        let encoded = value(CONTENT_ENCODING).is_some_and(|encoding| !is(encoding, "identity"));
+        encoded.then_some(Self::ContentEncoding)
+    }
+
+    /// The error, with the beginning of the body.
+    pub(crate) async fn into_error(self, response: Response) -> Error {
+        let refusal = Box::new(Refusal::read(response).await);
+        match self {
+            Self::Status => Error::Status(refusal),
+            Self::ContentType => Error::ContentType(refusal),
+            Self::ContentEncoding => Error::ContentEncoding(refusal),
+        }
+    }
+}
+
+fn is(value: &[u8], expected: &str) -> bool {
+    value.trim_ascii().eq_ignore_ascii_case(expected.as_bytes())
 }
 
 #[cfg(test)]
@@ -31,12 +55,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(value: Option<&str>, expected: bool) {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = value {
-            headers.insert(CONTENT_TYPE, value.parse().unwrap());
-        }
-        assert_eq!(check_content_type(&headers).is_ok(), expected, "{value:?}");
+    fn check(headers: &[(&'static str, &'static str)], expected: Option<Fault>) {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let headers: HeaderMap = headers.collect();
+        assert_eq!(Fault::of_headers(&headers), expected, "{headers:?}");
     }
 
     #[test]
@@ -49,7 +71,7 @@ mod tests {
             " text/event-stream ; x",
             "text/event-stream;",
         ] {
-            check(Some(value), true);
+            check(&[("content-type", value)], None);
         }
     }
 
@@ -64,19 +86,20 @@ mod tests {
             ";",
             "application/json, text/event-stream",
         ] {
-            check(Some(value), false);
+            check(&[("content-type", value)], Some(Fault::ContentType));
         }
-        check(None, false);
+        check(&[], Some(Fault::ContentType));
     }
 
     #[test]
-    fn the_error_names_the_type() {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-        let error = check_content_type(&headers).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the response is of the type `text/html`, not text/event-stream; is this the URL of an event stream?"
-        );
+    fn a_body_that_is_still_compressed_is_refused() {
+        for (encoding, expected) in [
+            ("identity", None),
+            (" Identity ", None),
+            ("gzip", Some(Fault::ContentEncoding)),
+            ("br", Some(Fault::ContentEncoding)),
+        ] {
+            check(&[("content-type", "text/event-stream"), ("content-encoding", encoding)], expected);
+        }
     }
 }

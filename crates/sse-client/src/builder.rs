@@ -1,0 +1,241 @@
+//! The settings of an event source.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Request;
+use sse_codec::{Decoder, Event, EventId};
+
+use crate::attempts::Attempts;
+use crate::error::{BoxError, Error};
+use crate::event_source::{EventSource, State};
+use crate::exchange::Transport;
+use crate::notice::{Notice, Observer};
+use crate::platform::{BoxFuture, MaybeSend};
+use crate::reader::Reader;
+use crate::reconnect::Reconnect;
+use crate::request::Template;
+
+/// Settings of an [`EventSource`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use sse_client::{EventId, EventSource, Reconnect, reqwest::Client};
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new();
+/// let request = client.get("https://example.com/events").bearer_auth("token").build()?;
+/// let source = EventSource::builder(client, request)
+///     .last_event_id(EventId::try_from(std::fs::read_to_string("last-event-id")?)?)
+///     .reconnect(Reconnect::new().max_retries(10))
+///     .idle_timeout(Duration::from_secs(45))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct EventSourceBuilder {
+    transport: Transport,
+    request: Request,
+    prepare: Option<Prepare>,
+    max_redirects: u32,
+    response_timeout: Option<Duration>,
+    policy: Option<Reconnect>,
+    observer: Option<Observer>,
+    last_event_id: Option<EventId<'static>>,
+    max_event_bytes: usize,
+    reader: Reader,
+}
+
+/// Makes the request of an attempt.
+pub(crate) type Prepare = Box<dyn FnMut(Attempt) -> BoxFuture<Result<Request, BoxError>> + Send>;
+
+/// An attempt to connect that is about to be made ([`on_attempt`](EventSourceBuilder::on_attempt)).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// How many attempts there were before it.
+    pub number: u32,
+    /// The last event ID, which stands in the request already. Empty if there is none.
+    pub last_event_id: String,
+    /// What ended the connection, or the attempt, before it; `None` if there was none, or if its stream just ended.
+    pub error: Option<Error>,
+    /// The request as it would be sent.
+    pub request: Request,
+}
+
+impl EventSourceBuilder {
+    pub(crate) fn new(transport: Transport, request: Request) -> Self {
+        Self {
+            transport,
+            request,
+            prepare: None,
+            max_redirects: 0,
+            response_timeout: Some(Duration::from_secs(60)),
+            policy: None,
+            observer: None,
+            last_event_id: None,
+            max_event_bytes: Decoder::DEFAULT_LIMIT,
+            reader: Reader::default(),
+        }
+    }
+
+    /// When to reconnect. By default [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
+    /// [`Reconnect::never`] for others: a `POST` is sent again only if you say so here.
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Starts behind this event, as one that was stored when the program ran before. A `Last-Event-ID` among the
+    /// request's headers does the same.
+    pub fn last_event_id(mut self, id: EventId<'static>) -> Self {
+        self.last_event_id = Some(id);
+        self
+    }
+
+    /// Makes the request of each attempt anew: for a token that expires, say. `prepare` is told what went wrong
+    /// before, and gives the request that is sent; an error of its is final ([`Error::Attempt`]).
+    ///
+    /// With it, a first 401 is no end: the next attempt follows at once. Another one without a good response in
+    /// between is final.
+    ///
+    /// ```no_run
+    /// use sse_client::{EventSource, reqwest::{Client, header::{AUTHORIZATION, HeaderValue}}};
+    ///
+    /// # async fn fetch_token() -> std::io::Result<HeaderValue> { unimplemented!() }
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::new();
+    /// let request = client.get("https://example.com/events").build()?;
+    /// let source = EventSource::builder(client, request)
+    ///     .on_attempt(async |mut attempt| {
+    ///         attempt.request.headers_mut().insert(AUTHORIZATION, fetch_token().await?);
+    ///         Ok::<_, std::io::Error>(attempt.request)
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_attempt<F, R, E>(mut self, mut prepare: F) -> Self
+    where
+        F: FnMut(Attempt) -> R + Send + 'static,
+        R: Future<Output = Result<Request, E>> + MaybeSend + 'static,
+        E: Into<BoxError>,
+    {
+        self.prepare = Some(Box::new(move |attempt| {
+            let prepared = prepare(attempt);
+            Box::pin(async { prepared.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Follows this many redirects that the client leaves alone: they lead to the same request, but to another origin
+    /// none of its headers go but `Accept`, `Accept-Language`, `Cache-Control`, `Content-Type`, `Last-Event-ID`,
+    /// `Pragma` and `User-Agent`. More than that many are [`Error::TooManyRedirects`]. 0 by default; 20 for
+    /// [`EventSource::get`].
+    ///
+    /// reqwest follows redirects itself unless it is told not to, and keeps `Authorization` and `Cookie` from other
+    /// origins, but no other secret. If yours is in a header of another name, say
+    ///
+    /// ```no_run
+    /// use sse_client::{EventSource, reqwest::{Client, redirect::Policy}};
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder().redirect(Policy::none()).build()?;
+    /// let request = client.get("https://example.com/events").header("x-api-key", "secret").build()?;
+    /// let source = EventSource::builder(client, request).max_redirects(20).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The client's [`default_headers`](reqwest::ClientBuilder::default_headers) go with every request, wherever to:
+    /// they are no place for secrets.
+    pub fn max_redirects(mut self, limit: u32) -> Self {
+        self.max_redirects = limit;
+        self
+    }
+
+    /// How long the response may take, redirects and connecting included; 60 s by default, `None` for ever. Then
+    /// another attempt follows.
+    pub fn response_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.response_timeout = limit.into();
+        self
+    }
+
+    /// How long a connection may bring nothing before its first event; 10 min by default, because who answers may have
+    /// to think, `None` for ever. Any byte counts, comments too. Then another attempt follows.
+    pub fn initial_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.reader.timeouts.initial = limit.into();
+        self
+    }
+
+    /// How long a connection may bring nothing after its first event; 5 min by default, `None` for ever. Any byte
+    /// counts, comments too. Then another attempt follows.
+    ///
+    /// Three times the server's heartbeat, if you know it, is a good choice.
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.reader.timeouts.later = limit.into();
+        self
+    }
+
+    /// How large an event may be, in bytes; 16 MiB by default.
+    pub fn max_event_bytes(mut self, limit: usize) -> Self {
+        self.max_event_bytes = limit;
+        self
+    }
+
+    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given, and no reconnect follows.
+    pub fn end_at(mut self, data: impl Into<String>) -> Self {
+        self.reader.endings.done = Some(data.into());
+        self
+    }
+
+    /// Ends at an event that says that something went wrong, with [`Error::Event`]. No reconnect follows.
+    pub fn fail_at(mut self, is_error: impl FnMut(&Event) -> bool + Send + 'static) -> Self {
+        self.reader.endings.is_error = Some(Box::new(is_error));
+        self
+    }
+
+    /// Tells `observer` of connections, bytes, ids and waits. It is called while the source is polled, so it must not
+    /// block.
+    pub fn observer(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// The source. It connects when it is polled for the first time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Body`] if the request's body is a stream: it can't be sent again.
+    pub fn build(self) -> Result<EventSource, Error> {
+        let (template, header) = Template::new(self.request)?;
+        let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
+        let policy = self.policy.unwrap_or_else(default).renews(self.prepare.is_some());
+        let mut reader = self.reader;
+        reader.decoder = Decoder::with_limit(self.max_event_bytes);
+        if let Some(id) = self.last_event_id.or(header) {
+            reader.decoder.set_last_event_id(&id);
+        }
+        Ok(EventSource {
+            transport: self.transport,
+            template,
+            prepare: self.prepare,
+            max_redirects: self.max_redirects,
+            response_timeout: self.response_timeout,
+            attempts: Attempts::new(policy),
+            observer: self.observer,
+            told_id: reader.decoder.last_event_id().to_owned(),
+            reader,
+            state: State::Start(None),
+            attempt: 0,
+            has_opened: false,
+        })
+    }
+}
+
+impl fmt::Debug for EventSourceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSourceBuilder").field("request", &self.request).finish_non_exhaustive()
+    }
+}

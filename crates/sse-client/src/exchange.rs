@@ -1,0 +1,73 @@
+//! One attempt: a request, the redirects that it meets, and the response.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Request, Response};
+
+use crate::error::Error;
+use crate::platform::{BoxFuture, within};
+use crate::redirect;
+use crate::response::Fault;
+
+/// Sends requests: reqwest's client, or a network that is simulated.
+#[derive(Clone)]
+pub(crate) struct Transport(Arc<Send>);
+
+#[cfg(not(target_family = "wasm"))]
+type Send = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>> + std::marker::Send + Sync;
+#[cfg(target_family = "wasm")]
+type Send = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>>;
+
+impl Transport {
+    pub(crate) fn new(client: Client) -> Self {
+        Self(Arc::new(move |request| Box::pin(client.execute(request))))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn simulated(
+        send: impl Fn(Request) -> BoxFuture<reqwest::Result<Response>> + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(send))
+    }
+
+    /// The response to `request`, if it is an event stream and begins within `limit`.
+    pub(crate) async fn exchange(
+        &self,
+        request: Request,
+        max_redirects: u32,
+        limit: Option<Duration>,
+    ) -> Result<Response, Error> {
+        let Some(response) = within(limit, self.follow(request, max_redirects)).await else {
+            return Err(Error::ResponseTimeout { after: limit.unwrap_or_default() });
+        };
+        let response = response?;
+        match Fault::of(&response) {
+            None => Ok(response),
+            Some(fault) => Err(fault.into_error(response).await),
+        }
+    }
+
+    async fn follow(&self, mut request: Request, max_redirects: u32) -> Result<Response, Error> {
+        for _ in 0..max_redirects {
+            let again = request.try_clone();
+            let response = self.send(request).await?;
+            let next = again.and_then(|request| {
+                redirect::follow(request, response.url(), response.status(), response.headers())
+            });
+            match next {
+                None => return Ok(response),
+                Some(next) => request = next,
+            }
+        }
+        let response = self.send(request).await?;
+        if max_redirects > 0 && response.status().is_redirection() {
+            return Err(Error::TooManyRedirects { limit: max_redirects });
+        }
+        Ok(response)
+    }
+
+    async fn send(&self, request: Request) -> Result<Response, Error> {
+        (self.0)(request).await.map_err(Error::from_sending)
+    }
+}

@@ -1,0 +1,93 @@
+//! A browser's timers, and the streams of its `fetch`.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use gloo_timers::future::TimeoutFuture;
+use reqwest::Response;
+use web_time::{SystemTime, UNIX_EPOCH};
+
+pub use web_time::Instant;
+
+/// `Send`, but in a browser, where a future stays in its thread.
+pub trait MaybeSend {}
+impl<T> MaybeSend for T {}
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Now.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The time of day, since 1970.
+pub(crate) fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Goes off at its deadline.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    deadline: Instant,
+    timeout: TimeoutFuture,
+}
+
+impl Timer {
+    pub(crate) fn at(deadline: Instant) -> Self {
+        Self { deadline, timeout: timeout(deadline) }
+    }
+
+    pub(crate) fn after(duration: Duration) -> Self {
+        Self::at(super::later(now(), duration))
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn set(&mut self, deadline: Instant) {
+        *self = Self::at(deadline);
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(Pin::new(&mut self.timeout).poll(cx));
+            if now() >= self.deadline {
+                return Poll::Ready(());
+            }
+            self.timeout = timeout(self.deadline);
+        }
+    }
+}
+
+/// As near to the deadline as `setTimeout` can wait: 2^31 - 1 ms.
+fn timeout(deadline: Instant) -> TimeoutFuture {
+    const LONGEST: u32 = i32::MAX as u32;
+    // The browser cuts fractions off: a millisecond more, so that it is not early.
+    let millis = deadline.saturating_duration_since(now()).as_millis().saturating_add(1);
+    TimeoutFuture::new(u32::try_from(millis).map_or(LONGEST, |millis| millis.min(LONGEST)))
+}
+
+/// The body of a response.
+pub(crate) struct Body(Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>>>>);
+
+impl Body {
+    pub(crate) fn new(response: Response) -> Self {
+        Self(Box::pin(response.bytes_stream()))
+    }
+
+    /// The next bytes, as they come.
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<reqwest::Result<Bytes>>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").finish_non_exhaustive()
+    }
+}
