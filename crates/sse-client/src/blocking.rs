@@ -53,12 +53,16 @@ impl<S> Blocking<S> {
     }
 }
 
-fn runtime() -> io::Result<Runtime> {
-    if Handle::try_current().is_ok() {
-        return Err(io::Error::other(
-            "an iterator of events would block the async runtime that it is used in; use the source itself there",
-        ));
+fn check_no_runtime() -> io::Result<()> {
+    if Handle::try_current().is_err() {
+        return Ok(());
     }
+    Err(io::Error::other(
+        "an iterator of events would block the async runtime that it is used in; use the source itself there",
+    ))
+}
+
+fn new_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
@@ -72,7 +76,7 @@ where
         if self.ended {
             return None;
         }
-        match self.runtime.take().map_or_else(runtime, Ok) {
+        match check_no_runtime().and_then(|()| self.runtime.take().map_or_else(new_runtime, Ok)) {
             Ok(runtime) => {
                 let next = runtime.block_on(poll_fn(|cx| Pin::new(&mut self.events).poll_next(cx)));
                 self.runtime = Some(runtime);

@@ -12,12 +12,12 @@ use crate::response::Fault;
 
 /// Sends requests: reqwest's client, or a network that is simulated.
 #[derive(Clone)]
-pub(crate) struct Transport(Arc<Send>);
+pub(crate) struct Transport(Arc<SendRequest>);
 
 #[cfg(not(target_family = "wasm"))]
-type Send = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>> + std::marker::Send + Sync;
+type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>> + Send + Sync;
 #[cfg(target_family = "wasm")]
-type Send = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>>;
+type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>>;
 
 impl Transport {
     pub(crate) fn new(client: Client) -> Self {
@@ -26,7 +26,7 @@ impl Transport {
 
     #[cfg(test)]
     pub(crate) fn simulated(
-        send: impl Fn(Request) -> BoxFuture<reqwest::Result<Response>> + std::marker::Send + Sync + 'static,
+        send: impl Fn(Request) -> BoxFuture<reqwest::Result<Response>> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(send))
     }
@@ -49,25 +49,21 @@ impl Transport {
     }
 
     async fn follow(&self, mut request: Request, max_redirects: u32) -> Result<Response, Error> {
-        for _ in 0..max_redirects {
-            let again = request.try_clone();
-            let response = self.send(request).await?;
+        let mut followed = 0;
+        loop {
+            let again = if max_redirects > 0 { request.try_clone() } else { None };
+            let response = (self.0)(request).await.map_err(Error::from_sending)?;
             let next = again.and_then(|request| {
                 redirect::follow(request, response.url(), response.status(), response.headers())
             });
             match next {
                 None => return Ok(response),
+                Some(_) if followed == max_redirects => {
+                    return Err(Error::TooManyRedirects { limit: max_redirects });
+                }
                 Some(next) => request = next,
             }
+            followed += 1;
         }
-        let response = self.send(request).await?;
-        if max_redirects > 0 && response.status().is_redirection() {
-            return Err(Error::TooManyRedirects { limit: max_redirects });
-        }
-        Ok(response)
-    }
-
-    async fn send(&self, request: Request) -> Result<Response, Error> {
-        (self.0)(request).await.map_err(Error::from_sending)
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use reqwest::Response;
-use sse_codec::{Decoder, Event};
+use sse_codec::{Decoder, Event, EventRef, TooLarge};
 
 use crate::error::Error;
 use crate::idle::{Idle, IdleTimeouts};
@@ -36,8 +36,10 @@ pub(crate) type Predicate = Box<dyn FnMut(&Event) -> bool + Send>;
 #[derive(Debug)]
 pub(crate) struct Connection {
     body: Body,
-    /// What of the last chunk has not been decoded yet.
+    /// The last chunk; empty when all of it has been decoded, so that who is idle keeps none.
     chunk: Bytes,
+    /// How much of it has been decoded.
+    decoded: usize,
     idle: Idle,
     event_received: bool,
 }
@@ -53,14 +55,10 @@ pub(crate) enum Read {
     Finished(Option<Error>),
 }
 
-impl Connection {
-    pub(crate) fn new(response: Response) -> Self {
-        Self { body: Body::new(response), chunk: Bytes::new(), idle: Idle::default(), event_received: false }
-    }
-}
-
 impl Reader {
     /// The next event of `connection`; `received` is shown each chunk as it comes.
+    // Inlined, so that an event is built where it goes to: to move one costs as much as to decode it.
+    #[inline]
     pub(crate) fn poll(
         &mut self,
         connection: &mut Connection,
@@ -68,15 +66,19 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Read> {
         for _ in 0..CHUNKS_PER_POLL {
-            if let Some(item) = self.decode(&mut connection.chunk) {
-                connection.event_received |= item.is_ok();
-                return Poll::Ready(self.endings.apply(item));
+            match connection.decode(&mut self.decoder) {
+                Ok(Some(event)) => {
+                    let event = event.to_event();
+                    connection.event_received = true;
+                    return Poll::Ready(self.endings.apply(event));
+                }
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Read::Item(Err(error.into()))),
             }
             match connection.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    connection.idle.heard();
                     received(&chunk);
-                    connection.chunk = chunk;
+                    connection.take(chunk);
                 }
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Read::Disconnected(Some(Error::Read(error))));
@@ -95,26 +97,45 @@ impl Reader {
         let silent = connection.idle.poll_silence(after, cx);
         silent.map(|()| Read::Disconnected(Some(Error::IdleTimeout { after })))
     }
+}
 
-    /// The next event of the current chunk; `None` when that is used up.
-    fn decode(&mut self, chunk: &mut Bytes) -> Option<Result<Event, Error>> {
-        let mut rest = &chunk[..];
-        let next = self.decoder.next_event(&mut rest).map(|event| event.map(|event| event.to_event()));
-        chunk.advance(chunk.len() - rest.len());
-        next.map_err(Error::from).transpose()
+impl Connection {
+    pub(crate) fn new(response: Response) -> Self {
+        let body = Body::new(response);
+        Self { body, chunk: Bytes::new(), decoded: 0, idle: Idle::default(), event_received: false }
+    }
+
+    fn take(&mut self, chunk: Bytes) {
+        self.idle.heard();
+        self.chunk = chunk;
+        self.decoded = 0;
+    }
+
+    /// The next event of the chunk; `None` when that is used up.
+    #[inline]
+    fn decode<'d>(&'d mut self, decoder: &'d mut Decoder) -> Result<Option<EventRef<'d>>, TooLarge> {
+        if self.decoded == self.chunk.len() {
+            self.chunk = Bytes::new();
+            self.decoded = 0;
+            return Ok(None);
+        }
+        let mut rest = &self.chunk[self.decoded..];
+        let next = decoder.next_event(&mut rest);
+        self.decoded = self.chunk.len() - rest.len();
+        next
     }
 }
 
 impl Endings {
-    fn apply(&mut self, item: Result<Event, Error>) -> Read {
-        let Ok(event) = &item else { return Read::Item(item) };
+    #[inline]
+    fn apply(&mut self, event: Event) -> Read {
         if self.done.as_ref().is_some_and(|done| done == event.data()) {
             return Read::Finished(None);
         }
-        if self.is_error.as_mut().is_some_and(|is_error| is_error(event)) {
-            return Read::Finished(item.ok().map(|event| Error::Event(Box::new(event))));
+        if self.is_error.as_mut().is_some_and(|is_error| is_error(&event)) {
+            return Read::Finished(Some(Error::Event(Box::new(event))));
         }
-        Read::Item(item)
+        Read::Item(Ok(event))
     }
 }
 

@@ -34,7 +34,9 @@ pub(crate) fn follow(
     if loses_body(request.method(), status) {
         *request.method_mut() = Method::GET;
         *request.body_mut() = None;
-        ABOUT_THE_BODY.iter().for_each(|name| drop(request.headers_mut().remove(name)));
+        for name in ABOUT_THE_BODY {
+            request.headers_mut().remove(name);
+        }
     }
     let origin = request.url().origin();
     if target.origin() != origin || url.origin() != origin {
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_method(method: Method, status: u16, expected: Method) {
+    fn check_method(method: &Method, status: u16, expected: &Method) {
         let found = redirect(request(method.clone(), "http://a.example/"), status, "/b").unwrap();
         assert_eq!(found.method(), expected, "{method} {status}");
         assert_eq!(found.body().is_some(), method == expected, "{method} {status}");
@@ -137,8 +139,8 @@ mod tests {
     #[test]
     fn what_becomes_of_the_method() {
         for status in [301, 302, 303, 307, 308] {
-            check_method(Method::GET, status, Method::GET);
-            check_method(Method::HEAD, status, Method::HEAD);
+            check_method(&Method::GET, status, &Method::GET);
+            check_method(&Method::HEAD, status, &Method::HEAD);
             let [post, put] = if status >= 307 {
                 [Method::POST, Method::PUT]
             } else if status == 303 {
@@ -146,8 +148,8 @@ mod tests {
             } else {
                 [Method::GET, Method::PUT]
             };
-            check_method(Method::POST, status, post);
-            check_method(Method::PUT, status, put);
+            check_method(&Method::POST, status, &post);
+            check_method(&Method::PUT, status, &put);
         }
     }
 

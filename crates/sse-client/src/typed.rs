@@ -121,6 +121,7 @@ where
 }
 
 #[cfg(feature = "json")]
+#[expect(clippy::needless_pass_by_value, reason = "as `decode`, which needs it")]
 fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, Error> {
     event.json().map_err(|error| Error::Decode(error.into()))
 }
