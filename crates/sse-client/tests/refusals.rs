@@ -1,0 +1,234 @@
+//! Responses that are no event stream, or none that can be read: what the error tells, and what follows.
+//!
+//! C1 and so on are the rules of `docs/standard.md`.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{
+    Answer, Log, Server, event, header, last_error, name, next, raw, response, soon, status, stream,
+};
+use sse_client::{Error, Notice, ReadyState, ResponseExt as _};
+use tokio::sync::mpsc;
+
+#[tokio::test]
+async fn an_error_tells_of_an_endless_body_only_the_beginning() {
+    let page = || response("200 OK\r\nContent-Type: text/html\r\nX: y\r\n\r\n").endless("<p>Hello</p>");
+    let server = Server::answering(move |_, _| page()).await;
+    let errors = [
+        last_error(&mut server.source()).await,
+        soon(reqwest::get(&server.url).await.unwrap().events().next()).await.unwrap().unwrap_err(),
+    ];
+    for error in errors {
+        let Error::ContentType(refusal) = &error else { panic!("{error:?}") };
+        assert_eq!(refusal.headers()["x"], "y");
+        assert_eq!(refusal.text(), "<p>Hello</p>".repeat(1024)[..8 * 1024]);
+        assert!(error.to_string().contains("`text/html`"), "{error}");
+    }
+}
+
+/// It takes the 5 s that a body has.
+#[tokio::test]
+async fn an_error_does_not_wait_for_a_body_that_stalls() {
+    let server = Server::start([response("404 -\r\nContent-Type: text/html\r\n\r\n<p>Hello").held()]).await;
+    let error = last_error(&mut server.source()).await;
+    assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_error_has_what_came_before_the_body_broke() {
+    let broken = response("404 -\r\nContent-Length: 99\r\n\r\n<p>Hello");
+    let error = last_error(&mut Server::start([broken]).await.source()).await;
+    assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
+}
+
+/// C6: the type is compared whole and without case; its parameters don't count.
+#[tokio::test]
+async fn the_content_type_decides() {
+    for (headers, is_stream) in [
+        ("Content-Type: text/event-stream", true),
+        ("content-type:TEXT/Event-Stream;charset=latin1", true),
+        ("Content-Type: text/event-stream ; x", true),
+        ("Content-Type: text/event-streamx", false),
+        ("Content-Type: text/event", false),
+        ("Content-Type: application/json", false),
+        ("Content-Type:", false),
+        ("X: y", false),
+    ] {
+        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]).await;
+        let mut source = server.source();
+        if is_stream {
+            assert_eq!(next(&mut source).await, event("1", ""), "{headers:?}");
+        } else {
+            let error = last_error(&mut source).await;
+            assert!(matches!(error, Error::ContentType(_)), "{headers:?}: {error:?}");
+        }
+    }
+}
+
+/// C5 and C10: what fails while reconnecting is final too.
+#[tokio::test]
+async fn a_refusal_on_a_reconnect_is_final() {
+    for (answer, expected) in [
+        (status(404), "closed after Status"),
+        (status(101), "closed after Status"),
+        (status(206), "closed after Status"),
+        (response("200 OK\r\nContent-Type: text/html\r\n\r\n"), "closed after ContentType"),
+    ] {
+        let server = Server::start([stream("data: 1\n\n"), answer]).await;
+        let log = Log::default();
+        let mut source = server.builder().observer(log.observer()).build().unwrap();
+        assert_eq!(next(&mut source).await, event("1", ""));
+        last_error(&mut source).await;
+        assert_eq!(source.ready_state(), ReadyState::Closed);
+        assert_eq!(log.entries(), ["opened", "wait", expected]);
+    }
+}
+
+/// C5: 204 tells clients to stop. To one that never had a stream it is a refusal.
+#[tokio::test]
+async fn a_204_ends_only_what_has_begun() {
+    for (answers, expected) in [
+        (vec![stream(""), status(204)], None),
+        (vec![stream(""), status(500), raw(""), status(204)], None),
+        (vec![status(204)], Some("Status")),
+        (vec![status(500), raw(""), status(204)], Some("Status")),
+    ] {
+        let server = Server::start(answers).await;
+        let mut source = server.source();
+        let end = soon(source.next()).await.map(|item| name(&item.unwrap_err()));
+        assert_eq!(end.as_deref(), expected);
+        assert!(soon(source.next()).await.is_none());
+    }
+}
+
+// Busy servers
+
+/// The first wait of a source that is not to be waited for.
+async fn first_wait(answer: Answer) -> Duration {
+    let server = Server::start([answer]).await;
+    let (waits, mut told) = mpsc::unbounded_channel();
+    let observer = move |notice: Notice<'_>| {
+        if let Notice::Waiting { delay, .. } = notice {
+            waits.send(delay).unwrap();
+        }
+    };
+    let mut source = server.builder().observer(observer).build().unwrap();
+    tokio::select! {
+        item = source.next() => panic!("{item:?}"),
+        wait = soon(told.recv()) => wait.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_left_alone_for_as_long_as_it_asks() {
+    let date = "Date: Tue, 15 Nov 1994 12:00:00 GMT\r\n";
+    for (headers, seconds) in [
+        ("Retry-After: 120".to_owned(), 120),
+        (format!("{date}Retry-After: Tue, 15 Nov 1994 12:01:30 GMT"), 90),
+        (format!("{date}Retry-After: 120"), 120),
+        ("Retry-After: 99999999999999999999".to_owned(), 3600),
+        (format!("{date}Retry-After: Tue, 15 Nov 1994 23:00:00 GMT"), 3600),
+    ] {
+        for status in [429, 500, 503] {
+            let answer = format!("{status} -\r\n{headers}\r\nContent-Length: 0\r\n\r\n");
+            let wait = first_wait(response(&answer)).await;
+            let asked = Duration::from_secs(seconds);
+            // What is on top is this policy's backoff.
+            assert!((asked..=asked + Duration::from_millis(4)).contains(&wait), "{answer:?}: {wait:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_nonsensical_retry_after_is_none() {
+    let date = "Date: Tue, 15 Nov 1994 12:00:00 GMT\r\n";
+    for header in
+        ["Retry-After:", "Retry-After: -1", "Retry-After: 1e9", "Retry-After: Tue, 15 Nov 1994 11:00:00 GMT"]
+    {
+        let wait =
+            first_wait(response(&format!("503 -\r\n{date}{header}\r\nContent-Length: 0\r\n\r\n"))).await;
+        assert!(wait <= Duration::from_millis(5), "{header:?}: {wait:?}");
+    }
+}
+
+// Compressed streams, which nobody should send
+
+/// A gzip stream of parts that are stored as they are.
+struct Gzip(Vec<u8>);
+
+impl Gzip {
+    /// The beginning, which can be read before the rest is there.
+    fn begin(text: &str) -> Self {
+        Self(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).block(text, false)
+    }
+
+    /// A whole stream.
+    fn of(text: &str) -> Self {
+        let mut gzip = Self::begin("").block(text, true);
+        gzip.0.extend(crc32(text.as_bytes()).to_le_bytes());
+        gzip.0.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+        gzip
+    }
+
+    fn block(mut self, text: &str, is_last: bool) -> Self {
+        let length = u16::try_from(text.len()).unwrap();
+        self.0.push(u8::from(is_last));
+        self.0.extend(length.to_le_bytes());
+        self.0.extend((!length).to_le_bytes());
+        self.0.extend(text.as_bytes());
+        self
+    }
+
+    fn answer(self) -> Answer {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
+        raw([head, &self.0[..]].concat())
+    }
+}
+
+/// Bit by bit, as the standard of gzip defines it (RFC 1952, 8).
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    })
+}
+
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn a_compressed_stream_is_read_as_it_comes() {
+    let mut server = Server::start([
+        Gzip::of("id: a\ndata: 1\n\n").answer(),
+        Gzip::begin("id: b\ndata: 2\n\n").answer(),
+        Gzip::begin("id: c\ndata: 3\n\n").answer().held(),
+    ])
+    .await;
+    let log = Log::default();
+    let mut source = server.builder().observer(log.observer()).build().unwrap();
+    for expected in [event("1", "a"), event("2", "b"), event("3", "c")] {
+        assert_eq!(next(&mut source).await, expected);
+    }
+    assert_eq!(log.entries(), ["opened", "wait", "opened", "wait after Read", "opened"]);
+    assert_eq!(header(&server.request().await, "accept-encoding"), Some("gzip"));
+}
+
+#[cfg(not(feature = "gzip"))]
+#[tokio::test]
+async fn a_compressed_stream_is_refused_by_name() {
+    let mut server = Server::start([Gzip::of("id: a\ndata: 1\n\n").answer()]).await;
+    let error = last_error(&mut server.source()).await;
+    assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
+    assert!(error.to_string().contains("`gzip`"), "{error}");
+    assert_eq!(header(&server.request().await, "accept-encoding"), None, "nobody asked for it");
+}
+
+#[tokio::test]
+async fn an_encoding_that_nobody_reads_is_refused_by_name() {
+    for encoding in ["br", "zstd", "x-unknown"] {
+        let headers = format!("Content-Type: text/event-stream\r\nContent-Encoding: {encoding}");
+        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]).await;
+        let error = last_error(&mut server.source()).await;
+        assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
+        assert!(error.to_string().contains(encoding), "{error}");
+    }
+}

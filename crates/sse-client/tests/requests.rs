@@ -1,0 +1,257 @@
+//! When a source asks, what its hook makes of the request, and what closing it does.
+//!
+//! C1 and so on are the rules of `docs/standard.md`.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{
+    Answer, Log, Server, event, header, last_error, name, next, quick, raw, response, soon, status, stream,
+};
+use reqwest::header::HeaderValue;
+use reqwest::{Client, Method};
+use sse_client::{BoxError, Error, EventSource, EventSourceBuilder, Notice, ReadyState, Reconnect};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::mpsc;
+
+// States and waits
+
+/// C1.
+#[tokio::test]
+async fn a_source_connects_opens_and_closes() {
+    let server = Server::start([stream("data: 1\n\n"), status(404)]).await;
+    let mut source = server.source();
+    assert_eq!(source.ready_state(), ReadyState::Connecting);
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(source.ready_state(), ReadyState::Open);
+    assert!(soon(source.next()).await.unwrap().is_err());
+    assert_eq!(source.ready_state(), ReadyState::Closed);
+
+    let mut waiting = Server::start([status(503)]).await.source_with(Reconnect::new());
+    tokio::select! {
+        biased;
+        item = waiting.next() => panic!("{item:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(waiting.ready_state(), ReadyState::Connecting);
+}
+
+/// C12: the time that a server asks for holds for the connections after it, up to the next one.
+#[tokio::test]
+async fn the_reconnection_time_stays() {
+    let bodies =
+        ["data: 1\n\n", "retry: 7\ndata: 2\n\n", "data: 3\n\n", "retry: 9\n\ndata: 4\n\n", "data: 5\n\n"];
+    let server = Server::start(bodies.map(stream).into_iter().chain([status(503), status(204)])).await;
+    let (waits, mut told) = mpsc::unbounded_channel();
+    let observer = move |notice: Notice<'_>| {
+        if let Notice::Waiting { delay, .. } = notice {
+            waits.send(delay.as_millis()).unwrap();
+        }
+    };
+    let policy = Reconnect::new()
+        .backoff(Duration::ZERO..=Duration::ZERO)
+        .reconnection_times(Duration::from_millis(1)..=Duration::MAX);
+    let mut source = server.builder().reconnect(policy).observer(observer).build().unwrap();
+    for data in ["1", "2", "3", "4", "5"] {
+        assert_eq!(next(&mut source).await, event(data, ""));
+    }
+    assert!(soon(source.next()).await.is_none());
+    drop(source);
+    for wait in [1, 7, 7, 9, 9, 9] {
+        assert_eq!(told.recv().await, Some(wait));
+    }
+    assert_eq!(told.recv().await, None);
+}
+
+/// C19: whatever an event is called, it is an event.
+#[tokio::test]
+async fn no_event_changes_the_state_by_its_name() {
+    let names = ["open", "error", "close", "message", ""];
+    let body: String = names.iter().map(|name| format!("event: {name}\ndata: {name}\n\n")).collect();
+    let server = Server::start([stream(&body).held()]).await;
+    let log = Log::default();
+    let mut source = server.builder().observer(log.observer()).build().unwrap();
+    for name in names {
+        let event = soon(source.next()).await.unwrap().unwrap();
+        assert_eq!((event.data(), source.ready_state()), (name, ReadyState::Open));
+    }
+    assert_eq!(log.entries(), ["opened"]);
+}
+
+/// C16: closing aborts what is under way, and cancels what was to come.
+#[tokio::test]
+async fn closing_hangs_up() {
+    for answer in [raw(""), stream(""), stream("data: 1\n\n"), response("404 -\r\n\r\n<p>")] {
+        let (hung_up, mut told) = mpsc::unbounded_channel();
+        let answer = answer.then(async move |mut stream| {
+            _ = stream.read(&mut [0]).await;
+            hung_up.send(()).unwrap();
+        });
+        let mut server = Server::start([answer]).await;
+        let log = Log::default();
+        let mut source = server.builder().observer(log.observer()).build().unwrap();
+        tokio::select! {
+            item = source.next() => drop(item.unwrap().unwrap()),
+            _ = server.request() => {}
+        }
+        source.close();
+        soon(told.recv()).await.unwrap();
+        assert_eq!(source.ready_state(), ReadyState::Closed);
+        assert!(soon(source.next()).await.is_none());
+        assert_eq!(log.entries().last().unwrap(), "closed");
+    }
+}
+
+#[tokio::test]
+async fn closing_cancels_a_reconnect() {
+    let mut server = Server::start([status(503), stream("data: 1\n\n")]).await;
+    let log = Log::default();
+    let mut source = server.builder().observer(log.observer()).build().unwrap();
+    while log.entries().is_empty() {
+        tokio::select! {
+            biased;
+            item = source.next() => panic!("{item:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    source.close();
+    assert!(soon(source.next()).await.is_none());
+    assert_eq!(log.entries(), ["wait after Status", "closed"]);
+    server.request().await;
+    assert_eq!(server.more_requests(), 0);
+}
+
+// The hook for each attempt
+
+/// Notes what a hook is told.
+fn note(log: &Log, number: u32, id: &str, error: Option<&Error>) {
+    log.add(format!("{number} {id:?} {}", error.map_or_else(|| "-".to_owned(), name)));
+}
+
+/// A source whose hook notes what it is told, and changes nothing.
+fn with_hook(source: EventSourceBuilder) -> (EventSource, Log) {
+    let log = Log::default();
+    let hook = log.clone();
+    let source = source.on_attempt(move |attempt| {
+        note(&hook, attempt.number, &attempt.last_event_id, attempt.error.as_ref());
+        std::future::ready(Ok::<_, BoxError>(attempt.request))
+    });
+    (source.build().unwrap(), log)
+}
+
+#[tokio::test]
+async fn a_hook_is_told_what_was() {
+    let server = Server::start([
+        status(503),
+        raw(""),
+        stream("data: 1\nid: a\n\n"),
+        stream("id: é\n\ndata: 2\n\n"),
+        response("200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 3\n\n"),
+        status(204),
+    ])
+    .await;
+    let (mut source, log) = with_hook(server.builder());
+    for expected in [event("1", "a"), event("2", "é"), event("3", "é")] {
+        assert_eq!(next(&mut source).await, expected);
+    }
+    assert!(soon(source.next()).await.is_none());
+    let told =
+        [r#"0 "" -"#, r#"1 "" Status"#, r#"2 "" Connect"#, r#"3 "a" -"#, r#"4 "é" -"#, r#"5 "é" Read"#];
+    assert_eq!(log.entries(), told);
+}
+
+/// Answers, the error that ends it, and what the hook is told.
+type Story = (Vec<Answer>, Option<&'static str>, Vec<&'static str>);
+
+#[tokio::test]
+async fn a_hook_may_renew_what_is_not_authorized_once() {
+    let first = r#"0 "" -"#;
+    let [denied, second] = [r#"1 "" Status"#, r#"2 "" -"#];
+    let stories: [Story; 4] = [
+        (vec![status(401), stream("")], None, vec![first, denied]),
+        (vec![status(401), status(401)], Some("Status"), vec![first, denied]),
+        (vec![status(401), status(403)], Some("Status"), vec![first, denied]),
+        // A good response lets it renew again.
+        (
+            vec![status(401), stream(""), status(401), status(401)],
+            Some("Status"),
+            vec![first, denied, second, r#"3 "" Status"#],
+        ),
+    ];
+    for (answers, error, told) in stories {
+        // Whether it reconnects otherwise makes no difference.
+        let policy = if answers.len() > 2 { quick() } else { Reconnect::never() };
+        let server = Server::start(answers).await;
+        let (mut source, log) = with_hook(server.builder().reconnect(policy));
+        let end = soon(source.next()).await.map(|item| name(&item.unwrap_err()));
+        assert_eq!(end.as_deref(), error, "{told:?}");
+        assert!(soon(source.next()).await.is_none());
+        assert_eq!(log.entries(), told);
+    }
+}
+
+#[tokio::test]
+async fn without_a_hook_nothing_renews() {
+    let server = Server::start([status(401)]).await;
+    assert_eq!(name(&last_error(&mut server.source()).await), "Status");
+}
+
+#[tokio::test]
+async fn what_a_hook_gives_is_sent() {
+    let mut server = Server::start([status(401), stream("data: 1\nid: a\n\n"), stream("data: 2\n\n")]).await;
+    let source = server.builder().on_attempt(async |mut attempt| {
+        let token = HeaderValue::from_str(&format!("token {}", attempt.number))?;
+        attempt.request.headers_mut().insert("authorization", token);
+        Ok::<_, BoxError>(attempt.request)
+    });
+    let mut source = source.build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", "a"));
+    assert_eq!(next(&mut source).await, event("2", "a"));
+    for (token, id) in [("token 0", None), ("token 1", None), ("token 2", Some("a"))] {
+        let request = server.request().await;
+        assert_eq!(header(&request, "authorization"), Some(token));
+        assert_eq!(header(&request, "last-event-id"), id);
+    }
+}
+
+/// As MCP has it: the answer to a POST is resumed by a GET.
+#[tokio::test]
+async fn a_hook_may_resume_by_another_method() {
+    let mut server = Server::start([stream("data: 1\nid: a\n\n"), stream("data: 2\n\n")]).await;
+    let client = Client::new();
+    let request = client.post(&server.url).body("question").build().unwrap();
+    let source = EventSource::builder(client, request).reconnect(quick()).on_attempt(async |mut attempt| {
+        if !attempt.last_event_id.is_empty() {
+            *attempt.request.method_mut() = Method::GET;
+            *attempt.request.body_mut() = None;
+        }
+        Ok::<_, BoxError>(attempt.request)
+    });
+    let mut source = source.build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", "a"));
+    assert_eq!(next(&mut source).await, event("2", "a"));
+    let (first, second) = (server.request().await, server.request().await);
+    assert!(first.starts_with("post /events ") && first.ends_with("question"), "{first}");
+    assert!(second.starts_with("get /events ") && second.ends_with("\r\n\r\n"), "{second}");
+    assert_eq!(header(&second, "last-event-id"), Some("a"));
+}
+
+#[tokio::test]
+async fn an_error_of_a_hook_is_final() {
+    for fails_at in [0, 1] {
+        let server = Server::start([stream("data: 1\n\n"), stream("data: 2\n\n")]).await;
+        let source = server.builder().on_attempt(move |attempt| {
+            let fails = attempt.number == fails_at;
+            std::future::ready(if fails { Err("no token") } else { Ok(attempt.request) })
+        });
+        let mut source = source.build().unwrap();
+        if fails_at == 1 {
+            assert_eq!(next(&mut source).await, event("1", ""));
+        }
+        let error = last_error(&mut source).await;
+        assert!(matches!(&error, Error::Attempt(error) if error.to_string() == "no token"), "{error:?}");
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no token");
+        assert_eq!(server.more_requests(), fails_at as usize);
+    }
+}

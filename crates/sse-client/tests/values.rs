@@ -1,0 +1,213 @@
+//! What a caller makes of the events: an end, an error, values, an iterator.
+
+mod common;
+
+#[cfg(feature = "blocking")]
+use common::{Answer, header};
+use common::{Log, Server, event, last_error, next, soon, status, stream};
+use sse_client::{Error, Event, ReadyState, ResponseExt as _, Typed};
+
+// Events that end a stream
+
+#[tokio::test]
+async fn an_event_can_be_the_end() {
+    let body = "data: 1\n\ndata: [DONE] \n\ndata: [DONE]\n\ndata: 2\n\n";
+    let server = Server::answering(move |_, _| stream(body)).await;
+    let log = Log::default();
+    let mut source = server.builder().end_at("[DONE]").observer(log.observer()).build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("[DONE] ", ""), "its data is another");
+    assert!(soon(source.next()).await.is_none());
+    assert!(soon(source.next()).await.is_none());
+    assert_eq!(source.ready_state(), ReadyState::Closed);
+    assert_eq!(log.entries(), ["opened", "closed"]);
+    assert_eq!(server.more_requests(), 1);
+
+    let mut events = reqwest::get(&server.url).await.unwrap().events().end_at("[DONE]");
+    for data in ["1", "[DONE] "] {
+        assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), data);
+    }
+    assert!(soon(events.next()).await.is_none());
+    assert!(soon(events.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn an_event_can_be_an_error() {
+    let body = "data: 1\n\nevent: error\ndata: overloaded\nid: a\n\ndata: 2\n\n";
+    let server = Server::answering(move |_, _| stream(body)).await;
+    let is_error = |event: &Event| event.event_type() == "error";
+    let log = Log::default();
+    let mut source = server.builder().fail_at(is_error).observer(log.observer()).build().unwrap();
+    let mut events = reqwest::get(&server.url).await.unwrap().events().fail_at(is_error);
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
+    for error in [last_error(&mut source).await, soon(events.next()).await.unwrap().unwrap_err()] {
+        assert_eq!(error.to_string(), "the server sent an error: overloaded");
+        let Error::Event(event) = error else { panic!("{error:?}") };
+        assert_eq!((event.event_type(), event.data(), event.last_event_id()), ("error", "overloaded", "a"));
+    }
+    assert!(soon(events.next()).await.is_none());
+    assert_eq!(log.entries(), ["opened", "closed after Event"]);
+    assert_eq!(server.more_requests(), 2, "one each");
+}
+
+// Events as values
+
+#[derive(Debug, PartialEq)]
+struct Number(u8);
+
+impl TryFrom<Event> for Number {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(event: Event) -> Result<Self, Self::Error> {
+        event.data().parse().map(Self)
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_value_is_skipped() {
+    let server = Server::answering(|_, _| stream("data: 1\nid: a\n\ndata: many\nid: b\n\ndata: 3\n\n")).await;
+    let mut source: Typed<_, Number> = server.source().decode();
+    let mut events = reqwest::get(&server.url).await.unwrap().events().decode::<Number>();
+    macro_rules! check {
+        ($values:expr) => {
+            assert_eq!(soon($values.next()).await.unwrap().unwrap(), Number(1));
+            let error = soon($values.next()).await.unwrap().unwrap_err();
+            assert!(matches!(error, Error::Decode(_)) && !error.is_final(), "{error:?}");
+            assert_eq!(error.to_string(), "invalid digit found in string");
+            assert_eq!($values.get_ref().last_event_id(), "b");
+            assert_eq!(soon($values.next()).await.unwrap().unwrap(), Number(3));
+        };
+    }
+    check!(source);
+    check!(events);
+    assert!(soon(events.next()).await.is_none(), "the end of the response");
+    assert_eq!(soon(source.next()).await.unwrap().unwrap(), Number(1), "a source goes on");
+    assert!(soon(source.next()).await.unwrap().is_err());
+    let mut source = source.into_inner();
+    assert_eq!(next(&mut source).await, event("3", "b"));
+    let mut source = source.decode::<Number>();
+    source.get_mut().close();
+    assert!(soon(source.next()).await.is_none());
+    assert_eq!(source.get_ref().ready_state(), ReadyState::Closed);
+}
+
+/// What ends a source ends its values, with the same error.
+#[tokio::test]
+async fn the_errors_of_a_source_are_those_of_its_values() {
+    let mut source = Server::start([status(404)]).await.source().decode::<Number>();
+    assert!(matches!(soon(source.next()).await, Some(Err(Error::Status(_)))));
+    assert!(soon(source.next()).await.is_none());
+}
+
+#[cfg(feature = "json")]
+#[tokio::test]
+async fn json_that_is_none_is_skipped() {
+    use std::collections::BTreeMap;
+
+    let body = "data: {\"x\":\ndata: 1}\n\ndata: {\"x\": \"one\"}\n\ndata: {\n\ndata: {\"x\":2}\n\n";
+    let server = Server::answering(move |_, _| stream(body)).await;
+    let mut source = server.source().json::<BTreeMap<String, u8>>();
+    let mut events = reqwest::get(&server.url).await.unwrap().events().json::<BTreeMap<String, u8>>();
+    macro_rules! check {
+        ($values:expr) => {
+            assert_eq!(soon($values.next()).await.unwrap().unwrap()["x"], 1);
+            for _ in 0..2 {
+                let error = soon($values.next()).await.unwrap().unwrap_err();
+                let Error::Decode(error) = error else { panic!("{error:?}") };
+                assert!(error.is::<sse_client::JsonError>(), "{error:?}");
+            }
+            assert_eq!(soon($values.next()).await.unwrap().unwrap()["x"], 2);
+        };
+    }
+    check!(source);
+    check!(events);
+    assert!(soon(events.next()).await.is_none());
+}
+
+// Events without async
+
+#[cfg(feature = "blocking")]
+mod blocking {
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    /// A server that runs beside the test.
+    fn start(answers: impl IntoIterator<Item = Answer>) -> (Runtime, Server) {
+        let runtime = Runtime::new().unwrap();
+        let server = runtime.block_on(Server::start(answers));
+        (runtime, server)
+    }
+
+    #[test]
+    fn an_iterator_goes_on_over_reconnects() {
+        let (runtime, mut server) =
+            start([stream("data: 1\nid: a\n\n"), status(503), stream("data: 2\nid: b\n\n"), status(204)]);
+        let mut events = server.source().blocking();
+        let found: Vec<_> = events.by_ref().map(|event| event.unwrap().into_data()).collect();
+        assert_eq!(found, ["1", "2"]);
+        assert!(events.next().is_none(), "the end stays the end");
+        assert_eq!(events.get_ref().last_event_id(), "b");
+        for id in [None, Some("a"), Some("a"), Some("b")] {
+            assert_eq!(header(&runtime.block_on(server.request()), "last-event-id"), id);
+        }
+    }
+
+    #[test]
+    fn it_gives_errors_and_can_be_closed() {
+        let (_runtime, server) = start([status(404), stream("data: 1\n\ndata: 2\n\n")]);
+        let mut events = server.source().blocking();
+        assert!(matches!(events.next(), Some(Err(Error::Status(_)))));
+        assert!(events.next().is_none());
+        let mut events = server.source().blocking();
+        assert_eq!(events.next().unwrap().unwrap().data(), "1");
+        events.get_mut().close();
+        assert!(events.next().is_none());
+    }
+
+    #[test]
+    fn values_come_without_async_too() {
+        let (_runtime, server) =
+            start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
+        let found: Vec<_> = server.source().decode::<Number>().blocking().map(Result::ok).collect();
+        assert_eq!(found, [Some(Number(1)), None, Some(Number(3))]);
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn and_so_does_json() {
+        let (_runtime, server) =
+            start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
+        let found: Vec<_> = server.source().json::<u8>().blocking().map(Result::ok).collect();
+        assert_eq!(found, [Some(1), None, Some(3)]);
+    }
+
+    #[tokio::test]
+    async fn within_a_runtime_it_is_one_error() {
+        let server = Server::start([]).await;
+        let mut events = server.source().blocking();
+        assert!(matches!(events.next(), Some(Err(Error::Runtime(_)))));
+        assert!(events.next().is_none());
+        assert!(events.next().is_none());
+    }
+
+    #[test]
+    fn within_a_runtime_it_can_be_dropped() {
+        let (runtime, server) = start([stream("data: 1\n\n").held()]);
+        let mut events = server.source().blocking();
+        assert_eq!(events.next().unwrap().unwrap().data(), "1");
+        runtime.block_on(async move { drop(events) });
+    }
+
+    #[test]
+    fn within_a_runtime_it_ends_also_if_it_began_outside() {
+        let (runtime, server) = start([stream("data: 1\n\ndata: 2\n\n").held()]);
+        let mut events = server.source().blocking();
+        assert_eq!(events.next().unwrap().unwrap().data(), "1");
+        runtime.block_on(async {
+            assert!(matches!(events.next(), Some(Err(Error::Runtime(_)))));
+            assert!(events.next().is_none());
+        });
+    }
+}
