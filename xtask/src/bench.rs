@@ -12,6 +12,11 @@ pub(crate) fn fanout(arguments: &[&str]) -> Result<(), Failure> {
     run("xtask/fanout", arguments)
 }
 
+/// `sse-client` beside reqwest alone and its peers: bodies at full speed, and idle sources. Some minutes, Linux only.
+pub(crate) fn client(arguments: &[&str]) -> Result<(), Failure> {
+    run("xtask/client-bench", arguments)
+}
+
 fn run(package: &str, arguments: &[&str]) -> Result<(), Failure> {
     let arguments = arguments.join(" ");
     shell::run(&format!("cargo run --release --manifest-path {package}/Cargo.toml -- {arguments}"))

@@ -35,6 +35,8 @@ usage: cargo xtask TASK
                         the codec beside its published peers, in one run
   bench fanout [SERVER…] [--quick]
                         one event to many subscribers: the server beside its peers, and beside bare epoll (minutes)
+  bench client [read | hold] [CONTENDER…] [STREAM…] [--quick]
+                        the client beside reqwest alone and its peers: time per event, memory per source (minutes)
   setup                 installs what the tests need and the machine lacks
 ";
 
@@ -70,6 +72,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["ci", "--no-test"] => ci::run_the_rest(),
         ["bench", "codec", arguments @ ..] => bench::codec(arguments),
         ["bench", "fanout", arguments @ ..] => bench::fanout(arguments),
+        ["bench", "client", arguments @ ..] => bench::client(arguments),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -13,5 +13,6 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&format!("{check} -p sse-codec --all-features"))?;
     shell::run(&format!("{check} -p sse-server --all-features"))?;
     // Without TLS: it is reqwest's feature, and long to build.
-    shell::run(&format!("{check} -p sse-client --no-default-features --features http2,system-proxy"))
+    let features = "blocking,gzip,http2,json,system-proxy";
+    shell::run(&format!("{check} -p sse-client --no-default-features --features {features}"))
 }

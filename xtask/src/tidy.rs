@@ -22,17 +22,22 @@ const DIRECTIONS: [(&str, &[&str]); 7] = [
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Policy is pure: these files read no clock, no socket and no generator.
-const PURE: [&str; 5] = [
+const PURE: [&str; 7] = [
     "crates/sse-server/src/cursor.rs",
     "crates/sse-server/src/ids.rs",
     "crates/sse-server/src/latest.rs",
     "crates/sse-server/src/ring.rs",
+    "crates/sse-client/src/attempts.rs",
     "crates/sse-client/src/reconnect.rs",
+    "crates/sse-client/src/retry_after.rs",
 ];
 const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];
 
 /// Packages outside of the workspace.
-const OUTSIDE: [&str; 3] = ["fuzz", "xtask/bench", "xtask/fanout"];
+const OUTSIDE: [&str; 4] = ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench"];
+
+/// The target of programs that run in browsers.
+const BROWSER: &str = "wasm32-unknown-unknown";
 
 /// A target without an operating system and without an allocator.
 const BARE_METAL: &str = "thumbv7em-none-eabihf";
@@ -51,7 +56,15 @@ pub(crate) fn run() -> Result<(), Failure> {
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
     )?;
     shell::run("cargo hack clippy -p sse-server --feature-powerset -- -D warnings")?;
-    shell::run("cargo clippy -p sse-client --no-default-features -- -D warnings")?;
+    // Not the features that are reqwest's own.
+    shell::run(
+        "cargo hack clippy -p sse-client --feature-powerset \
+         --exclude-features=default,default-tls,gzip,http2,system-proxy -- -D warnings",
+    )?;
+    setup::target(BROWSER)?;
+    shell::run(&format!(
+        "cargo clippy -p sse-client --no-default-features --features json --target {BROWSER} -- -D warnings"
+    ))?;
     setup::target(BARE_METAL)?;
     shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;
     shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
