@@ -36,12 +36,18 @@ pub(crate) type Predicate = Box<dyn FnMut(&Event) -> bool + Send>;
 #[derive(Debug)]
 pub(crate) struct Connection {
     body: Body,
-    /// The last chunk; empty when all of it has been decoded, so that who is idle keeps none.
+    input: Input,
+    idle: Idle,
+    event_received: bool,
+}
+
+/// What the connection brought last.
+#[derive(Debug, Default)]
+struct Input {
+    /// Empty when all of it has been decoded, so that who is idle keeps none.
     chunk: Bytes,
     /// How much of it has been decoded.
     decoded: usize,
-    idle: Idle,
-    event_received: bool,
 }
 
 /// What came of reading.
@@ -66,9 +72,8 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Read> {
         for _ in 0..CHUNKS_PER_POLL {
-            match connection.decode(&mut self.decoder) {
+            match connection.input.decode(&mut self.decoder) {
                 Ok(Some(event)) => {
-                    let event = event.to_event();
                     connection.event_received = true;
                     return Poll::Ready(self.endings.apply(event));
                 }
@@ -78,7 +83,8 @@ impl Reader {
             match connection.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     received(&chunk);
-                    connection.take(chunk);
+                    connection.idle.heard();
+                    connection.input = Input { chunk, decoded: 0 };
                 }
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Read::Disconnected(Some(Error::Read(error))));
@@ -101,22 +107,17 @@ impl Reader {
 
 impl Connection {
     pub(crate) fn new(response: Response) -> Self {
-        let body = Body::new(response);
-        Self { body, chunk: Bytes::new(), decoded: 0, idle: Idle::default(), event_received: false }
+        let (body, input, idle) = (Body::new(response), Input::default(), Idle::default());
+        Self { body, input, idle, event_received: false }
     }
+}
 
-    fn take(&mut self, chunk: Bytes) {
-        self.idle.heard();
-        self.chunk = chunk;
-        self.decoded = 0;
-    }
-
-    /// The next event of the chunk; `None` when that is used up.
+impl Input {
+    /// The next event; `None` when the chunk is used up.
     #[inline]
     fn decode<'d>(&'d mut self, decoder: &'d mut Decoder) -> Result<Option<EventRef<'d>>, TooLarge> {
         if self.decoded == self.chunk.len() {
-            self.chunk = Bytes::new();
-            self.decoded = 0;
+            *self = Self::default();
             return Ok(None);
         }
         let mut rest = &self.chunk[self.decoded..];
@@ -128,11 +129,13 @@ impl Connection {
 
 impl Endings {
     #[inline]
-    fn apply(&mut self, event: Event) -> Read {
+    fn apply(&mut self, event: EventRef<'_>) -> Read {
         if self.done.as_ref().is_some_and(|done| done == event.data()) {
             return Read::Finished(None);
         }
-        if self.is_error.as_mut().is_some_and(|is_error| is_error(&event)) {
+        let Some(is_error) = &mut self.is_error else { return Read::Item(Ok(event.to_event())) };
+        let event = event.to_event();
+        if is_error(&event) {
             return Read::Finished(Some(Error::Event(Box::new(event))));
         }
         Read::Item(Ok(event))
