@@ -1,40 +1,64 @@
-//! Prints the events of any URL as they come, and goes on when the server comes back.
+//! Prints the events of any URL as they come, and goes on when the server comes back, or the program does.
 //!
 //! ```sh
-//! cargo run -p sse-client --example tail -- http://127.0.0.1:8080/events [LAST-EVENT-ID]
+//! cargo run -p sse-client --example tail -- http://127.0.0.1:8080/events [STATE-FILE]
 //! ```
+//!
+//! The file keeps the id of the last event that was printed: with it, the program goes on where it stopped.
 //!
 //! Events go to stdout; what happens to the connection, heartbeats too, goes to stderr.
 
 use std::error::Error;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use reqwest::Client;
-use sse_client::{EventId, EventSource, Notice};
+use sse_client::{Event, EventId, EventSource, Notice};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().ok_or("say which URL: tail URL [LAST-EVENT-ID]")?;
+    let mut arguments = std::env::args_os().skip(1);
+    let url = arguments.next().and_then(|url| url.into_string().ok());
+    let url = url.ok_or("say which URL: tail URL [STATE-FILE]")?;
+    let state = arguments.next().map(PathBuf::from);
     let client = Client::new();
     let request = client.get(&url).build()?;
     let mut source = EventSource::builder(client, request).observer(report);
-    if let Some(id) = arguments.next() {
+    if let Some(id) = state.as_deref().map(load).transpose()? {
         source = source.last_event_id(EventId::try_from(id)?);
     }
     let mut source = source.build()?;
     while let Some(event) = source.next().await {
-        let event = event?;
-        let mut lines = event.data_lines();
-        println!(
-            "{:>16} {:>8} {}",
-            event.last_event_id(),
-            event.event_type(),
-            lines.next().unwrap_or_default()
-        );
-        lines.for_each(|line| println!("{:>16} {:>8} {line}", "", ""));
+        print(&event?);
+        if let Some(state) = &state {
+            store(state, source.last_event_id())?;
+        }
     }
     eprintln!("-- the server says that there is no more");
     Ok(())
+}
+
+fn print(event: &Event) {
+    let mut lines = event.data_lines();
+    println!("{:>16} {:>8} {}", event.last_event_id(), event.event_type(), lines.next().unwrap_or_default());
+    lines.for_each(|line| println!("{:>16} {:>8} {line}", "", ""));
+}
+
+/// The id that was stored; empty if there is none yet.
+fn load(state: &Path) -> io::Result<String> {
+    match fs::read_to_string(state) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    }
+}
+
+/// Stores the id whole or not at all: a file that is half written would be another id.
+fn store(state: &Path, id: &str) -> io::Result<()> {
+    let mut new = state.as_os_str().to_owned();
+    new.push(".new");
+    fs::write(&new, id)?;
+    fs::rename(&new, state)
 }
 
 /// Tells what happens to the connection.

@@ -1,0 +1,112 @@
+//! The examples as a user meets them: each is run, and what it prints is read.
+
+#![cfg(all(feature = "blocking", feature = "json"))]
+#![allow(missing_docs, reason = "tests")]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use common::{Server, response, status, stream};
+
+fn example(name: &str) -> Command {
+    // Tests lie in target/…/deps, examples in target/…/examples.
+    let test = std::env::current_exe().unwrap();
+    let mut path: PathBuf = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    path.set_extension(std::env::consts::EXE_EXTENSION);
+    let mut command = Command::new(path);
+    for variable in ["OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// What it prints to stdout and to stderr, and whether it says that all went well.
+#[track_caller]
+fn check(output: &Output, stdout: &str, stderr: &str, success: bool) {
+    let found = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert_eq!((&*found[0], &*found[1], output.status.success()), (stdout, stderr, success));
+}
+
+#[test]
+fn chat_prints_the_answer() {
+    let output = example("chat").arg("one two  three").output().unwrap();
+    check(&output, "one two  three\n", "", true);
+}
+
+#[test]
+fn chat_tells_what_the_api_says() {
+    let output = example("chat").env("OPENAI_API_KEY", "wrong").output().unwrap();
+    let refused = "the server answered 401 Unauthorized instead of 200 with an event stream";
+    check(&output, "", &format!("\n{refused}: {{\"error\":{{\"message\":\"the key is wrong\"}}}}\n"), false);
+}
+
+#[test]
+fn chat_ends_with_an_error_of_the_model() {
+    let output = example("chat").arg("one overload three").output().unwrap();
+    let error = "\nthe server sent an error: {\"error\":{\"message\":\"the model is overloaded\"}}\n";
+    check(&output, "one ", error, false);
+}
+
+#[test]
+fn mcp_makes_one_call_over_several_connections() {
+    let progress: String =
+        (1..=5).map(|n| format!("\"notifications/progress\" {{\"progress\":{n}}}\n")).collect();
+    check(&example("mcp_call").output().unwrap(), &format!("{progress}{{\"counted\":5}}\n"), "", true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_does_not_call_twice() {
+    let server = Server::start([stream("data: {}\n\n")]).await;
+    let output = example("mcp_call").arg(&server.url).output().unwrap();
+    check(&output, "null null\n", "the request for the next attempt could not be made\n", false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_takes_an_answer_that_is_no_stream() {
+    let json = "200 OK\r\nContent-Type: application/json\r\n\r\n{\"id\":1,\"result\":\"at once\"}";
+    let server = Server::start([response(json)]).await;
+    check(&example("mcp_call").arg(&server.url).output().unwrap(), "\"at once\"\n", "", true);
+}
+
+#[test]
+fn blocking_follows_to_the_end() {
+    let missing = "an event of the type `message` is not the JSON that is expected: missing field `cents` at line 1 \
+                   column 14\n";
+    check(&example("blocking").output().unwrap(), "tea: 12.50\nrice: 3.10\ntea: 12.05\n", missing, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut server = Server::start([
+        stream("id: a\nretry: 100\ndata: 1\n\n"),
+        status(204),
+        stream("id: b\nretry: 100\nevent: x\ndata: 2\ndata: 3\n\n"),
+        status(204),
+    ])
+    .await;
+    let second = format!("{:>16} {:>8} 2\n{:>16} {:>8} 3\n", "b", "x", "", "");
+    for expected in [format!("{:>16} {:>8} 1\n", "a", "message"), second] {
+        let output = example("tail").arg(&server.url).arg(&state).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+        assert!(output.status.success());
+    }
+    assert_eq!(fs::read_to_string(&state).unwrap(), "b");
+    assert!(!server.request().await.contains("last-event-id"));
+    for id in ["a", "a", "b"] {
+        assert!(server.request().await.contains(&format!("\r\nlast-event-id: {id}\r\n")));
+    }
+}
+
+#[test]
+fn bad_input_is_told() {
+    for name in ["tail", "blocking", "mcp_call"] {
+        let output = example(name).arg("no url").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && !told.is_empty() && !told.contains("panicked"), "{name}: {told}");
+    }
+}
