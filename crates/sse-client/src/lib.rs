@@ -18,6 +18,8 @@ mod refusal;
 mod request;
 mod response;
 mod retry_after;
+#[cfg(test)]
+mod simulation;
 mod typed;
 
 pub use reqwest;

@@ -1,0 +1,262 @@
+//! The network of a run: it delays, cuts, stalls and breaks what the server sends, and knows what the client got of it.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fastrand::Rng;
+use http_body::Frame;
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::{Request, Response, ResponseBuilderExt as _, Url};
+use sse_server::Body;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::client::Standing;
+use super::{Fact, LONGEST_RETRY_AFTER, World, lock, millis};
+use crate::BoxError;
+use crate::exchange::Transport;
+use crate::request::LAST_EVENT_ID;
+
+/// How many redirects the client follows.
+pub(super) const REDIRECTS: u32 = 2;
+
+/// The network, as the client sends requests through it.
+pub(super) fn network(world: &Arc<Mutex<World>>) -> Transport {
+    let world = Arc::clone(world);
+    Transport::simulated(move |request| Box::pin(send(Arc::clone(&world), request)))
+}
+
+async fn send(world: Arc<Mutex<World>>, request: Request) -> reqwest::Result<Response> {
+    let (delay, answer) = lock(&world).receive(&request);
+    sleep(delay).await;
+    let response = http::Response::builder().url(request.url().clone());
+    let is_down = Instant::now() < lock(&world).down_until;
+    let response = match answer {
+        Answer::Never => return std::future::pending().await,
+        _ if is_down => return Err(refused()),
+        Answer::Refused => return Err(refused()),
+        Answer::Unavailable(None) => response.status(503).body("come back later\n".into()),
+        Answer::Unavailable(Some(seconds)) => {
+            lock(&world).retry_after = Duration::from_secs(seconds);
+            response.status(503).header(RETRY_AFTER, seconds).body("come back later\n".into())
+        }
+        Answer::Redirect => {
+            let mut world = lock(&world);
+            world.note(Fact::Redirected);
+            // To the same server, or to one that gets few of the headers.
+            let target = world.rng.choice(["/events", "http://other.example/events"]).unwrap();
+            let target = format!("{target}?hops={}", hops(request.url()) + 1);
+            response.status(307).header(LOCATION, target).body(Body::empty())
+        }
+        Answer::Stream => Ok(lock(&world).respond(&request.try_into()?)),
+    };
+    let response =
+        response.expect("it is a response").map(|body| reqwest::Body::wrap(Faulty::new(&world, body)));
+    Ok(response.into())
+}
+
+/// How many redirects have led here.
+fn hops(url: &Url) -> u32 {
+    url.query_pairs().find_map(|(_, hops)| hops.parse().ok()).unwrap_or(0)
+}
+
+/// Any error of reqwest's that is not about the request counts as one of the network.
+fn refused() -> reqwest::Error {
+    let response = Response::from(http::Response::builder().status(500).body("").expect("it is a response"));
+    response.error_for_status().expect_err("500 is an error")
+}
+
+/// A body on its way through the network.
+struct Faulty {
+    world: Arc<Mutex<World>>,
+    rng: Rng,
+    inner: Body,
+    /// How many crashes there were before it.
+    crashes: u64,
+    fate: Fate,
+    /// How many bytes come before its fate does.
+    left: usize,
+    longest_chunk: usize,
+    delay: Option<Pin<Box<Sleep>>>,
+    /// What the server has sent and the client has not got.
+    buffer: BytesMut,
+    ending: &'static str,
+    /// What the client knows from so many bytes on.
+    known: VecDeque<(usize, Known)>,
+    /// How many bytes the client has got.
+    given: usize,
+}
+
+enum Known {
+    ReconnectionTime(Duration),
+    Block { id: Option<String>, is_event: bool },
+}
+
+impl Faulty {
+    fn new(world: &Arc<Mutex<World>>, inner: Body) -> Self {
+        let world = Arc::clone(world);
+        let mut locked = lock(&world);
+        let (mut rng, crashes, is_calm) = (locked.rng.fork(), locked.crashes, locked.calm.is_some());
+        drop(locked);
+        let fate = rng.choice([Fate::Holds, Fate::Breaks, Fate::Ends, Fate::Stalls]).unwrap();
+        let most = rng.choice([1, 200, 5_000, 50_000]).unwrap();
+        let left = if is_calm { usize::MAX } else { rng.usize(0..most) };
+        let longest_chunk = rng.choice([1, 8, 100, 100, 5_000, usize::MAX]).unwrap();
+        let bom: &[u8] = if rng.bool() { b"\xEF\xBB\xBF" } else { b"" };
+        let (delay, ending, known) = (None, "\n", VecDeque::new());
+        let buffer = bom.into();
+        Self { world, rng, inner, crashes, fate, left, longest_chunk, delay, buffer, ending, known, given: 0 }
+    }
+
+    /// Takes what the server sends, and ends its lines in any of the three ways.
+    fn take(&mut self, blocks: &[u8]) {
+        let (mut id, mut is_event) = (None, false);
+        for line in std::str::from_utf8(blocks).expect("the server writes UTF-8").lines() {
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.extend_from_slice(self.ending.as_bytes());
+            // A CR ends the line, whether an LF follows or not.
+            let end = self.given + self.buffer.len() + 1 - self.ending.len();
+            if let Some(time) = line.strip_prefix("retry: ") {
+                let time = Duration::from_millis(time.parse().expect("a number"));
+                self.known.push_back((end, Known::ReconnectionTime(time)));
+            } else if let Some(value) = line.strip_prefix("id: ") {
+                id = Some(value.to_owned());
+            } else if line.is_empty() {
+                self.known.push_back((end, Known::Block { id: id.take(), is_event }));
+                is_event = false;
+                self.ending = self.rng.choice(["\n", "\r\n", "\r"]).unwrap();
+            }
+            is_event |= line.starts_with("data");
+        }
+    }
+
+    /// Gives the client some bytes, of those that are there.
+    fn give(&mut self, world: &mut World) -> Bytes {
+        let most = self.longest_chunk.min(self.buffer.len()).min(self.left);
+        let chunk = self.buffer.split_to(self.rng.usize(1..=most)).freeze();
+        match self.buffer.first() {
+            Some(0x80..0xC0) => world.note(Fact::CutInCharacter),
+            Some(b'\n') if chunk.ends_with(b"\r") => world.note(Fact::CutInLineEnding),
+            _ => {}
+        }
+        self.left -= chunk.len();
+        self.given += chunk.len();
+        world.heard = Instant::now();
+        while self.known.front().is_some_and(|(end, _)| *end <= self.given) {
+            match self.known.pop_front().expect("there is one").1 {
+                Known::ReconnectionTime(time) => world.reconnection_time = Some(time),
+                Known::Block { id, is_event } => {
+                    world.last_event_id = id.unwrap_or_else(|| world.last_event_id.clone());
+                    world.event_received |= is_event;
+                }
+            }
+        }
+        if world.calm.is_none() && self.rng.u32(0..30) == 0 {
+            self.delay = Some(Box::pin(sleep(millis(&mut self.rng, &[10, 1_000, 10_000]))));
+        }
+        chunk
+    }
+}
+
+impl http_body::Body for Faulty {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let world = Arc::clone(&this.world);
+        let mut world = lock(&world);
+        world.waker = Some(cx.waker().clone());
+        if this.crashes != world.crashes {
+            (this.crashes, this.delay) = (world.crashes, None);
+            // What has stalled already hears nothing of a crash.
+            if this.left > 0 || this.fate != Fate::Stalls {
+                (this.fate, this.left) = (world.crash, 0);
+            }
+        } else if world.calm.is_some() && this.left > 0 {
+            this.fate = Fate::Holds;
+        }
+        if let Some(delay) = &mut this.delay {
+            ready!(delay.as_mut().poll(cx));
+            this.delay = None;
+        }
+        match this.fate {
+            Fate::Holds => this.left = usize::MAX,
+            _ if this.left > 0 => {}
+            Fate::Breaks => return Poll::Ready(Some(Err("the connection broke".into()))),
+            Fate::Ends => return Poll::Ready(None),
+            Fate::Stalls => return Poll::Pending,
+        }
+        if this.buffer.is_empty() {
+            match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(frame)) => this.take(frame.data_ref().expect("there are no trailers")),
+                Some(Err(never)) => match never {},
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(this.give(&mut world)))))
+    }
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Holds,
+    Breaks,
+    Ends,
+    Stalls,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+enum Answer {
+    Never,
+    Refused,
+    Unavailable(Option<u64>),
+    Redirect,
+    Stream,
+}
+
+impl World {
+    /// A request has come. Decides when to answer it, and how.
+    fn receive(&mut self, request: &Request) -> (Duration, Answer) {
+        let id = request.headers().get(LAST_EVENT_ID).map_or(&[][..], |id| id.as_bytes());
+        let id = String::from_utf8_lossy(id);
+        self.check(id == self.last_event_id, format_args!("{id:?} is sent, not {:?}", self.last_event_id));
+        let hops = hops(request.url());
+        if hops == 0 {
+            let now = Instant::now();
+            let may_come = self.next_attempt.take().is_some_and(|from| from <= now);
+            self.check(may_come, "the attempt comes too soon");
+            (self.attempted, self.retry_after) = (now, Duration::ZERO);
+        }
+        let answer = match self.rng.u32(0..12) {
+            _ if self.calm.is_some() => return (Duration::ZERO, Answer::Stream),
+            0 => Answer::Never,
+            1 => Answer::Refused,
+            2 if self.policy.retries_statuses => {
+                Answer::Unavailable(self.rng.bool().then(|| self.rng.u64(0..=LONGEST_RETRY_AFTER)))
+            }
+            3 | 4 if hops < REDIRECTS => Answer::Redirect,
+            _ => Answer::Stream,
+        };
+        self.tell(format_args!("{answer:?} for {id:?}"));
+        (millis(&mut self.rng, &[0, 0, 100, 1_000, 90_000]), answer)
+    }
+
+    fn respond(&mut self, request: &http::Request<reqwest::Body>) -> http::Response<Body> {
+        self.connected = self.life;
+        if request.headers().contains_key(LAST_EVENT_ID) {
+            self.note(Fact::Resumed);
+        } else {
+            self.came_in = Standing::Behind { life: self.life, number: self.newest() };
+        }
+        self.route.respond(request)
+    }
+}
