@@ -92,7 +92,8 @@ pub(crate) enum State {
 }
 
 impl EventSource {
-    /// A source that gets `url`, with a client of its own.
+    /// A source that gets `url`, with a client of its own. That is some 100 KiB: many sources had better share one, by
+    /// [`builder`](Self::builder).
     ///
     /// # Errors
     ///
