@@ -10,6 +10,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run("cargo test --workspace --all-features --doc")?;
     // The encoder, as it is without an allocator.
     shell::run("cargo test -p sse-codec --no-default-features --tests")?;
+    // The client without its features: what it says to `https`, and to what is compressed.
+    shell::run("cargo test -p sse-client --no-default-features --test event_source --test refusals")?;
     readme::run()?;
     println!("\nAll tests passed.");
     Ok(())

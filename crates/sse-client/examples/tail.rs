@@ -13,7 +13,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use reqwest::Client;
 use sse_client::{Event, EventId, EventSource, Notice};
 
 #[tokio::main]
@@ -22,13 +21,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = arguments.next().and_then(|url| url.into_string().ok());
     let url = url.ok_or("say which URL: tail URL [STATE-FILE]")?;
     let state = arguments.next().map(PathBuf::from);
-    let client = Client::new();
-    let request = client.get(&url).build()?;
-    let mut source = EventSource::builder(client, request).observer(report);
-    if let Some(id) = state.as_deref().map(load).transpose()? {
-        source = source.last_event_id(EventId::try_from(id)?);
-    }
-    let mut source = source.build()?;
+    let id = state.as_deref().map(load).transpose()?.map(EventId::try_from).transpose()?;
+    let mut source = EventSource::builder_for(&url)?.last_event_id(id).observer(report).build()?;
     while let Some(event) = source.next().await {
         print(&event?);
         if let Some(state) = &state {
@@ -67,7 +61,7 @@ fn report(notice: Notice<'_>) {
         Notice::Opened => eprintln!("-- connected"),
         Notice::Received(bytes) if is_comment(bytes) => eprintln!("-- heartbeat"),
         Notice::Waiting { delay, cause, .. } => {
-            let cause = cause.map_or_else(|| "the stream ended".to_owned(), ToString::to_string);
+            let cause = cause.map_or_else(|| "the stream ended".to_owned(), |error| format!("{error:#}"));
             eprintln!("-- {cause}; again in {:.1} s", delay.as_secs_f64());
         }
         Notice::LastEventIdNotSent(id) => {

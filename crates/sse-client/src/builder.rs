@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::Request;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Request, Response};
 use sse_codec::{Decoder, Event, EventId};
 
 use crate::attempts::Attempts;
@@ -15,6 +16,7 @@ use crate::platform::{BoxFuture, MaybeSend};
 use crate::reader::Reader;
 use crate::reconnect::Reconnect;
 use crate::request::Template;
+use crate::response::check;
 
 /// Settings of an [`EventSource`].
 ///
@@ -43,6 +45,7 @@ pub struct EventSourceBuilder {
     policy: Option<Reconnect>,
     observer: Option<Observer>,
     last_event_id: Option<EventId<'static>>,
+    first_response: Option<Response>,
     max_event_bytes: usize,
     reader: Reader,
 }
@@ -56,7 +59,7 @@ pub(crate) type Prepare = Box<dyn FnMut(Attempt) -> BoxFuture<Result<Request, Bo
 pub struct Attempt {
     /// How many attempts there were before it.
     pub number: u32,
-    /// The last event ID, which stands in the request already. Empty if there is none.
+    /// The last event ID; empty if there is none. It stands in the request already, unless no header can hold it.
     pub last_event_id: String,
     /// What ended the connection, or the attempt, before it; `None` if there was none, or if its stream just ended.
     pub error: Option<Error>,
@@ -75,6 +78,7 @@ impl EventSourceBuilder {
             policy: None,
             observer: None,
             last_event_id: None,
+            first_response: None,
             max_event_bytes: Decoder::DEFAULT_LIMIT,
             reader: Reader::default(),
         }
@@ -89,8 +93,23 @@ impl EventSourceBuilder {
 
     /// Starts behind this event, as one that was stored when the program ran before. A `Last-Event-ID` among the
     /// request's headers does the same.
-    pub fn last_event_id(mut self, id: EventId<'static>) -> Self {
-        self.last_event_id = Some(id);
+    pub fn last_event_id(mut self, id: impl Into<Option<EventId<'static>>>) -> Self {
+        self.last_event_id = id.into();
+        self
+    }
+
+    /// Sets a header of the request.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.request.headers_mut().insert(name, value);
+        self
+    }
+
+    /// Begins with this response, and sends the request only for what follows it.
+    ///
+    /// So a `POST` is made once, by the caller, who may find that it is answered by something else than an event
+    /// stream; and if it is one, a `GET` goes on where it breaks, as in the Model Context Protocol.
+    pub fn first_response(mut self, response: Response) -> Self {
+        self.first_response = Some(response);
         self
     }
 
@@ -184,7 +203,8 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given, and no reconnect follows.
+    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given, and no reconnect follows. Where
+    /// none follows anyway, as with [`Reconnect::never`], a stream that ends without it is [`Error::Incomplete`].
     pub fn end_at(mut self, data: impl Into<String>) -> Self {
         self.reader.endings.done = Some(data.into());
         self
@@ -217,6 +237,11 @@ impl EventSourceBuilder {
         if let Some(id) = self.last_event_id.or(header) {
             reader.decoder.set_last_event_id(&id);
         }
+        let state = match self.first_response {
+            Some(response) => State::Connecting(Box::pin(check(response))),
+            None => State::Start(None),
+        };
+        let told_id = reader.decoder.last_event_id().to_owned();
         Ok(EventSource {
             transport: self.transport,
             template,
@@ -225,11 +250,11 @@ impl EventSourceBuilder {
             response_timeout: self.response_timeout,
             attempts: Attempts::new(policy),
             observer: self.observer,
-            told_id: reader.decoder.last_event_id().to_owned(),
             reader,
-            state: State::Start(None),
+            state,
             attempt: 0,
-            has_opened: false,
+            has_begun: !told_id.is_empty(),
+            told_id,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use sse_codec::{Event, TooLarge};
 
 use crate::refusal::Refusal;
@@ -12,6 +13,8 @@ use crate::refusal::Refusal;
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong with an event stream.
+///
+/// Its text says what to do; `{:#}` adds the causes behind it, as a log wants them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -57,6 +60,9 @@ pub enum Error {
     /// lasted for longer than [`Reconnect::max_elapsed`](crate::Reconnect::max_elapsed); the last of them was a stream
     /// that ended before it brought anything.
     GaveUp,
+    /// The stream ended before the event that ends it ([`end_at`](crate::EventSourceBuilder::end_at)): what has come is
+    /// not all.
+    Incomplete,
     /// The server sent an event that says that something went wrong there
     /// ([`fail_at`](crate::EventSourceBuilder::fail_at)).
     Event(Box<Event>),
@@ -74,6 +80,11 @@ impl Error {
     /// [`Decode`](Self::Decode), which say that one event was skipped.
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::TooLarge(_) | Self::Decode(_))
+    }
+
+    /// The status of the response that was no event stream.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.refusal().map(Refusal::status)
     }
 
     /// The response that was no event stream, with the beginning of its body.
@@ -95,12 +106,28 @@ impl Error {
 
 /// Whether `https` was asked of a client without TLS. hyper says so by text alone.
 fn lacks_tls(error: &reqwest::Error) -> bool {
-    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.any(|cause| cause.to_string().contains("scheme is not http"))
+    causes(error).any(|cause| cause.to_string().contains("scheme is not http"))
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(f)?;
+        if f.alternate() {
+            for cause in causes(self) {
+                write!(f, ": {cause}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is behind an error, from the nearest cause on.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+impl Error {
+    fn say(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = |refusal: &Refusal, name| {
             refusal.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
@@ -111,7 +138,7 @@ impl fmt::Display for Error {
             Self::Body => f.write_str(
                 "the request can't be sent again, because its body is a stream; give it bytes or text",
             ),
-            Self::Attempt(_) => f.write_str("the request for the next attempt could not be made"),
+            Self::Attempt(error) => write!(f, "the request for the next attempt could not be made: {error}"),
             Self::Connect(_) => f.write_str("the server could not be reached"),
             Self::ResponseTimeout { after } => write!(f, "the server did not answer within {after:?}"),
             Self::TooManyRedirects { limit } => {
@@ -143,11 +170,14 @@ impl fmt::Display for Error {
             Self::GaveUp => {
                 f.write_str("the server ended the stream again and again before it brought anything")
             }
+            Self::Incomplete => f.write_str(
+                "the stream ended before the event that ends it; what has come is not all, so ask again",
+            ),
             Self::Event(event) => write!(f, "the server sent an error: {}", event.data()),
-            Self::TooLarge(error) => error.fmt(f),
-            Self::Decode(error) => error.fmt(f),
+            Self::TooLarge(error) => write!(f, "{error}"),
+            Self::Decode(error) => write!(f, "{error}"),
             #[cfg(feature = "blocking")]
-            Self::Runtime(error) => error.fmt(f),
+            Self::Runtime(error) => write!(f, "{error}"),
         }
     }
 }
@@ -156,8 +186,8 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Request(error) | Self::Connect(error) | Self::Read(error) => Some(error),
-            Self::Attempt(error) => Some(&**error),
             // Their text is this one's already.
+            Self::Attempt(error) => error.source(),
             Self::TooLarge(error) => error.source(),
             Self::Decode(error) => error.source(),
             #[cfg(feature = "blocking")]

@@ -45,7 +45,7 @@ use crate::retry_after::retry_after;
 ///
 /// - with an `Err`, when no further attempt will go better: a status, a type, a request that can't succeed, or too many
 ///   failures. An error that is [not final](Error::is_final) says that one event was skipped; the next one follows;
-/// - without one, when a reconnect is answered by 204, which is the server's word that there is no more; at the event
+/// - without one, when it goes on behind an event and is answered by 204, the server's word that there is no more; at the event
 ///   that says so ([`end_at`](EventSourceBuilder::end_at)); and at the end of the stream, if the policy is
 ///   [`Reconnect::never`](crate::Reconnect::never).
 ///
@@ -64,8 +64,8 @@ pub struct EventSource {
     pub(crate) state: State,
     /// How many attempts there were.
     pub(crate) attempt: u32,
-    /// There has been a good response.
-    pub(crate) has_opened: bool,
+    /// There has been a good response, here or in an earlier run of the program.
+    pub(crate) has_begun: bool,
     /// What the observer was told last.
     pub(crate) told_id: String,
 }
@@ -99,9 +99,19 @@ impl EventSource {
     ///
     /// [`Error::Request`] if `url` is not one.
     pub fn get(url: impl IntoUrl) -> Result<Self, Error> {
+        Self::builder_for(url)?.build()
+    }
+
+    /// Settings for a source that gets `url`, with a client of its own, which gives a server 10 s to accept a
+    /// connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`] if `url` is not one.
+    pub fn builder_for(url: impl IntoUrl) -> Result<EventSourceBuilder, Error> {
         let client = client().map_err(Error::Request)?;
         let request = client.get(url).build().map_err(Error::Request)?;
-        Self::builder(client, request).max_redirects(MAX_REDIRECTS).build()
+        Ok(Self::builder(client, request).max_redirects(MAX_REDIRECTS))
     }
 
     /// Settings for a source that sends `request`, of any method, with `client`.
@@ -217,13 +227,13 @@ impl EventSource {
             Ok(response) => {
                 self.reader.decoder.reset();
                 self.attempts.opened(now());
-                self.has_opened = true;
+                self.has_begun = true;
                 self.state = State::Open(Box::new(Connection::new(response)));
                 tell(&mut self.observer, Notice::Opened);
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).
-            Err(Error::Status(refusal)) if self.has_opened && refusal.status() == StatusCode::NO_CONTENT => {
+            Err(Error::Status(refusal)) if self.has_begun && refusal.status() == StatusCode::NO_CONTENT => {
                 self.finish(None)
             }
             Err(error) => self.disconnected(Some(error)),
@@ -245,7 +255,7 @@ impl EventSource {
                 self.state = State::Waiting(Timer::after(delay), error);
                 Ok(())
             }
-            Decision::Stop => self.finish(error),
+            Decision::Stop => self.finish(error.or_else(|| self.reader.endings.end())),
             Decision::GiveUp => self.finish(error.or(Some(Error::GaveUp))),
         }
     }

@@ -81,7 +81,8 @@ impl EventStream {
         self
     }
 
-    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given.
+    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given. A response that ends without it
+    /// is [`Error::Incomplete`].
     pub fn end_at(mut self, data: impl Into<String>) -> Self {
         self.reader.endings.done = Some(data.into());
         self
@@ -109,7 +110,8 @@ impl EventStream {
         let error = match &mut self.state {
             State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
                 Read::Item(item) => return Poll::Ready(Some(item)),
-                Read::Disconnected(error) | Read::Finished(error) => error,
+                Read::Disconnected(error) => error.or_else(|| self.reader.endings.end()),
+                Read::Finished(error) => error,
             },
             State::Refused(error) => Some(ready!(error.as_mut().poll(cx))),
             State::Ended => None,

@@ -8,7 +8,7 @@ use reqwest::{Client, Request, Response};
 use crate::error::Error;
 use crate::platform::{BoxFuture, within};
 use crate::redirect;
-use crate::response::Fault;
+use crate::response::check;
 
 /// Sends requests: reqwest's client, or a network that is simulated.
 #[derive(Clone)]
@@ -41,11 +41,7 @@ impl Transport {
         let Some(response) = within(limit, self.follow(request, max_redirects)).await else {
             return Err(Error::ResponseTimeout { after: limit.unwrap_or_default() });
         };
-        let response = response?;
-        match Fault::of(&response) {
-            None => Ok(response),
-            Some(fault) => Err(fault.into_error(response).await),
-        }
+        check(response?).await
     }
 
     async fn follow(&self, mut request: Request, max_redirects: u32) -> Result<Response, Error> {

@@ -128,6 +128,11 @@ impl Input {
 }
 
 impl Endings {
+    /// What it is that the stream ends here, without an error: an error, if it should have gone on.
+    pub(crate) fn end(&self) -> Option<Error> {
+        self.done.is_some().then_some(Error::Incomplete)
+    }
+
     #[inline]
     fn apply(&mut self, event: EventRef<'_>) -> Read {
         if self.done.as_ref().is_some_and(|done| done == event.data()) {

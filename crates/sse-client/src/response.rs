@@ -6,6 +6,14 @@ use reqwest::{Response, StatusCode};
 use crate::error::Error;
 use crate::refusal::Refusal;
 
+/// The response, if it is an event stream.
+pub(crate) async fn check(response: Response) -> Result<Response, Error> {
+    match Fault::of(&response) {
+        None => Ok(response),
+        Some(fault) => Err(fault.into_error(response).await),
+    }
+}
+
 /// Why a response is no event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -55,7 +63,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(headers: &[(&'static str, &'static str)], expected: Option<Fault>) {
+    fn check_headers(headers: &[(&'static str, &'static str)], expected: Option<Fault>) {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         let headers: HeaderMap = headers.collect();
         assert_eq!(Fault::of_headers(&headers), expected, "{headers:?}");
@@ -71,7 +79,7 @@ mod tests {
             " text/event-stream ; x",
             "text/event-stream;",
         ] {
-            check(&[("content-type", value)], None);
+            check_headers(&[("content-type", value)], None);
         }
     }
 
@@ -86,9 +94,9 @@ mod tests {
             ";",
             "application/json, text/event-stream",
         ] {
-            check(&[("content-type", value)], Some(Fault::ContentType));
+            check_headers(&[("content-type", value)], Some(Fault::ContentType));
         }
-        check(&[], Some(Fault::ContentType));
+        check_headers(&[], Some(Fault::ContentType));
     }
 
     #[test]
@@ -99,7 +107,7 @@ mod tests {
             ("gzip", Some(Fault::ContentEncoding)),
             ("br", Some(Fault::ContentEncoding)),
         ] {
-            check(&[("content-type", "text/event-stream"), ("content-encoding", encoding)], expected);
+            check_headers(&[("content-type", "text/event-stream"), ("content-encoding", encoding)], expected);
         }
     }
 }

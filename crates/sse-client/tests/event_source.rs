@@ -390,6 +390,14 @@ async fn a_url_of_another_scheme_is_final() {
     assert!(soon(source.next()).await.is_none());
 }
 
+#[cfg(not(feature = "default-tls"))]
+#[tokio::test]
+async fn https_without_tls_is_final() {
+    let mut source = EventSource::get("https://127.0.0.1:1/").unwrap();
+    let error = soon(source.next()).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Request(_)) && error.to_string().contains("TLS"), "{error:?}");
+}
+
 #[tokio::test]
 async fn redirects_that_never_end_are_final() {
     let answers = (0..20)

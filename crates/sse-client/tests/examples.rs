@@ -8,15 +8,24 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use common::{Server, response, status, stream};
 
+/// Where the examples are, once they are built: cargo does not build them for every way to run this test.
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "sse-client", "--examples", "--all-features"])
+        .args(["--profile", profile])
+        .status();
+    assert!(built.unwrap().success(), "the examples can't be built");
+    let deps = std::env::current_exe().unwrap();
+    deps.ancestors().nth(2).unwrap().join("examples")
+});
+
 fn example(name: &str) -> Command {
-    // Tests lie in target/…/deps, examples in target/…/examples.
-    let test = std::env::current_exe().unwrap();
-    let mut path: PathBuf = test.ancestors().nth(2).unwrap().join("examples").join(name);
-    path.set_extension(std::env::consts::EXE_EXTENSION);
-    let mut command = Command::new(path);
+    let mut command = Command::new(EXAMPLES.join(name));
     for variable in ["OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL"] {
         command.env_remove(variable);
     }
@@ -58,10 +67,22 @@ fn mcp_makes_one_call_over_several_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_does_not_call_twice() {
-    let server = Server::start([stream("data: {}\n\n")]).await;
-    let output = example("mcp_call").arg(&server.url).output().unwrap();
-    check(&output, "null null\n", "the request for the next attempt could not be made\n", false);
+async fn mcp_asks_for_no_other_stream() {
+    for first in ["retry: 100\ndata: {\"id\":1,\"method\":\"ping\"}\n\n", "retry: 100\nid: \u{7}\ndata:\n\n"]
+    {
+        let server = Server::start([stream(first), stream("data: {\"id\":1,\"result\":2}\n\n")]).await;
+        let output = example("mcp_call").arg(&server.url).output().unwrap();
+        let stderr = "the request for the next attempt could not be made: the stream ended before it could be resumed\n";
+        check(&output, if first.contains("ping") { "\"ping\" null\n" } else { "" }, stderr, false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_tells_what_the_server_says() {
+    let refused = "404 -\r\nContent-Length: 10\r\n\r\nno session";
+    let server = Server::start([response(refused)]).await;
+    let told = "the server answered 404 Not Found instead of 200 with an event stream: no session\n";
+    check(&example("mcp_call").arg(&server.url).output().unwrap(), "", told, false);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{
     Answer, Log, Server, event, header, last_error, name, next, raw, response, soon, status, stream,
 };
-use sse_client::{Error, Notice, ReadyState, ResponseExt as _};
+use sse_client::{Error, EventId, Notice, ReadyState, ResponseExt as _};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -101,6 +101,13 @@ async fn a_204_ends_only_what_has_begun() {
         assert_eq!(end.as_deref(), expected);
         assert!(soon(source.next()).await.is_none());
     }
+}
+
+#[tokio::test]
+async fn and_what_began_in_an_earlier_run() {
+    let server = Server::start([status(204)]).await;
+    let source = server.builder().last_event_id(EventId::from_static("a"));
+    assert!(soon(source.build().unwrap().next()).await.is_none());
 }
 
 // Busy servers

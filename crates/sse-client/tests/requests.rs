@@ -7,11 +7,12 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Answer, Log, Server, event, header, last_error, name, next, quick, raw, response, soon, status, stream,
+    Answer, Log, Server, event, header, last_error, name, next, quick, raw, redirect, response, soon, status,
+    stream,
 };
-use reqwest::header::HeaderValue;
+use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Client, Method};
-use sse_client::{BoxError, Error, EventSource, EventSourceBuilder, Notice, ReadyState, Reconnect};
+use sse_client::{BoxError, Error, EventId, EventSource, EventSourceBuilder, Notice, ReadyState, Reconnect};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 
@@ -251,7 +252,63 @@ async fn an_error_of_a_hook_is_final() {
         }
         let error = last_error(&mut source).await;
         assert!(matches!(&error, Error::Attempt(error) if error.to_string() == "no token"), "{error:?}");
-        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no token");
+        assert_eq!(error.to_string(), "the request for the next attempt could not be made: no token");
         assert_eq!(server.more_requests(), fails_at as usize);
     }
+}
+
+// What is sent before the source is made
+
+#[tokio::test]
+async fn a_source_goes_on_with_a_response_of_the_callers() {
+    let mut server =
+        Server::start([stream("id: a\ndata: 1\n\ndata: half"), stream("data: 2\n\n").held()]).await;
+    let client = Client::new();
+    let call = client.post(&server.url).body("question").send().await.unwrap();
+    let log = Log::default();
+    let source = server.builder().header(ACCEPT, HeaderValue::from_static("text/*")).first_response(call);
+    let mut source = source.observer(log.observer()).build().unwrap();
+    assert_eq!(source.ready_state(), ReadyState::Connecting);
+    assert_eq!(next(&mut source).await, event("1", "a"));
+    assert_eq!(next(&mut source).await, event("2", "a"));
+    assert_eq!(log.entries(), ["opened", "wait", "opened"]);
+    let [first, second] = [server.request().await, server.request().await];
+    assert!(first.starts_with("post /events ") && second.starts_with("get /events "), "{first}{second}");
+    assert_eq!(header(&second, "last-event-id"), Some("a"));
+    assert_eq!(header(&second, "accept"), Some("text/*"));
+}
+
+#[tokio::test]
+async fn a_first_response_is_checked_as_any_other() {
+    let server = Server::start([status(404)]).await;
+    let call = reqwest::get(&server.url).await.unwrap();
+    let error = last_error(&mut server.builder().first_response(call).build().unwrap()).await;
+    assert_eq!(error.status().unwrap(), 404);
+    assert_eq!(server.more_requests(), 1);
+}
+
+/// Who needs a stored id and no client of its own is as safe as with `get`.
+#[tokio::test]
+async fn a_builder_can_bring_its_own_client() {
+    let mut server = Server::start([redirect(307, "/b"), stream("data: 1\n\n").held()]).await;
+    let id = EventId::from_static("a");
+    let mut source = EventSource::builder_for(&server.url).unwrap().last_event_id(id).build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", "a"));
+    for path in ["/events", "/b"] {
+        let request = server.request().await;
+        assert!(request.starts_with(&format!("get {path} ")), "{request}");
+        assert_eq!(header(&request, "last-event-id"), Some("a"));
+    }
+}
+
+#[tokio::test]
+async fn an_error_can_tell_its_causes() {
+    let server = Server::start([]).await;
+    let error = last_error(&mut server.source_with(Reconnect::never())).await;
+    assert_eq!(error.to_string(), "the server could not be reached");
+    let causes = format!("{error:#}");
+    assert!(
+        causes.starts_with("the server could not be reached: ") && causes.contains("os error"),
+        "{causes}"
+    );
 }

@@ -5,7 +5,7 @@ mod common;
 #[cfg(feature = "blocking")]
 use common::{Answer, header};
 use common::{Log, Server, event, last_error, next, soon, status, stream};
-use sse_client::{Error, Event, ReadyState, ResponseExt as _, Typed};
+use sse_client::{Error, Event, ReadyState, Reconnect, ResponseExt as _, Typed};
 
 // Events that end a stream
 
@@ -29,6 +29,25 @@ async fn an_event_can_be_the_end() {
     }
     assert!(soon(events.next()).await.is_none());
     assert!(soon(events.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_without_its_end_is_not_all() {
+    let server = Server::answering(|_, _| stream("data: 1\n\n")).await;
+    let mut events = reqwest::get(&server.url).await.unwrap().events().end_at("[DONE]");
+    assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
+    assert!(matches!(soon(events.next()).await, Some(Err(Error::Incomplete))));
+    assert!(soon(events.next()).await.is_none());
+
+    let once = server.builder().reconnect(Reconnect::never()).end_at("[DONE]");
+    let mut once = once.build().unwrap();
+    assert_eq!(next(&mut once).await, event("1", ""));
+    assert!(matches!(last_error(&mut once).await, Error::Incomplete));
+
+    let mut again = server.builder().end_at("[DONE]").build().unwrap();
+    for _ in 0..3 {
+        assert_eq!(next(&mut again).await, event("1", ""), "a connection may end, the stream goes on");
+    }
 }
 
 #[tokio::test]

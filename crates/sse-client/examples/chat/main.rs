@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("\n{error}");
+            eprintln!("\n{error:#}");
             ExitCode::FAILURE
         }
     }

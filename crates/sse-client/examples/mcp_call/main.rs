@@ -4,47 +4,47 @@
 //! cargo run -p sse-client --features json --example mcp_call
 //! ```
 //!
-//! The call is a `POST`, answered by an event stream. When that breaks, or the server gives the connection up, it must
-//! not be made again: it goes on by a `GET` with the last event ID. The little server of the example cuts every stream
-//! after two events.
+//! The call is a `POST`. A server may answer it by an event stream; where that breaks, or the server gives the connection
+//! up, the call must not be made again: a `GET` with the last event ID goes on. The little server of the example cuts
+//! every stream after two events.
 
 #[path = "../server/mod.rs"]
 mod server;
 
 use std::process::ExitCode;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, Request};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Request};
 use serde_json::{Value, json};
-use sse_client::{Attempt, BoxError, Error, EventSource, Reconnect, Refusal};
+use sse_client::{Attempt, BoxError, EventSource};
 
 /// Calls, prints what the server tells meanwhile, and returns the answer.
 async fn call(url: &str, call: &Value) -> Result<Value, BoxError> {
     let client = Client::new();
-    let request = client
+    let response = client
         .post(url)
         .header(ACCEPT, "application/json, text/event-stream")
         .header(CONTENT_TYPE, "application/json")
         .body(call.to_string())
-        .build()?;
-    let mut source = EventSource::builder(client, request)
-        .reconnect(Reconnect::new())
-        .on_attempt(async |attempt| resume(attempt))
-        .build()?;
+        .send()
+        .await?;
+    // A server that has its answer at once may send it as it is.
+    let content_type = response.headers().get(CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+    if content_type.starts_with(b"application/json") && response.status().is_success() {
+        return Ok(serde_json::from_slice(&response.bytes().await?)?);
+    }
+    let resume = client.get(url).build()?;
+    let mut source =
+        EventSource::builder(client, resume).first_response(response).on_attempt(resume_only).build()?;
     while let Some(event) = source.next().await {
-        let event = match event {
-            // A server that has its answer at once may send it as it is.
-            Err(Error::ContentType(answer)) if is_json(&answer) => {
-                return Ok(serde_json::from_slice(answer.body())?);
-            }
-            event => event?,
-        };
+        let event = event?;
         // The first one may have no data: its id says where to resume.
         if event.data().is_empty() {
             continue;
         }
         let message: Value = event.json()?;
-        if message["id"] == call["id"] {
+        // What has a method is a request or a notification of the server's, with ids of its own.
+        if message["id"] == call["id"] && message.get("method").is_none() {
             return Ok(message);
         }
         println!("{} {}", message["method"], message["params"]);
@@ -52,27 +52,12 @@ async fn call(url: &str, call: &Value) -> Result<Value, BoxError> {
     Err("the server ended the stream without an answer".into())
 }
 
-/// The call is made once. Whatever follows asks for the rest of its answer.
-fn resume(attempt: Attempt) -> Result<Request, &'static str> {
-    let Attempt { number, last_event_id, mut request, .. } = attempt;
-    if number == 0 {
-        return Ok(request);
+/// A request without the last event ID would ask for another stream than that of the call.
+async fn resume_only(attempt: Attempt) -> Result<Request, BoxError> {
+    if attempt.request.headers().contains_key("last-event-id") {
+        return Ok(attempt.request);
     }
-    if last_event_id.is_empty() {
-        return Err(
-            "the connection was lost before the server said where to resume; the call may have been made",
-        );
-    }
-    *request.method_mut() = Method::GET;
-    *request.body_mut() = None;
-    request.headers_mut().remove(CONTENT_TYPE);
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    Ok(request)
-}
-
-fn is_json(answer: &Refusal) -> bool {
-    let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("application/json"))
+    Err(attempt.error.map_or_else(|| "the stream ended before it could be resumed".into(), Into::into))
 }
 
 #[tokio::main]
@@ -90,7 +75,7 @@ async fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
