@@ -83,6 +83,8 @@ struct Faulty {
     delay: Option<Pin<Box<Sleep>>>,
     /// What the server has sent and the client has not got.
     buffer: BytesMut,
+    /// Whether it begins with a byte order mark.
+    has_mark: bool,
     ending: &'static str,
     /// What the client knows from so many bytes on.
     known: VecDeque<(usize, Known)>,
@@ -105,16 +107,37 @@ impl Faulty {
         let most = rng.choice([1, 200, 5_000, 50_000]).unwrap();
         let left = if is_calm { usize::MAX } else { rng.usize(0..most) };
         let longest_chunk = rng.choice([1, 8, 100, 100, 5_000, usize::MAX]).unwrap();
-        let bom: &[u8] = if rng.bool() { b"\xEF\xBB\xBF" } else { b"" };
-        let (delay, ending, known) = (None, "\n", VecDeque::new());
-        let buffer = bom.into();
-        Self { world, rng, inner, crashes, fate, left, longest_chunk, delay, buffer, ending, known, given: 0 }
+        let has_mark = rng.bool();
+        let (delay, buffer, ending, known, given) = (None, BytesMut::new(), "\n", VecDeque::new(), 0);
+        Self {
+            world,
+            rng,
+            inner,
+            crashes,
+            fate,
+            left,
+            longest_chunk,
+            delay,
+            buffer,
+            has_mark,
+            ending,
+            known,
+            given,
+        }
     }
 
     /// Takes what the server sends, and ends its lines in any of the three ways.
     fn take(&mut self, blocks: &[u8]) {
         let (mut id, mut is_event) = (None, false);
+        let is_marked = self.has_mark && self.given == 0;
+        if is_marked {
+            self.buffer.extend_from_slice("\u{feff}".as_bytes());
+        }
         for line in std::str::from_utf8(blocks).expect("the server writes UTF-8").lines() {
+            // A comment would hide that the mark was not taken off.
+            if is_marked && line.starts_with(':') {
+                continue;
+            }
             self.buffer.extend_from_slice(line.as_bytes());
             self.buffer.extend_from_slice(self.ending.as_bytes());
             // A CR ends the line, whether an LF follows or not.
