@@ -46,7 +46,6 @@ pub struct EventSourceBuilder {
     observer: Option<Observer>,
     last_event_id: Option<EventId<'static>>,
     first_response: Option<Response>,
-    max_event_bytes: usize,
     reader: Reader,
 }
 
@@ -79,7 +78,6 @@ impl EventSourceBuilder {
             observer: None,
             last_event_id: None,
             first_response: None,
-            max_event_bytes: Decoder::DEFAULT_LIMIT,
             reader: Reader::default(),
         }
     }
@@ -199,7 +197,7 @@ impl EventSourceBuilder {
 
     /// How large an event may be, in bytes; 16 MiB by default.
     pub fn max_event_bytes(mut self, limit: usize) -> Self {
-        self.max_event_bytes = limit;
+        self.reader.decoder = Decoder::with_limit(limit);
         self
     }
 
@@ -233,7 +231,6 @@ impl EventSourceBuilder {
         let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
         let policy = self.policy.unwrap_or_else(default).renews(self.prepare.is_some());
         let mut reader = self.reader;
-        reader.decoder = Decoder::with_limit(self.max_event_bytes);
         if let Some(id) = self.last_event_id.or(header) {
             reader.decoder.set_last_event_id(&id);
         }

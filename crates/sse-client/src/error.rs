@@ -187,9 +187,8 @@ impl StdError for Error {
         match self {
             Self::Request(error) | Self::Connect(error) | Self::Read(error) => Some(error),
             // Their text is this one's already.
-            Self::Attempt(error) => error.source(),
+            Self::Attempt(error) | Self::Decode(error) => error.source(),
             Self::TooLarge(error) => error.source(),
-            Self::Decode(error) => error.source(),
             #[cfg(feature = "blocking")]
             Self::Runtime(error) => error.source(),
             _ => None,

@@ -1,7 +1,7 @@
 //! The event source: connects, reads, reconnects.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{self, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -45,9 +45,9 @@ use crate::retry_after::retry_after;
 ///
 /// - with an `Err`, when no further attempt will go better: a status, a type, a request that can't succeed, or too many
 ///   failures. An error that is [not final](Error::is_final) says that one event was skipped; the next one follows;
-/// - without one, when it goes on behind an event and is answered by 204, the server's word that there is no more; at the event
-///   that says so ([`end_at`](EventSourceBuilder::end_at)); and at the end of the stream, if the policy is
-///   [`Reconnect::never`](crate::Reconnect::never).
+/// - without one, when it goes on behind an event and is answered by 204, the server's word that there is no more; at
+///   the event that says so ([`end_at`](EventSourceBuilder::end_at)); and at the end of the stream, if the policy is
+///   [`Reconnect::never`](crate::Reconnect::never) and no such event was to come.
 ///
 /// It is a [`Stream`], and it works only while it is polled. Outside of browsers it must be polled within a tokio
 /// runtime.
@@ -204,18 +204,17 @@ impl EventSource {
         };
         let number = self.attempt;
         self.attempt = number.saturating_add(1);
-        let last_event_id = self.last_event_id().to_owned();
         let prepared = match &mut self.prepare {
-            Some(prepare) => Ok(prepare(Attempt { number, last_event_id, error, request })),
-            None => Err(request),
+            Some(prepare) => {
+                let last_event_id = self.reader.decoder.last_event_id().to_owned();
+                prepare(Attempt { number, last_event_id, error, request })
+            }
+            None => Box::pin(future::ready(Ok(request))),
         };
         let transport = self.transport.clone();
         let (max_redirects, limit) = (self.max_redirects, self.response_timeout);
         self.state = State::Connecting(Box::pin(async move {
-            let request = match prepared {
-                Ok(prepared) => prepared.await.map_err(Error::Attempt)?,
-                Err(request) => request,
-            };
+            let request = prepared.await.map_err(Error::Attempt)?;
             transport.exchange(request, max_redirects, limit).await
         }));
         Ok(())
