@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use crate::contenders::{Contender, Http};
 use crate::report::{Figure, Report};
 use crate::server::{Server, silence};
-use crate::{Result, system};
+use crate::{Result, process};
 
 const COUNTS: [u32; 3] = [200, 1_000, 5_000];
 
@@ -60,9 +60,9 @@ pub(crate) fn hold(contender: &Contender, count: u32, port: u16) -> Result<()> {
         let http = Http::new()?;
         let (heard, mut hearing) = unbounded_channel();
         connect(contender, WARM_UP, &http, port, &heard, &mut hearing).await?;
-        let before = system::resident_memory()?;
+        let before = process::resident_memory("self")?;
         connect(contender, count, &http, port, &heard, &mut hearing).await?;
-        println!("{}", system::resident_memory()?.saturating_sub(before));
+        println!("{}", process::resident_memory("self")?.saturating_sub(before));
         Ok(())
     })
 }

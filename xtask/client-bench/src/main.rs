@@ -14,6 +14,8 @@
 
 mod contenders;
 mod hold;
+#[path = "../../process.rs"]
+mod process;
 mod read;
 mod report;
 mod server;
@@ -89,8 +91,8 @@ impl Choice {
     }
 
     fn compare(&self, read: bool, hold: bool) -> Result<()> {
-        system::allow_many_files()?;
-        system::pin(system::CLIENT_CPU)?;
+        process::allow_files(system::FILES)?;
+        process::pin(system::CLIENT_CPU)?;
         let mut report = Report::default();
         if read {
             let effort = if self.quick { &read::QUICK } else { &read::FULL };

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use crate::{Result, streams, system};
+use crate::{Result, process, streams, system};
 
 /// A running server, which ends when this is dropped.
 pub(crate) struct Server {
@@ -47,7 +47,7 @@ pub(crate) fn silence(port: u16) -> String {
 
 /// Is the server, until standard input ends.
 pub(crate) fn serve() -> Result<()> {
-    system::pin(system::SERVER_CPU)?;
+    process::pin(system::SERVER_CPU)?;
     // Before anybody is told that it serves.
     let samples = streams::all();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

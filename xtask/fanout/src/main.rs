@@ -6,6 +6,8 @@
 mod contenders;
 mod event;
 mod measures;
+#[path = "../../process.rs"]
+mod process;
 mod report;
 mod server;
 mod subscribers;
@@ -53,8 +55,8 @@ fn named(name: &str) -> Result<&'static Contender> {
 }
 
 fn compare(contenders: &[&'static Contender], effort: &Effort) -> Result<()> {
-    system::allow_many_files()?;
-    system::pin(system::LOAD_CPU)?;
+    process::allow_files(system::FILES)?;
+    process::pin(system::LOAD_CPU)?;
     let mut report = Report::new(contenders);
     for round in 0..effort.rounds {
         for subscribers in measures::SUBSCRIBERS {

@@ -1,12 +1,11 @@
 //! A server under test: a process of its own, told what to do by lines on its standard input.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use crate::contenders::Contender;
-use crate::{Result, system};
+use crate::{Result, process, system};
 
 /// A running server, which ends when this is dropped.
 pub(crate) struct Server {
@@ -44,11 +43,7 @@ impl Server {
 
     /// The memory that it has in RAM, in bytes. What the kernel holds for its sockets is not in it.
     pub(crate) fn resident_memory(&self) -> Result<u64> {
-        // Exact, where /proc/PID/status lags behind.
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process.id()))?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("no `Rss:`")?;
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kibibytes * 1024)
+        process::resident_memory(self.process.id())
     }
 }
 

@@ -1,9 +1,7 @@
-//! What the operating system is asked for: CPUs, files, clocks.
+//! How the machine is shared, and its clocks.
 
 use std::time::Duration;
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
@@ -16,27 +14,7 @@ pub(crate) const SERVER_CPU: usize = 0;
 pub(crate) const LOAD_CPU: usize = 1;
 
 /// How many files a process needs: a socket for each of 10,000 subscribers, and some.
-const FILES: u64 = 10_500;
-
-/// Keeps this process on one CPU, and its threads to come.
-pub(crate) fn pin(cpu: usize) -> Result<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &cpus).map_err(|error| format!("CPU {cpu} can't be had: {error}"))?;
-    Ok(())
-}
-
-/// Lets this process and the ones that it starts open as many files as there are subscribers.
-pub(crate) fn allow_many_files() -> Result<()> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft >= FILES {
-        return Ok(());
-    }
-    // Raising the hard limit too is for root only.
-    setrlimit(Resource::RLIMIT_NOFILE, FILES, hard.max(FILES))
-        .map_err(|error| format!("a process must be allowed {FILES} open files, not {hard}: {error}"))?;
-    Ok(())
-}
+pub(crate) const FILES: u64 = 10_500;
 
 /// The time in nanoseconds, by a clock that all processes share.
 pub(crate) fn now() -> u64 {

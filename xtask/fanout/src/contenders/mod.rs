@@ -8,7 +8,7 @@ mod commands;
 mod epoll;
 mod ours;
 
-use crate::{Result, system};
+use crate::{Result, process, system};
 
 /// A server to be measured.
 pub(crate) struct Contender {
@@ -32,6 +32,6 @@ const HISTORY: usize = 256;
 
 /// Is the server under test, until standard input ends.
 pub(crate) fn serve(contender: &Contender) -> Result<()> {
-    system::pin(system::SERVER_CPU)?;
+    process::pin(system::SERVER_CPU)?;
     (contender.run)()
 }
