@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Extension, Router};
 use serde_json::json;
-use sse_server::{Closed, EventType, Lagging, Listener, Message, Route, Shutdown};
+use sse_server::{EventType, Lagging, Listener, Message, PublishError, Route, Shutdown};
 use tokio::net::TcpListener;
 
 /// All prices.
@@ -80,7 +80,7 @@ async fn change(State(board): State<Arc<Board>>, Path(name): Path<String>, price
     let Ok(price) = price.trim().parse() else { return StatusCode::UNPROCESSABLE_ENTITY };
     match board.set(name, price) {
         Ok(()) => StatusCode::NO_CONTENT,
-        Err(Closed { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -96,7 +96,7 @@ impl Board {
         Self { prices: Mutex::default(), changes }
     }
 
-    fn set(&self, name: String, price: u64) -> Result<(), Closed> {
+    fn set(&self, name: String, price: u64) -> Result<(), PublishError> {
         let change = Message::new(json!({ "name": name, "price": price }).to_string()).event_type(PRICE);
         let mut prices = self.prices.lock().expect("no change has panicked");
         self.changes.publish_keyed(&name, &change)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use sse_server::{Closed, Listener, Message, Route};
+use sse_server::{Listener, Message, PublishError, Route};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Publishes each second.
-async fn tick(route: Route) -> Result<(), Closed> {
+async fn tick(route: Route) -> Result<(), PublishError> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for tick in 0_u64.. {
         seconds.tick().await;

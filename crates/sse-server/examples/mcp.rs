@@ -27,7 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use sse_server::{Closed, EventId, Listener, Message, Route, Topics};
+use sse_server::{EventId, Listener, Message, PublishError, Route, Topics};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -128,7 +128,7 @@ fn start(streams: &Topics, head: Parts, call: Value) -> Response {
 }
 
 /// The tool. It goes on when its client is gone: that is no cancellation.
-async fn count(mut stream: Stream, call: Value) -> Result<(), Closed> {
+async fn count(mut stream: Stream, call: Value) -> Result<(), PublishError> {
     let token = &call["params"]["_meta"]["progressToken"];
     for progress in 1..=2 {
         sleep(STEP).await;
@@ -168,11 +168,11 @@ impl Stream {
         Ok(stream)
     }
 
-    fn send(&mut self, message: &Value) -> Result<(), Closed> {
+    fn send(&mut self, message: &Value) -> Result<(), PublishError> {
         self.publish(Message::new(message.to_string()))
     }
 
-    fn publish(&mut self, message: Message<'_>) -> Result<(), Closed> {
+    fn publish(&mut self, message: Message<'_>) -> Result<(), PublishError> {
         let id = self.id(self.sent);
         self.sent += 1;
         self.route.publish(&message.id(id)).map(drop)

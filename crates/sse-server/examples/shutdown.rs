@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use sse_server::{Closed, Message, Route, serve};
+use sse_server::{Message, PublishError, Route, serve};
 use tokio::net::TcpListener;
 
 /// Over how long the streams end, so that not all clients come back at once.
@@ -48,7 +48,7 @@ async fn serve_until_interrupt(listener: TcpListener, route: &Route) -> Result<(
 }
 
 /// Publishes five times a second.
-async fn tick(route: Route) -> Result<(), Closed> {
+async fn tick(route: Route) -> Result<(), PublishError> {
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     for tick in 0_u64.. {
         ticks.tick().await;

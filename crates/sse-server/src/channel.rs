@@ -9,15 +9,15 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-use sse_codec::EventId;
+use slab::Slab;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::cursor::Cursor;
-use crate::error::Closed;
+use crate::error::PublishError;
 use crate::heartbeat::{self, Timer};
 use crate::hub::{Hub, State};
+use crate::published::Published;
 use crate::ring::Entry;
 use crate::settings::Settings;
 use crate::stats::Stats;
@@ -27,6 +27,7 @@ use crate::writer::EventWriter;
 pub(crate) struct Channel {
     hub: Arc<Hub>,
     key: usize,
+    name: Arc<str>,
     /// Rises, under the lock, with everything that subscribers have to look at.
     pub(crate) version: AtomicU64,
     /// Told when the heartbeat's interval changes, or the channel ends.
@@ -37,19 +38,30 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// The only channel of a hub of its own.
-    pub(crate) fn single(epoch: u64, settings: Settings) -> Self {
-        Self::of(&Arc::new(Hub::new(epoch, settings, true)))
+    pub(crate) fn single(epoch: u64, settings: Settings) -> Arc<Self> {
+        Self::of(&Arc::new(Hub::new(epoch, settings, true)), "")
     }
 
     /// A new channel of a hub.
-    pub(crate) fn of(hub: &Arc<Hub>) -> Self {
-        let key = hub.lock().add_topic(&hub.settings);
-        let (heartbeat_changed, drained) = (Notify::new().into(), Notify::new());
-        Self { hub: hub.clone(), key, version: AtomicU64::new(0), heartbeat_changed, drained }
+    pub(crate) fn of(hub: &Arc<Hub>, name: &str) -> Arc<Self> {
+        let name: Arc<str> = name.into();
+        Arc::new_cyclic(|channel| {
+            let mut state = hub.lock();
+            let key = state.add_topic(hub, channel.clone());
+            state.name_topic(key, &name, hub);
+            drop(state);
+            let (heartbeat_changed, drained) = (Notify::new().into(), Notify::new());
+            Self { hub: hub.clone(), key, name, version: AtomicU64::new(0), heartbeat_changed, drained }
+        })
     }
 
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// The topic's name; empty where it is the only one.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The topic's key in the hub, as long as the channel lives.
@@ -57,18 +69,23 @@ impl Channel {
         self.key
     }
 
-    /// Appends a message, if anything was written, and wakes the subscribers. Returns its id, if it is an event.
+    /// Appends a message, if anything was written, and wakes the subscribers. With a log, it is appended there, and
+    /// comes back from it.
     pub(crate) fn publish(
         &self,
         message: EventWriter,
         key: Option<Arc<str>>,
-    ) -> Result<Option<EventId<'static>>, Closed> {
+    ) -> Result<Published, PublishError> {
         let mut state = self.hub.lock();
         if state.topics[self.key].is_closed {
-            return Err(Closed);
+            return Err(PublishError::Closed);
+        }
+        if let Some(replica) = &self.hub.replica {
+            drop(state);
+            return replica.outbox.publish(self.name.clone(), message, key);
         }
         if message.is_empty() {
-            return Ok(None);
+            return Ok(Published::known(None));
         }
         let now = Instant::now();
         let sequence = state.last + 1;
@@ -79,7 +96,7 @@ impl Channel {
         topic.stats.published += 1;
         topic.beats.last_sent = now;
         self.wake(state);
-        Ok(written)
+        Ok(Published::known(written))
     }
 
     /// Whether a subscriber that comes with this last event ID would find something, now or later.
@@ -87,15 +104,18 @@ impl Channel {
         let state = self.hub.lock();
         let topic = &state.topics[self.key];
         let rings = std::iter::once(&topic.ring);
-        !topic.is_closed
-            || !Cursor::resume(last_event_id, self.hub.ids, state.last, rings.clone()).is_read(rings)
+        if !topic.is_closed {
+            return true;
+        }
+        let (cursor, is_behind) = state.resume(last_event_id, &self.hub, rings.clone());
+        is_behind || !cursor.is_read(rings)
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let state = self.hub.lock();
         let topic = &state.topics[self.key];
         let behind = topic.subscribers.saturating_sub(topic.wakers.len());
-        Stats { subscribers: topic.subscribers, behind, ..topic.stats }
+        Stats { subscribers: topic.subscribers, behind, log: self.hub.log_stats(&state), ..topic.stats }
     }
 
     pub(crate) fn subscribers(&self) -> usize {
@@ -203,9 +223,18 @@ impl Channel {
 
     /// Takes the wakers out, frees the lock, and wakes.
     fn wake(&self, mut state: MutexGuard<'_, State>) {
-        self.version.fetch_add(1, Ordering::Release);
-        let mut wakers = state.topics[self.key].wakers.take();
+        let wakers = self.take_wakers(&mut state);
         drop(state);
+        self.wake_up(wakers);
+    }
+
+    /// Lets all subscribers know that there is something to look at. Who is taken out here is to be woken.
+    fn take_wakers(&self, state: &mut State) -> Slab<Waker> {
+        self.version.fetch_add(1, Ordering::Release);
+        state.topics[self.key].wakers.take()
+    }
+
+    fn wake_up(&self, mut wakers: Slab<Waker>) {
         if wakers.is_empty() {
             return;
         }
@@ -215,10 +244,17 @@ impl Channel {
     }
 }
 
+/// Takes the wakers of several channels of one hub out, frees the lock, and wakes.
+pub(crate) fn wake_all(channels: &[Arc<Channel>], mut state: MutexGuard<'_, State>) {
+    let wakers: Vec<_> = channels.iter().map(|channel| channel.take_wakers(&mut state)).collect();
+    drop(state);
+    channels.iter().zip(wakers).for_each(|(channel, wakers)| channel.wake_up(wakers));
+}
+
 impl Drop for Channel {
     fn drop(&mut self) {
         // What it held is dropped without the lock.
-        let topic = self.hub.lock().drop_topic(self.key);
+        let topic = self.hub.lock().drop_topic(self.key, &self.name);
         drop(topic);
         self.heartbeat_changed.notify_one();
     }

@@ -30,7 +30,12 @@ pub(crate) struct Gap {
 impl Cursor {
     /// Behind this message, ahead of those that follow it.
     pub(crate) fn behind(sequence: u64) -> Self {
-        Self { next: sequence + 1, told: 0, is_unknown: false }
+        Self { next: sequence.saturating_add(1), told: 0, is_unknown: false }
+    }
+
+    /// Behind this message as far as what is kept is concerned; but what followed it is not known.
+    pub(crate) fn lost(sequence: u64) -> Self {
+        Self { is_unknown: true, ..Self::behind(sequence) }
     }
 
     /// Ahead of everything that is kept, of which it is not told what is not.
@@ -42,7 +47,7 @@ impl Cursor {
     /// `last`, the newest message of any topic.
     pub(crate) fn resume<'r>(
         last_event_id: &str,
-        ids: Ids,
+        ids: &Ids,
         last: u64,
         mut rings: impl Iterator<Item = &'r Ring>,
     ) -> Self {
@@ -56,6 +61,16 @@ impl Cursor {
 
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// The message that it is behind.
+    pub(crate) fn place(&self) -> u64 {
+        self.next.max(self.told + 1) - 1
+    }
+
+    /// Whether it is not known what it missed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_unknown
     }
 
     /// Moves behind this message.
@@ -153,11 +168,11 @@ mod tests {
         }
 
         fn ids() -> Ids {
-            Ids::new(0xE)
+            Ids::Epoch(0xE)
         }
 
         fn resume(&self, last_event_id: &str) -> Cursor {
-            Cursor::resume(last_event_id, Self::ids(), self.last, self.rings.iter())
+            Cursor::resume(last_event_id, &Self::ids(), self.last, self.rings.iter())
         }
 
         /// What a reader sees: what there is, joined, and `gap` with what it missed.

@@ -1,26 +1,35 @@
-//! The ids that a hub gives to events: an epoch and a sequence number.
+//! The ids that a hub gives to events.
 
 use sse_codec::EventId;
 
-/// Makes and reads ids. The epoch tells the ids of this hub from those of one that was lost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ids {
-    epoch: u64,
+use crate::log::{Position, SharedLog};
+
+/// Makes and reads ids.
+#[derive(Clone, Debug)]
+pub(crate) enum Ids {
+    /// An epoch and a sequence number. The epoch tells the ids of this hub from those of one that was lost.
+    Epoch(u64),
+    /// The positions of a log.
+    Log(SharedLog),
 }
 
 impl Ids {
-    pub(crate) const fn new(epoch: u64) -> Self {
-        Self { epoch }
-    }
-
     /// The id of a sequence number.
-    pub(crate) fn of(self, sequence: u64) -> EventId<'static> {
-        // Digits and a hyphen are always an id.
-        EventId::try_from(format!("{:012x}-{sequence}", self.epoch)).unwrap_or(EventId::from(sequence))
+    pub(crate) fn of(&self, sequence: u64) -> EventId<'static> {
+        match self {
+            // Digits and a hyphen are always an id.
+            Self::Epoch(epoch) => {
+                EventId::try_from(format!("{epoch:012x}-{sequence}")).unwrap_or(EventId::from(sequence))
+            }
+            Self::Log(log) => log.id(Position::new(sequence)),
+        }
     }
 
     /// The sequence number of an id that [`of`](Self::of) made.
-    pub(crate) fn parse(self, id: &str) -> Option<u64> {
+    pub(crate) fn parse(&self, id: &str) -> Option<u64> {
+        if let Self::Log(log) = self {
+            return log.position(id).map(Position::get);
+        }
         let sequence = id.split_once('-')?.1.parse().ok()?;
         // One sequence number has one form: no sign, no zeros ahead.
         (self.of(sequence).as_str() == id).then_some(sequence)
@@ -33,7 +42,7 @@ mod tests {
 
     #[test]
     fn an_id_has_one_form() {
-        let ids = Ids::new(0xE);
+        let ids = Ids::Epoch(0xE);
         assert_eq!(ids.of(7).as_str(), "00000000000e-7");
         assert_eq!(ids.parse("00000000000e-7"), Some(7));
         for id in [

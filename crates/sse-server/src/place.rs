@@ -1,18 +1,22 @@
 //! A subscriber's place: how it is taken and left, and how it waits.
 
 use std::iter;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sse_codec::EventId;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
 use crate::cursor::{Cursor, Gap};
 use crate::hub::{Hub, State};
+use crate::log::{self, Position};
 use crate::reader::{Feed, Feeds, Next, Reader};
+use crate::sync::Exclusive;
 use crate::wakers::addresses;
 
 /// A place in one topic, or in several of one hub.
@@ -25,7 +29,12 @@ pub(crate) struct Place {
     client: Option<Box<str>>,
     /// The waker that it has left, as its two addresses.
     left: Option<(usize, usize)>,
+    /// What is being read of the log, for one that has come from further back than the rings go.
+    past: Option<Box<Exclusive<Page>>>,
 }
+
+/// The entries that follow its place; `None` if the log does not know it.
+type Page = Pin<Box<dyn Future<Output = Option<Arc<[log::Entry]>>> + Send>>;
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +67,7 @@ impl Place {
         let start_id = reader.own_id(&state).map(Box::new);
         drop(state);
         reader.feeds.iter().for_each(|feed| feed.channel.start_timer());
-        Ok(Self { hub, reader, start_id, client: None, left: None })
+        Ok(Self { hub, reader, start_id, client: None, left: None, past: None })
     }
 
     /// Counts the subscriber as one of this client's, if it may have one more.
@@ -111,7 +120,9 @@ impl Place {
     pub(crate) fn id(&self) -> Option<EventId<'static>> {
         let state = self.hub.lock();
         let own_id = self.reader.is_read(&state).then(|| self.reader.own_id(&state))?;
-        Some(own_id.unwrap_or_else(|| self.hub.ids.of(state.last)))
+        // It may have come from a replica that is ahead of this one.
+        let last = state.last.max(self.reader.cursor.place());
+        Some(own_id.unwrap_or_else(|| self.hub.ids.of(last)))
     }
 
     /// How long to wait before the end of a closed route.
@@ -136,9 +147,9 @@ impl Place {
         !self.reader.has_gap(&self.hub.lock())
     }
 
-    /// Whether everything has been read.
-    pub(crate) fn is_read(&self) -> bool {
-        self.reader.is_read(&self.hub.lock())
+    /// Whether its client gets nothing more here, for the time being: everything has been read, or the log is asked.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.reader.is_behind || self.reader.is_read(&self.hub.lock())
     }
 
     /// Whether the topic's own heartbeat reaches it.
@@ -157,7 +168,46 @@ impl Place {
     }
 
     /// Reads on; `None` at the end of closed topics. `is_apart` asks for messages one by one.
-    pub(crate) fn poll_next(&mut self, cx: &Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
+        loop {
+            if self.reader.is_behind && self.past.is_none() {
+                self.past = self.read_past();
+            }
+            if let Some(page) = &mut self.past
+                && let Poll::Ready(page) = page.get_mut().as_mut().poll(cx)
+            {
+                self.past = None;
+                if let Some(messages) = self.take_page(page.as_deref()) {
+                    return Poll::Ready(Some(Next::Messages(messages)));
+                }
+                continue;
+            }
+            let next = self.poll_rings(cx, is_apart);
+            if next.is_ready() || !self.reader.is_behind || self.past.is_some() {
+                return next;
+            }
+        }
+    }
+
+    /// Asks the log for what follows the place.
+    fn read_past(&self) -> Option<Box<Exclusive<Page>>> {
+        let backlog = self.hub.replica.as_ref()?.backlog.clone();
+        let place = Position::new(self.reader.cursor.place());
+        let page: Page = Box::pin(async move { backlog.after(place).await });
+        Some(Box::new(Exclusive::new(page)))
+    }
+
+    /// The messages of a page, if there are any for this subscriber.
+    fn take_page(&mut self, page: Option<&[log::Entry]>) -> Option<Vec<(usize, Bytes)>> {
+        let is_wanted = self.reader.take_page(page, &self.hub.lock());
+        let page = page.filter(|_| is_wanted)?;
+        let messages = self.reader.messages(page, &self.hub.ids);
+        self.reader.count_replayed(messages.len(), &mut self.hub.lock());
+        (!messages.is_empty()).then_some(messages)
+    }
+
+    fn poll_rings(&mut self, cx: &Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
+        let waits = self.past.is_some();
         let Self { hub, reader, left, .. } = self;
         let addresses = Some(addresses(cx.waker()));
         // A waker that waits is alive: no other can have its addresses.
@@ -168,8 +218,9 @@ impl Place {
         let mut waker = Some(cx.waker().clone());
         let mut others: Vec<_> = iter::repeat_n(waker.clone(), reader.feeds.len() - 1).collect();
         let mut state = hub.lock();
-        let next = reader.read(hub, &mut state, is_apart);
-        if reader.is_closed(&state) || !reader.is_read(&state) {
+        let next =
+            if waits { reader.read_behind(&mut state) } else { reader.read(hub, &mut state, is_apart) };
+        if !waits && (reader.is_closed(&state) || !reader.is_read(&state)) {
             return next;
         }
         // Also when there is something: who asks again at once, for more, needs no lock to hear that there is none.

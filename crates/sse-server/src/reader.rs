@@ -12,6 +12,8 @@ use sse_codec::EventId;
 use crate::channel::Channel;
 use crate::cursor::{Cursor, Gap, merge};
 use crate::hub::{Hub, State, Topic};
+use crate::ids::Ids;
+use crate::log;
 use crate::ring::{FRAME, Frame, Ring};
 use crate::settings::Lagging;
 use crate::wakers::Ticket;
@@ -25,6 +27,10 @@ pub(crate) struct Reader {
     pub(crate) start: u64,
     /// Whether nothing has been read: a gap is that of a late comer, not of one that lags.
     is_new: bool,
+    /// What it should get next is in the log only, if it is anywhere.
+    pub(crate) is_behind: bool,
+    /// How often the log had begun anew when the reader took its place.
+    generation: u32,
     /// How many of the topic's heartbeats are behind it; `None` if it has a heartbeat of its own.
     pub(crate) beats: Option<u64>,
 }
@@ -114,12 +120,13 @@ impl Reader {
     /// A reader that comes with this last event ID.
     pub(crate) fn new(feeds: Feeds, last_event_id: &str, hub: &Hub, state: &State) -> Self {
         let rings = feeds.iter().map(|feed| &feed.topic(state).ring);
-        let cursor = Cursor::resume(last_event_id, hub.ids, state.last, rings);
+        let (cursor, is_behind) = state.resume(last_event_id, hub, rings);
         let beats = match &*feeds {
             [feed] => Some(feed.topic(state).beats.count),
             _ => None,
         };
-        Self { feeds, cursor, start: state.last, is_new: true, beats }
+        let generation = state.generation();
+        Self { feeds, cursor, start: state.last, is_new: true, is_behind, generation, beats }
     }
 
     pub(crate) fn rings<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Ring> + Clone {
@@ -133,12 +140,12 @@ impl Reader {
 
     /// Whether everything has been read.
     pub(crate) fn is_read(&self, state: &State) -> bool {
-        self.cursor.is_read(self.rings(state))
+        !self.is_behind && self.generation == state.generation() && self.cursor.is_read(self.rings(state))
     }
 
     /// Whether something is missing between what the reader has seen and its place.
     pub(crate) fn has_gap(&self, state: &State) -> bool {
-        self.cursor.has_gap(self.rings(state))
+        self.is_behind || self.cursor.has_gap(self.rings(state))
     }
 
     /// The id of the newest event of the only topic, if its author gave it one.
@@ -152,18 +159,31 @@ impl Reader {
     /// Gives up what is older than the reader. Returns the gap, if it is no longer whole.
     pub(crate) fn skip_to_start(&mut self, hub: &Hub, state: &State) -> Option<Gap> {
         let before = self.cursor.next();
+        let was_behind = mem::take(&mut self.is_behind);
         let gap = self.take_gap(hub, state);
         self.cursor = Cursor::behind(self.start);
-        let missed = gap?.missed.map(|_| self.start + 1 - before);
+        let missed = match gap {
+            _ if was_behind => None,
+            Some(gap) => gap.missed.map(|_| self.start + 1 - before),
+            None => return None,
+        };
         Some(Gap { missed, behind: self.start })
     }
 
     /// Reads on; `None` at the end of closed topics. `is_apart` asks for messages one by one.
     pub(crate) fn read(&mut self, hub: &Hub, state: &mut State, is_apart: bool) -> Poll<Option<Next>> {
         self.report(state);
+        self.check_generation(state);
         let is_new = mem::replace(&mut self.is_new, false);
-        let beats = self.feeds[0].topic(state).beats.count;
-        let beat = self.beats.as_mut().is_some_and(|seen| mem::replace(seen, beats) != beats);
+        let beat = self.take_beat(state);
+        let has_log = hub.replica.is_some() && !self.cursor.is_lost();
+        if has_log
+            && self.cursor.has_gap(self.rings(state))
+            && (is_new || hub.settings.lagging != Lagging::Disconnect)
+        {
+            self.is_behind = true;
+            return Poll::Pending;
+        }
         if let Some(gap) = self.take_gap(hub, state) {
             let counted = &mut self.feeds[0].topic_mut(state).stats;
             counted.lagged += u64::from(!is_new);
@@ -181,6 +201,66 @@ impl Reader {
             return Poll::Ready(next);
         }
         if beat { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
+    }
+
+    /// While the log is asked for what comes next, there are heartbeats only.
+    pub(crate) fn read_behind(&mut self, state: &mut State) -> Poll<Option<Next>> {
+        self.report(state);
+        if self.take_beat(state) { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
+    }
+
+    /// Takes the answer of the log to what follows the reader's place: `None` if the log does not know the place.
+    /// Returns whether the reader shall get the page.
+    pub(crate) fn take_page(&mut self, page: Option<&[log::Entry]>, state: &State) -> bool {
+        self.check_generation(state);
+        if self.cursor.is_lost() {
+            return false;
+        }
+        let is_here = !self.cursor.has_gap(self.rings(state));
+        match page {
+            // The log knows the place, and all that follows is at hand.
+            Some(_) if is_here => self.is_behind = false,
+            Some([.., last]) => {
+                self.cursor.advance(last.position.get());
+                self.is_behind = self.cursor.has_gap(self.rings(state));
+                return true;
+            }
+            // The log holds less than was seen of it.
+            Some([]) | None => self.lose_place(state),
+        }
+        false
+    }
+
+    /// Counts messages that were read from the log.
+    pub(crate) fn count_replayed(&mut self, messages: usize, state: &mut State) {
+        self.feeds[0].topic_mut(state).stats.replayed += messages as u64;
+    }
+
+    /// The messages of a page of the log that are of the reader's topics, each with the number of its feed.
+    pub(crate) fn messages(&self, page: &[log::Entry], ids: &Ids) -> Vec<(usize, Bytes)> {
+        let own = |entry: &log::Entry| {
+            let record = entry.record.as_ref()?;
+            let feed = self.feeds.iter().position(|feed| feed.channel.name() == record.topic())?;
+            Some((feed, record.block(|| ids.of(entry.position.get())).0))
+        };
+        page.iter().filter_map(own).collect()
+    }
+
+    /// If the log was lost meanwhile, so is the reader's place.
+    fn check_generation(&mut self, state: &State) {
+        if mem::replace(&mut self.generation, state.generation()) != state.generation() {
+            self.lose_place(state);
+        }
+    }
+
+    fn lose_place(&mut self, state: &State) {
+        self.is_behind = false;
+        self.cursor = Cursor::lost(self.cursor.place().min(state.last));
+    }
+
+    fn take_beat(&mut self, state: &State) -> bool {
+        let beats = self.feeds[0].topic(state).beats.count;
+        self.beats.as_mut().is_some_and(|seen| mem::replace(seen, beats) != beats)
     }
 
     /// Adds what has passed the filter to the topics' numbers.

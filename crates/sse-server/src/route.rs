@@ -10,12 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Request, Response};
-use sse_codec::{EventId, EventType, Message};
+use sse_codec::{EventType, Message};
 
 use crate::body::Body;
 use crate::channel::Channel;
-use crate::error::{Closed, PublishError};
+use crate::error::PublishError;
 use crate::heartbeat;
+use crate::published::Published;
 use crate::response::method_not_allowed;
 use crate::settings::{Lagging, Settings};
 use crate::stats::Stats;
@@ -39,7 +40,7 @@ use crate::writer::EventWriter;
 /// assert_eq!(response.headers()["content-type"], "text/event-stream");
 ///
 /// route.publish(&Message::new("to all subscribers"))?;
-/// # Ok::<(), sse_server::Closed>(())
+/// # Ok::<(), sse_server::PublishError>(())
 /// ```
 ///
 /// When the last handle is dropped, the route is closed.
@@ -145,7 +146,7 @@ impl RouteBuilder {
 
     /// The route. Its ids begin anew: what subscribers of an earlier route missed is a gap.
     pub fn build(self) -> Route {
-        Route::of(Arc::new(Channel::single(epoch(), self.0)))
+        Route::of(Channel::single(epoch(), self.0))
     }
 
     pub(crate) fn into_settings(self) -> Settings {
@@ -184,8 +185,8 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the route is closed.
-    pub fn publish(&self, message: &Message<'_>) -> Result<Option<EventId<'static>>, Closed> {
+    /// [`PublishError::Closed`] if the route is closed.
+    pub fn publish(&self, message: &Message<'_>) -> Result<Published, PublishError> {
         self.channel().publish(EventWriter::from_message(message), None)
     }
 
@@ -194,12 +195,8 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the route is closed.
-    pub fn publish_keyed(
-        &self,
-        key: &str,
-        message: &Message<'_>,
-    ) -> Result<Option<EventId<'static>>, Closed> {
+    /// [`PublishError::Closed`] if the route is closed.
+    pub fn publish_keyed(&self, key: &str, message: &Message<'_>) -> Result<Published, PublishError> {
         self.channel().publish(EventWriter::from_message(message), Some(key.into()))
     }
 
@@ -226,10 +223,10 @@ impl Route {
     pub fn publish_with(
         &self,
         write: impl FnOnce(&mut EventWriter) -> Result<(), Box<dyn Error + Send + Sync>>,
-    ) -> Result<Option<EventId<'static>>, PublishError> {
+    ) -> Result<Published, PublishError> {
         let mut writer = EventWriter::with_capacity(256);
-        write(&mut writer).map_err(PublishError::Writer)?;
-        Ok(self.channel().publish(writer, None)?)
+        write(&mut writer).map_err(|error| PublishError::Writer(error.into()))?;
+        self.channel().publish(writer, None)
     }
 
     /// Answers a request for the stream.

@@ -27,4 +27,30 @@ pub struct Stats {
     /// Subscribers whose connections were cut because the write deadline passed; known under
     /// [`serve`](crate::serve) only.
     pub stalled: u64,
+    /// How it stands with the log, if there is one.
+    pub log: Option<LogStats>,
+}
+
+/// How it stands with the log of [`Topics`](crate::Topics): the same for all of their routes.
+///
+/// All but [`is_following`](Self::is_following) and [`queued`](Self::queued) are sums that only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// Whether the log is being followed: if not, subscribers get nothing new until it can be reached again.
+    pub is_following: bool,
+    /// How often the log could not be followed any more.
+    pub interruptions: u64,
+    /// How often what was to come next was no longer in the log, so that all subscribers were told of a gap.
+    pub losses: u64,
+    /// Reads of what is older than this process has at hand, for subscribers that come from far behind.
+    pub reads: u64,
+    /// Messages of this process that wait to be appended.
+    pub queued: usize,
+    /// Messages of this process that were appended.
+    pub appended: u64,
+    /// Messages that this process gave up, because the log failed for too long.
+    pub failed: u64,
+    /// How often an append was repeated.
+    pub retries: u64,
 }

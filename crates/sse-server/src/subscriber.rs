@@ -80,7 +80,9 @@ impl Subscriber {
                 Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
                 Some(Next::Gap(gap)) => {
                     self.trace.gap(&gap);
-                    return Poll::Ready(Some(gap_event(self.place.hub(), &gap, true).to_bytes()));
+                    return Poll::Ready(Some(
+                        gap_event(self.place.hub(), &gap, self.place.hub().replica.is_none()).to_bytes(),
+                    ));
                 }
                 Some(Next::Heartbeat) => return Poll::Ready(Some(self.heartbeat())),
                 Some(Next::Messages(messages)) => match self.join(messages) {
@@ -101,13 +103,13 @@ impl Subscriber {
         Poll::Pending
     }
 
-    /// Whether it is too old, or the server is shutting down and everything has been read.
+    /// Whether it is too old, or the server is shutting down and has nothing more for it at hand.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         if self.age.as_mut().is_some_and(|age| age.poll(cx).is_ready()) {
             return true;
         }
         let begun = self.ending.as_mut().is_some_and(|ending| ending.poll_begun(cx).is_ready());
-        begun && self.place.is_read()
+        begun && self.place.is_idle()
     }
 
     /// Joins the messages that the filter lets pass.
@@ -122,9 +124,11 @@ impl Subscriber {
         Ok(joined.freeze())
     }
 
-    /// A comment. A subscriber with a filter gets its place, too: what it got last may be far behind.
+    /// A comment. A subscriber with a filter gets its place, too, as does one of a route with a log: what it got last
+    /// may be far behind, and the log does not go back for ever.
     fn heartbeat(&self) -> Bytes {
-        let id = self.filter.as_ref().and_then(|_| self.place.id());
+        let is_placed = self.filter.is_some() || self.place.hub().replica.is_some();
+        let id = if is_placed { self.place.id() } else { None };
         id.map_or(Bytes::from_static(heartbeat::BLOCK), |id| Message::empty().comment("").id(id).to_bytes())
     }
 }

@@ -10,8 +10,11 @@ use tokio::time::Instant;
 
 use crate::channel::Channel;
 use crate::error::TooManyTopics;
+use crate::follower::{self, Beginning};
 use crate::hub::Hub;
+use crate::log::{Log, LogError, Position, PublisherBuilder, SharedLog};
 use crate::place::Refusal;
+use crate::replica::{Mirror, Replica};
 use crate::route::{Route, RouteBuilder, epoch};
 use crate::subscription::Subscription;
 use crate::sync::Mutex;
@@ -64,6 +67,8 @@ pub struct TopicsBuilder {
     route: RouteBuilder,
     max_topics: usize,
     linger: Duration,
+    publisher: PublisherBuilder,
+    beginning: Beginning,
 }
 
 impl TopicsBuilder {
@@ -87,11 +92,65 @@ impl TopicsBuilder {
         self
     }
 
+    /// With a log: how messages get into it.
+    pub fn publisher(mut self, settings: PublisherBuilder) -> Self {
+        self.publisher = settings;
+        self
+    }
+
+    /// With a log: how many of its newest messages, of all topics together, are at hand in memory: as many as are read
+    /// at the start, and what a topic begins with that is made later. 16,384 by default, at least 1. Subscribers that
+    /// come from further back are served from the log.
+    pub fn recent(mut self, messages: usize) -> Self {
+        self.beginning.messages = messages;
+        self
+    }
+
+    /// With a log: how many bytes of its newest messages are at hand; 32 MiB by default.
+    pub fn recent_bytes(mut self, bytes: usize) -> Self {
+        self.beginning.bytes = bytes;
+        self
+    }
+
     /// The topics; there are none yet.
     pub fn build(self) -> Topics {
+        let hub = Hub::new(epoch(), self.route.clone().into_settings(), false);
+        self.with(Arc::new(hub))
+    }
+
+    /// Topics that all processes share that use the same log.
+    ///
+    /// What is published goes into the log; what is in the log, whoever has published it, goes to the subscribers. The
+    /// ids of events are positions in the log: a client that has one resumes with it in any process. What the log does
+    /// not hold any more is told as a gap event.
+    ///
+    /// While the log can't be reached, subscribers keep their connections and get heartbeats, and afterwards what they
+    /// missed; messages are kept for as long as [the publisher's patience](PublisherBuilder::patience) lasts. If the log
+    /// was lost, all get a gap event, and go on with what there is.
+    ///
+    /// The log is followed within the tokio runtime in which this is called.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log can't be read.
+    pub async fn build_on(self, log: impl Log) -> Result<Topics, LogError> {
+        let log = SharedLog::new(log);
+        let beginning = self.beginning;
+        let newest = follower::newest(&log, beginning).await?;
+        let position = newest.last().map_or(Position::START, |entry| entry.position);
+        let replica = Replica::new(log.clone(), self.publisher.clone().outbox(log.clone()));
+        let mirror = Mirror::new(beginning.messages, beginning.bytes);
+        let hub = Arc::new(Hub::of_log(replica, mirror, self.route.clone().into_settings()));
+        hub.begin(newest);
+        let follower = tokio::spawn(follower::follow(Arc::downgrade(&hub), log, position, beginning));
+        hub.stop_with(follower.abort_handle());
+        Ok(self.with(hub))
+    }
+
+    fn with(self, hub: Arc<Hub>) -> Topics {
         let state = State { topics: HashMap::new(), swept: Instant::now() };
         Topics(Arc::new(Registry {
-            hub: Arc::new(Hub::new(epoch(), self.route.into_settings(), false)),
+            hub,
             max_topics: self.max_topics,
             linger: self.linger,
             state: Mutex::new(state),
@@ -107,7 +166,13 @@ impl Topics {
 
     /// Settings for topics.
     pub fn builder() -> TopicsBuilder {
-        TopicsBuilder { route: RouteBuilder::default(), max_topics: 10_000, linger: Duration::from_secs(60) }
+        TopicsBuilder {
+            route: RouteBuilder::default(),
+            max_topics: 10_000,
+            linger: Duration::from_secs(60),
+            publisher: PublisherBuilder::default(),
+            beginning: Beginning { messages: 16 * 1024, bytes: 32 * 1024 * 1024 },
+        }
     }
 
     /// The route of this name; it is made if there is none. As long as the handle is kept, the topic is in use. It is
@@ -133,7 +198,7 @@ impl Topics {
         if state.topics.len() >= *max_topics {
             dropped.push(state.make_room().ok_or(TooManyTopics)?);
         }
-        let route = Route::of(Arc::new(Channel::of(hub)));
+        let route = Route::of(Channel::of(hub, name));
         state.topics.insert(name.into(), Topic { route: route.clone(), used: now });
         Ok(route)
     }

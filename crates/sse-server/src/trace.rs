@@ -3,7 +3,10 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use crate::cursor::Gap;
+use crate::log::LogError;
 
 /// The span of one stream.
 pub(crate) struct Trace {
@@ -52,6 +55,61 @@ impl Trace {
 
     pub(crate) fn refused(_reason: &'static str) {}
 }
+
+/// What operators see of a log.
+#[cfg(feature = "tracing")]
+mod log {
+    use super::{Duration, LogError};
+
+    pub(crate) fn append_failed(error: &LogError, pause: Duration) {
+        tracing::warn!(%error, ?pause, "messages could not be appended to the log; they are appended again");
+    }
+
+    pub(crate) fn gave_up(error: &LogError, messages: usize) {
+        tracing::error!(%error, messages, "messages could not be appended to the log, and are given up");
+    }
+
+    pub(crate) fn read_failed(error: &LogError, pause: Duration) {
+        tracing::warn!(%error, ?pause, "the log could not be read; it is asked again");
+    }
+
+    pub(crate) fn following_failed(error: &LogError, pause: Duration) {
+        tracing::warn!(%error, ?pause, "the log can't be followed; it is tried again");
+    }
+
+    pub(crate) fn following_again() {
+        tracing::info!("the log is followed again");
+    }
+
+    pub(crate) fn log_lost(position: u64) {
+        tracing::error!(position, "what followed this position is lost: all subscribers are told of a gap");
+    }
+
+    pub(crate) fn stopped() {
+        tracing::error!("the log is not followed any more: its runtime has ended, or it has panicked");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod log {
+    use super::{Duration, LogError};
+
+    pub(crate) fn append_failed(_error: &LogError, _pause: Duration) {}
+
+    pub(crate) fn gave_up(_error: &LogError, _messages: usize) {}
+
+    pub(crate) fn read_failed(_error: &LogError, _pause: Duration) {}
+
+    pub(crate) fn following_failed(_error: &LogError, _pause: Duration) {}
+
+    pub(crate) fn following_again() {}
+
+    pub(crate) fn log_lost(_position: u64) {}
+
+    pub(crate) fn stopped() {}
+}
+
+pub(crate) use self::log::*;
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

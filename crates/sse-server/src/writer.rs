@@ -103,6 +103,17 @@ impl EventWriter {
         self.block.shrink_to_fit();
         (self.block.into(), id, written)
     }
+
+    /// Whether the author gave it an id.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// The fields but for the id, and whether they are an event.
+    pub(crate) fn into_fields(mut self) -> (Bytes, bool) {
+        self.block.shrink_to_fit();
+        (self.block.into(), self.has_data)
+    }
 }
 
 /// An id as a `Last-Event-ID` header brings it back, if one can.

@@ -20,7 +20,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use sse_server::{Body, Closed, Route, serve};
+use sse_server::{Body, PublishError, Route, serve};
 use tokio::net::TcpListener;
 
 const PAGE: &str = include_str!("page.html");
@@ -79,7 +79,7 @@ fn respond(route: &Route, request: &Request<Incoming>) -> Response<Body> {
 }
 
 /// Publishes what comes, from the second `next` on.
-async fn keep_log(route: Route, mut next: u64) -> Result<(), Closed> {
+async fn keep_log(route: Route, mut next: u64) -> Result<(), PublishError> {
     let mut looks = tokio::time::interval(Duration::from_millis(100));
     loop {
         looks.tick().await;
@@ -90,7 +90,7 @@ async fn keep_log(route: Route, mut next: u64) -> Result<(), Closed> {
 }
 
 /// Publishes the log of these seconds.
-fn publish(route: &Route, mut seconds: RangeInclusive<u64>) -> Result<(), Closed> {
+fn publish(route: &Route, mut seconds: RangeInclusive<u64>) -> Result<(), PublishError> {
     seconds.try_for_each(|second| log::entries(second).try_for_each(|entry| route.publish(&entry).map(drop)))
 }
 

@@ -1,0 +1,104 @@
+//! The task that follows a log, and keeps a hub up to date.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::sleep;
+
+use crate::hub::Hub;
+use crate::log::{Backoff, Entry, LogError, Position, SharedLog};
+use crate::recent;
+use crate::trace;
+
+/// How many entries are read at once.
+const PAGE: usize = 512;
+
+/// How much of the log's end a hub begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Reads the end of the log.
+pub(crate) async fn newest(log: &SharedLog, beginning: Beginning) -> Result<Vec<Entry>, LogError> {
+    let Beginning { messages, bytes } = beginning;
+    // Pages, the newest first.
+    let mut pages: Vec<Vec<Entry>> = Vec::new();
+    let (mut count, mut size) = (0, 0);
+    while count < messages && size < bytes {
+        let oldest = pages.last().and_then(|page| page.first());
+        let page = log.before(oldest.map(|entry| entry.position), (messages - count).min(PAGE)).await?;
+        // An entry between two pages may be gone by now: what is ahead of it does not belong to the rest.
+        let follows = match (page.last(), oldest) {
+            (Some(last), Some(oldest)) => oldest.previous == last.position,
+            (last, _) => last.is_some(),
+        };
+        if !follows {
+            break;
+        }
+        count += page.len();
+        size += page.iter().map(recent::size).sum::<usize>();
+        pages.push(page);
+    }
+    let mut entries: Vec<Entry> = pages.into_iter().rev().flatten().collect();
+    // What follows the last break in the chain.
+    let linked = entries.windows(2).rposition(|pair| pair[1].previous != pair[0].position);
+    entries.drain(..linked.map_or(0, |position| position + 1));
+    Ok(entries)
+}
+
+/// Follows a log for as long as the hub lives.
+pub(crate) async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginning: Beginning) {
+    let stopped = Stopped(hub.clone());
+    let mut wait = Backoff::default();
+    loop {
+        let next = log.follow(position, PAGE).await;
+        let Some(hub) = hub.upgrade() else { break };
+        let error = match next {
+            Ok(Some(entries)) => match hub.take_in(entries) {
+                Ok(last) => {
+                    position = last;
+                    wait = Backoff::default();
+                    continue;
+                }
+                Err(recent::Broken) => begin_anew(&hub, &log, &mut position, beginning).await,
+            },
+            Ok(None) => begin_anew(&hub, &log, &mut position, beginning).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = error {
+            hub.lose_sight();
+            drop(hub);
+            let pause = wait.next();
+            trace::following_failed(&error, pause);
+            sleep(pause).await;
+        }
+    }
+    drop(stopped);
+}
+
+/// What was to follow the position is lost: the hub begins with what there is, and tells all subscribers of a gap.
+async fn begin_anew(
+    hub: &Arc<Hub>,
+    log: &SharedLog,
+    position: &mut Position,
+    beginning: Beginning,
+) -> Result<(), LogError> {
+    let entries = newest(log, beginning).await?;
+    trace::log_lost(position.get());
+    *position = entries.last().map_or(Position::START, |entry| entry.position);
+    hub.begin(entries);
+    Ok(())
+}
+
+/// Tells when nobody follows the log any more, though the hub lives: the runtime is gone, or the log has panicked.
+struct Stopped(Weak<Hub>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.lose_sight();
+            trace::stopped();
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Messages that are appended together.
+
+use super::Record;
+
+/// Messages of one publisher that are appended together, at least one.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    publisher: u64,
+    number: u64,
+    records: Vec<Record>,
+}
+
+impl Batch {
+    /// A batch. `publisher` is a number that no other publisher has, and `number` rises with each of its
+    /// batches, from 1.
+    ///
+    /// # Panics
+    ///
+    /// If there is no message.
+    pub fn new(publisher: u64, number: u64, records: Vec<Record>) -> Self {
+        assert!(!records.is_empty(), "a batch has a message");
+        Self { publisher, number, records }
+    }
+
+    /// Whose batch it is.
+    pub fn publisher(&self) -> u64 {
+        self.publisher
+    }
+
+    /// Which of its publisher's batches it is: a later one has a higher number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The messages.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+}

@@ -1,0 +1,124 @@
+//! A log in memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{Batch, Entry, Log, LogError, Position};
+use crate::sync::Mutex;
+
+/// A log in the memory of one process: for tests of a program that has several replicas. It is a handle: clones are
+/// the same log.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLog(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    grown: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    /// The highest position that there has been.
+    last: Position,
+    /// What the next entry is appended behind.
+    end: Position,
+    /// The newest batch of each publisher.
+    batches: HashMap<u64, (u64, Vec<Position>)>,
+}
+
+impl MemoryLog {
+    /// An empty log.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many entries it holds.
+    pub fn len(&self) -> usize {
+        self.0.state.lock().entries.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets go of all but the newest entries.
+    pub fn trim(&self, entries: usize) {
+        let mut state = self.0.state.lock();
+        let surplus = state.entries.len().saturating_sub(entries);
+        state.entries.drain(..surplus);
+    }
+
+    /// Loses the newest entries, as a server does that fails before it has saved them. What is appended from now on
+    /// has higher positions than they had.
+    pub fn lose(&self, entries: usize) {
+        let mut state = self.0.state.lock();
+        let left = state.entries.len().saturating_sub(entries);
+        state.entries.truncate(left);
+        state.end = state.entries.back().map_or(Position::START, |entry| entry.position);
+        state.batches.clear();
+        drop(state);
+        self.0.grown.notify_waiters();
+    }
+}
+
+impl Log for MemoryLog {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let mut state = self.0.state.lock();
+        let State { entries, last, end, batches } = &mut *state;
+        let (number, positions) = batches.entry(batch.publisher()).or_default();
+        if batch.number() > *number {
+            *number = batch.number();
+            positions.clear();
+            for record in batch.records() {
+                *last = Position::new(last.get() + 1);
+                let previous = mem::replace(end, *last);
+                entries.push_back(Entry { position: *last, previous, record: Some(record.clone()) });
+                positions.push(*last);
+            }
+        }
+        let positions = positions.clone();
+        drop(state);
+        self.0.grown.notify_waiters();
+        Ok(positions)
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        let state = self.0.state.lock();
+        let entries = state.entries.iter();
+        let ahead =
+            entries.take_while(|entry| position.is_none_or(|position| entry.position < position)).count();
+        Ok(state.entries.range(ahead.saturating_sub(limit)..ahead).cloned().collect())
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        Ok(self.0.state.lock().after(position, limit))
+    }
+
+    async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        loop {
+            let grown = self.0.grown.notified();
+            let entries = self.0.state.lock().after(position, limit);
+            if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
+                return Ok(entries);
+            }
+            grown.await;
+        }
+    }
+}
+
+impl State {
+    fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
+        let start = self.entries.partition_point(|entry| entry.position <= position);
+        let follows = match start.checked_sub(1) {
+            Some(place) => self.entries[place].position == position,
+            None => self.entries.front().map_or(self.end, |first| first.previous) == position,
+        };
+        follows.then(|| self.entries.range(start..).take(limit).cloned().collect())
+    }
+}

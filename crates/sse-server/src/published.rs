@@ -1,0 +1,69 @@
+//! What becomes of a message that was published.
+
+use std::fmt;
+
+use sse_codec::EventId;
+use tokio::sync::oneshot;
+
+use crate::error::PublishError;
+use crate::log::{Position, SharedLog};
+
+/// A message that was published. Nothing needs to be done with it: where there is no log, all is done; where there is
+/// one, the message is on its way into it.
+pub struct Published(State);
+
+enum State {
+    Known(Option<EventId<'static>>),
+    Waiting {
+        answered: oneshot::Receiver<Result<Position, PublishError>>,
+        /// Where the message has an id.
+        log: Option<SharedLog>,
+    },
+}
+
+impl Published {
+    pub(crate) fn known(id: Option<EventId<'static>>) -> Self {
+        Self(State::Known(id))
+    }
+
+    pub(crate) fn waiting(
+        answered: oneshot::Receiver<Result<Position, PublishError>>,
+        log: Option<SharedLog>,
+    ) -> Self {
+        Self(State::Waiting { answered, log })
+    }
+
+    /// The id of the event, if it is an event, and as far as it is known: with a log, it is known when the message is
+    /// [`stored`](Self::stored).
+    pub fn id(&self) -> Option<&EventId<'static>> {
+        match &self.0 {
+            State::Known(id) => id.as_ref(),
+            State::Waiting { .. } => None,
+        }
+    }
+
+    /// Completes when the message is in the log: at once, where there is none. Returns the id of the event, if it is
+    /// one. The message does not depend on somebody waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Log`] if the log failed for as long as the publisher's
+    /// [patience](crate::log::PublisherBuilder::patience). Where the log has not [refused](crate::log::LogError) it,
+    /// the message may still be in it.
+    pub async fn stored(self) -> Result<Option<EventId<'static>>, PublishError> {
+        match self.0 {
+            State::Known(id) => Ok(id),
+            State::Waiting { answered, log } => {
+                // The runtime of the publisher is gone.
+                let position = answered.await.map_err(|_| PublishError::Closed)??;
+                Ok(log.map(|log| log.id(position)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,501 @@
+//! The suite for logs: it finds nothing wrong with the log in memory, and what is wrong with broken ones.
+
+#![cfg(feature = "conformance")]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use sse_server::EventId;
+use sse_server::log::{Batch, Entry, Log, LogError, MemoryLog, Position, Record, conformance};
+use tokio::task::yield_now;
+
+use Fault::*;
+
+/// What is wrong with a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Sound,
+    OneLogForAllNames,
+    StartIsUnknown,
+    // What `append` does.
+    Doubles,
+    DoublesOfOtherHandles,
+    ForgetsAllButTheNewestPublisher,
+    TakesOlderBatches,
+    IgnoresThePublisher,
+    IgnoresTheSignOfThePublisher,
+    OtherPositionsTheSecondTime,
+    PositionsNotOfTheEntries,
+    OnePositionForAll,
+    OneByOne,
+    HalfIsLeftBehind,
+    RefusesNulls,
+    RefusesLargeBatches,
+    RefusesHalf,
+    NeverAppends,
+    // What the entries are.
+    PositionsFall,
+    PositionsOfPairs,
+    FirstIsAtStart,
+    NoLinks,
+    LinksWithinBatches,
+    LosesTheKey,
+    EmptyKeyIsNone,
+    TopicInLowerCase,
+    TrimsTopics,
+    LosesComments,
+    TruncatesLarge,
+    // What pages are.
+    AfterIsReversed,
+    AfterIgnoresTheLimit,
+    AfterIsEmpty,
+    AfterKnowsAll,
+    AfterFailsBeyondSigned,
+    AfterTheLastIsNone,
+    AfterSkips,
+    BeforeIsReversed,
+    BeforeIgnoresTheLimit,
+    BeforeHasTheOldest,
+    BeforeHasTheEntryItself,
+    BeforeIsEmpty,
+    BeforeKnowsEntriesOnly,
+    // What `follow` does.
+    FollowNeverWakes,
+    FollowNeverWaits,
+    FollowKnowsAll,
+    FollowIgnoresTheLimit,
+    FollowBeginsAtTheEnd,
+    FollowGoesOnWhereItWas,
+    FollowLosesWhatItHadRead,
+    AnEntryAppearsLate,
+    FollowHidesTheNewest,
+    // What ids are.
+    IdIsEmpty,
+    IdIsNoHeader,
+    IdHasSpaces,
+    IdIsNotRead,
+    IdHasManyTexts,
+    // What trimming does.
+    TrimsNothing,
+    TrimsTheNewest,
+    LinksToStartWhenTrimmed,
+    KnowsStartWhenTrimmed,
+    KnowsGoneWhenTrimmed,
+    FollowsGoneWhenTrimmed,
+    ForgetsBatchesWhenTrimmed,
+    BeforeFailsWhenTrimmed,
+    ForgetsTheLastGoneWhenTrimmed,
+    LinksAnewWhenTrimmed,
+    BeforeOfGoneIsTheOldestWhenTrimmed,
+}
+
+/// A log with a fault.
+struct Broken {
+    log: MemoryLog,
+    fault: Fault,
+    shared: Arc<Shared>,
+    handle: u64,
+    followed: AtomicU64,
+    has_followed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Shared {
+    is_trimmed: AtomicBool,
+    /// The batches that were appended.
+    done: Mutex<HashMap<(u64, u64), Vec<Position>>>,
+}
+
+type Logs = RefCell<HashMap<String, (MemoryLog, Arc<Shared>)>>;
+
+fn open(logs: &Logs, fault: Fault, name: &str) -> Broken {
+    let name = if fault == OneLogForAllNames { "" } else { name };
+    let (log, shared) = logs.borrow_mut().entry(name.to_owned()).or_default().clone();
+    let handle = Arc::strong_count(&shared) as u64;
+    let (followed, has_followed) = Default::default();
+    Broken { log, fault, shared, handle, followed, has_followed }
+}
+
+impl Broken {
+    fn is_trimmed(&self) -> bool {
+        self.shared.is_trimmed.load(Ordering::Relaxed)
+    }
+
+    /// A batch under another number.
+    async fn append_as(&self, publisher: u64, number: u64, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        self.log.append(&Batch::new(publisher, number, batch.records().to_vec())).await
+    }
+
+    /// A batch that no log takes for one that was there.
+    async fn append_anew(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        self.append_as(self.log.len() as u64, u64::MAX, batch).await
+    }
+
+    fn record(&self, record: &Record) -> Record {
+        let (mut topic, mut key) = (record.topic().to_owned(), record.key());
+        let mut fields = record.fields().clone();
+        match self.fault {
+            LosesTheKey => key = None,
+            EmptyKeyIsNone => key = key.filter(|key| !key.is_empty()),
+            TopicInLowerCase => topic = topic.to_lowercase(),
+            TrimsTopics => topic = record.topic().trim().into(),
+            LosesComments if fields.starts_with(b":") => fields = "data\n".into(),
+            TruncatesLarge if fields.len() > 65_536 => fields = "data\n".into(),
+            _ => {}
+        }
+        Record::from_parts(topic.into(), key.map(Into::into), fields).unwrap()
+    }
+
+    /// Where the entry at a position of the sound log is said to be.
+    fn shown(&self, position: Position) -> Position {
+        let number = position.get();
+        Position::new(match self.fault {
+            PositionsFall if number > 0 => 1_000_000 - number,
+            PositionsOfPairs if number > 0 => number / 2 + 1,
+            FirstIsAtStart => number.saturating_sub(1),
+            _ => number,
+        })
+    }
+
+    fn meant(&self, position: Position) -> Position {
+        let number = position.get();
+        Position::new(match self.fault {
+            PositionsFall if number > 0 => 1_000_000u64.saturating_sub(number),
+            PositionsOfPairs if number > 0 => number.saturating_mul(2) - 1,
+            FirstIsAtStart if number > 0 => number.saturating_add(1),
+            _ => number,
+        })
+    }
+
+    fn entries(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        for entry in &mut entries {
+            let is_first_of_batch =
+                entry.record.as_ref().is_some_and(|record| record.fields().starts_with(b"data: 0 of"));
+            let number = entry.position.get();
+            entry.position = self.shown(entry.position);
+            entry.previous = match self.fault {
+                NoLinks => Position::START,
+                LinksWithinBatches if is_first_of_batch => Position::START,
+                LinksToStartWhenTrimmed if self.is_trimmed() && number == FIRST_KEPT => Position::START,
+                LinksAnewWhenTrimmed if self.is_trimmed() && number == ENTRIES + 1 => Position::START,
+                _ => self.shown(entry.previous),
+            };
+        }
+        if self.fault == AnEntryAppearsLate && self.log.len() < 80 {
+            entries.retain(|entry| entry.position.get() != 50);
+        }
+        entries
+    }
+}
+
+fn next(position: Position) -> Position {
+    Position::new(position.get() + 1)
+}
+
+/// How many entries the suite has trimmed, and the first of the 50 that are kept.
+const ENTRIES: u64 = 402;
+const FIRST_KEPT: u64 = ENTRIES - 49;
+
+impl Log for Broken {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let records: Vec<_> = batch.records().iter().map(|record| self.record(record)).collect();
+        let batch = &Batch::new(batch.publisher(), batch.number(), records);
+        let bytes: usize = batch.records().iter().map(|record| record.fields().len()).sum();
+        let has_null = |record: &Record| record.topic().contains('\0') || record.fields().contains(&0);
+        let (publisher, number) = (batch.publisher(), batch.number());
+        let done = self.shared.done.lock().unwrap().clone();
+        let newest = done.iter().max_by_key(|(_, positions)| positions.last()).map_or(0, |(key, _)| key.0);
+        let mut positions = match self.fault {
+            Doubles => self.append_anew(batch).await?,
+            DoublesOfOtherHandles => self.append_as(publisher ^ self.handle << 32, number, batch).await?,
+            ForgetsAllButTheNewestPublisher
+                if done.contains_key(&(publisher, number)) && newest != publisher =>
+            {
+                self.append_anew(batch).await?
+            }
+            TakesOlderBatches if done.contains_key(&(publisher, number + 1)) => {
+                self.append_anew(batch).await?
+            }
+            IgnoresThePublisher => {
+                let theirs = self.append_as(7, number, batch).await?;
+                theirs.into_iter().cycle().take(batch.records().len()).collect()
+            }
+            IgnoresTheSignOfThePublisher => self.append_as(publisher << 1, number, batch).await?,
+            // The whole batch is known again; what was done of it when it was dropped is not.
+            HalfIsLeftBehind if done.contains_key(&(publisher, number)) => done[&(publisher, number)].clone(),
+            HalfIsLeftBehind | OneByOne => {
+                let mut positions = Vec::new();
+                for (record, place) in batch.records().iter().zip(0..) {
+                    // Each place is known again for itself.
+                    let one = Batch::new(publisher ^ (place + 1) << 32, number, vec![record.clone()]);
+                    positions.extend(match self.fault {
+                        OneByOne => self.log.append(&one).await?,
+                        _ => self.append_anew(&one).await?,
+                    });
+                    yield_now().await;
+                }
+                positions
+            }
+            RefusesNulls if batch.records().iter().any(has_null) => {
+                return Err(LogError::refused("no NUL in a text"));
+            }
+            RefusesLargeBatches if bytes > 65_536 => return Err(LogError::refused("too large")),
+            RefusesHalf if bytes > 1_000_000 => {
+                self.log.append(&Batch::new(publisher, number, batch.records()[..1].to_vec())).await?;
+                return Err(LogError::refused("too large"));
+            }
+            NeverAppends => pending().await,
+            ForgetsBatchesWhenTrimmed if self.is_trimmed() => self.append_anew(batch).await?,
+            _ => self.log.append(batch).await?,
+        };
+        self.shared.done.lock().unwrap().insert((publisher, number), positions.clone());
+        match self.fault {
+            OtherPositionsTheSecondTime if done.contains_key(&(publisher, number)) => {
+                positions = positions.into_iter().map(next).collect();
+            }
+            PositionsNotOfTheEntries if positions.len() > 1 => {
+                positions = positions.into_iter().map(next).collect();
+            }
+            OnePositionForAll => positions.truncate(1),
+            _ => {}
+        }
+        Ok(positions.into_iter().map(|position| self.shown(position)).collect())
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        let position = position.map(|position| self.meant(position));
+        let all = self.log.before(position, usize::MAX).await?;
+        let is_known = match position {
+            Some(position) => {
+                self.log.before(None, usize::MAX).await?.iter().any(|it| it.position == position)
+            }
+            None => true,
+        };
+        let mut entries = self.log.before(position, limit).await?;
+        match self.fault {
+            BeforeIsReversed => entries.reverse(),
+            BeforeIgnoresTheLimit => entries = all,
+            BeforeHasTheOldest => entries = all.into_iter().take(limit).collect(),
+            BeforeHasTheEntryItself => {
+                entries = self.log.before(position.map(next), limit).await?;
+            }
+            BeforeIsEmpty if limit > 20 => entries.clear(),
+            BeforeKnowsEntriesOnly if !is_known => entries.clear(),
+            BeforeFailsWhenTrimmed if self.is_trimmed() && entries.len() < limit => {
+                return Err(LogError::unavailable("it is gone"));
+            }
+            BeforeOfGoneIsTheOldestWhenTrimmed if self.is_trimmed() && !is_known && entries.is_empty() => {
+                entries = self.log.after(Position::new(FIRST_KEPT - 1), limit).await?.unwrap_or_default();
+            }
+            _ => {}
+        }
+        Ok(self.entries(entries))
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        let number = position.get();
+        let position = self.meant(position);
+        let mut page = self.log.after(position, limit).await?;
+        let all: Vec<Entry> = self.log.before(None, usize::MAX).await?;
+        let behind = || all.iter().filter(|entry| entry.position > position).take(limit).cloned().collect();
+        match self.fault {
+            StartIsUnknown if all.is_empty() => page = None,
+            AfterIsReversed => page = page.map(|page| page.into_iter().rev().collect()),
+            AfterIgnoresTheLimit => page = self.log.after(position, usize::MAX).await?,
+            AfterIsEmpty if limit > 1 && limit < 5 => page = page.map(|_| Vec::new()),
+            AfterKnowsAll => page = Some(behind()),
+            AfterFailsBeyondSigned if i64::try_from(number).is_err() => {
+                return Err(LogError::refused("the number is out of range"));
+            }
+            AfterTheLastIsNone => page = page.filter(|page| !page.is_empty() || all.is_empty()),
+            AfterSkips if limit == 7 => page = page.map(|page| page.into_iter().skip(1).collect()),
+            KnowsStartWhenTrimmed if number == 0 => page = Some(behind()),
+            KnowsGoneWhenTrimmed if number > 0 && self.is_trimmed() => page = Some(behind()),
+            ForgetsTheLastGoneWhenTrimmed if self.is_trimmed() && number == FIRST_KEPT - 1 => page = None,
+            _ => {}
+        }
+        Ok(page.map(|page| self.entries(page)))
+    }
+
+    async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        let number = position.get();
+        let position = self.meant(position);
+        let last = self.log.before(None, 1).await?.last().map_or(Position::START, |entry| entry.position);
+        let is_known = self.log.after(position, 1).await?.is_some();
+        let has_followed = self.has_followed.swap(true, Ordering::Relaxed);
+        match self.fault {
+            FollowNeverWakes if position == last => pending().await,
+            FollowNeverWaits => return self.after(position, limit).await,
+            FollowKnowsAll if !is_known => return Ok(Some(Vec::new())),
+            FollowsGoneWhenTrimmed if !is_known && self.is_trimmed() => return Ok(Some(Vec::new())),
+            FollowBeginsAtTheEnd if !has_followed && position < last => return Ok(Some(Vec::new())),
+            FollowHidesTheNewest if has_followed && position < last => {
+                let page = self.log.after(position, limit).await?;
+                return Ok(page.map(|page| page.into_iter().skip(1).collect()));
+            }
+            FollowGoesOnWhereItWas | FollowLosesWhatItHadRead => {
+                let was = self.followed.load(Ordering::Relaxed);
+                let page = self.log.follow(Position::new(number.max(was)), limit).await?;
+                let last = page.as_ref().and_then(|page| page.last()).map_or(0, |entry| entry.position.get());
+                self.followed.store(last, Ordering::Relaxed);
+                yield_now().await;
+                if self.fault == FollowLosesWhatItHadRead {
+                    self.followed.store(0, Ordering::Relaxed);
+                }
+                return Ok(page);
+            }
+            _ => {}
+        }
+        let limit = if self.fault == FollowIgnoresTheLimit { usize::MAX } else { limit };
+        Ok(self.log.follow(position, limit).await?.map(|page| self.entries(page)))
+    }
+
+    fn id(&self, position: Position) -> EventId<'static> {
+        let number = position.get();
+        let id = match self.fault {
+            IdIsEmpty if number == 0 => String::new(),
+            IdIsNoHeader => format!("\u{e9}{number}"),
+            IdHasSpaces => format!("{number} "),
+            _ => number.to_string(),
+        };
+        EventId::try_from(id).unwrap()
+    }
+
+    fn position(&self, id: &str) -> Option<Position> {
+        let number = match self.fault {
+            IdIsEmpty if id.is_empty() => Some(0),
+            IdIsNoHeader => id.strip_prefix('\u{e9}')?.parse().ok(),
+            IdHasSpaces => id.strip_suffix(' ')?.parse().ok(),
+            IdIsNotRead => return None,
+            IdHasManyTexts => id.parse().ok(),
+            _ => return self.log.position(id),
+        };
+        let position = Position::new(number?);
+        (self.fault == IdHasManyTexts || self.id(position).as_str() == id).then_some(position)
+    }
+}
+
+/// What the suite says of a log with this fault; nothing, if it finds none.
+fn said_of(fault: Fault) -> Option<String> {
+    let run = async {
+        let logs = Logs::default();
+        let open = async |name: &str| open(&logs, fault, name);
+        conformance::check(&open).await;
+        conformance::check_trimming(&open, async |name: &str, entries| {
+            let Broken { log, shared, .. } = open(name).await;
+            match fault {
+                TrimsNothing => {}
+                TrimsTheNewest => log.lose(log.len() - entries),
+                _ => log.trim(entries),
+            }
+            shared.is_trimmed.store(true, Ordering::Relaxed);
+        })
+        .await;
+    };
+    // What waits in vain for a time-out does not wait for it.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run))).err()?;
+    Some(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "another panic".into()))
+}
+
+#[track_caller]
+fn check(fault: Fault, rule: &str) {
+    let said = said_of(fault).unwrap_or_else(|| panic!("{fault:?} is not noticed"));
+    assert!(said.contains(&format!("rule `{rule}`")), "{fault:?} is noticed, but not by `{rule}`: {said}");
+}
+
+#[test]
+fn nothing_is_wrong_with_the_log_in_memory() {
+    assert_eq!(said_of(Sound), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_store_can_have_a_log_of_the_names() {
+    let logs = Logs::default();
+    let open = async |name: &str| open(&logs, Sound, name);
+    conformance::check(&open).await;
+    conformance::check_trimming(&open, async |name: &str, entries| open(name).await.log.trim(entries)).await;
+    for name in logs.borrow().keys() {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(is_plain && name.len() <= 63, "{name:?}");
+    }
+}
+
+#[test]
+fn each_fault_is_noticed_and_named() {
+    for (fault, rule) in [
+        (StartIsUnknown, "a_new_log_is_empty"),
+        (AfterKnowsAll, "a_new_log_is_empty"),
+        (AfterTheLastIsNone, "nothing_is_after_the_last"),
+        (NeverAppends, "positions_only_rise"),
+        (AfterIsReversed, "after_has_the_entries_right_behind"),
+        (AfterIgnoresTheLimit, "after_has_the_entries_right_behind"),
+        (AfterIsEmpty, "after_has_the_entries_right_behind"),
+        (AfterSkips, "after_has_the_entries_right_behind"),
+        (PositionsFall, "positions_only_rise"),
+        (PositionsOfPairs, "positions_only_rise"),
+        (FirstIsAtStart, "positions_only_rise"),
+        (NoLinks, "each_entry_knows_the_one_before"),
+        (LinksWithinBatches, "each_entry_knows_the_one_before"),
+        (OneLogForAllNames, "entries_are_in_the_order_of_appends"),
+        (IgnoresThePublisher, "positions_only_rise"),
+        (PositionsNotOfTheEntries, "entries_are_in_the_order_of_appends"),
+        (OnePositionForAll, "positions_only_rise"),
+        (LosesTheKey, "records_come_back_as_they_were"),
+        (EmptyKeyIsNone, "records_come_back_as_they_were"),
+        (TopicInLowerCase, "records_come_back_as_they_were"),
+        (TrimsTopics, "records_come_back_as_they_were"),
+        (LosesComments, "records_come_back_as_they_were"),
+        (RefusesNulls, "records_come_back_as_they_were"),
+        (TruncatesLarge, "a_large_message_is_whole_or_refused"),
+        (RefusesHalf, "a_large_message_is_whole_or_refused"),
+        (RefusesLargeBatches, "the_largest_batch_is_appended"),
+        (Doubles, "a_repeated_batch_appends_nothing"),
+        (DoublesOfOtherHandles, "a_repeated_batch_appends_nothing"),
+        (ForgetsAllButTheNewestPublisher, "a_repeated_batch_appends_nothing"),
+        (OtherPositionsTheSecondTime, "a_repeated_batch_appends_nothing"),
+        (TakesOlderBatches, "an_older_batch_appends_nothing"),
+        (IgnoresTheSignOfThePublisher, "each_publisher_has_its_own_numbers"),
+        (HalfIsLeftBehind, "an_append_that_is_dropped_can_be_repeated"),
+        (AfterFailsBeyondSigned, "an_unknown_position_is_none"),
+        (BeforeIsReversed, "before_has_the_newest_ahead"),
+        (BeforeIgnoresTheLimit, "before_has_the_newest_ahead"),
+        (BeforeHasTheOldest, "before_has_the_newest_ahead"),
+        (BeforeHasTheEntryItself, "before_has_the_newest_ahead"),
+        (BeforeIsEmpty, "before_has_the_newest_ahead"),
+        (BeforeKnowsEntriesOnly, "before_has_the_newest_ahead"),
+        (FollowKnowsAll, "follow_returns_what_is_there"),
+        (FollowIgnoresTheLimit, "follow_returns_what_is_there"),
+        (FollowBeginsAtTheEnd, "follow_returns_what_is_there"),
+        (FollowHidesTheNewest, "follow_returns_what_is_there"),
+        (FollowNeverWakes, "follow_waits_for_what_is_new"),
+        (FollowNeverWaits, "follow_waits_for_what_is_new"),
+        (FollowGoesOnWhereItWas, "follow_waits_for_what_is_new"),
+        (FollowLosesWhatItHadRead, "a_follow_that_is_dropped_loses_nothing"),
+        (OneByOne, "appends_at_one_time_do_not_mix"),
+        (AnEntryAppearsLate, "appends_at_one_time_do_not_mix"),
+        (IdIsNotRead, "a_position_is_its_id"),
+        (IdIsEmpty, "an_id_passes_through_a_header"),
+        (IdIsNoHeader, "an_id_passes_through_a_header"),
+        (IdHasSpaces, "an_id_passes_through_a_header"),
+        (IdHasManyTexts, "an_id_of_no_position_is_none"),
+        (TrimsNothing, "what_is_kept_is_unchanged"),
+        (TrimsTheNewest, "what_is_kept_is_unchanged"),
+        (LinksToStartWhenTrimmed, "what_is_kept_is_unchanged"),
+        (BeforeFailsWhenTrimmed, "what_is_kept_is_unchanged"),
+        (ForgetsTheLastGoneWhenTrimmed, "the_first_kept_is_after_the_last_gone"),
+        (KnowsStartWhenTrimmed, "what_follows_a_gone_entry_is_not_known"),
+        (KnowsGoneWhenTrimmed, "what_follows_a_gone_entry_is_not_known"),
+        (FollowsGoneWhenTrimmed, "what_follows_a_gone_entry_is_not_known"),
+        (BeforeOfGoneIsTheOldestWhenTrimmed, "before_ends_at_the_first_kept"),
+        (LinksAnewWhenTrimmed, "a_trimmed_log_goes_on"),
+        (ForgetsBatchesWhenTrimmed, "a_repeated_batch_is_known_though_it_is_gone"),
+    ] {
+        check(fault, rule);
+    }
+}
