@@ -3,11 +3,11 @@
 //! Subscribers at the same place share one read, and what it found: a herd is a few reads.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SetOnce};
 use tokio::time::sleep;
 
 use crate::log::{Backoff, Entry, Position, SharedLog};
@@ -26,27 +26,34 @@ const PAGES: usize = 64;
 const BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Backlog {
+    source: Arc<Source>,
+    pages: Mutex<VecDeque<(Position, Arc<Read>)>>,
+    /// Reads are tasks of their own: a subscriber that is not polled keeps nobody waiting.
+    runtime: Handle,
+}
+
+struct Source {
     log: SharedLog,
     permits: Semaphore,
-    pages: Mutex<VecDeque<(Position, Arc<Read>)>>,
     reads: AtomicU64,
 }
 
-/// A read that is under way or done.
+/// What a read that is under way or done has found.
 #[derive(Default)]
-struct Read(OnceCell<Option<Arc<[Entry]>>>);
+struct Read(SetOnce<Option<Arc<[Entry]>>>);
 
 impl Backlog {
+    /// The runtime is that of the caller.
     pub(crate) fn new(log: SharedLog) -> Self {
-        let (permits, pages) = (Semaphore::new(READS), Mutex::default());
-        Self { log, permits, pages, reads: AtomicU64::new(0) }
+        let source = Source { log, permits: Semaphore::new(READS), reads: AtomicU64::new(0) };
+        Self { source: Arc::new(source), pages: Mutex::default(), runtime: Handle::current() }
     }
 
     /// The entries right behind a position; none at the end of the log, `None` if the log does not know the position.
     /// If the log fails, it is asked again until it answers.
     pub(crate) async fn after(&self, position: Position) -> Option<Arc<[Entry]>> {
         let read = self.read(position);
-        let page = read.0.get_or_init(|| self.ask(position)).await;
+        let page = read.0.wait().await;
         // Something may come behind it, or it may come to be known.
         if page.as_ref().is_none_or(|page| page.is_empty()) {
             self.pages.lock().retain(|(_, kept)| !Arc::ptr_eq(kept, &read));
@@ -56,7 +63,7 @@ impl Backlog {
 
     /// How many reads there have been.
     pub(crate) fn reads(&self) -> u64 {
-        self.reads.load(Ordering::Relaxed)
+        self.source.reads.load(Ordering::Relaxed)
     }
 
     /// Forgets what was read: the log is another one.
@@ -71,6 +78,7 @@ impl Backlog {
             return read.clone();
         }
         let read = Arc::new(Read::default());
+        self.runtime.spawn(self.source.clone().ask(position, Arc::downgrade(&read)));
         pages.push_back((position, read.clone()));
         let mut bytes: usize = pages.iter().map(|(_, read)| read.bytes()).sum();
         let mut dropped = Vec::new();
@@ -82,17 +90,26 @@ impl Backlog {
         drop(pages);
         read
     }
+}
 
-    async fn ask(&self, position: Position) -> Option<Arc<[Entry]>> {
+impl Source {
+    /// Asks for as long as somebody wants to know.
+    async fn ask(self: Arc<Self>, position: Position, read: Weak<Read>) {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
         let mut wait = Backoff::default();
-        loop {
+        while read.strong_count() > 0 {
             self.reads.fetch_add(1, Ordering::Relaxed);
             match self.log.after(position, PAGE).await {
-                Ok(page) => return page.map(Arc::from),
+                Ok(page) => {
+                    if let Some(read) = read.upgrade() {
+                        // Nobody else sets it.
+                        let _ = read.0.set(page.map(Arc::from));
+                    }
+                    return;
+                }
                 Err(error) => {
-                    let pause: Duration = wait.next();
+                    let pause = wait.next();
                     trace::read_failed(&error, pause);
                     sleep(pause).await;
                 }

@@ -1,12 +1,12 @@
 //! The task that follows a log, and keeps a hub up to date.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use tokio::time::sleep;
 
 use crate::hub::Hub;
 use crate::log::{Backoff, Entry, LogError, Position, SharedLog};
-use crate::recent;
+use crate::recent::{self, Broken};
 use crate::trace;
 
 /// How many entries are read at once.
@@ -52,42 +52,45 @@ pub(crate) async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Positio
     let stopped = Stopped(hub.clone());
     let mut wait = Backoff::default();
     loop {
-        let next = log.follow(position, PAGE).await;
+        let page = log.follow(position, PAGE).await;
         let Some(hub) = hub.upgrade() else { break };
-        let error = match next {
-            Ok(Some(entries)) => match hub.take_in(entries) {
-                Ok(last) => {
+        let begun = match page {
+            Ok(page) => match page.map(|entries| hub.take_in(entries)) {
+                Some(Ok(last)) => {
                     position = last;
                     wait = Backoff::default();
                     continue;
                 }
-                Err(recent::Broken) => begin_anew(&hub, &log, &mut position, beginning).await,
+                Some(Err(Broken)) | None => begin_anew(&hub, &log, &mut position, beginning).await,
             },
-            Ok(None) => begin_anew(&hub, &log, &mut position, beginning).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = error {
+        let pause = wait.next();
+        if let Err(error) = begun {
             hub.lose_sight();
-            drop(hub);
-            let pause = wait.next();
             trace::following_failed(&error, pause);
-            sleep(pause).await;
         }
+        drop(hub);
+        sleep(pause).await;
     }
     drop(stopped);
 }
 
 /// What was to follow the position is lost: the hub begins with what there is, and tells all subscribers of a gap.
 async fn begin_anew(
-    hub: &Arc<Hub>,
+    hub: &Hub,
     log: &SharedLog,
     position: &mut Position,
     beginning: Beginning,
 ) -> Result<(), LogError> {
     let entries = newest(log, beginning).await?;
-    trace::log_lost(position.get());
-    *position = entries.last().map_or(Position::START, |entry| entry.position);
-    hub.begin(entries);
+    let last = entries.last().map_or(Position::START, |entry| entry.position);
+    // A log that was emptied says so again and again, until there is something in it.
+    if *position != last {
+        trace::log_lost(position.get());
+        *position = last;
+        hub.begin(entries);
+    }
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! What topics with one order share: the lock, the sequence of messages, the settings.
 //!
 //! - One lock for all, so that several topics can be read as one stream, and one id says how far.
-//! - No user's code runs under the lock: wakers are cloned before it is taken, woken and dropped after.
+//! - No user's code runs under the lock, but a log's that writes or reads an id: wakers are cloned before it is taken,
+//!   woken and dropped after.
 
 use std::collections::HashMap;
 use std::fmt;

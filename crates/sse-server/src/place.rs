@@ -176,7 +176,8 @@ impl Place {
             if let Some(page) = &mut self.past
                 && let Poll::Ready(page) = page.get_mut().as_mut().poll(cx)
             {
-                self.past = None;
+                // What the answer leads to is new, though no topic has changed.
+                (self.past, self.left) = (None, None);
                 if let Some(messages) = self.take_page(page.as_deref()) {
                     return Poll::Ready(Some(Next::Messages(messages)));
                 }

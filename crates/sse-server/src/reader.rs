@@ -29,6 +29,8 @@ pub(crate) struct Reader {
     is_new: bool,
     /// What it should get next is in the log only, if it is anywhere.
     pub(crate) is_behind: bool,
+    /// The log has said that it ends where the reader stands, though the rings have gone on.
+    has_doubts: bool,
     /// How often the log had begun anew when the reader took its place.
     generation: u32,
     /// How many of the topic's heartbeats are behind it; `None` if it has a heartbeat of its own.
@@ -126,7 +128,16 @@ impl Reader {
             _ => None,
         };
         let generation = state.generation();
-        Self { feeds, cursor, start: state.last, is_new: true, is_behind, generation, beats }
+        Self {
+            feeds,
+            cursor,
+            start: state.last,
+            is_new: true,
+            is_behind,
+            has_doubts: false,
+            generation,
+            beats,
+        }
     }
 
     pub(crate) fn rings<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Ring> + Clone {
@@ -174,16 +185,14 @@ impl Reader {
     pub(crate) fn read(&mut self, hub: &Hub, state: &mut State, is_apart: bool) -> Poll<Option<Next>> {
         self.report(state);
         self.check_generation(state);
-        let is_new = mem::replace(&mut self.is_new, false);
         let beat = self.take_beat(state);
         let has_log = hub.replica.is_some() && !self.cursor.is_lost();
-        if has_log
-            && self.cursor.has_gap(self.rings(state))
-            && (is_new || hub.settings.lagging != Lagging::Disconnect)
-        {
+        let stays = self.is_new || hub.settings.lagging != Lagging::Disconnect;
+        if has_log && stays && self.cursor.has_gap(self.rings(state)) {
             self.is_behind = true;
             return Poll::Pending;
         }
+        let is_new = mem::replace(&mut self.is_new, false);
         if let Some(gap) = self.take_gap(hub, state) {
             let counted = &mut self.feeds[0].topic_mut(state).stats;
             counted.lagged += u64::from(!is_new);
@@ -199,6 +208,10 @@ impl Reader {
         };
         if next.is_some() || self.is_closed(state) {
             return Poll::Ready(next);
+        }
+        if hub.replica.is_some() {
+            // Of a silent topic, the last message may be gone from the log when the next one comes.
+            self.cursor.advance(self.cursor.place().max(state.last));
         }
         if beat { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
     }
@@ -221,11 +234,13 @@ impl Reader {
             // The log knows the place, and all that follows is at hand.
             Some(_) if is_here => self.is_behind = false,
             Some([.., last]) => {
+                self.has_doubts = false;
                 self.cursor.advance(last.position.get());
                 self.is_behind = self.cursor.has_gap(self.rings(state));
                 return true;
             }
-            // The log holds less than was seen of it.
+            // More has come since the log was asked; or it has lost what was seen of it.
+            Some([]) if !mem::replace(&mut self.has_doubts, true) => {}
             Some([]) | None => self.lose_place(state),
         }
         false

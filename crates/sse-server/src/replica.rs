@@ -146,8 +146,11 @@ impl Hub {
         // Dropped behind the lock: they may be large.
         let mut dropped = Vec::with_capacity(topics.len());
         for (name, &key) in &mirror.names {
-            let ring = mirror.ring(name, self, &replica.log);
-            dropped.push(mem::replace(&mut topics[key].ring, ring));
+            let topic = &mut topics[key];
+            // One that is closed gets nothing any more.
+            if !topic.is_closed {
+                dropped.push(mem::replace(&mut topic.ring, mirror.ring(name, self, &replica.log)));
+            }
         }
         let touched: Vec<_> = topics.iter().filter_map(|(_, topic)| topic.channel.upgrade()).collect();
         channel::wake_all(&touched, state);

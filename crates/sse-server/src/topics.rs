@@ -102,13 +102,14 @@ impl TopicsBuilder {
     /// at the start, and what a topic begins with that is made later. 16,384 by default, at least 1. Subscribers that
     /// come from further back are served from the log.
     pub fn recent(mut self, messages: usize) -> Self {
-        self.beginning.messages = messages;
+        self.beginning.messages = messages.max(1);
         self
     }
 
-    /// With a log: how many bytes of its newest messages are at hand; 32 MiB by default.
+    /// With a log: how many bytes of its newest messages are at hand; 32 MiB by default. The newest message is at
+    /// hand whatever its size.
     pub fn recent_bytes(mut self, bytes: usize) -> Self {
-        self.beginning.bytes = bytes;
+        self.beginning.bytes = bytes.max(1);
         self
     }
 
