@@ -240,7 +240,7 @@ impl World {
     fn publish(&mut self) {
         let (event_type, data) = content(self.seed, self.newest() + 1);
         let message = Message::new(data).event_type(EventType::from_static(event_type));
-        let id = self.route.publish(&message).expect("it is open").expect("there is data");
+        let id = self.route.publish(&message).expect("it is open").id().cloned().expect("there is data");
         self.ids.push(id.as_str().to_owned());
     }
 

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SetOnce};
 use tokio::time::sleep;
 
-use crate::log::{Backoff, Entry, Position, SharedLog};
+use crate::log::{Backoff, Entry, LogError, Position, SharedLog};
 use crate::recent;
 use crate::sync::{AtomicU64, Mutex};
 use crate::trace;
@@ -38,9 +38,19 @@ struct Source {
     reads: AtomicU64,
 }
 
-/// What a read that is under way or done has found.
+/// A read that is under way or done.
 #[derive(Default)]
-struct Read(SetOnce<Option<Arc<[Entry]>>>);
+struct Read(SetOnce<Page>);
+
+/// The entries right behind a position: none at the end of the log.
+pub(crate) type Page = Result<Arc<[Entry]>, Unknown>;
+
+/// The log does not know what follows the position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unknown {
+    /// The newest position of the log.
+    pub(crate) end: Position,
+}
 
 impl Backlog {
     /// The runtime is that of the caller.
@@ -49,13 +59,12 @@ impl Backlog {
         Self { source: Arc::new(source), pages: Mutex::default(), runtime: Handle::current() }
     }
 
-    /// The entries right behind a position; none at the end of the log, `None` if the log does not know the position.
-    /// If the log fails, it is asked again until it answers.
-    pub(crate) async fn after(&self, position: Position) -> Option<Arc<[Entry]>> {
+    /// What follows a position. If the log fails, it is asked again until it answers.
+    pub(crate) async fn after(&self, position: Position) -> Page {
         let read = self.read(position);
         let page = read.0.wait().await;
         // Something may come behind it, or it may come to be known.
-        if page.as_ref().is_none_or(|page| page.is_empty()) {
+        if page.as_ref().map_or(true, |page| page.is_empty()) {
             self.pages.lock().retain(|(_, kept)| !Arc::ptr_eq(kept, &read));
         }
         page.clone()
@@ -93,6 +102,19 @@ impl Backlog {
 }
 
 impl Source {
+    async fn page(&self, position: Position) -> Result<Page, LogError> {
+        if let Some(mut page) = self.log.after(position, PAGE).await? {
+            let is_end = page.is_empty();
+            page.truncate(recent::linked(position, &page));
+            // Else the log has lost what came first.
+            if is_end || !page.is_empty() {
+                return Ok(Ok(page.into()));
+            }
+        }
+        let newest = self.log.before(None, 1).await?;
+        Ok(Err(Unknown { end: newest.last().map_or(Position::START, |entry| entry.position) }))
+    }
+
     /// Asks for as long as somebody wants to know.
     async fn ask(self: Arc<Self>, position: Position, read: Weak<Read>) {
         // The semaphore is never closed.
@@ -100,11 +122,11 @@ impl Source {
         let mut wait = Backoff::default();
         while read.strong_count() > 0 {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            match self.log.after(position, PAGE).await {
+            match self.page(position).await {
                 Ok(page) => {
                     if let Some(read) = read.upgrade() {
                         // Nobody else sets it.
-                        let _ = read.0.set(page.map(Arc::from));
+                        let _ = read.0.set(page);
                     }
                     return;
                 }
@@ -120,7 +142,7 @@ impl Source {
 
 impl Read {
     fn bytes(&self) -> usize {
-        let page = self.0.get().and_then(Option::as_ref);
+        let page = self.0.get().and_then(|page| page.as_ref().ok());
         page.map_or(0, |page| page.iter().map(recent::size).sum())
     }
 }

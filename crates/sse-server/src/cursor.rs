@@ -101,7 +101,7 @@ impl Cursor {
         let told = rings.clone().map(Ring::lost).max().unwrap_or(0);
         let readable = rings.filter_map(|ring| Some(ring.from(self.next).next()?.sequence)).min();
         let end = if self.is_unknown { last + 1 } else { told + 1 };
-        let end = readable.map_or(end, |readable| readable.min(end));
+        let end = readable.map_or(end, |readable| readable.min(end)).max(self.next);
         let missed = (is_counted && !self.is_unknown).then(|| end - self.next.max(self.told + 1));
         *self = Self { next: end, told, is_unknown: false };
         Some(Gap { missed, behind: end - 1 })

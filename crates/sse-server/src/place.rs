@@ -11,10 +11,11 @@ use bytes::Bytes;
 use sse_codec::EventId;
 use tokio::time::Instant;
 
+use crate::backlog::Page;
 use crate::channel::Channel;
 use crate::cursor::{Cursor, Gap};
 use crate::hub::{Hub, State};
-use crate::log::{self, Position};
+use crate::log::Position;
 use crate::reader::{Feed, Feeds, Next, Reader};
 use crate::sync::Exclusive;
 use crate::wakers::addresses;
@@ -30,11 +31,10 @@ pub(crate) struct Place {
     /// The waker that it has left, as its two addresses.
     left: Option<(usize, usize)>,
     /// What is being read of the log, for one that has come from further back than the rings go.
-    past: Option<Box<Exclusive<Page>>>,
+    past: Option<Box<Exclusive<Past>>>,
 }
 
-/// The entries that follow its place; `None` if the log does not know it.
-type Page = Pin<Box<dyn Future<Output = Option<Arc<[log::Entry]>>> + Send>>;
+type Past = Pin<Box<dyn Future<Output = Page> + Send>>;
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,14 +171,21 @@ impl Place {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
         loop {
             if self.reader.is_behind && self.past.is_none() {
+                let at_hand = self.reader.recent_page(&self.hub.lock());
+                if let Some(page) = at_hand {
+                    match self.take_page(Ok(page)) {
+                        Some(messages) => return Poll::Ready(Some(Next::Messages(messages))),
+                        None => continue,
+                    }
+                }
                 self.past = self.read_past();
             }
-            if let Some(page) = &mut self.past
-                && let Poll::Ready(page) = page.get_mut().as_mut().poll(cx)
+            if let Some(past) = &mut self.past
+                && let Poll::Ready(page) = past.get_mut().as_mut().poll(cx)
             {
                 // What the answer leads to is new, though no topic has changed.
                 (self.past, self.left) = (None, None);
-                if let Some(messages) = self.take_page(page.as_deref()) {
+                if let Some(messages) = self.take_page(page) {
                     return Poll::Ready(Some(Next::Messages(messages)));
                 }
                 continue;
@@ -191,18 +198,18 @@ impl Place {
     }
 
     /// Asks the log for what follows the place.
-    fn read_past(&self) -> Option<Box<Exclusive<Page>>> {
+    fn read_past(&self) -> Option<Box<Exclusive<Past>>> {
         let backlog = self.hub.replica.as_ref()?.backlog.clone();
         let place = Position::new(self.reader.cursor.place());
-        let page: Page = Box::pin(async move { backlog.after(place).await });
-        Some(Box::new(Exclusive::new(page)))
+        let past: Past = Box::pin(async move { backlog.after(place).await });
+        Some(Box::new(Exclusive::new(past)))
     }
 
     /// The messages of a page, if there are any for this subscriber.
-    fn take_page(&mut self, page: Option<&[log::Entry]>) -> Option<Vec<(usize, Bytes)>> {
-        let is_wanted = self.reader.take_page(page, &self.hub.lock());
-        let page = page.filter(|_| is_wanted)?;
-        let messages = self.reader.messages(page, &self.hub.ids);
+    fn take_page(&mut self, page: Page) -> Option<Vec<(usize, Bytes)>> {
+        let is_wanted = self.reader.take_page(page.as_deref().map_err(|unknown| *unknown), &self.hub.lock());
+        let page = page.ok().filter(|_| is_wanted)?;
+        let messages = self.reader.messages(&page, &self.hub.ids);
         self.reader.count_replayed(messages.len(), &mut self.hub.lock());
         (!messages.is_empty()).then_some(messages)
     }

@@ -9,11 +9,12 @@ use std::task::Poll;
 use bytes::Bytes;
 use sse_codec::EventId;
 
+use crate::backlog::Unknown;
 use crate::channel::Channel;
 use crate::cursor::{Cursor, Gap, merge};
 use crate::hub::{Hub, State, Topic};
 use crate::ids::Ids;
-use crate::log;
+use crate::log::{self, Position};
 use crate::ring::{FRAME, Frame, Ring};
 use crate::settings::Lagging;
 use crate::wakers::Ticket;
@@ -222,26 +223,31 @@ impl Reader {
         if self.take_beat(state) { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
     }
 
-    /// Takes the answer of the log to what follows the reader's place: `None` if the log does not know the place.
-    /// Returns whether the reader shall get the page.
-    pub(crate) fn take_page(&mut self, page: Option<&[log::Entry]>, state: &State) -> bool {
-        self.check_generation(state);
-        if self.cursor.is_lost() {
+    /// What follows the reader's place, where it is at hand though the rings have let go of it.
+    pub(crate) fn recent_page(&self, state: &State) -> Option<Arc<[log::Entry]>> {
+        state.mirror.as_ref()?.after(Position::new(self.cursor.place()))
+    }
+
+    /// Takes the answer of the log to what follows the reader's place. Returns whether the reader shall get the page.
+    pub(crate) fn take_page(&mut self, page: Result<&[log::Entry], Unknown>, state: &State) -> bool {
+        if mem::replace(&mut self.generation, state.generation()) != state.generation() {
+            // It may be the answer of a log that is no more: the new one is asked.
             return false;
         }
         let is_here = !self.cursor.has_gap(self.rings(state));
         match page {
             // The log knows the place, and all that follows is at hand.
-            Some(_) if is_here => self.is_behind = false,
-            Some([.., last]) => {
+            Ok(_) if is_here => self.is_behind = false,
+            Ok([.., last]) => {
                 self.has_doubts = false;
                 self.cursor.advance(last.position.get());
                 self.is_behind = self.cursor.has_gap(self.rings(state));
                 return true;
             }
             // More has come since the log was asked; or it has lost what was seen of it.
-            Some([]) if !mem::replace(&mut self.has_doubts, true) => {}
-            Some([]) | None => self.lose_place(state),
+            Ok([]) if !mem::replace(&mut self.has_doubts, true) => {}
+            Ok([]) => self.lose_place(None),
+            Err(Unknown { end }) => self.lose_place(Some(end)),
         }
         false
     }
@@ -264,13 +270,16 @@ impl Reader {
     /// If the log was lost meanwhile, so is the reader's place.
     fn check_generation(&mut self, state: &State) {
         if mem::replace(&mut self.generation, state.generation()) != state.generation() {
-            self.lose_place(state);
+            self.lose_place(None);
         }
     }
 
-    fn lose_place(&mut self, state: &State) {
+    /// Positions rise, also where a log begins anew: so what is not above its place, the reader has had; unless the
+    /// place is not even one of a log that `end`s here.
+    fn lose_place(&mut self, end: Option<Position>) {
+        let place = self.cursor.place();
         self.is_behind = false;
-        self.cursor = Cursor::lost(self.cursor.place().min(state.last));
+        self.cursor = Cursor::lost(end.map_or(place, |end| place.min(end.get())));
     }
 
     fn take_beat(&mut self, state: &State) -> bool {

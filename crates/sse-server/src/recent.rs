@@ -94,6 +94,13 @@ impl Recent {
         }
     }
 
+    /// The entries right behind a position, at least one; `None` if they are not all here.
+    pub(crate) fn after(&self, position: Position) -> Option<impl Iterator<Item = &Entry>> {
+        let place = self.entries.binary_search_by_key(&position, |entry| entry.position);
+        let next = place.map_or((position == self.since).then_some(0), |place| Some(place + 1))?;
+        (next < self.entries.len()).then(|| self.entries.range(next..))
+    }
+
     pub(crate) fn of_topic<'s>(&'s self, topic: &'s str) -> impl Iterator<Item = &'s Entry> {
         let is_of_topic =
             move |entry: &&Entry| entry.record.as_ref().is_some_and(|record| record.topic() == topic);
@@ -110,6 +117,12 @@ impl Recent {
             self.since = oldest.position;
         }
     }
+}
+
+/// How many entries follow a position without a break.
+pub(crate) fn linked(position: Position, entries: &[Entry]) -> usize {
+    let ahead = [position].into_iter().chain(entries.iter().map(|entry| entry.position));
+    entries.iter().zip(ahead).take_while(|(entry, ahead)| entry.previous == *ahead).count()
 }
 
 /// How many bytes of messages an entry has.
@@ -137,7 +150,9 @@ mod tests {
     fn recent() -> Recent {
         let mut recent = Recent::new(4, 1000);
         recent.begin(entries(1..=5));
-        entries(6..=9).into_iter().for_each(|entry| recent.push(entry).unwrap());
+        for entry in entries(6..=9) {
+            recent.push(entry).unwrap();
+        }
         recent
     }
 
@@ -164,7 +179,9 @@ mod tests {
     #[test]
     fn what_was_seen_as_it_came_is_known_though_it_is_gone() {
         let mut recent = recent();
-        entries(10..=20).into_iter().for_each(|entry| recent.push(entry).unwrap());
+        for entry in entries(10..=20) {
+            recent.push(entry).unwrap();
+        }
         check(&recent, [50, 60, 160, 200], Known::Yes);
         check(&recent, [40], Known::Ask);
         // What came while the log was out of sight may be another entry of the same place.
@@ -193,6 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_here_can_be_read() {
+        let recent = recent();
+        let after = |position| {
+            let entries = recent.after(Position::new(position))?;
+            Some(entries.map(|entry| entry.position.get()).collect::<Vec<_>>())
+        };
+        assert_eq!(after(50), Some(vec![60, 70, 80, 90]));
+        assert_eq!(after(80), Some(vec![90]));
+        for elsewhere in [0, 40, 65, 90, 95] {
+            assert_eq!(after(elsewhere), None, "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn what_is_linked_ends_at_a_break() {
+        let mut page = entries(4..=9);
+        assert_eq!(linked(Position::new(30), &page), 6);
+        assert_eq!(linked(Position::new(20), &page), 0);
+        page.remove(2);
+        assert_eq!(linked(Position::new(30), &page), 2);
+        assert_eq!(linked(Position::new(30), &[]), 0);
+    }
+
+    #[test]
     fn bytes_are_bounded_but_the_newest_is_kept() {
         for (bytes, since) in [(1000, 50), (16, 50), (15, 60), (8, 70), (3, 80), (0, 80)] {
             let mut recent = Recent::new(4, bytes);
@@ -206,6 +247,6 @@ mod tests {
         let recent = recent();
         let positions = |topic| recent.of_topic(topic).map(|entry| entry.position.get()).collect::<Vec<_>>();
         assert_eq!(positions("70"), [70]);
-        assert_eq!(positions("50"), [], "it is not here any more");
+        assert_eq!(positions("50"), [0; 0], "it is not here any more");
     }
 }

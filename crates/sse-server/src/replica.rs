@@ -27,6 +27,9 @@ pub(crate) struct Replica {
     pub(crate) follower: OnceLock<AbortHandle>,
 }
 
+/// How many entries that are at hand a subscriber takes at once.
+const PAGE: usize = 256;
+
 /// What a hub has seen of its log.
 #[derive(Debug)]
 pub(crate) struct Mirror {
@@ -63,6 +66,11 @@ impl Mirror {
             is_following: false,
             interruptions: 0,
         }
+    }
+
+    /// The entries right behind a position, if they are at hand.
+    pub(crate) fn after(&self, position: Position) -> Option<Arc<[log::Entry]>> {
+        Some(self.recent.after(position)?.take(PAGE).cloned().collect())
     }
 
     /// What there is of a topic.

@@ -22,7 +22,8 @@ const SHORT: Duration = Duration::from_millis(500);
 macro_rules! check_each {
     ($subject:ident: $($rule:ident, $says:literal;)*) => {$(
         let rule = Rule { name: stringify!($rule), says: $says };
-        $rule(async || $subject(rule).await).await;
+        // Boxed, so that the future of all of them is not as large as they are together.
+        Box::pin($rule(async || $subject(rule).await)).await;
     )*};
 }
 

@@ -1,0 +1,226 @@
+//! A client of the simulation. It knows what a client knows; what it gets is judged by what is true of the log.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use sse_codec::Decoder;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::log::Truth;
+use crate::scene::get;
+use crate::simulation::{Life, TOPICS, World};
+
+/// A client that knows what a client knows, and its judge.
+pub(crate) struct Client {
+    name: usize,
+    topics: Vec<&'static str>,
+    world: Rc<World>,
+    rng: Rng,
+    decoder: Decoder,
+    /// It has everything up to here; `None` if it has not begun.
+    place: Option<u64>,
+    /// The newest event.
+    newest: u64,
+    /// It was told that something behind its place is missing.
+    has_gap: bool,
+    /// Of several topics, one gap tells of what all of them miss, so what comes next need not be behind all that.
+    excused: u64,
+    /// What it has got, for whoever looks for a fault.
+    story: Vec<String>,
+}
+
+impl Client {
+    pub(crate) fn new(name: usize, mut topics: Vec<&'static str>, world: Rc<World>, rng: Rng) -> Self {
+        if topics.is_empty() {
+            topics.push("a");
+        }
+        let (decoder, story) = (Decoder::new(), Vec::new());
+        Self { name, topics, world, rng, decoder, place: None, newest: 0, has_gap: false, excused: 0, story }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            let pause = self.rng.choice([1, 100, 3_000]).unwrap();
+            sleep(Duration::from_millis(self.rng.u64(0..pause))).await;
+            if self.rng.u32(0..20) == 0 && !self.world.is_calm.get() {
+                // Like a page that is loaded anew.
+                (self.decoder, self.place, self.newest) = (Decoder::new(), None, 0);
+                (self.has_gap, self.excused) = (false, 0);
+                self.story.push("anew".to_owned());
+            }
+            let Some(life) = self.world.any(&mut self.rng) else { continue };
+            let longest = self.rng.choice([3, 300, 10_000, 100_000]).unwrap();
+            let cut = Instant::now() + Duration::from_millis(self.rng.u64(0..longest));
+            if self.connect(&life, cut).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether it has all that it shall have in the end.
+    fn has_all(&self) -> bool {
+        let ends = self.world.ends.borrow();
+        let newest = self.topics.iter().filter_map(|topic| ends.get(topic)).max();
+        let is_known = ends.len() == TOPICS.len();
+        is_known && newest.is_some_and(|newest| self.place.is_some_and(|place| place >= *newest))
+    }
+
+    /// Connects once, and reads until the connection is over. Returns whether it has got everything.
+    async fn connect(&mut self, life: &Life, cut: Instant) -> bool {
+        let id = self.decoder.last_event_id().to_owned();
+        self.decoder.reset();
+        let began_calm = self.world.is_calm.get();
+        let mut losses = life.stats().losses;
+        let names = self.topics.iter().copied();
+        let response = life.topics.borrow().as_ref().unwrap().subscribe(&get(&id), names).respond();
+        // It is closed: the replica is going.
+        if response.status() == StatusCode::NO_CONTENT {
+            return false;
+        }
+        assert_eq!(response.status(), StatusCode::OK);
+        let mut body = response.into_body();
+        let mut crashed = life.crashed.subscribe();
+        self.story.push(format!("with {id:?}"));
+        let (patience, delay) = (self.rng.u32(2..50), self.rng.choice([20, 300, 10_000]).unwrap());
+        let mut is_resuming = !id.is_empty();
+        loop {
+            let is_calm = self.world.is_calm.get();
+            if !is_calm && self.rng.u32(0..patience) == 0 {
+                sleep(Duration::from_millis(self.rng.u64(0..delay))).await;
+            }
+            // A connection from the time of troubles may be cut; one of the calm must do.
+            let until = if began_calm { Instant::now() + Duration::from_secs(1000) } else { cut };
+            let look = until.min(Instant::now() + Duration::from_secs(1));
+            let frame = tokio::select! {
+                biased;
+                _ = crashed.wait_for(|&crashed| crashed) => return false,
+                frame = timeout_at(look, body.frame()) => frame,
+            };
+            // The end may have been known later than it was here.
+            if self.has_all() {
+                return true;
+            }
+            let frame = match frame {
+                Err(_) if look < until => continue,
+                Ok(Some(Ok(frame))) => frame,
+                _ => return false,
+            };
+            let mut bytes = frame.into_data().expect("only data is sent");
+            let is_torn = !is_calm && self.rng.u32(0..100) == 0;
+            if is_torn {
+                bytes.truncate(self.rng.usize(..bytes.len()));
+            }
+            if let Err(fault) = self.read(life, &mut losses, &mut is_resuming, &bytes) {
+                let story = &self.story[self.story.len().saturating_sub(30)..];
+                let Truth { trimmed, lost, .. } = *self.world.store.truth.lock().unwrap();
+                panic!(
+                    "SSE_SIMULATION_SEED={}: client {} of {:?} behind {:?}: {fault}\n{story:#?}\n\
+                     trimmed {trimmed}, lost {lost}, {:?}",
+                    self.world.seed,
+                    self.name,
+                    self.topics,
+                    self.place,
+                    life.stats()
+                );
+            }
+            if is_torn {
+                return false;
+            }
+            if self.has_all() {
+                return true;
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        life: &Life,
+        losses: &mut u64,
+        is_resuming: &mut bool,
+        mut bytes: &[u8],
+    ) -> Result<(), String> {
+        while let Some(event) = self.decoder.next_event(&mut bytes).expect("it is small") {
+            let event = event.to_event();
+            self.story.push(format!("{} {:?} {}", event.event_type(), event.data(), event.last_event_id()));
+            if event.event_type() == "gap" {
+                *is_resuming = false;
+                self.gap(life, losses)?;
+                continue;
+            }
+            let position = event.last_event_id().parse().map_err(|_| "no position".to_owned())?;
+            self.event(position, event.data())?;
+            self.world.count(|seen| {
+                seen.events += 1;
+                seen.resumes += u64::from(std::mem::take(is_resuming));
+            });
+        }
+        // An opening and a heartbeat have an id, and are no events.
+        let id = self.decoder.last_event_id();
+        if let Ok(position) = id.parse::<u64>()
+            && self.place != Some(position)
+        {
+            self.story.push(format!("is behind {position}"));
+            if self.place.is_some() {
+                self.skip_to(position)?;
+            }
+            self.place = Some(position);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, position: u64, data: &str) -> Result<(), String> {
+        let fact = self.world.store.truth.lock().unwrap().entries.get(&position).cloned();
+        let fact = fact.ok_or("that was never in the log")?;
+        if fact.data != data || !self.topics.contains(&&*fact.topic) {
+            return Err(format!("at {position} there is {fact:?}"));
+        }
+        if position <= self.newest && !(self.has_gap && self.is_lost(self.newest)) {
+            return Err("it has had that".to_owned());
+        }
+        self.skip_to(position - 1)?;
+        (self.place, self.newest, self.has_gap) = (Some(position), position, false);
+        Ok(())
+    }
+
+    /// Nothing of its topics may be between its place and this one, but what was lost by the log.
+    fn skip_to(&self, position: u64) -> Result<(), String> {
+        let place = self.place.ok_or("it stands nowhere")?;
+        if self.has_gap {
+            return Ok(());
+        }
+        if place > position {
+            return Err(format!("it goes back to {position}"));
+        }
+        let truth = self.world.store.truth.lock().unwrap();
+        let from = place.max(self.excused);
+        let mut between = truth.entries.range(from.min(position)..=position).filter(|(at, _)| **at > from);
+        let missing = between.find(|(_, fact)| !fact.is_lost && self.topics.contains(&&*fact.topic));
+        missing.map_or(Ok(()), |(at, fact)| Err(format!("{at} is missing: {fact:?}")))
+    }
+
+    /// A gap has a cause: this replica began anew since it was last told, or what follows the place is not in the log.
+    fn gap(&mut self, life: &Life, losses: &mut u64) -> Result<(), String> {
+        let place = self.place.ok_or("there is no gap ahead of the beginning")?;
+        let Truth { trimmed, lost, .. } = *self.world.store.truth.lock().unwrap();
+        let told = std::mem::replace(losses, life.stats().losses);
+        let began_anew = told < *losses;
+        if !began_anew && trimmed <= place && lost < place {
+            return Err("that gap has no cause".to_owned());
+        }
+        self.has_gap = true;
+        if self.topics.len() > 1 {
+            let truth = self.world.store.truth.lock().unwrap();
+            self.excused = truth.entries.keys().next_back().copied().unwrap_or(0);
+        }
+        self.world.count(|seen| seen.gaps += 1);
+        Ok(())
+    }
+
+    fn is_lost(&self, position: u64) -> bool {
+        let truth = self.world.store.truth.lock().unwrap();
+        truth.entries.get(&position).is_some_and(|fact| fact.is_lost)
+    }
+}

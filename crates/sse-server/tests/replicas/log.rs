@@ -1,0 +1,254 @@
+//! A log that knows everything that was ever in it, and the links by which replicas reach it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::FutureExt as _;
+use sse_server::log::{Batch, Entry, Log, LogError, MemoryLog, Position, Record};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+/// A log, and everything that was ever in it.
+#[derive(Default)]
+pub(crate) struct Store {
+    log: MemoryLog,
+    pub(crate) truth: Mutex<Truth>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) entries: BTreeMap<u64, Fact>,
+    /// The newest that was trimmed.
+    pub(crate) trimmed: u64,
+    /// The newest that was lost.
+    pub(crate) lost: u64,
+    pub(crate) trims: u64,
+    pub(crate) losses: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) topic: String,
+    pub(crate) data: String,
+    pub(crate) is_lost: bool,
+}
+
+impl Store {
+    fn entries(&self) -> Vec<Entry> {
+        self.log
+            .before(None, usize::MAX)
+            .now_or_never()
+            .expect("it waits for nobody")
+            .expect("it has no faults")
+    }
+
+    pub(crate) fn trim(&self, entries: usize) {
+        let before = self.entries();
+        self.log.trim(entries);
+        let gone = before.len().saturating_sub(entries);
+        let Some(newest) = before[..gone].last() else { return };
+        let mut truth = self.truth.lock().unwrap();
+        truth.trimmed = truth.trimmed.max(newest.position.get());
+        truth.trims += 1;
+    }
+
+    pub(crate) fn lose(&self, entries: usize) {
+        let before = self.entries();
+        self.log.lose(entries);
+        let mut truth = self.truth.lock().unwrap();
+        for entry in before.iter().rev().take(entries) {
+            truth.entries.get_mut(&entry.position.get()).expect("it was appended").is_lost = true;
+            truth.lost = truth.lost.max(entry.position.get());
+        }
+        if self.log.is_empty() {
+            // It begins anew: ahead of everything, nothing tells it from the one that was lost.
+            truth.entries.values_mut().for_each(|fact| fact.is_lost = true);
+        }
+        truth.losses += u64::from(!before.is_empty());
+    }
+
+    /// The data of all that is in the log.
+    pub(crate) fn data(&self) -> Vec<String> {
+        self.entries().iter().filter_map(|entry| entry.record.as_ref()).map(data).collect()
+    }
+}
+
+fn data(record: &Record) -> String {
+    let fields = std::str::from_utf8(record.fields()).unwrap();
+    fields.trim_end().strip_prefix("data: ").expect("data alone is published").to_owned()
+}
+
+/// The way of one process to the log.
+#[derive(Clone)]
+pub(crate) struct Link(pub(crate) Arc<Wire>);
+
+pub(crate) struct Wire {
+    store: Arc<Store>,
+    weather: Mutex<Weather>,
+    changed: Notify,
+    /// How many futures of `follow` there are.
+    pub(crate) follows: AtomicUsize,
+    /// How often it was told that what it follows is not known.
+    pub(crate) breaks: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Weather {
+    pub(crate) is_down: bool,
+    /// Only following fails.
+    pub(crate) is_blind: bool,
+    /// So many appends are done, and nobody hears of it.
+    pub(crate) lost_answers: usize,
+    /// Until an answer comes that was found at once.
+    pub(crate) delay: Duration,
+    pub(crate) storm: Option<Storm>,
+}
+
+/// Faults by chance.
+#[derive(Debug)]
+pub(crate) struct Storm {
+    pub(crate) rng: Rng,
+    /// One in so many calls fails.
+    pub(crate) calm: u32,
+    /// In milliseconds.
+    pub(crate) delay: u64,
+}
+
+impl Link {
+    pub(crate) fn new(store: &Arc<Store>) -> Self {
+        Self(Arc::new(Wire {
+            store: store.clone(),
+            weather: Mutex::default(),
+            changed: Notify::new(),
+            follows: AtomicUsize::new(0),
+            breaks: AtomicUsize::new(0),
+        }))
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Weather)) {
+        change(&mut self.0.weather.lock().unwrap());
+        self.0.changed.notify_waiters();
+    }
+
+    /// Half of a way, there or back.
+    async fn way(&self) -> Result<(), LogError> {
+        let (delay, fails) = {
+            let mut weather = self.0.weather.lock().unwrap();
+            let Weather { is_down, delay, storm, .. } = &mut *weather;
+            match storm {
+                Some(Storm { rng, calm, delay }) => {
+                    let late = Duration::from_millis(rng.u64(0..=*delay));
+                    (late, rng.u32(0..*calm) == 0 || *is_down)
+                }
+                None => (*delay, *is_down),
+            }
+        };
+        if delay.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            sleep(delay).await;
+        }
+        if fails { Err(LogError::unavailable("the link is down")) } else { Ok(()) }
+    }
+
+    async fn blinded(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            let Weather { is_down, is_blind, .. } = *self.0.weather.lock().unwrap();
+            if is_down || is_blind {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// A log may give less than it is asked for.
+    fn limit(&self, limit: usize) -> usize {
+        match &mut self.0.weather.lock().unwrap().storm {
+            Some(Storm { rng, .. }) => rng.choice([1, 8, limit]).map_or(limit, |few| few.min(limit)),
+            None => limit,
+        }
+    }
+
+    fn log(&self) -> &MemoryLog {
+        &self.0.store.log
+    }
+}
+
+impl Log for Link {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        self.way().await?;
+        let positions = self.log().append(batch).await?;
+        {
+            let mut truth = self.0.store.truth.lock().unwrap();
+            for (position, record) in positions.iter().zip(batch.records()) {
+                truth.entries.entry(position.get()).or_insert_with(|| Fact {
+                    topic: record.topic().to_owned(),
+                    data: data(record),
+                    is_lost: false,
+                });
+            }
+        }
+        {
+            let mut weather = self.0.weather.lock().unwrap();
+            if weather.lost_answers > 0 {
+                weather.lost_answers -= 1;
+                return Err(LogError::unavailable("the answer is lost"));
+            }
+        }
+        self.way().await?;
+        Ok(positions)
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        self.way().await?;
+        let entries = self.log().before(position, self.limit(limit)).await?;
+        self.way().await?;
+        Ok(entries)
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        self.way().await?;
+        let entries = self.log().after(position, self.limit(limit)).await?;
+        self.way().await?;
+        Ok(entries)
+    }
+
+    async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        let _follow = Follow::new(&self.0.follows);
+        self.way().await?;
+        let limit = self.limit(limit);
+        let entries = tokio::select! {
+            biased;
+            () = self.blinded() => return Err(LogError::unavailable("the link is down")),
+            entries = timeout(Duration::from_secs(5), self.log().follow(position, limit)) => match entries {
+                Ok(entries) => entries?,
+                Err(_) => Some(Vec::new()),
+            },
+        };
+        if entries.is_none() {
+            self.0.breaks.fetch_add(1, Ordering::Relaxed);
+        }
+        self.way().await?;
+        Ok(entries)
+    }
+}
+
+/// Counts for as long as it lives.
+struct Follow<'c>(&'c AtomicUsize);
+
+impl<'c> Follow<'c> {
+    fn new(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Follow<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,97 @@
+//! What the stories are told with: replicas, what they publish, and who reads it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use sse_server::{LogStats, Message, Published, Route, Topics, TopicsBuilder};
+use tokio::time::sleep;
+
+use crate::common::Reader;
+use crate::log::{Link, Store};
+
+pub(crate) const GAP: &str = r#"{"missed":null}"#;
+
+/// Replicas with little memory, or much, that are silent unless there is something to say.
+pub(crate) fn builder(history: usize, recent: usize) -> TopicsBuilder {
+    Topics::builder().route(Route::builder().history(history).heartbeat(None)).recent(recent)
+}
+
+pub(crate) async fn replica(store: &Arc<Store>) -> Topics {
+    builder(1000, 1000).build_on(Link::new(store)).await.unwrap()
+}
+
+/// A replica that keeps four messages.
+pub(crate) async fn small(store: &Arc<Store>) -> (Topics, Link) {
+    let link = Link::new(store);
+    (builder(4, 4).build_on(link.clone()).await.unwrap(), link)
+}
+
+pub(crate) fn publish(topics: &Topics, topic: &str, data: impl ToString + Copy) -> Published {
+    topics.route(topic).unwrap().publish(&Message::new(data.to_string())).unwrap()
+}
+
+/// Publishes, and returns the id.
+pub(crate) async fn store(topics: &Topics, topic: &str, data: impl ToString + Copy) -> String {
+    let id = publish(topics, topic, data).stored().await.unwrap();
+    // It has to come back from the log.
+    settle().await;
+    id.expect("an event has an id").as_str().to_owned()
+}
+
+/// Publishes numbers, and returns the id of the first.
+pub(crate) async fn store_all(
+    topics: &Topics,
+    topic: &str,
+    numbers: std::ops::RangeInclusive<u32>,
+) -> String {
+    let mut published: Vec<_> = numbers.map(|number| publish(topics, topic, number)).collect();
+    let first = published.remove(0).stored().await.unwrap();
+    for published in published {
+        published.stored().await.unwrap();
+    }
+    settle().await;
+    first.expect("an event has an id").as_str().to_owned()
+}
+
+pub(crate) fn get(last_event_id: &str) -> Request<()> {
+    Request::get("/").header("Last-Event-ID", last_event_id).body(()).unwrap()
+}
+
+pub(crate) fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) -> Reader {
+    let response = topics.subscribe(&get(last_event_id), names.iter().copied()).respond();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut reader = Reader::new(response.into_body());
+    assert!(reader.read().starts_with(":\n"));
+    reader
+}
+
+/// Lets the replicas do what they have to do now.
+pub(crate) async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+/// All data that a reader gets, until there has been nothing more for a while; then a dot if the stream has ended.
+pub(crate) async fn all(reader: &mut Reader) -> Vec<String> {
+    let (mut seen, mut idle) = (Vec::new(), 0);
+    while idle < 20 {
+        settle().await;
+        let mut data = reader.read_data();
+        let end = data.pop().unwrap();
+        idle = if data.is_empty() { idle + 1 } else { 0 };
+        seen.append(&mut data);
+        if end == "." {
+            seen.push(end);
+            break;
+        }
+    }
+    seen
+}
+
+pub(crate) fn numbers(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
+}
+
+pub(crate) fn log_stats(topics: &Topics) -> LogStats {
+    topics.route("stats").unwrap().stats().log.expect("there is a log")
+}

@@ -1,0 +1,339 @@
+//! Replicas, publishers and clients against chance: each seed is another run.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fastrand::Rng;
+use sse_server::log::Publisher;
+use sse_server::{Lagging, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{sleep, timeout};
+
+use crate::client::Client;
+use crate::log::{Fact, Link, Store, Storm, Truth, Weather};
+
+#[test]
+fn each_sees_all_in_order_or_is_told_of_the_gap() {
+    let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
+    if let Some(seed) = number("SSE_SIMULATION_SEED") {
+        return eprintln!("{:?}", simulate(seed));
+    }
+    let runs = number("SSE_SIMULATION_RUNS").unwrap_or(60);
+    let mut seen = Seen::default();
+    (0..runs).for_each(|seed| seen += simulate(seed));
+    eprintln!("{runs} runs: {seen:?}");
+    // Where none of these happens, the promise is not put to the test.
+    let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes } = seen;
+    assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
+    assert!(outages > 0 && trims > 0 && losses > 0 && crashes > 0, "{seen:?}");
+}
+
+/// What has happened in a run, or in many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) events: u64,
+    /// Connections with an id that brought an event, and no gap before it.
+    pub(crate) resumes: u64,
+    pub(crate) gaps: u64,
+    /// Of what the replicas had no longer in memory.
+    reads: u64,
+    /// Of appends.
+    retries: u64,
+    outages: u64,
+    trims: u64,
+    losses: u64,
+    crashes: u64,
+}
+
+impl AddAssign for Seen {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.resumes += other.resumes;
+        self.gaps += other.gaps;
+        self.reads += other.reads;
+        self.retries += other.retries;
+        self.outages += other.outages;
+        self.trims += other.trims;
+        self.losses += other.losses;
+        self.crashes += other.crashes;
+    }
+}
+
+pub(crate) const TOPICS: [&str; 3] = ["a", "b", "c"];
+
+fn simulate(seed: u64) -> Seen {
+    // The routes' own chance.
+    fastrand::seed(seed);
+    let mut rng = Rng::with_seed(seed);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let world = Rc::new(World::new(seed, &mut rng));
+        for place in 0..world.places() {
+            world.start(place).await;
+        }
+        let mut tasks = JoinSet::new();
+        for name in 0..rng.usize(2..=6) {
+            let topics = TOPICS.into_iter().filter(|_| rng.bool()).collect();
+            tasks.spawn_local(Client::new(name, topics, world.clone(), rng.fork()).run());
+        }
+        let mut publishers = JoinSet::new();
+        for name in 0..rng.usize(1..=3) {
+            let (world, rng) = (world.clone(), rng.fork());
+            publishers.spawn_local(async move { world.publish_all(name, rng).await });
+        }
+        world.trouble(&mut rng).await;
+        while let Some(end) = publishers.join_next().await {
+            end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+        }
+        world.calm_down().await;
+        let all = async {
+            while let Some(end) = tasks.join_next().await {
+                end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+            }
+        };
+        let end = timeout(Duration::from_secs(60), all).await;
+        assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits in vain: {world:?}");
+        world.check_the_log();
+        for place in 0..world.places() {
+            world.stop(place, false);
+        }
+        let Truth { trims, losses, .. } = *world.store.truth.lock().unwrap();
+        Seen { trims, losses, ..world.seen.get() }
+    })
+}
+
+/// The log, its replicas, and what is true of them.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) store: Arc<Store>,
+    settings: TopicsBuilder,
+    calm: u32,
+    delay: u64,
+    replicas: RefCell<Vec<Option<Rc<Life>>>>,
+    links: RefCell<Vec<Link>>,
+    /// No more faults.
+    pub(crate) is_calm: Cell<bool>,
+    /// The newest entry of each topic, when it is calm.
+    pub(crate) ends: RefCell<BTreeMap<&'static str, u64>>,
+    /// Messages that were accepted.
+    published: RefCell<Vec<(String, Published)>>,
+    seen: Cell<Seen>,
+}
+
+/// A replica, from one start to the next crash.
+pub(crate) struct Life {
+    /// Until it goes: connections are left then that end when all has been sent.
+    pub(crate) topics: RefCell<Option<Topics>>,
+    link: Link,
+    route: Route,
+    /// Connections are cut when it says so.
+    pub(crate) crashed: watch::Sender<bool>,
+}
+
+impl World {
+    fn new(seed: u64, rng: &mut Rng) -> Self {
+        let history = rng.choice([1, 4, 32, 300]).unwrap();
+        let heartbeat = rng.bool().then(|| Duration::from_millis(rng.u64(50..5_000)));
+        let route = Route::builder().history(history).heartbeat(heartbeat);
+        let lagging = if rng.u32(0..4) == 0 { Lagging::Disconnect } else { Lagging::Gap };
+        let publisher = Publisher::builder().patience(Duration::from_secs(rng.u64(1..20)));
+        Self {
+            seed,
+            store: Arc::default(),
+            settings: Topics::builder()
+                .route(route.lagging(lagging))
+                .recent(rng.choice([1, 8, 100, 1000]).unwrap())
+                .publisher(publisher.max_queued(rng.usize(10..1000))),
+            calm: rng.choice([4, 20, 200, u32::MAX]).unwrap(),
+            delay: rng.choice([0, 3, 30, 500]).unwrap(),
+            replicas: RefCell::new((0..rng.usize(1..=3)).map(|_| None).collect()),
+            links: RefCell::default(),
+            is_calm: Cell::new(false),
+            ends: RefCell::default(),
+            published: RefCell::default(),
+            seen: Cell::default(),
+        }
+    }
+
+    fn link(&self, rng: Rng) -> Link {
+        let link = Link::new(&self.store);
+        self.links.borrow_mut().push(link.clone());
+        if !self.is_calm.get() {
+            let (calm, delay) = (self.calm, self.delay);
+            link.set(|weather| weather.storm = Some(Storm { rng, calm, delay }));
+        }
+        link
+    }
+
+    /// Starts a replica; tries again until the log lets it.
+    async fn start(&self, place: usize) {
+        loop {
+            let link = self.link(Rng::with_seed(fastrand::u64(..)));
+            if let Ok(topics) = self.settings.clone().build_on(link.clone()).await {
+                let (route, crashed) = (topics.route("stats").unwrap(), watch::Sender::new(false));
+                let topics = RefCell::new(Some(topics));
+                self.replicas.borrow_mut()[place] = Some(Rc::new(Life { topics, link, route, crashed }));
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Stops a replica. Its connections are cut, or end when all has been sent.
+    fn stop(&self, place: usize, is_crash: bool) {
+        let Some(life) = self.replicas.borrow_mut()[place].take() else { return };
+        life.check(self.seed);
+        let LogStats { reads, retries, .. } = life.stats();
+        self.count(|seen| {
+            seen.reads += reads;
+            seen.retries += retries;
+        });
+        life.topics.take();
+        life.crashed.send_replace(is_crash);
+    }
+
+    fn places(&self) -> usize {
+        self.replicas.borrow().len()
+    }
+
+    /// A replica that is up.
+    pub(crate) fn any(&self, rng: &mut Rng) -> Option<Rc<Life>> {
+        rng.choice(self.replicas.borrow().iter().flatten().cloned().collect::<Vec<_>>())
+    }
+
+    /// What happens to the log, its links, and the replicas.
+    async fn trouble(&self, rng: &mut Rng) {
+        for _ in 0..rng.u32(10..50) {
+            match rng.u32(0..12) {
+                0 => {
+                    let place = rng.usize(..self.places());
+                    let (is_crash, pause) = (rng.bool(), rng.u64(0..1000));
+                    self.stop(place, is_crash);
+                    self.count(|seen| seen.crashes += 1);
+                    sleep(Duration::from_millis(pause)).await;
+                    self.start(place).await;
+                }
+                1..4 => {
+                    let (is_down, time) = (rng.bool(), rng.choice([50, 500, 15_000]).unwrap());
+                    let Some(life) = self.any(rng) else { continue };
+                    life.link.set(|weather| (weather.is_down, weather.is_blind) = (is_down, true));
+                    self.count(|seen| seen.outages += 1);
+                    sleep(Duration::from_millis(rng.u64(0..time))).await;
+                    if rng.u32(0..4) > 0 {
+                        life.link.set(|weather| (weather.is_down, weather.is_blind) = (false, false));
+                    }
+                }
+                4 => self.store.trim(rng.choice([1, 3, 30, 300]).unwrap()),
+                5 if rng.u32(0..3) == 0 => self.store.lose(rng.choice([1, 3, 30, 10_000]).unwrap()),
+                _ => {}
+            }
+            sleep(Duration::from_millis(rng.u64(0..1000))).await;
+        }
+    }
+
+    /// The whole life of a publisher.
+    async fn publish_all(&self, name: usize, mut rng: Rng) {
+        let alone = Publisher::builder().patience(Duration::from_secs(2)).build(self.link(rng.fork()));
+        let mut number = 0;
+        for _ in 0..rng.u32(10..50) {
+            let most = rng.choice([1, 5, 40, 400]).unwrap();
+            for _ in 0..rng.usize(0..=most) {
+                number += 1;
+                let (topic, data) = (rng.choice(TOPICS).unwrap(), format!("{name} {number}"));
+                let message = Message::new(&*data);
+                let published = if name == 0 {
+                    alone.publish(topic, &message)
+                } else {
+                    let Some(life) = self.any(&mut rng) else { continue };
+                    life.topics.borrow().as_ref().unwrap().route(topic).unwrap().publish(&message)
+                };
+                match published {
+                    Ok(published) => self.published.borrow_mut().push((data, published)),
+                    Err(error) => assert!(matches!(error, PublishError::Full), "{error}"),
+                }
+                if rng.u32(0..8) == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let longest = rng.choice([1, 50, 500, 3_000]).unwrap();
+            sleep(Duration::from_millis(rng.u64(0..longest))).await;
+        }
+        alone.flush().await;
+    }
+
+    /// No more faults: what comes now must arrive.
+    async fn calm_down(&self) {
+        self.is_calm.set(true);
+        for link in &*self.links.borrow() {
+            link.set(|weather| *weather = Weather::default());
+        }
+        let published = self.published.take();
+        let stored = published.into_iter().map(async |(data, published)| (data, published.stored().await));
+        for (data, stored) in futures_util::future::join_all(stored).await {
+            let Ok(id) = stored else { continue };
+            let position: u64 = id.expect("it is an event").as_str().parse().unwrap();
+            let truth = self.store.truth.lock().unwrap();
+            assert_eq!(truth.entries[&position].data, data, "SSE_SIMULATION_SEED={}", self.seed);
+        }
+        // Who is late learns of its losses now, so that the last message of each topic is missed by nobody.
+        sleep(Duration::from_secs(30)).await;
+        let last = Publisher::new(Link::new(&self.store));
+        for topic in TOPICS {
+            let published = last.publish(topic, &Message::new("9 9")).unwrap();
+            let id = published.stored().await.unwrap().unwrap();
+            self.ends.borrow_mut().insert(topic, id.as_str().parse().unwrap());
+        }
+    }
+
+    /// Each publisher's messages are in the log once and in order; unless a replica that has crashed had some left.
+    fn check_the_log(&self) {
+        let truth = self.store.truth.lock().unwrap();
+        if truth.losses > 0 {
+            return;
+        }
+        let mut known = std::collections::HashSet::new();
+        let (mut alone, seed) = (0, self.seed);
+        for Fact { data, .. } in truth.entries.values().filter(|fact| fact.data != "9 9") {
+            assert!(known.insert(data), "SSE_SIMULATION_SEED={seed}: {data} is there twice");
+            let (name, number) = data.split_once(' ').unwrap();
+            let number: u64 = number.parse().unwrap();
+            if name == "0" {
+                assert!(number > alone, "SSE_SIMULATION_SEED={seed}: {number} behind {alone}");
+                alone = number;
+            }
+        }
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Seen)) {
+        let mut seen = self.seen.get();
+        count(&mut seen);
+        self.seen.set(seen);
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stats: Vec<_> = self.replicas.borrow().iter().flatten().map(|life| life.stats()).collect();
+        f.debug_struct("World").field("ends", &self.ends).field("stats", &stats).finish_non_exhaustive()
+    }
+}
+
+impl Life {
+    pub(crate) fn stats(&self) -> LogStats {
+        self.route.stats().log.expect("there is a log")
+    }
+
+    /// It began anew only where the log did not know any more what it follows.
+    fn check(&self, seed: u64) {
+        let (losses, breaks) = (self.stats().losses, self.link.0.breaks.load(Ordering::Relaxed));
+        assert!(losses <= breaks as u64, "SSE_SIMULATION_SEED={seed}: {losses} for {breaks}");
+    }
+}
