@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod error;
+mod log;
+mod position;
+mod server;
+mod wire;
+
+pub use crate::builder::RedisLogBuilder;
+pub use crate::error::ConnectError;
+pub use crate::log::RedisLog;

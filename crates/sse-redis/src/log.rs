@@ -1,0 +1,278 @@
+//! The log: what [`sse_server::log::Log`] asks for, in the words of Redis Streams.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script};
+use sse_server::EventId;
+use sse_server::log::{Batch, Entry, Log, LogError, Position};
+use tokio::sync::Mutex;
+
+use crate::builder::RedisLogBuilder;
+use crate::error::ConnectError;
+use crate::position;
+use crate::server::{Connection, Server};
+use crate::wire::{self, RawEntry};
+
+/// How many seconds a reader waits for what is new before it asks again.
+const BLOCK: u32 = 5;
+
+/// A page of entries is as many as have been about so many bytes before.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The first page is read before it is known how large entries are.
+const FIRST_PAGE: usize = 16;
+
+/// A log in one stream of a Redis server, of Valkey, or of what speaks their protocol. It is a handle: clones share
+/// its connections.
+///
+/// Any process that has one may publish, follow, or both; see [`sse_server::TopicsBuilder::build_on`] and
+/// [`sse_server::log::Publisher`].
+#[derive(Clone, Debug)]
+pub struct RedisLog(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    server: Server,
+    settings: RedisLogBuilder,
+    script: Script,
+    /// For all but the reader.
+    connection: Mutex<Option<Connection>>,
+    /// The reader's own: who waits for what is new would keep all others waiting.
+    reader: Mutex<Option<Connection>>,
+    /// How many entries a page may have.
+    page: AtomicUsize,
+}
+
+impl RedisLog {
+    /// Connects to a server: `redis://[user:password@]host[:port][/database]`, or `rediss://` with the feature `tls`.
+    /// The stream has the name of the namespace; if there is none yet, the first message makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the URL or the namespace can't be used, or the server can't be reached.
+    pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
+        Self::builder(namespace).connect(url).await
+    }
+
+    /// Settings for a log.
+    pub fn builder(namespace: &str) -> RedisLogBuilder {
+        RedisLogBuilder::new(namespace)
+    }
+
+    pub(crate) fn new(server: Server, settings: RedisLogBuilder) -> Self {
+        Self(Arc::new(Shared {
+            server,
+            settings,
+            script: Script::new(include_str!("append.lua")),
+            connection: Mutex::new(None),
+            reader: Mutex::new(None),
+            page: AtomicUsize::new(FIRST_PAGE),
+        }))
+    }
+
+    /// Asks the server whether it has the stream, or could have it.
+    pub(crate) async fn check(&self) -> Result<(), LogError> {
+        self.before(None, 1).await.map(drop)
+    }
+}
+
+impl Shared {
+    async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
+        self.server.connect(self.settings.timeout, timeout).await
+    }
+
+    /// The connection that is shared; after a failure, another one.
+    async fn connection(&self) -> RedisResult<Connection> {
+        let mut shared = self.connection.lock().await;
+        if let Some(connection) = &*shared {
+            return Ok(connection.clone());
+        }
+        let connection = self.connect(self.settings.timeout).await?;
+        Ok(shared.insert(connection).clone())
+    }
+
+    /// What Redis has said, or has not. The next one to ask does so on another connection: this one may be broken, or
+    /// be that of a master that is none any more.
+    async fn failed(&self, error: &RedisError) -> LogError {
+        *self.connection.lock().await = None;
+        self.error(error)
+    }
+
+    fn error(&self, error: &RedisError) -> LogError {
+        let is_answer = matches!(
+            error.kind(),
+            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed
+        );
+        let text = format!("Redis at {}: {error}", self.server);
+        if is_answer { LogError::refused(text) } else { LogError::unavailable(text) }
+    }
+
+    async fn query<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, LogError> {
+        let asked = async { command.query_async(&mut self.connection().await?).await };
+        match asked.await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.failed(&error).await),
+        }
+    }
+
+    fn page(&self, limit: usize) -> usize {
+        limit.min(self.page.load(Ordering::Relaxed)).max(1)
+    }
+
+    /// The entries of an answer; how large they are says how many to ask for next time.
+    fn entries(&self, raw: Vec<RawEntry>) -> Vec<Entry> {
+        let count = raw.len();
+        let values = raw.iter().flat_map(|(_, fields)| fields);
+        let bytes: usize = values.map(|(_, value)| value.len()).sum();
+        if count > 0 {
+            let fitting = PAGE_BYTES * count / bytes.max(1);
+            let more = self.page.load(Ordering::Relaxed).saturating_mul(2);
+            self.page.store(fitting.clamp(1, more), Ordering::Relaxed);
+        }
+        raw.into_iter().filter_map(wire::entry).collect()
+    }
+
+    /// The commands by which [`Log::after`] is answered, as one transaction.
+    fn after(&self, position: Position, limit: usize) -> Pipeline {
+        let stream = &self.settings.namespace;
+        let (start, count) = (position::id(position), self.page(limit) + 1);
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        pipeline.cmd("XRANGE").arg(stream).arg(start).arg("+").arg("COUNT").arg(count);
+        pipeline.cmd("XRANGE").arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
+        pipeline
+    }
+
+    /// What the answers to [`after`](Self::after) say.
+    fn taken_after(
+        &self,
+        position: Position,
+        limit: usize,
+        (from_there, first): (Vec<RawEntry>, Vec<RawEntry>),
+    ) -> Option<Vec<Entry>> {
+        let mut entries = self.entries(from_there);
+        if entries.first().is_some_and(|entry| entry.position == position) {
+            entries.remove(0);
+            return Some(entries);
+        }
+        // There is no entry at this place: the first one must have been appended behind it, which is then the first of
+        // those that follow.
+        let behind = match first.into_iter().next() {
+            Some(first) => wire::entry(first)?.previous,
+            None => Position::START,
+        };
+        entries.truncate(limit);
+        (behind == position).then_some(entries)
+    }
+}
+
+impl Log for RedisLog {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let Shared { settings, script, .. } = &*self.0;
+        let namespace = &settings.namespace;
+        let mut call = script.prepare_invoke();
+        // The braces let a cluster keep both keys at one place.
+        call.key(namespace).key(format!("{{{namespace}}}:publisher:{:016x}", batch.publisher()));
+        call.arg(batch.number()).arg(settings.max_entries.unwrap_or(0));
+        call.arg(settings.max_age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+        for record in batch.records() {
+            let key = record.key();
+            call.arg(record.topic()).arg(u8::from(key.is_some())).arg(key.unwrap_or_default());
+            call.arg(&record.fields()[..]);
+        }
+        let asked = async { call.invoke_async(&mut self.0.connection().await?).await };
+        let (time, number): (u64, u64) = match asked.await {
+            Ok(first) => first,
+            Err(error) => return Err(self.0.failed(&error).await),
+        };
+        let numbers = (number..).take(batch.records().len());
+        let positions: Option<Vec<_>> = numbers.map(|number| position::of(time, number)).collect();
+        positions.ok_or_else(|| LogError::refused(format!("the id {time}-{number} is out of bounds")))
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        let end = position.map_or("+".to_owned(), |position| format!("({}", position::id(position)));
+        let mut command = redis::cmd("XREVRANGE");
+        command.arg(&self.0.settings.namespace).arg(end).arg("-").arg("COUNT").arg(self.0.page(limit));
+        let newest_first: Vec<RawEntry> = self.0.query(&command).await?;
+        let mut entries = self.0.entries(newest_first);
+        entries.reverse();
+        Ok(entries)
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        let commands = self.0.after(position, limit);
+        let asked = async { commands.query_async(&mut self.0.connection().await?).await };
+        match asked.await {
+            Ok(answers) => Ok(self.0.taken_after(position, limit, answers)),
+            Err(error) => Err(self.0.failed(&error).await),
+        }
+    }
+
+    async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        // It is put back when Redis has answered: a call that was dropped, or has failed, leaves none.
+        let reader = self.0.reader.lock().await.take();
+        let (connection, followed) = if let Some(mut connection) = reader {
+            let read = read(&mut connection, &self.0, position, limit).await;
+            (connection, read.map(Some))
+        } else {
+            // Redis may have been another one meanwhile: is it the log that was followed?
+            let timeout = Duration::from_secs(BLOCK.into()) + self.0.settings.timeout;
+            let mut connection = self.0.connect(timeout).await.map_err(|error| self.0.error(&error))?;
+            let commands = self.0.after(position, limit);
+            let answers = commands.query_async(&mut connection).await;
+            (connection, answers.map(|answers| self.0.taken_after(position, limit, answers)))
+        };
+        let followed = followed.map_err(|error| self.0.error(&error))?;
+        // Where the place is lost, it is looked at again, until there is another.
+        if followed.is_some() {
+            *self.0.reader.lock().await = Some(connection);
+        }
+        Ok(followed)
+    }
+
+    fn id(&self, position: Position) -> EventId<'static> {
+        position::event_id(position)
+    }
+
+    fn position(&self, id: &str) -> Option<Position> {
+        position::parse(id)
+    }
+}
+
+/// Waits for what is new.
+async fn read(
+    connection: &mut Connection,
+    log: &Shared,
+    position: Position,
+    limit: usize,
+) -> RedisResult<Vec<Entry>> {
+    let mut command = redis::cmd("XREAD");
+    command.arg("COUNT").arg(log.page(limit)).arg("BLOCK").arg(BLOCK * 1000);
+    command.arg("STREAMS").arg(&log.settings.namespace).arg(position::id(position));
+    // Each stream with its entries; nothing if there is nothing new.
+    let streams: Option<Vec<(String, Vec<RawEntry>)>> = command.query_async(connection).await?;
+    let raw: Vec<RawEntry> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
+    let is_foreign = !raw.is_empty();
+    let entries = log.entries(raw);
+    if entries.is_empty() && is_foreign {
+        // It would be read again and again.
+        return Err((ErrorKind::Client, "the newest entry has an id that is none of this crate's").into());
+    }
+    Ok(entries)
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}

@@ -1,0 +1,105 @@
+//! The example `replica` as a process.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Redis, SOON, free_port, host};
+
+/// Where the example is, once it is built: cargo does not build it for every way to run a test.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "-p", "sse-redis", "--example", "replica", "--profile", profile]);
+    // What cargo tells the test of its package: `ring` would be built anew because of it, each time.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|it| name.starts_with(it)))
+        {
+            command.env_remove(name);
+        }
+    }
+    // As the test has them, so that nothing is built twice.
+    let features = [
+        ("cluster", cfg!(feature = "cluster")),
+        ("sentinel", cfg!(feature = "sentinel")),
+        ("tls", cfg!(feature = "tls")),
+        ("tracing", cfg!(feature = "tracing")),
+    ];
+    for (feature, _) in features.iter().filter(|(_, is_on)| *is_on) {
+        command.args(["--features", feature]);
+    }
+    assert!(command.status().expect("there is cargo").success(), "the example can't be built");
+    let test = std::env::current_exe().expect("the test's own path");
+    test.ancestors().nth(2).expect("the folder of the profile").join("examples/replica")
+});
+
+/// A replica that runs, and is killed with the test.
+pub struct Replica {
+    process: Child,
+    address: String,
+    redis: String,
+}
+
+impl Replica {
+    pub fn start(redis: &Redis) -> Self {
+        let redis = redis.url();
+        // Another process may take the port between the look for a free one and the start.
+        for _ in 0..10 {
+            let address = format!("{}:{}", host(), free_port());
+            if let Some(process) = launch(&address, &redis) {
+                return Self { process, address, redis };
+            }
+        }
+        panic!("no replica could be started");
+    }
+
+    pub fn url(&self, topics: &str) -> String {
+        format!("http://{}/topics/{topics}", self.address)
+    }
+
+    /// Kills it at once, with whatever it is doing.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it is our process");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self) {
+        let begun = Instant::now();
+        loop {
+            if let Some(process) = launch(&self.address, &self.redis) {
+                self.process = process;
+                return;
+            }
+            assert!(begun.elapsed() < SOON, "{} is not free again", self.address);
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts a replica; `None` if it ends before it listens.
+fn launch(address: &str, redis: &str) -> Option<Child> {
+    let mut command = Command::new(&*PROGRAM);
+    let mut process = command.args([address, redis]).stdout(Stdio::piped()).spawn().expect("the example");
+    let mut output = BufReader::new(process.stdout.take().expect("its output is a pipe")).lines();
+    match output.next() {
+        Some(Ok(line)) if line.starts_with("listening on ") => Some(process),
+        _ => {
+            process.wait().expect("it ends");
+            None
+        }
+    }
+}

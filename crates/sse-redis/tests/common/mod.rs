@@ -1,0 +1,167 @@
+//! A real Redis, on a port and in a folder of its own; and who uses what is in it.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
+
+pub mod example;
+pub mod subscriber;
+
+use std::collections::{BTreeSet, HashMap};
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{self, Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// For whatever is waited for: long, because it only passes when something is wrong.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Waits until it is so.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A Redis server that lives as long as this.
+#[derive(Debug)]
+pub struct Redis {
+    process: Child,
+    pub port: u16,
+    folder: TempDir,
+    settings: Vec<String>,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A server with these settings, as in `["--maxmemory", "4mb"]`.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        // Another process may take the port between the look for a free one and the server's start.
+        for _ in 0..10 {
+            let port = free_port();
+            if let Some(process) = launch(port, &folder, &settings) {
+                return Self { process, port, folder, settings };
+            }
+        }
+        panic!("no Redis server could be started");
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://{}:{}/", host(), self.port)
+    }
+
+    /// Kills it at once, with whatever it is doing.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it is our process");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Starts it again where it was, with what it has saved.
+    pub fn start_again(&mut self) {
+        let begun = Instant::now();
+        loop {
+            if let Some(process) = launch(self.port, &self.folder, &self.settings) {
+                self.process = process;
+                return;
+            }
+            assert!(begun.elapsed() < SOON, "port {} is not free again", self.port);
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Removes all that it has saved. It must not run.
+    pub fn wipe(&self) {
+        for file in fs::read_dir(self.folder.path()).expect("its folder") {
+            let path = file.expect("a file").path();
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.expect("it is our file");
+        }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        assert!(done.expect("there is `kill`").success());
+    }
+
+    /// What the server says to a command.
+    pub fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).expect("a URL");
+        let mut connection = client.get_connection().expect("a connection");
+        let (name, arguments) = command.split_first().expect("a command");
+        redis::cmd(name).arg(arguments).query(&mut connection).expect("an answer")
+    }
+
+    /// What a stream holds, oldest first: the ids, and the fields of each.
+    pub fn entries(&self, stream: &str) -> Vec<(String, HashMap<String, String>)> {
+        self.ask(&["XRANGE", stream, "-", "+"])
+    }
+
+    /// How often a command was run, by `INFO commandstats`.
+    pub fn calls(&self, command: &str) -> u64 {
+        let info: String = self.ask(&["INFO", "commandstats"]);
+        let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map_or(0, |line| line.split(',').next().expect("a number").parse().expect("a number"))
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An address of this process alone, where all of the loopback network is there. What is restarted is gone for a
+/// moment: nobody else takes its port then.
+pub fn host() -> &'static str {
+    static HOST: LazyLock<String> = LazyLock::new(|| match process::id().to_be_bytes() {
+        [_, high, middle, low] if cfg!(target_os = "linux") => format!("127.{}.{middle}.{low}", high | 0x80),
+        _ => "127.0.0.1".to_owned(),
+    });
+    &HOST
+}
+
+/// A port at which nobody listens, or will, and which no connection goes out from.
+pub fn free_port() -> u16 {
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let ports = std::iter::repeat_with(|| fastrand::u16(10_000..22_000)).take(1000);
+    let mut free = ports.filter(|&port| {
+        TcpListener::bind((host(), port)).is_ok() && TAKEN.lock().expect("nobody panics").insert(port)
+    });
+    free.next().expect("a free port")
+}
+
+/// Starts a server, which saves every write before it answers; `None` if it ends before it is ready.
+fn launch(port: u16, folder: &TempDir, settings: &[String]) -> Option<Child> {
+    let program = env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+    let mut process = Command::new(&program)
+        .args(["--bind", host(), "--port", &port.to_string(), "--save", "", "--appendonly", "yes"])
+        .args(["--appendfsync", "always", "--dir"])
+        .arg(folder.path())
+        .args(settings)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("`{program}` could not be started ({error}): `cargo xtask test` installs it, or set REDIS_SERVER")
+        });
+    let output = BufReader::new(process.stdout.take().expect("its output is a pipe"));
+    let mut lines = output.lines().map_while(Result::ok);
+    if lines.any(|line| line.contains("Ready to accept connections")) {
+        // Nobody reads on: a pipe that is full would stop it.
+        thread::spawn(move || lines.for_each(drop));
+        return Some(process);
+    }
+    process.wait().expect("it ends");
+    None
+}
