@@ -14,5 +14,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&format!("{check} -p sse-server --all-features"))?;
     // Without TLS: it is reqwest's feature, and long to build.
     let features = "blocking,gzip,http2,json,system-proxy";
-    shell::run(&format!("{check} -p sse-client --no-default-features --features {features}"))
+    shell::run(&format!("{check} -p sse-client --no-default-features --features {features}"))?;
+    // The library alone, and without TLS, for the same reason.
+    let check = format!("cargo +{version} check --target-dir target/msrv --lib");
+    shell::run(&format!("{check} -p sse-redis --features cluster,sentinel,tracing"))
 }

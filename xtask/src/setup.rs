@@ -14,15 +14,35 @@ pub(crate) fn browser() -> Result<(), Failure> {
         return Ok(());
     }
     println!("There is no Chromium here: installing the system's package.");
-    let sudo = if shell::succeeds("test -w /usr/bin") { "" } else { "sudo -n " };
-    let installed = shell::run(&format!("{sudo}apt-get update"))
-        .and_then(|()| shell::run(&format!("{sudo}apt-get install -y --no-install-recommends chromium")));
-    installed.map_err(|failure| {
+    install("chromium").map_err(|failure| {
         Failure::new(format!(
             "the browser tests need Chromium, and it could not be installed ({failure}); \
              install it, or set CHROMIUM to the path of a Chromium or Chrome"
         ))
     })
+}
+
+/// A Redis server for the tests of the log.
+pub(crate) fn redis() -> Result<(), Failure> {
+    // As with the browser.
+    let theirs = std::env::var_os("REDIS_SERVER").is_some() || cfg!(not(target_os = "linux"));
+    if theirs || shell::succeeds("redis-server --version") {
+        return Ok(());
+    }
+    println!("There is no Redis server here: installing the system's package.");
+    install("redis-server").map_err(|failure| {
+        Failure::new(format!(
+            "the tests of sse-redis need a Redis server, and it could not be installed ({failure}); \
+             install it, or set REDIS_SERVER to the path of one, of Redis or Valkey"
+        ))
+    })
+}
+
+/// Installs a package of Debian's, or of a system that is like it.
+fn install(package: &str) -> Result<(), Failure> {
+    let sudo = if shell::succeeds("test -w /usr/bin") { "" } else { "sudo -n " };
+    shell::run(&format!("{sudo}apt-get update"))?;
+    shell::run(&format!("{sudo}apt-get install -y --no-install-recommends {package}"))
 }
 
 /// A target of the compiler.

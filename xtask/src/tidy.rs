@@ -22,10 +22,12 @@ const DIRECTIONS: [(&str, &[&str]); 7] = [
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Policy is pure: these files read no clock, no socket and no generator.
-const PURE: [&str; 7] = [
+const PURE: [&str; 9] = [
     "crates/sse-server/src/cursor.rs",
     "crates/sse-server/src/ids.rs",
+    "crates/sse-redis/src/position.rs",
     "crates/sse-server/src/latest.rs",
+    "crates/sse-server/src/recent.rs",
     "crates/sse-server/src/ring.rs",
     "crates/sse-client/src/attempts.rs",
     "crates/sse-client/src/reconnect.rs",
@@ -55,7 +57,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
     )?;
-    shell::run("cargo hack clippy -p sse-server --feature-powerset -- -D warnings")?;
+    shell::run("cargo hack clippy -p sse-server -p sse-redis --feature-powerset -- -D warnings")?;
     // Not the features that are reqwest's own.
     shell::run(
         "cargo hack clippy -p sse-client --feature-powerset \

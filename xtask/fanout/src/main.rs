@@ -22,7 +22,7 @@ use report::Report;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "usage: sse-fanout [SERVER…] [--quick], of the servers epoll, ours, axum, actix";
+const USAGE: &str = "usage: sse-fanout [SERVER…] [--quick], of the servers epoll, ours, axum, actix, redis";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,7 +44,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     let names = arguments.iter().filter(|argument| **argument != "--quick");
     let mut contenders = names.map(|name| named(name)).collect::<Result<Vec<_>>>()?;
     if contenders.is_empty() {
-        contenders.extend(&contenders::ALL);
+        contenders.extend(contenders::ALL.iter().filter(|contender| !contender.needs_redis));
     }
     compare(&contenders, if quick { &measures::QUICK } else { &measures::FULL })
 }

@@ -7,6 +7,7 @@ mod axum;
 mod commands;
 mod epoll;
 mod ours;
+mod redis;
 
 use crate::{Result, process, system};
 
@@ -15,16 +16,19 @@ pub(crate) struct Contender {
     /// How it is called on the command line.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    /// Whether it needs a Redis server beside it.
+    pub(crate) needs_redis: bool,
     /// Serves until standard input ends.
     run: fn() -> Result<()>,
 }
 
-/// The floor, ours, then the peers.
-pub(crate) const ALL: [Contender; 4] = [
-    Contender { name: "epoll", title: "bare epoll", run: epoll::run },
-    Contender { name: "ours", title: "sse-server", run: ours::run },
-    Contender { name: "axum", title: "axum 0.8", run: axum::run },
-    Contender { name: "actix", title: "actix-web 4", run: actix::run },
+/// The floor, ours, then the peers, and ours with a log.
+pub(crate) const ALL: [Contender; 5] = [
+    Contender { name: "epoll", title: "bare epoll", needs_redis: false, run: epoll::run },
+    Contender { name: "ours", title: "sse-server", needs_redis: false, run: ours::run },
+    Contender { name: "axum", title: "axum 0.8", needs_redis: false, run: axum::run },
+    Contender { name: "actix", title: "actix-web 4", needs_redis: false, run: actix::run },
+    Contender { name: "redis", title: "sse-server and Redis", needs_redis: true, run: redis::run },
 ];
 
 /// How many events a server keeps for a subscriber that lags, where it is for the server to say.
