@@ -144,7 +144,8 @@ impl Place {
 
     /// Whether nothing is missing between what the subscriber has seen and its place.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.reader.has_gap(&self.hub.lock())
+        let state = self.hub.lock();
+        !self.reader.has_gap(&state) || self.reader.recent_page(&state).is_some()
     }
 
     /// Whether its client gets nothing more here, for the time being: everything has been read, or the log is asked.

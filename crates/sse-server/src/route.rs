@@ -181,11 +181,15 @@ impl Route {
     /// Sends a message to all subscribers. It never waits, and no subscriber can make it fail. An empty one is not sent.
     ///
     /// A message with data gets an id, if it has none of its own, by which subscribers resume; see
-    /// [`EventWriter::id`] for what an id of your own must be. Returns the id, if there is one.
+    /// [`EventWriter::id`] for what an id of your own must be.
+    ///
+    /// With a [log](crate::TopicsBuilder::build_on), the message is queued, and goes to the subscribers of all processes
+    /// when it is in the log: [`stored`](Published::stored) says when, and gives the id.
     ///
     /// # Errors
     ///
-    /// [`PublishError::Closed`] if the route is closed.
+    /// [`PublishError::Closed`] if the route is closed. With a log, [`PublishError::Full`] if too many messages wait for
+    /// it, and [`PublishError::OwnId`].
     pub fn publish(&self, message: &Message<'_>) -> Result<Published, PublishError> {
         self.channel().publish(EventWriter::from_message(message), None)
     }
@@ -195,7 +199,7 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Closed`] if the route is closed.
+    /// As [`publish`](Self::publish).
     pub fn publish_keyed(&self, key: &str, message: &Message<'_>) -> Result<Published, PublishError> {
         self.channel().publish(EventWriter::from_message(message), Some(key.into()))
     }
@@ -218,8 +222,8 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Writer`] with the error of `write`; nothing is published then. [`PublishError::Closed`] if the
-    /// route is closed.
+    /// [`PublishError::Writer`] with the error of `write`; nothing is published then. Else as
+    /// [`publish`](Self::publish).
     pub fn publish_with(
         &self,
         write: impl FnOnce(&mut EventWriter) -> Result<(), Box<dyn Error + Send + Sync>>,

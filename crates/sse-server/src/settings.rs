@@ -25,7 +25,9 @@ pub(crate) struct Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lagging {
-    /// It gets a gap event, and goes on at the oldest message that is kept.
+    /// It gets a gap event, and goes on at the oldest message that is kept. With a
+    /// [log](crate::TopicsBuilder::build_on), it gets what it missed from there, and a gap event only if the log does not
+    /// have it any more.
     #[default]
     Gap,
     /// Its stream ends. When it comes back, it gets the gap event.

@@ -149,6 +149,9 @@ impl Subscription {
     /// the same lock of yours is held over changing the state and publishing the change, and here over subscribing and
     /// this call, then the snapshot and the stream fit: nothing is missing between them, and nothing is doubled.
     ///
+    /// With a [log](crate::TopicsBuilder::build_on), what is published takes effect when it comes back from there: then the
+    /// state must be made from what comes, by a subscriber of your own.
+    ///
     /// Ids of these messages are left out. If the client came with an id, a gap event goes first.
     pub fn snapshot<'m, M>(mut self, messages: impl FnOnce() -> M) -> Self
     where
