@@ -78,3 +78,80 @@ fn a_stream_is_a_span_with_its_troubles() {
         ]
     );
 }
+
+#[cfg(feature = "conformance")]
+mod of_a_log {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use sse_server::Topics;
+    use sse_server::log::{Batch, Entry, LogError, MemoryLog, Position, PublisherBuilder};
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// A log that can be out of reach.
+    #[derive(Clone, Default)]
+    struct Far(MemoryLog, Arc<AtomicBool>);
+
+    impl Far {
+        fn reach(&self) -> Result<&MemoryLog, LogError> {
+            let is_away = self.1.load(Ordering::Relaxed);
+            if is_away { Err(LogError::unavailable("no way there")) } else { Ok(&self.0) }
+        }
+    }
+
+    impl sse_server::log::Log for Far {
+        async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+            self.reach()?.append(batch).await
+        }
+
+        async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+            self.reach()?.before(position, limit).await
+        }
+
+        async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+            self.reach()?.after(position, limit).await
+        }
+
+        async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+            let page = timeout(Duration::from_secs(1), self.reach()?.follow(position, limit)).await;
+            self.reach()?;
+            page.unwrap_or(Ok(Some(Vec::new())))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_that_fails_is_told_of() {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(log.clone());
+        let far = Far::default();
+        let impatient = PublisherBuilder::default().patience(Duration::from_secs(5));
+        let topics = Topics::builder().publisher(impatient).build_on(far.clone()).await.unwrap();
+        let route = topics.route("t").unwrap();
+        route.publish(&Message::new("x")).unwrap().stored().await.unwrap();
+
+        far.1.store(true, Ordering::Relaxed);
+        route.publish(&Message::new("y")).unwrap().stored().await.unwrap_err();
+        far.1.store(false, Ordering::Relaxed);
+        sleep(Duration::from_secs(5)).await;
+        far.0.lose(1);
+        sleep(Duration::from_secs(5)).await;
+
+        let lines = log.0.lock().unwrap();
+        let mut told: Vec<_> = lines.iter().map(|line| line.split(" error=").next().unwrap()).collect();
+        // In both, the pauses are random.
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(
+            told,
+            [
+                "ERROR message=messages could not be appended to the log, and are given up",
+                "ERROR message=what followed this position is lost: all subscribers are told of a gap position=1",
+                "INFO message=the log is followed again",
+                "WARN message=messages could not be appended to the log; they are appended again",
+                "WARN message=the log can't be followed; it is tried again",
+            ]
+        );
+    }
+}
