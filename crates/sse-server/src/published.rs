@@ -54,7 +54,7 @@ impl Published {
         match self.0 {
             State::Known(id) => Ok(id),
             State::Waiting { answered, log } => {
-                // The runtime of the publisher is gone.
+                // Who appends is gone.
                 let position = answered.await.map_err(|_| PublishError::Closed)??;
                 Ok(log.map(|log| log.id(position)))
             }

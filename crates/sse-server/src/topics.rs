@@ -209,6 +209,14 @@ impl Topics {
         Some(self.0.state.lock().topics.get(name)?.route.clone())
     }
 
+    /// Completes when all that was published is in the log, or has been given up; at once, if there is no log. Await it
+    /// before the end of a program that does not wait for each message to be [stored](crate::Published::stored).
+    pub async fn flush(&self) {
+        if let Some(replica) = &self.0.hub.replica {
+            replica.outbox.flush().await;
+        }
+    }
+
     /// How many topics there are.
     pub fn len(&self) -> usize {
         self.0.state.lock().topics.len()

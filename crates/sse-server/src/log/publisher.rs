@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,7 +131,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Full`] and [`PublishError::OwnId`].
+    /// [`PublishError::Full`] and [`PublishError::OwnId`]; [`PublishError::Closed`] if the runtime is gone in which the
+    /// publisher was made.
     pub fn publish(&self, topic: &str, message: &Message<'_>) -> Result<Published, PublishError> {
         self.0.publish(topic.into(), EventWriter::from_message(message), None)
     }
@@ -140,7 +142,7 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Full`] and [`PublishError::OwnId`].
+    /// As [`publish`](Self::publish).
     pub fn publish_keyed(
         &self,
         topic: &str,
@@ -177,7 +179,10 @@ struct State {
     /// Of what waits or is being appended.
     messages: usize,
     bytes: usize,
+    /// Nobody is left to publish.
     is_closed: bool,
+    /// Nobody is left to append: the runtime is gone, or the log has panicked.
+    is_abandoned: bool,
     numbers: Numbers,
 }
 
@@ -216,6 +221,9 @@ impl Outbox {
             return Ok(Published::known(None));
         }
         let mut state = state.lock();
+        if state.is_abandoned {
+            return Err(PublishError::Closed);
+        }
         if state.messages >= settings.messages || state.bytes + fields.len() > settings.bytes {
             return Err(PublishError::Full);
         }
@@ -231,9 +239,15 @@ impl Outbox {
 
     pub(crate) async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
-        self.0.0.state.lock().waiting.push_back(Pending::Flush(done));
+        {
+            let mut state = self.0.0.state.lock();
+            if state.is_abandoned {
+                return;
+            }
+            state.waiting.push_back(Pending::Flush(done));
+        }
         self.0.0.filled.notify_one();
-        // A writer that is gone has nothing left to do.
+        // A writer that goes meanwhile has given all up.
         let _ = is_done.await;
     }
 
@@ -263,6 +277,17 @@ struct Ready {
     answers: Vec<oneshot::Sender<Result<Position, PublishError>>>,
     bytes: usize,
     deadline: Instant,
+}
+
+impl Drop for Writer {
+    /// Whoever waits for an answer gets none.
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock();
+        state.is_abandoned = true;
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        drop(waiting);
+    }
 }
 
 impl Writer {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
-use sse_server::log::Publisher;
+use sse_server::log::{MemoryLog, Publisher};
 use sse_server::{EventId, LogStats, Message, PublishError, Route, Topics};
 use tokio::time::{Instant, sleep};
 
@@ -268,4 +268,31 @@ async fn a_replica_keeps_at_least_one_message() {
         }
         assert_eq!(log_stats(&topics).losses, 0);
     }
+}
+
+/// Whoever waits for what nobody does any more is told so.
+#[test]
+fn a_publisher_without_its_runtime_is_closed() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (theirs, ours) = (runtime(), runtime());
+    let publisher = theirs.block_on(async { Publisher::new(MemoryLog::new()) });
+    let waiting = publisher.publish("a", &Message::new("x")).unwrap();
+    drop(theirs);
+    ours.block_on(async {
+        assert!(matches!(waiting.stored().await, Err(PublishError::Closed)));
+        assert!(matches!(publisher.publish("a", &Message::new("y")), Err(PublishError::Closed)));
+        publisher.flush().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_flushed_is_in_the_log() {
+    let log = MemoryLog::new();
+    let topics = builder(4, 4).build_on(log.clone()).await.unwrap();
+    for number in 0..1000 {
+        publish(&topics, "a", number);
+    }
+    assert!(log.len() < 1000);
+    topics.flush().await;
+    assert_eq!(log.len(), 1000);
 }
