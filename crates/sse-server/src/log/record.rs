@@ -100,6 +100,9 @@ impl Error for InvalidRecord {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sse_codec::Decoder;
+
     use super::*;
 
     #[track_caller]
@@ -145,5 +148,33 @@ mod tests {
         assert_eq!(Some(record.clone()), Record::new("t", &message));
         assert_eq!(Record::from_parts("t".into(), None, record.fields().clone()), Ok(record));
         assert_eq!(Record::new("t", &Message::empty()), None);
+    }
+
+    proptest! {
+        /// Whatever others have put into a log: it is one event with the id of its place, or none, and what follows
+        /// it in the stream is as it was.
+        #[test]
+        fn no_record_reaches_beyond_itself(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "data:x\n", "id:9\n", ":\n", "event:e\n", "id", "data", ":", " ", "\n", "\r", "\0", "x", "\u{feff}",
+                ]),
+                0..8,
+            ),
+        ) {
+            let fields = pieces.concat() + "\n";
+            let Ok(record) = Record::from_parts("t".into(), None, fields.into()) else { return Ok(()) };
+            let block = record.block(|| EventId::from_static("7")).0;
+            let stream = [b":\n\n", &block[..], b"data: next\n\n"].concat();
+            let mut decoder = Decoder::new();
+            let (mut input, mut events) = (&stream[..], Vec::new());
+            while let Some(event) = decoder.next_event(&mut input).unwrap() {
+                events.push((event.last_event_id().to_owned(), event.data().to_owned()));
+            }
+            let id = if record.has_data { "7" } else { "" };
+            prop_assert_eq!(events.pop(), Some((id.to_owned(), "next".to_owned())));
+            prop_assert!(events.len() == usize::from(record.has_data), "{events:?}");
+            prop_assert!(events.iter().all(|(id, _)| id == "7"), "{events:?}");
+        }
     }
 }
