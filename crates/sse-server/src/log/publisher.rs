@@ -186,6 +186,13 @@ struct State {
     numbers: Numbers,
 }
 
+impl State {
+    /// Whether nothing is left to append, nor will be. Both are asked at once: the last one may publish as it goes.
+    fn is_done(&self) -> bool {
+        self.is_closed && self.waiting.is_empty()
+    }
+}
+
 /// What has become of the messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers {
@@ -296,7 +303,7 @@ impl Writer {
             let ready = self.take();
             match ready {
                 Some(ready) => self.append(ready).await,
-                None if self.queue.state.lock().is_closed => return,
+                None if self.queue.state.lock().is_done() => return,
                 None => self.queue.filled.notified().await,
             }
         }
