@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script};
 use sse_server::EventId;
 use sse_server::log::{Batch, Entry, Log, LogError, Position};
 use tokio::sync::Mutex;
@@ -85,20 +85,22 @@ impl Shared {
     }
 
     /// The connection that is shared; after a failure, another one.
-    async fn connection(&self) -> RedisResult<Connection> {
+    async fn connection(&self) -> Result<Connection, LogError> {
         let mut shared = self.connection.lock().await;
         if let Some(connection) = &*shared {
             return Ok(connection.clone());
         }
-        let connection = self.connect(self.settings.timeout).await?;
+        let connection = self.connect(self.settings.timeout).await.map_err(|error| self.error(&error))?;
         Ok(shared.insert(connection).clone())
     }
 
-    /// What Redis has said, or has not. The next one to ask does so on another connection: this one may be broken, or
-    /// be that of a master that is none any more.
-    async fn failed(&self, error: &RedisError) -> LogError {
-        *self.connection.lock().await = None;
-        self.error(error)
+    /// What Redis has said on the shared connection, or has not. After a failure, the next one to ask does so on another
+    /// connection: this one may be broken, or be that of a master that is none any more.
+    async fn answer<T>(&self, answer: RedisResult<T>) -> Result<T, LogError> {
+        if answer.is_err() {
+            *self.connection.lock().await = None;
+        }
+        answer.map_err(|error| self.error(&error))
     }
 
     fn error(&self, error: &RedisError) -> LogError {
@@ -108,14 +110,6 @@ impl Shared {
         );
         let text = format!("Redis at {}: {error}", self.server);
         if is_answer { LogError::refused(text) } else { LogError::unavailable(text) }
-    }
-
-    async fn query<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, LogError> {
-        let asked = async { command.query_async(&mut self.connection().await?).await };
-        match asked.await {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.failed(&error).await),
-        }
     }
 
     fn page(&self, limit: usize) -> usize {
@@ -183,11 +177,8 @@ impl Log for RedisLog {
             call.arg(record.topic()).arg(u8::from(key.is_some())).arg(key.unwrap_or_default());
             call.arg(&record.fields()[..]);
         }
-        let asked = async { call.invoke_async(&mut self.0.connection().await?).await };
-        let (time, number): (u64, u64) = match asked.await {
-            Ok(first) => first,
-            Err(error) => return Err(self.0.failed(&error).await),
-        };
+        let first = call.invoke_async(&mut self.0.connection().await?).await;
+        let (time, number): (u64, u64) = self.0.answer(first).await?;
         let numbers = (number..).take(batch.records().len());
         let positions: Option<Vec<_>> = numbers.map(|number| position::of(time, number)).collect();
         positions.ok_or_else(|| LogError::refused(format!("the id {time}-{number} is out of bounds")))
@@ -197,19 +188,16 @@ impl Log for RedisLog {
         let end = position.map_or("+".to_owned(), |position| format!("({}", position::id(position)));
         let mut command = redis::cmd("XREVRANGE");
         command.arg(&self.0.settings.namespace).arg(end).arg("-").arg("COUNT").arg(self.0.page(limit));
-        let newest_first: Vec<RawEntry> = self.0.query(&command).await?;
-        let mut entries = self.0.entries(newest_first);
+        let newest_first = command.query_async(&mut self.0.connection().await?).await;
+        let mut entries = self.0.entries(self.0.answer(newest_first).await?);
         entries.reverse();
         Ok(entries)
     }
 
     async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
         let commands = self.0.after(position, limit);
-        let asked = async { commands.query_async(&mut self.0.connection().await?).await };
-        match asked.await {
-            Ok(answers) => Ok(self.0.taken_after(position, limit, answers)),
-            Err(error) => Err(self.0.failed(&error).await),
-        }
+        let answers = commands.query_async(&mut self.0.connection().await?).await;
+        Ok(self.0.taken_after(position, limit, self.0.answer(answers).await?))
     }
 
     async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
