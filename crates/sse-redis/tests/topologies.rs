@@ -5,10 +5,11 @@
 mod common;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use common::running::Running;
 use common::subscriber::Subscriber;
 use common::{Redis, free_port, host, until};
 use sse_redis::RedisLog;
@@ -59,7 +60,7 @@ async fn each_namespace_of_a_cluster_is_on_one_of_its_shards() {
 
 /// A Sentinel that takes half a second of silence for a failure.
 struct Sentinel {
-    process: Child,
+    _process: Running,
     url: String,
     _folder: TempDir,
 }
@@ -79,20 +80,13 @@ impl Sentinel {
         let program = env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let process =
             Command::new(program).arg(&settings).arg("--sentinel").stdout(Stdio::null()).spawn().unwrap();
-        Self { process, url: format!("redis://{host}:{port}/"), _folder: folder }
+        Self { _process: Running(process), url: format!("redis://{host}:{port}/"), _folder: folder }
     }
 
     /// What it says; nothing if it is not there yet.
     fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {
         let mut connection = redis::Client::open(self.url.as_str()).unwrap().get_connection().ok()?;
         redis::cmd("SENTINEL").arg(command).query(&mut connection).ok()
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

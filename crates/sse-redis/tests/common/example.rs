@@ -2,12 +2,11 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use super::{Redis, SOON, free_port, host};
+use super::running::Running;
+use super::{Redis, free_port, host};
 
 /// Where the example is, once it is built: cargo does not build it for every way to run a test.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -40,7 +39,7 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// A replica that runs, and is killed with the test.
 pub struct Replica {
-    process: Child,
+    process: Running,
     address: String,
     redis: String,
 }
@@ -64,39 +63,23 @@ impl Replica {
 
     /// Kills it at once, with whatever it is doing.
     pub fn kill(&mut self) {
-        self.process.kill().expect("it is our process");
-        self.process.wait().expect("it ends");
+        self.process.kill();
     }
 
     /// Starts it again where it was.
     pub fn start_again(&mut self) {
-        let begun = Instant::now();
-        loop {
-            if let Some(process) = launch(&self.address, &self.redis) {
-                self.process = process;
-                return;
-            }
-            assert!(begun.elapsed() < SOON, "{} is not free again", self.address);
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let Self { process, address, redis } = self;
+        process.launch_again(|| launch(address, redis));
     }
 }
 
 /// Starts a replica; `None` if it ends before it listens.
-fn launch(address: &str, redis: &str) -> Option<Child> {
+fn launch(address: &str, redis: &str) -> Option<Running> {
     let mut command = Command::new(&*PROGRAM);
     let mut process = command.args([address, redis]).stdout(Stdio::piped()).spawn().expect("the example");
     let mut output = BufReader::new(process.stdout.take().expect("its output is a pipe")).lines();
     match output.next() {
-        Some(Ok(line)) if line.starts_with("listening on ") => Some(process),
+        Some(Ok(line)) if line.starts_with("listening on ") => Some(Running(process)),
         _ => {
             process.wait().expect("it ends");
             None

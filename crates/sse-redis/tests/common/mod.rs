@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
 pub mod example;
+pub mod running;
 pub mod subscriber;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,12 +11,14 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use self::running::Running;
 
 /// For whatever is waited for: long, because it only passes when something is wrong.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -32,7 +35,7 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// A Redis server that lives as long as this.
 #[derive(Debug)]
 pub struct Redis {
-    process: Child,
+    process: Running,
     pub port: u16,
     folder: TempDir,
     settings: Vec<String>,
@@ -63,21 +66,13 @@ impl Redis {
 
     /// Kills it at once, with whatever it is doing.
     pub fn kill(&mut self) {
-        self.process.kill().expect("it is our process");
-        self.process.wait().expect("it ends");
+        self.process.kill();
     }
 
     /// Starts it again where it was, with what it has saved.
     pub fn start_again(&mut self) {
-        let begun = Instant::now();
-        loop {
-            if let Some(process) = launch(self.port, &self.folder, &self.settings) {
-                self.process = process;
-                return;
-            }
-            assert!(begun.elapsed() < SOON, "port {} is not free again", self.port);
-            thread::sleep(Duration::from_millis(50));
-        }
+        let Self { process, port, folder, settings } = self;
+        process.launch_again(|| launch(*port, folder, settings));
     }
 
     /// Removes all that it has saved. It must not run.
@@ -90,7 +85,7 @@ impl Redis {
     }
 
     pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        let done = Command::new("kill").args([signal, &self.process.0.id().to_string()]).status();
         assert!(done.expect("there is `kill`").success());
     }
 
@@ -115,13 +110,6 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// An address of this process alone, where all of the loopback network is there. What is restarted is gone for a
 /// moment: nobody else takes its port then.
 pub fn host() -> &'static str {
@@ -143,7 +131,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Starts a server, which saves every write before it answers; `None` if it ends before it is ready.
-fn launch(port: u16, folder: &TempDir, settings: &[String]) -> Option<Child> {
+fn launch(port: u16, folder: &TempDir, settings: &[String]) -> Option<Running> {
     let program = env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
     let mut process = Command::new(&program)
         .args(["--bind", host(), "--port", &port.to_string(), "--save", "", "--appendonly", "yes"])
@@ -160,7 +148,7 @@ fn launch(port: u16, folder: &TempDir, settings: &[String]) -> Option<Child> {
     if lines.any(|line| line.contains("Ready to accept connections")) {
         // Nobody reads on: a pipe that is full would stop it.
         thread::spawn(move || lines.for_each(drop));
-        return Some(process);
+        return Some(Running(process));
     }
     process.wait().expect("it ends");
     None
