@@ -13,6 +13,8 @@
 //! ```
 
 mod contenders;
+#[path = "../../figures.rs"]
+mod figures;
 mod hold;
 #[path = "../../process.rs"]
 mod process;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contenders::{ALL, Contender};
+use crate::figures::{median, thousands};
 
 /// The name of what the others are compared with.
 const FLOOR: &str = ALL[0].name;
@@ -108,27 +109,15 @@ impl Row {
 
     /// The median of a contender's values, with its ratio to that of the floor if this was measured too.
     fn cell(&self, name: &str, figure: Figure) -> String {
-        let Some(own) = self.values.get(name).map(|values| median(values)) else { return "–".into() };
+        let Some(own) = self.values.get(name).map(|values| median(values.iter().copied())) else {
+            return "–".into();
+        };
         let shown = format!("{own:.*}", figure.decimals());
         match self.values.get(FLOOR) {
             Some(floor) if name != FLOOR && figure != Figure::Busy => {
-                format!("{shown} ({:.2}×)", own / median(floor))
+                format!("{shown} ({:.2}×)", own / median(floor.iter().copied()))
             }
             _ => shown,
         }
-    }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// A number of at most six digits, with a comma as in 10,000.
-fn thousands(number: usize) -> String {
-    match number {
-        0..1000 => number.to_string(),
-        _ => format!("{},{:03}", number / 1000, number % 1000),
     }
 }

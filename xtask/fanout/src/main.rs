@@ -5,6 +5,8 @@
 
 mod contenders;
 mod event;
+#[path = "../../figures.rs"]
+mod figures;
 mod measures;
 #[path = "../../process.rs"]
 mod process;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contenders::{ALL, Contender};
+use crate::figures::{median, thousands};
 use crate::measures::{BURST, RATE, STOPPED_PAYLOAD, STOPPED_RATE, WITH_STOPPED};
 
 /// The name of the server that the others are compared with.
@@ -165,19 +166,5 @@ fn cell(name: &str, values: &Values, figure: Figure) -> String {
             format!("{shown} ({:.2}×)", own / median(floor.iter().copied()))
         }
         _ => shown,
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// A number of at most six digits, with a comma as in 10,000.
-fn thousands(number: usize) -> String {
-    match number {
-        0..1000 => number.to_string(),
-        _ => format!("{},{:03}", number / 1000, number % 1000),
     }
 }
