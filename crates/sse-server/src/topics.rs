@@ -209,6 +209,13 @@ impl Topics {
         Some(self.0.state.lock().topics.get(name)?.route.clone())
     }
 
+    /// All topics that there are, by name, in no order: for numbers, or a page that shows them. As long as a handle is
+    /// kept, its topic is in use.
+    pub fn routes(&self) -> Vec<(Box<str>, Route)> {
+        let state = self.0.state.lock();
+        state.topics.iter().map(|(name, topic)| (name.clone(), topic.route.clone())).collect()
+    }
+
     /// Completes when all that was published is in the log, or has been given up; at once, if there is no log. Await it
     /// before the end of a program that does not wait for each message to be [stored](crate::Published::stored).
     pub async fn flush(&self) {

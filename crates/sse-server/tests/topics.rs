@@ -152,6 +152,18 @@ async fn an_unused_topic_is_dropped_and_its_loss_told() {
 }
 
 #[test]
+fn all_topics_can_be_shown() {
+    let topics = Topics::builder().max_topics(2).build();
+    assert!(topics.routes().is_empty());
+    publish(&topics, &[("a", "1"), ("b", "2"), ("a", "3")]);
+    let mut published: Vec<_> =
+        topics.routes().iter().map(|(name, route)| (name.to_string(), route.stats().published)).collect();
+    published.sort_unstable();
+    assert_eq!(published, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+    assert!(topics.route("c").is_ok(), "handles that are gone keep no topic");
+}
+
+#[test]
 fn no_topic_is_nothing_to_read() {
     let request = Request::get("/").body(()).unwrap();
     assert_eq!(Topics::new().subscribe(&request, []).respond().status(), StatusCode::NO_CONTENT);
