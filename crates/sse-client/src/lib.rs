@@ -25,7 +25,7 @@ mod typed;
 pub use reqwest;
 #[cfg(feature = "json")]
 pub use sse_codec::JsonError;
-pub use sse_codec::{Decoder, Event, EventId, EventType, InvalidField, TooLarge};
+pub use sse_codec::{Decoder, Event, EventId, EventType, InvalidField, Line, LineDecoder, TooLarge};
 
 pub use crate::attempts::Attempts;
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]

@@ -12,7 +12,8 @@ pub(crate) type Observer = Box<dyn FnMut(Notice<'_>) + Send>;
 pub enum Notice<'a> {
     /// There is a good response: the events that follow come from a new connection.
     Opened,
-    /// Bytes came, not decoded yet. A comment is a sign of life too.
+    /// Bytes came, not decoded yet: the events in them follow. A comment is a sign of life too; a
+    /// [`LineDecoder`](crate::LineDecoder) that is reset at [`Opened`](Self::Opened) reads it.
     Received(&'a [u8]),
     /// The last event ID is another one now: the next connection will send it. If it came with an event, that event is
     /// given next.
