@@ -1,0 +1,166 @@
+//! Events and comments as they are printed.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use sse_client::Event;
+
+use crate::envelope::Envelope;
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people: the time, the type, the id, the data.
+    Readable,
+    /// An object of JSON on each line.
+    Json,
+    /// The data, and a line ending.
+    Data,
+}
+
+#[derive(Serialize)]
+struct Comment<'a> {
+    comment: &'a str,
+}
+
+const DIMMED: Style = Style::new().dimmed();
+const TYPE: Style = AnsiColor::Cyan.on_default().bold();
+/// Something is missing.
+const GAP: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Prints an event that came at this time of day.
+pub(crate) fn event(out: &mut dyn Write, form: Form, event: &Event, time: &str) -> io::Result<()> {
+    match form {
+        Form::Readable => readable(out, event, time),
+        Form::Json => {
+            let id = Some(event.last_event_id()).filter(|id| !id.is_empty());
+            let event_type = Some(event.event_type()).filter(|&event_type| event_type != "message");
+            let envelope = Envelope {
+                event_type: event_type.map(Into::into),
+                id: id.map(Into::into),
+                data: event.data().into(),
+            };
+            json(out, &envelope)
+        }
+        Form::Data => writeln!(out, "{}", event.data()),
+    }
+}
+
+/// Prints a comment.
+pub(crate) fn comment(out: &mut dyn Write, form: Form, comment: &str) -> io::Result<()> {
+    match form {
+        Form::Readable => writeln!(out, "{DIMMED}: {}{DIMMED:#}", Visible(comment)),
+        Form::Json => json(out, &Comment { comment }),
+        Form::Data => Ok(()),
+    }
+}
+
+fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+/// One line, or, where the data has several, a heading and its lines below.
+fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Result<()> {
+    let style = match event.event_type() {
+        "message" => DIMMED,
+        "gap" => GAP,
+        _ => TYPE,
+    };
+    write!(out, "{DIMMED}{time}{DIMMED:#}  {style}{}{style:#}", Visible(event.event_type()))?;
+    if !event.last_event_id().is_empty() {
+        write!(out, "  {DIMMED}{}{DIMMED:#}", Visible(event.last_event_id()))?;
+    }
+    if event.data().contains('\n') {
+        writeln!(out)?;
+        return event.data_lines().try_for_each(|line| writeln!(out, "  {}", Visible(line)));
+    }
+    writeln!(out, "  {}", Visible(event.data()))
+}
+
+/// Text whose characters are all to be seen: what could steer a terminal, or turn its text around, is escaped.
+struct Visible<'a>(&'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steers = |char: char| {
+            (char.is_control() && char != '\t')
+                || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let mut rest = self.0;
+        while let Some(place) = rest.find(steers) {
+            let (before, from) = rest.split_at(place);
+            f.write_str(before)?;
+            let mut chars = from.chars();
+            chars.by_ref().take(1).try_for_each(|char| write!(f, "{}", char.escape_default()))?;
+            rest = chars.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sse_client::{EventId, EventType};
+
+    use super::*;
+
+    /// Checks the forms, the readable one without its colours.
+    #[track_caller]
+    fn check((event_type, id, data): (&str, &str, &str), readable: &str, json: &str) {
+        let mut event = Event::new(data);
+        event.set_event_type(&EventType::new(event_type).unwrap());
+        event.set_last_event_id(&EventId::new(id).unwrap());
+        let print = |form| {
+            let mut out = anstream::StripStream::new(Vec::new());
+            super::event(&mut out, form, &event, "21:08:14").unwrap();
+            String::from_utf8(out.into_inner()).unwrap()
+        };
+        assert_eq!(print(Form::Readable), readable);
+        assert_eq!(print(Form::Json), json);
+        let mut out = Vec::new();
+        super::event(&mut out, Form::Data, &event, "").unwrap();
+        assert_eq!(out, [data.as_bytes(), b"\n"].concat());
+    }
+
+    #[test]
+    fn each_form_has_what_it_is_for() {
+        check(
+            ("price", "7", r#"{"tea":1250}"#),
+            "21:08:14  price  7  {\"tea\":1250}\n",
+            "{\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"}\n",
+        );
+        check(("message", "", "a"), "21:08:14  message  a\n", "{\"data\":\"a\"}\n");
+        check(("message", "", ""), "21:08:14  message  \n", "{\"data\":\"\"}\n");
+        check(
+            ("message", "7", "two\n\tlines\n"),
+            "21:08:14  message  7\n  two\n  \tlines\n  \n",
+            "{\"id\":\"7\",\"data\":\"two\\n\\tlines\\n\"}\n",
+        );
+    }
+
+    #[test]
+    fn no_server_can_steer_the_terminal() {
+        check(
+            ("a\u{1b}[31m", "\u{7}", "\u{1b}]0;title\u{7} \u{9b}2J \u{202e}abc é 🙂"),
+            "21:08:14  a\\u{1b}[31m  \\u{7}  \\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}abc é 🙂\n",
+            "{\"type\":\"a\\u001b[31m\",\"id\":\"\\u0007\",\
+             \"data\":\"\\u001b]0;title\\u0007 \u{9b}2J \u{202e}abc é 🙂\"}\n",
+        );
+    }
+
+    #[test]
+    fn comments_are_told_apart_from_events() {
+        for (form, expected) in [
+            (Form::Readable, ": hi\\u{1b}\n"),
+            (Form::Json, "{\"comment\":\"hi\\u001b\"}\n"),
+            (Form::Data, ""),
+        ] {
+            let mut out = anstream::StripStream::new(Vec::new());
+            comment(&mut out, form, "hi\u{1b}").unwrap();
+            assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected, "{form:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The file in which the last event ID is kept.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use sse_client::EventId;
+use tempfile::NamedTempFile;
+
+use crate::failure::Failure;
+
+/// A file with the last event ID and a line ending, which is replaced whole.
+#[derive(Debug)]
+pub(crate) struct StateFile {
+    path: PathBuf,
+    saved: String,
+}
+
+impl StateFile {
+    /// Reads the file, if there is one, and makes sure that it can be replaced.
+    pub(crate) fn open(path: PathBuf) -> Result<Self, Failure> {
+        let saved = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(Failure::usage(format!("--state {}: it can't be read: {error}", path.display())));
+            }
+        };
+        let saved = saved.strip_suffix('\n').unwrap_or(&saved).to_owned();
+        EventId::new(&saved).map_err(|_| {
+            let path = path.display();
+            Failure::usage(format!("--state {path}: it holds more than one event ID; name another file"))
+        })?;
+        temporary(&path).map_err(|error| {
+            Failure::usage(format!("--state {}: nothing can be written there: {error}", path.display()))
+        })?;
+        Ok(Self { path, saved })
+    }
+
+    /// The id that was saved; empty if there is none.
+    pub(crate) fn last_event_id(&self) -> EventId<'static> {
+        EventId::new(&self.saved).map_or_else(|_| EventId::from_static(""), EventId::into_owned)
+    }
+
+    /// Saves another id: the old one stays if that fails.
+    pub(crate) fn save(&mut self, id: &str) -> Result<(), Failure> {
+        if self.saved == id {
+            return Ok(());
+        }
+        self.replace(id).map_err(|error| {
+            Failure::failed(format!(
+                "--state {}: the id {id} could not be saved ({error}); the file still has the id before it",
+                self.path.display()
+            ))
+        })?;
+        id.clone_into(&mut self.saved);
+        Ok(())
+    }
+
+    fn replace(&self, id: &str) -> io::Result<()> {
+        let mut file = temporary(&self.path)?;
+        file.write_all(format!("{id}\n").as_bytes())?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// A file that can take the place of this one.
+fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".sse-");
+    // As any other file, not one for its owner alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(content: Option<&str>, expected: Result<&str, &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        content.inspect(|content| fs::write(&path, content).unwrap());
+        match (StateFile::open(path), expected) {
+            (Ok(file), Ok(expected)) => assert_eq!(file.last_event_id().as_str(), expected),
+            (Err(found), Err(expected)) => assert!(found.to_string().contains(expected), "{found}"),
+            (found, _) => panic!("{found:?}"),
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), usize::from(content.is_some()));
+    }
+
+    #[test]
+    fn a_file_has_one_id_or_none() {
+        check(None, Ok(""));
+        check(Some(""), Ok(""));
+        check(Some("\n"), Ok(""));
+        check(Some("7\n"), Ok("7"));
+        check(Some("a b"), Ok("a b"));
+        check(Some("7\n8\n"), Err("more than one event ID"));
+        check(Some("\0"), Err("more than one event ID"));
+    }
+
+    #[test]
+    fn an_id_replaces_the_one_before_or_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let mut file = StateFile::open(path.clone()).unwrap();
+        file.save("").unwrap();
+        assert!(!path.exists(), "there is nothing to save");
+        for id in ["1", "a longer one", "3", "3"] {
+            file.save(id).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{id}\n"));
+        }
+        fs::remove_dir_all(folder.path()).unwrap();
+        assert!(file.save("4").unwrap_err().to_string().contains("the id 4 could not be saved"));
+    }
+}

@@ -1,0 +1,103 @@
+//! How what is given is written as an event.
+
+use std::borrow::Cow;
+
+use sse_server::{EventId, EventType};
+
+use crate::envelope::Envelope;
+
+/// What a text is.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// The data of an event with this type and this id.
+    Data { event_type: Option<String>, id: Option<String> },
+    /// An [`Envelope`].
+    Json,
+}
+
+impl Form {
+    /// The event, as the hub takes it, in one line.
+    pub(super) fn json(&self, text: &str) -> Result<String, String> {
+        let envelope = match self {
+            Self::Data { event_type, id } => Envelope {
+                event_type: event_type.as_deref().map(Cow::Borrowed),
+                id: id.as_deref().map(Cow::Borrowed),
+                data: text.into(),
+            },
+            Self::Json => envelope(text)?,
+        };
+        serde_json::to_string(&envelope).map_err(|error| error.to_string())
+    }
+
+    /// Whether an empty line is no event.
+    pub(super) fn skips_empty_lines(&self) -> bool {
+        matches!(self, Self::Json)
+    }
+}
+
+fn envelope(text: &str) -> Result<Envelope<'_>, String> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
+        let said = error.to_string();
+        // The number of the line is another one for the user.
+        let what = said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what);
+        format!(
+            "{what}, at column {}; write {{\"data\":\"…\"}}, with type and id if you like",
+            error.column()
+        )
+    })?;
+    let checked = envelope.event_type.as_deref().map(event_type).transpose();
+    checked.map_err(|error| format!("the type: {error}"))?;
+    let checked = envelope.id.as_deref().map(event_id).transpose();
+    checked.map_err(|error| format!("the id: {error}"))?;
+    Ok(envelope)
+}
+
+/// The type, if it can be one.
+pub(super) fn event_type(text: &str) -> Result<String, String> {
+    EventType::try_from(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The id, if it can be one.
+pub(super) fn event_id(text: &str) -> Result<String, String> {
+    EventId::try_from(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(form: &Form, text: &str, expected: Result<&str, &str>) {
+        let found = form.json(text);
+        match (&found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+            _ => panic!("{found:?}"),
+        }
+    }
+
+    #[test]
+    fn a_text_is_data() {
+        let plain = Form::Data { event_type: None, id: None };
+        check(&plain, "Hello", Ok(r#"{"data":"Hello"}"#));
+        check(&plain, "", Ok(r#"{"data":""}"#));
+        check(&plain, "two\nlines\r\0 \"é\" \\", Ok(r#"{"data":"two\nlines\r\u0000 \"é\" \\"}"#));
+        let price = Form::Data { event_type: Some("price".to_owned()), id: Some("7".to_owned()) };
+        check(&price, "1250", Ok(r#"{"type":"price","id":"7","data":"1250"}"#));
+    }
+
+    #[test]
+    fn json_is_checked_before_it_is_sent() {
+        let check = |text, expected| check(&Form::Json, text, expected);
+        check(r#"{"id":"7","type":"price","data":"1250"}"#, Ok(r#"{"type":"price","id":"7","data":"1250"}"#));
+        check(" { \"data\" :\n{\"tea\":\n1250} }\r", Ok(r#"{"data":"{\"tea\":\n1250}"}"#));
+        check(r#"{"type":"","id":"","data":""}"#, Ok(r#"{"type":"","id":"","data":""}"#));
+        check("Hello", Err("expected value, at column 1; write {\"data\""));
+        check(r#"{"data":"a""#, Err("EOF while parsing an object, at column 11"));
+        check(r#"{"type":"a"}"#, Err("missing field `data`, at column 12"));
+        check(r#"{"data":"a"} {}"#, Err("trailing characters, at column 14"));
+        check(r#"{"data":"a","topic":"b"}"#, Err("unknown field `topic`"));
+        check(r#"{"data":"a","type":"b\nc"}"#, Err("the type: "));
+        check(r#"{"data":"a","id":"b\u0000"}"#, Err("the id: "));
+    }
+}

@@ -1,0 +1,272 @@
+//! `sse serve`: a hub to publish through.
+
+mod access;
+mod app;
+mod history;
+mod metrics;
+mod publish;
+mod rejection;
+mod settings;
+mod status;
+mod subscribers;
+mod tokens;
+mod topic;
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{ArgMatches, Args, Command};
+use hyper_util::service::TowerToHyperService;
+use sse_redis::{ConnectError, RedisLog};
+use sse_server::{Route, Shutdown, Topics};
+use tokio::net::TcpListener;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use self::access::{Access, Origin};
+use self::app::App;
+use self::history::{Bound, History};
+use self::status::Numbers;
+use self::subscribers::Subscribers;
+use self::tokens::{Right, Tokens};
+use crate::failure::Failure;
+use crate::{files, signals, units};
+
+/// Serve topics to publish and subscribe to, and a page that shows them live
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Keep the events in this Redis, and be one with other hubs there
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// The name that such hubs share
+    #[arg(long, value_name = "NAME", default_value = "sse")]
+    namespace: String,
+    /// How much of a topic to keep [default: 1024,16MiB]
+    #[arg(long, value_name = "N|AGE|BYTES", value_delimiter = ',')]
+    history: Vec<Bound>,
+    /// After how long a silence to send a heartbeat, or `off`
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::time_or_off)]
+    heartbeat: Heartbeat,
+    /// How many may subscribe at a time [default: any number]
+    #[arg(long, value_name = "N")]
+    max_subscribers: Option<usize>,
+    /// How many topics there may be; unused ones make room
+    #[arg(long, value_name = "N", default_value = "1000")]
+    max_topics: usize,
+    /// How large the body of a request may be
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::bytes)]
+    max_body: usize,
+    /// Lines of `publish TOKEN` and `subscribe TOKEN`; `*` lets everybody
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Let pages of this origin use the hub, or of any: `*`
+    #[arg(long, value_name = "ORIGIN", value_parser = access::origin)]
+    cors: Vec<Origin>,
+    /// How long streams may take to end
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time)]
+    grace: Duration,
+    /// Log error, warn, info, debug, or TARGET=LEVEL,…
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: Targets,
+    /// A file of these settings, in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+type Heartbeat = Option<Duration>;
+
+const AFTER_HELP: &str = "\
+Each setting can come from the environment too (--max-body as SSE_MAX_BODY), or from the file of --config \
+(max-body = \"2MiB\"). Flags go first, then the environment, then the file.";
+
+/// The file of settings, if one is named.
+pub(crate) fn settings_file(matches: &ArgMatches) -> Option<PathBuf> {
+    matches.subcommand_matches(NAME)?.get_one("config").cloned()
+}
+
+/// The command line, with the environment.
+pub(crate) fn with_environment(command: Command) -> Command {
+    command.mut_subcommand(NAME, settings::with_environment)
+}
+
+/// The command line, with a file of settings.
+pub(crate) fn with_settings(command: Command, file: &Path) -> Result<Command, Failure> {
+    let mut serve = Ok(());
+    let command = command.mut_subcommand(NAME, |command| {
+        settings::with_file(command.clone(), file).unwrap_or_else(|failure| {
+            serve = Err(failure);
+            command
+        })
+    });
+    serve.map(|()| command)
+}
+
+const NAME: &str = "serve";
+
+/// How long a topic is kept that nobody uses, and longer if its events are.
+const LINGER: Duration = Duration::from_secs(10 * 60);
+
+/// How long to wait for Redis at the start: it may start along with the hub.
+const REDIS_WITHIN: Duration = Duration::from_secs(30);
+
+impl Options {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), Failure> {
+        let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
+        tracing_subscriber::registry().with(format).with(self.log.clone()).init();
+        files::raise_limit();
+        // First of all: a signal that comes while the hub starts ends it too.
+        let signal = signals::Signals::listen()?;
+
+        let tokens = self.token_file.as_deref().map(read_tokens).transpose()?;
+        let listener = self.bind(tokens.is_some()).await?;
+        let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
+        let topics = self.topics().await?;
+
+        let numbers = Numbers {
+            topics: topics.clone(),
+            subscribers: Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX)),
+            begun: Instant::now(),
+        };
+        let shutdown = Shutdown::new();
+        let app = App {
+            numbers: numbers.clone(),
+            access: Access::new(tokens.clone(), self.cors.clone()),
+            max_body: self.max_body,
+            status: Route::builder().history(1).build(),
+            shutdown: shutdown.clone(),
+        };
+        let status = tokio::spawn(tell_status(app.status.clone(), numbers.clone()));
+        let service = TowerToHyperService::new(app::router(app, &self.cors));
+        greet(address, tokens.as_ref());
+
+        let grace = self.grace;
+        let ending = async move {
+            signal.received().await;
+            let spread = spread(numbers.subscribers.count(), grace);
+            tracing::info!(subscribers = numbers.subscribers.count(), "ending");
+            shutdown.begin_within(spread);
+        };
+        sse_server::serve(listener, service).with_graceful_shutdown(ending, grace).await;
+        status.abort();
+        topics.flush().await;
+        Ok(())
+    }
+
+    /// Listens, where nobody can come that should not.
+    async fn bind(&self, has_tokens: bool) -> Result<TcpListener, Failure> {
+        let listen = &self.listen;
+        let addresses = tokio::net::lookup_host(listen).await.map_err(|error| {
+            Failure::usage(format!(
+                "`{listen}` is no address to listen on ({error}); write it as 127.0.0.1:8080"
+            ))
+        })?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        if !has_tokens && !addresses.iter().all(|address| address.ip().is_loopback()) {
+            return Err(Failure::usage(format!(
+                "{listen} can be reached from other machines, and everybody could publish: give --token-file, \
+                 whose lines may be `publish *` and `subscribe *` if that is meant"
+            )));
+        }
+        TcpListener::bind(&*addresses).await.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => Failure::failed(format!(
+                "{listen} is in use by another program; end it, or choose another port with --listen"
+            )),
+            _ => Failure::failed(format!("can't listen on {listen}: {error}")),
+        })
+    }
+
+    /// The topics, in memory or in Redis.
+    async fn topics(&self) -> Result<Topics, Failure> {
+        let history: History = self.history.iter().copied().collect();
+        let mut route = Route::builder().heartbeat(self.heartbeat);
+        let Some(redis) = &self.redis else {
+            if let Some(bytes) = history.bytes {
+                route = route.history_bytes(bytes);
+            }
+            if !self.history.is_empty() {
+                // An age or a size alone is meant to be the bound.
+                route = route.history(history.events.unwrap_or(usize::MAX));
+            }
+            let linger = history.age.map_or(LINGER, |age| age.max(LINGER));
+            let topics = Topics::builder().max_topics(self.max_topics).linger(linger);
+            return Ok(topics.route(route.history_age(history.age)).build());
+        };
+        let mut log = RedisLog::builder(&self.namespace).connect_within(REDIS_WITHIN);
+        if let Some(events) = history.events {
+            log = log.max_entries(events);
+        }
+        if let Some(age) = history.age {
+            log = log.max_age(age);
+        }
+        if history.bytes.is_some() {
+            return Err(Failure::usage("with --redis, --history is a number of events, an age, or both"));
+        }
+        let log = log.connect(redis).await.map_err(|error| match error {
+            ConnectError::Log(_) => Failure::failed(format!("--redis: {error}")),
+            _ => Failure::usage(format!("--redis: {error}; write it as redis://localhost:6379")),
+        })?;
+        let topics = Topics::builder().max_topics(self.max_topics).route(route).build_on(log).await;
+        topics.map_err(|error| Failure::failed(format!("--redis: {error}")))
+    }
+}
+
+/// Tells where the hub is, and what to do with it.
+fn greet(address: SocketAddr, tokens: Option<&Tokens>) {
+    let lets = |right| tokens.is_none_or(|tokens| tokens.lets_everybody(right));
+    let who = match (tokens.is_some(), lets(Right::Publish), lets(Right::Subscribe)) {
+        (false, ..) => "There are no tokens (--token-file): only programs on this machine are served.",
+        (true, true, true) => "Everybody may publish and subscribe.",
+        (true, true, false) => "Everybody may publish; subscribers need a token.",
+        (true, false, true) => "Everybody may subscribe; publishers need a token.",
+        (true, false, false) => "Publishers and subscribers need their tokens.",
+    };
+    let greeting = format!(
+        "\
+The hub is at http://{address}/ and shows itself there.
+  sse listen {address}/topics/news
+  sse publish {address}/topics/news 'Hello'
+{who}
+"
+    );
+    // Whoever started the hub may not be interested.
+    let _ = io::stdout().write_all(greeting.as_bytes());
+}
+
+fn read_tokens(file: &Path) -> Result<Tokens, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let tokens = text.and_then(|text| Tokens::parse(&text));
+    tokens.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+}
+
+/// Over how long the streams end: a hundred clients come back in 10 ms, ten thousand in a second.
+fn spread(subscribers: usize, grace: Duration) -> Duration {
+    let per_subscriber = Duration::from_micros(100);
+    per_subscriber.saturating_mul(u32::try_from(subscribers).unwrap_or(u32::MAX)).min(grace / 2)
+}
+
+/// Tells each second how the hub stands, to those who look.
+async fn tell_status(status: Route, numbers: Numbers) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        // It is closed when the hub has ended.
+        if status.subscribers() > 0 && status.publish(&numbers.message()).is_err() {
+            return;
+        }
+    }
+}

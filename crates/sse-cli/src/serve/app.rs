@@ -1,0 +1,189 @@
+//! The hub's paths, and what is done at each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use sse_server::{Route, Shutdown};
+use tokio::time::timeout;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::access::{Access, Origin};
+use super::publish::{Receipt, messages, publish};
+use super::rejection::Rejection;
+use super::status::Numbers;
+use super::tokens::Right;
+use super::{metrics, topic};
+
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) numbers: Numbers,
+    pub(crate) access: Access,
+    pub(crate) max_body: usize,
+    /// The stream of how the hub stands.
+    pub(crate) status: Route,
+    /// Ends the streams.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The hub as a service.
+pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
+    let app = Arc::new(app);
+    let checked = app.clone();
+    Router::new()
+        .route("/topics", get(subscribe_to_several))
+        .route("/topics/{*name}", get(subscribe).post(receive))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get("ok\n"))
+        .merge(page())
+        .fallback(|| async {
+            Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
+        })
+        .with_state(app)
+        .layer(middleware::from_fn_with_state(checked, check_origin))
+        .layer(cors(origins))
+}
+
+/// The live page and its files. What is in them comes from the hub alone.
+fn page() -> Router<Arc<App>> {
+    const HTML: &str = "text/html; charset=utf-8";
+    const CSS: &str = "text/css; charset=utf-8";
+    const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+    const FILES: [(&str, &str, &str); 6] = [
+        ("/", HTML, include_str!("page.html")),
+        ("/page.css", CSS, include_str!("page.css")),
+        ("/page.js", JAVASCRIPT, include_str!("page.js")),
+        ("/list.js", JAVASCRIPT, include_str!("list.js")),
+        ("/plot.js", JAVASCRIPT, include_str!("plot.js")),
+        ("/stream.js", JAVASCRIPT, include_str!("stream.js")),
+    ];
+
+    FILES.into_iter().fold(Router::new(), |router, (path, content_type, text)| {
+        let headers = [
+            (CONTENT_TYPE, content_type),
+            (CACHE_CONTROL, "no-cache"),
+            (CONTENT_SECURITY_POLICY, "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"),
+        ];
+        router.route(path, get(move || async move { (headers, text) }))
+    })
+}
+
+/// Tells browsers which pages may read, and what they may send.
+fn cors(origins: &[Origin]) -> CorsLayer {
+    let exact = origins.iter().map(|origin| match origin {
+        Origin::Any => None,
+        Origin::Of(origin) => Some(origin.clone()),
+    });
+    let origins = exact.collect::<Option<Vec<_>>>().map_or_else(AllowOrigin::any, AllowOrigin::list);
+    let headers =
+        ["authorization", "cache-control", "content-type", "event-id", "event-type", "last-event-id"];
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers(headers.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(60 * 60))
+}
+
+async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match app.access.check_origin(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+async fn subscribe(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Rejection> {
+    topic::check(&name).map_err(Rejection::bad)?;
+    app.subscribe(&[name], request)
+}
+
+async fn subscribe_to_several(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {
+    let names = topic::of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
+    app.subscribe(&names, request)
+}
+
+async fn receive(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Json<Receipt>, Rejection> {
+    topic::check(&name).map_err(Rejection::bad)?;
+    let (head, body) = request.into_parts();
+    app.access.check_token(Right::Publish, &head)?;
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = body_up_to(app.max_body, length, body).await?;
+    let messages = messages(&head, &body)?;
+    let route = app.numbers.topics.route(&name).map_err(Rejection::unavailable)?;
+    publish(&route, &messages).await.map(Json)
+}
+
+/// The body, if it is not too large.
+async fn body_up_to(limit: usize, length: Option<usize>, body: Body) -> Result<Bytes, Rejection> {
+    let too_large = || {
+        Rejection::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {limit} bytes; send smaller batches, or raise --max-body"),
+        )
+    };
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    match timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Rejection::bad(format!("the body broke off: {error}"))),
+        Err(_) => Err(Rejection::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not come within {BODY_WITHIN:?}; send it again"),
+        )),
+    }
+}
+
+async fn status(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {
+    let request = app.to_subscribe(request)?;
+    let response = app.status.subscribe(&request).snapshot(|| [app.numbers.message()]).respond();
+    Ok(response.map(Body::new))
+}
+
+async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<impl IntoResponse, Rejection> {
+    app.to_subscribe(request)?;
+    let (topics, log) = app.numbers.stats();
+    let text = metrics::text(app.numbers.subscribers.count(), &topics, log.as_ref());
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
+}
+
+impl App {
+    /// The stream of these topics.
+    fn subscribe(&self, names: &[String], request: Request) -> Result<Response, Rejection> {
+        let request = self.to_subscribe(request)?;
+        let Some(place) = self.numbers.subscribers.join() else {
+            return Err(Rejection::unavailable("there are too many subscribers; try again later"));
+        };
+        let response = self.numbers.topics.subscribe(&request, names.iter().map(String::as_str)).respond();
+        Ok(response.map(|body| Body::new(place.keep(body))))
+    }
+
+    /// The request of one who may subscribe, with what ends the stream.
+    fn to_subscribe(&self, request: Request) -> Result<Request, Rejection> {
+        let (mut head, body) = request.into_parts();
+        self.access.check_token(Right::Subscribe, &head)?;
+        head.extensions.insert(self.shutdown.clone());
+        Ok(Request::from_parts(head, body))
+    }
+}

@@ -1,0 +1,82 @@
+//! How much of each topic is kept for those who come back.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::units;
+
+/// A bound of the history: a number of events, their age, or their size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Events(usize),
+    Age(Duration),
+    Bytes(usize),
+}
+
+/// The bounds of the history, as far as they are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    pub(crate) events: Option<usize>,
+    pub(crate) age: Option<Duration>,
+    pub(crate) bytes: Option<usize>,
+}
+
+impl FromStr for Bound {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(events) = text.parse() {
+            return Ok(Self::Events(events));
+        }
+        let bound = if text.ends_with('B') {
+            units::bytes(text).map(Self::Bytes)
+        } else {
+            units::time(text).map(Self::Age)
+        };
+        bound.map_err(|_| "write a number of events, an age, a size, or several: 1000,10m,16MiB".to_owned())
+    }
+}
+
+impl FromIterator<Bound> for History {
+    /// Of several bounds of one kind, the last counts.
+    fn from_iter<I: IntoIterator<Item = Bound>>(bounds: I) -> Self {
+        let mut history = Self::default();
+        for bound in bounds {
+            match bound {
+                Bound::Events(events) => history.events = Some(events),
+                Bound::Age(age) => history.age = Some(age),
+                Bound::Bytes(bytes) => history.bytes = Some(bytes),
+            }
+        }
+        history
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<Bound>) {
+        assert_eq!(text.parse().ok(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn a_bound_is_a_number_an_age_or_a_size() {
+        check("1000", Some(Bound::Events(1000)));
+        check("0", Some(Bound::Events(0)));
+        check("10m", Some(Bound::Age(Duration::from_secs(600))));
+        check("1h30m", Some(Bound::Age(Duration::from_secs(5400))));
+        check("16MiB", Some(Bound::Bytes(16 << 20)));
+        check("100B", Some(Bound::Bytes(100)));
+        for wrong in ["", "-1", "many", "-10m", "1.5", "B"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn the_last_bound_of_a_kind_counts() {
+        let history: History = [Bound::Events(9), Bound::Bytes(5), Bound::Events(10)].into_iter().collect();
+        assert_eq!(history, History { events: Some(10), age: None, bytes: Some(5) });
+    }
+}

@@ -1,0 +1,493 @@
+//! `sse publish` as a process: against a server that answers as it is told, and against the hub.
+
+mod common;
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
+use serde_json::Value;
+
+/// What the program sent.
+#[derive(Debug)]
+struct Request {
+    /// The first line and the headers, in small letters.
+    head: String,
+    body: String,
+    /// The number of its connection, from 0 on.
+    connection: usize,
+}
+
+impl Request {
+    fn read(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<Self> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        head.make_ascii_lowercase();
+        let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        Some(Self { head, body: String::from_utf8(body).unwrap(), connection })
+    }
+
+    /// The data of the events in it.
+    fn data(&self) -> Vec<String> {
+        let event = |line| serde_json::from_str::<Value>(line).unwrap()["data"].as_str().unwrap().to_owned();
+        self.body.lines().map(event).collect()
+    }
+}
+
+/// A server whose answers are made by the test, one for each request. One that says `Connection: close` is the last
+/// on its connection, as is an empty one.
+struct Server {
+    address: String,
+    requests: Receiver<Request>,
+}
+
+impl Server {
+    fn start(mut answer: impl FnMut(&Request) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (sender, requests) = mpsc::channel();
+        thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let mut reader = BufReader::new(stream.unwrap());
+                while let Some(request) = Request::read(&mut reader, connection) {
+                    let answer = answer(&request);
+                    // The test may have seen enough.
+                    let _ = sender.send(request);
+                    let _ = reader.get_mut().write_all(answer.as_bytes());
+                    if answer.is_empty() || answer.contains("Connection: close") {
+                        break;
+                    }
+                }
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// One that takes all that comes, as a hub does.
+    fn hub() -> Self {
+        let mut last = 0;
+        Self::start(move |request| receipt(request, &mut last))
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/topics/news", self.address)
+    }
+
+    fn request(&self) -> Request {
+        self.requests.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// The data of all events that have come until now.
+    fn data(&self) -> Vec<String> {
+        self.requests.try_iter().flat_map(|request| request.data()).collect()
+    }
+}
+
+fn receipt(request: &Request, last: &mut usize) -> String {
+    let published = request.body.lines().count();
+    *last += published;
+    answer("200 OK", "application/json", &format!(r#"{{"published":{published},"id":"e{last}"}}"#))
+}
+
+fn answer(status: &str, content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// Publishes a file from standard input.
+fn publish_file(arguments: &[&str], content: impl AsRef<[u8]>) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content.as_ref()).unwrap();
+    file.rewind().unwrap();
+    publish(arguments).stdin(file).output().unwrap()
+}
+
+fn publish(arguments: &[&str]) -> Command {
+    let mut command = sse(&["publish"]);
+    // Whatever the machine of the tests has.
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env_remove(variable);
+    }
+    command.args(arguments);
+    command
+}
+
+fn run_publish(arguments: &[&str]) -> Output {
+    publish(arguments).output().unwrap()
+}
+
+/// Asserts that all is published, and that this is printed.
+#[track_caller]
+fn assert_published(output: &Output, stdout: &str, stderr: &str) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(text(&output.stderr), stderr);
+    assert_eq!(text(&output.stdout), stdout);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+fn numbers(last: usize) -> Vec<String> {
+    (1..=last).map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn one_event_is_posted_as_json_and_its_id_is_printed() {
+    let server = Server::hub();
+    let output = run_publish(&[
+        &server.url(),
+        "two\nlines",
+        "--type",
+        "price",
+        "--id",
+        "7",
+        "--token",
+        "s",
+        "-H",
+        "A: b",
+    ]);
+    assert_published(&output, "e1\n", "");
+    let request = server.request();
+    assert_eq!(request.body, "{\"type\":\"price\",\"id\":\"7\",\"data\":\"two\\nlines\"}\n");
+    assert!(request.head.starts_with("post /topics/news http/1.1\r\n"), "{}", request.head);
+    for header in ["content-type: application/x-ndjson", "authorization: bearer s", "a: b"] {
+        assert!(request.head.contains(&format!("\r\n{header}\r\n")), "{}", request.head);
+    }
+}
+
+#[test]
+fn an_event_may_be_empty_or_json_and_the_token_from_the_environment() {
+    let server = Server::hub();
+    assert_published(&run_publish(&[&server.url(), ""]), "e1\n", "");
+    assert_eq!(server.request().body, "{\"data\":\"\"}\n");
+    let json = "{\n  \"type\": \"price\",\n  \"data\": {\"tea\": 1250}\n}";
+    let output = publish(&["--json", &server.url(), json]).env("SSE_TOKEN", "s").output().unwrap();
+    assert_published(&output, "e2\n", "");
+    let request = server.request();
+    assert_eq!(request.body, "{\"type\":\"price\",\"data\":\"{\\\"tea\\\": 1250}\"}\n");
+    assert!(request.head.contains("\r\nauthorization: bearer s\r\n"), "{}", request.head);
+}
+
+#[test]
+fn lines_are_published_in_order_in_batches_on_one_connection() {
+    let server = Server::hub();
+    let output = publish_file(&[&server.url(), "--type", "number"], numbers(2500).join("\r\n"));
+    assert_published(&output, "", "published 2,500 events; the id of the last is e2500\n");
+    let requests: Vec<_> = server.requests.try_iter().collect();
+    let sizes: Vec<_> = requests.iter().map(|request| request.body.lines().count()).collect();
+    // How much of the file has been read when a batch begins is the system's to choose.
+    assert!(sizes.iter().all(|&size| size <= 1000) && sizes.len() < 20, "{sizes:?}");
+    assert!(requests.iter().all(|request| request.connection == 0));
+    assert!(requests[0].body.starts_with("{\"type\":\"number\",\"data\":\"1\"}\n"), "{}", requests[0].body);
+    let data: Vec<_> = requests.iter().flat_map(Request::data).collect();
+    assert_eq!(data, numbers(2500));
+}
+
+#[test]
+fn few_lines_are_told_as_such_and_quiet_tells_nothing() {
+    let server = Server::hub();
+    assert_published(&publish_file(&[&server.url()], "a\n"), "", "published 1 event; its id is e1\n");
+    assert_published(&publish_file(&[&server.url(), "-"], ""), "", "published 0 events\n");
+    assert_published(&publish_file(&[&server.url(), "-", "-q"], "b\n\n"), "", "");
+    let json = "{\"data\":\"c\"}\n\n{\"data\":7}\n";
+    assert_published(&publish_file(&[&server.url(), "--json", "-q"], json), "", "");
+    assert_eq!(server.data(), ["a", "b", "", "c", "7"]);
+}
+
+#[cfg(unix)]
+mod at_once {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// The program with an input that stays open.
+    fn start(url: &str) -> (Program, UnixStream) {
+        let (input, theirs) = UnixStream::pair().unwrap();
+        let mut command = publish(&[url]);
+        command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        (Program::start(command), input)
+    }
+
+    #[test]
+    fn a_line_is_published_while_the_input_stays_open() {
+        let server = Server::hub();
+        let (mut program, mut input) = start(&server.url());
+        for line in ["a", "b"] {
+            writeln!(input, "{line}").unwrap();
+            assert_eq!(server.request().data(), [line]);
+        }
+        input.write_all(b"half of a line").unwrap();
+        drop(input);
+        assert_eq!(server.request().data(), ["half of a line"]);
+        assert_eq!(program.notice("published"), "published 3 events; the id of the last is e3");
+        assert_eq!(program.end().code(), Some(0));
+    }
+
+    #[test]
+    fn what_comes_during_a_request_goes_into_the_next_one() {
+        let (answers, go) = mpsc::channel();
+        let (begun, has_begun) = mpsc::channel();
+        let mut last = 0;
+        let server = Server::start(move |request| {
+            begun.send(()).unwrap();
+            go.recv_timeout(PATIENCE).unwrap();
+            receipt(request, &mut last)
+        });
+        let (mut program, mut input) = start(&server.url());
+        input.write_all(b"a\n").unwrap();
+        has_begun.recv_timeout(PATIENCE).unwrap();
+        input.write_all(b"b\nc\nd\n").unwrap();
+        drop(input);
+        answers.send(()).unwrap();
+        answers.send(()).unwrap();
+        assert_eq!(server.request().data(), ["a"]);
+        assert_eq!(server.request().data(), ["b", "c", "d"]);
+        assert_eq!(program.end().code(), Some(0));
+    }
+
+    #[test]
+    fn a_signal_ends_it_and_what_was_published_is_told() {
+        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+            let server = Server::start({
+                let mut last = 0;
+                move |request| receipt(request, &mut last)
+            });
+            let (mut program, mut input) = start(&server.url());
+            input.write_all(b"a\n").unwrap();
+            server.request();
+            // The second request comes when the answer to the first one is known.
+            input.write_all(b"b\n").unwrap();
+            server.request();
+            program.signal(signal);
+            let notice = program.notice("interrupted");
+            assert!(
+                [
+                    "sse: interrupted; published 2 events",
+                    "sse: interrupted; published 1 event, and line 2 may be published or not"
+                ]
+                .contains(&&*notice),
+                "{notice}"
+            );
+            assert_eq!(program.end().code(), Some(code));
+        }
+    }
+
+    #[test]
+    fn a_signal_during_a_request_leaves_open_what_came_of_it() {
+        let (begun, has_begun) = mpsc::channel();
+        let (_answers, never) = mpsc::channel::<String>();
+        let server = Server::start(move |_| {
+            begun.send(()).unwrap();
+            never.recv().unwrap_or_default()
+        });
+        let (mut program, mut input) = start(&server.url());
+        input.write_all(b"a\n").unwrap();
+        has_begun.recv_timeout(PATIENCE).unwrap();
+        program.signal("INT");
+        let notice = program.notice("interrupted");
+        assert_eq!(notice, "sse: interrupted; published 0 events, and line 1 may be published or not");
+        assert_eq!(program.end().code(), Some(130));
+    }
+}
+
+#[test]
+fn batches_that_are_too_large_are_halved_until_they_fit() {
+    let mut last = 0;
+    let server = Server::start(move |request| match request.body.len() {
+        ..=300 => receipt(request, &mut last),
+        _ => answer("413 Payload Too Large", "text/plain", "too large"),
+    });
+    let output = publish_file(&[&server.url()], numbers(200).join("\n"));
+    assert_published(&output, "", "published 200 events; the id of the last is e200\n");
+    let requests: Vec<_> = server.requests.try_iter().collect();
+    let taken = requests.iter().filter(|request| request.body.len() <= 300);
+    assert_eq!(taken.flat_map(Request::data).collect::<Vec<_>>(), numbers(200));
+    // What was learned is kept.
+    let refused = requests.iter().filter(|request| request.body.len() > 300).count();
+    assert!((1..10).contains(&refused), "{refused} refused of {}", requests.len());
+}
+
+#[test]
+fn an_event_that_is_too_large_is_told_with_its_line() {
+    let mut last = 0;
+    let server = Server::start(move |request| match request.body.len() {
+        ..=300 => receipt(request, &mut last),
+        _ => answer("413 Payload Too Large", "text/plain", "too large"),
+    });
+    let output = publish_file(&[&server.url()], format!("a\nb\n{}\nc", "x".repeat(300)));
+    assert_fails(&output, 3, "line 3 has 312 bytes as JSON");
+    assert_fails(&output, 3, "raise its --max-body; 2 events were published before");
+    assert_fails(&run_publish(&[&server.url(), &"x".repeat(300)]), 3, "the event has 312 bytes as JSON");
+}
+
+/// Checks what is said when the server answers so.
+#[track_caller]
+fn check(answer: &str, code: i32, texts: &[&str]) {
+    let answer = answer.to_owned();
+    let server = Server::start(move |_| answer.clone());
+    let output = run_publish(&[&server.url(), "a"]);
+    for text in texts {
+        assert_fails(&output, code, text);
+    }
+    assert_eq!(server.requests.try_iter().count(), 1, "it is not sent again");
+}
+
+#[test]
+fn refusals_are_told_with_what_the_server_says() {
+    for status in ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "503 Service Unavailable"] {
+        let refusal = answer(status, "text/plain; charset=utf-8", "because\nof that");
+        check(&refusal, 3, &["refused the event: ", &format!("{status}: because\n")]);
+    }
+    let page = answer("404 Not Found", "text/html", "<h1>Not Found</h1>");
+    check(&page, 3, &["404 Not Found; is this the URL of a topic of sse serve?\n"]);
+    check(&answer("502 Bad Gateway", "text/html", "<h1>"), 3, &["refused the event: 502 Bad Gateway\n"]);
+}
+
+#[test]
+fn a_redirect_is_not_followed_but_told() {
+    for status in ["301 Moved Permanently", "303 See Other", "307 Temporary Redirect"] {
+        let redirect = format!("HTTP/1.1 {status}\r\nLocation: /topics/other\r\nContent-Length: 0\r\n\r\n");
+        check(&redirect, 3, &["sends the event on to http://127.0.0.1:", "/topics/other; give that URL\n"]);
+    }
+}
+
+#[test]
+fn answers_that_are_not_a_hubs_are_told() {
+    let hint = "is this the URL of a topic of sse serve?";
+    check(
+        &answer("200 OK", "text/html", "<h1>Hello</h1>"),
+        3,
+        &["not a hub's (200 OK with text/html)", hint],
+    );
+    check(&answer("200 OK", "application/json", "{}"), 3, &["not a hub's (200 OK with application/json)"]);
+    check(
+        &answer("200 OK", "application/json", r#"{"published":2,"id":"7"}"#),
+        3,
+        &["published 2 events, not 1"],
+    );
+    check("HTTP/1.1 204 No Content\r\n\r\n", 3, &["not a hub's (204 No Content)", hint]);
+    check("SSH-2.0-OpenSSH_9.6\r\nConnection: close\r\n", 1, &["gave no answer for the event"]);
+}
+
+#[test]
+fn an_answer_that_breaks_off_leaves_open_what_came_of_the_event() {
+    let unknown = "gave no answer for the event, so it may be published or not: ";
+    check("", 1, &[unknown]);
+    check("HTTP/1.1 200 OK\r\nConnection: close\r\n", 1, &[unknown]);
+    check("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 20\r\n\r\n{\"publ", 1, &[unknown]);
+}
+
+#[test]
+fn a_failure_says_what_is_published_and_which_lines_are_not() {
+    for (refusal, code, before, behind) in [
+        (answer("503 Service Unavailable", "text/plain", "full"), 3, "refused ", ": 503"),
+        (String::new(), 1, "gave no answer for ", ", so it may be published or not: "),
+    ] {
+        let mut last = 0;
+        let server = Server::start(move |request| match request.data()[0].as_str() {
+            "1" => receipt(request, &mut last),
+            _ => refusal.clone(),
+        });
+        let output = publish_file(&[&server.url()], numbers(1500).join("\n"));
+        let sizes: Vec<_> = server.requests.try_iter().map(|request| request.data().len()).collect();
+        let [published, refused] = sizes[..] else { panic!("{sizes:?}") };
+        assert!(refused > 1, "{sizes:?}");
+        let lines = format!("lines {} to {}", published + 1, published + refused);
+        assert_fails(&output, code, &format!("{before}{lines}{behind}"));
+        let published = if published == 1000 { "1,000".to_owned() } else { published.to_string() };
+        assert_fails(&output, code, &format!("; {published} events were published before\n"));
+    }
+}
+
+#[test]
+fn what_is_before_a_wrong_line_is_published() {
+    let server = Server::hub();
+    let output = publish_file(&[&server.url()], b"a\nb\n\xff\nc");
+    assert_fails(&output, 2, "line 3 is not UTF-8 from its byte 1 on; 2 events were published before\n");
+    let output = publish_file(&[&server.url(), "--json"], "{\"data\":\"c\"}\n\n{\"id\":\"7\"}\n");
+    assert_fails(&output, 2, "line 3 is not an event: missing field `data`, at column 10");
+    assert_fails(&output, 2, "; 1 event was published before\n");
+    let output = publish_file(&[&server.url()], "x".repeat((16 << 20) + 1));
+    assert_fails(&output, 2, "line 1 is longer than 16 MiB; nothing was published before\n");
+    assert_eq!(server.data(), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = run_publish(&[&format!("{address}/topics/news"), "a"]);
+    assert_fails(&output, 1, &format!("{address} can't be reached for the event: Connection refused"));
+    let output =
+        publish_file(&[&format!("http://user:secret@{address}/topics/news?access_token=secret")], "a\nb\n");
+    assert_fails(&output, 1, "can't be reached for lines 1 to 2: ");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("secret"));
+}
+
+#[test]
+fn wrong_arguments_are_told() {
+    let check = |arguments: &[&str], text| {
+        assert_fails(&run(&[&["publish"], arguments].concat()), 2, text);
+    };
+    check(&["ftp://127.0.0.1/topics/news", "a"], "`ftp` is neither http nor https");
+    check(&["http://", "a"], "write it as http://127.0.0.1:8080/topics/news");
+    check(&["127.0.0.1:1", "a", "--type", "a\nb"], "--type <TYPE>");
+    check(&["127.0.0.1:1", "a", "--id", "a\nb"], "--id <ID>");
+    check(&["127.0.0.1:1", "--id", "7"], "required");
+    check(&["127.0.0.1:1", "-", "--id", "7"], "--id is for one event");
+    check(&["127.0.0.1:1", "a", "--json", "--type", "b"], "cannot be used with");
+    check(&["127.0.0.1:1", "a", "--json"], "the data is not an event: expected value");
+    let folder = File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let output = publish(&["127.0.0.1:1"]).stdin(folder).output().unwrap();
+    assert_fails(&output, 1, "standard input can't be read: ");
+}
+
+#[test]
+fn a_hub_publishes_all_lines_in_order() {
+    let hub = Hub::start(&["--history", "5000"]);
+    let first = run_publish(&[&hub.url("/topics/news"), "first", "--id", "the-first"]);
+    assert_published(&first, "the-first\n", "");
+    let output = publish_file(&[&hub.url("/topics/news")], numbers(2500).join("\n"));
+    assert_eq!(output.status.code(), Some(0));
+    let stream = hub.send("GET", "/topics/news", &["Last-Event-ID: the-first"], "");
+    let data = BufReader::new(stream).lines().map(Result::unwrap);
+    let data = data.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()));
+    assert_eq!(data.take(2500).collect::<Vec<_>>(), numbers(2500));
+}
+
+#[test]
+fn a_hub_that_takes_less_gets_smaller_batches() {
+    let hub = Hub::start(&["--max-body", "4KiB"]);
+    let output = publish_file(&[&hub.url("/topics/news")], numbers(1000).join("\n"));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = publish_file(&[&hub.url("/topics/news")], format!("a\n{}", "x".repeat(5000)));
+    assert_fails(&output, 3, "line 2 has 5,012 bytes as JSON");
+}
+
+#[test]
+fn a_hub_with_tokens_wants_the_right_one() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"publish write-it-0123456789\nsubscribe read-it-0123456789\n").unwrap();
+    let hub = Hub::start(&["--token-file", file.path().to_str().unwrap()]);
+    let url = hub.url("/topics/news");
+    assert_fails(&run_publish(&[&url, "a"]), 3, "refused the event: 401 Unauthorized: ");
+    assert_fails(
+        &run_publish(&[&url, "a", "--token", "guessed"]),
+        3,
+        "refused the event: 401 Unauthorized: ",
+    );
+    assert_fails(
+        &run_publish(&[&url, "a", "--token", "read-it-0123456789"]),
+        3,
+        "refused the event: 403 Forbidden: ",
+    );
+    assert_eq!(run_publish(&[&url, "a", "--token", "write-it-0123456789"]).status.code(), Some(0));
+}

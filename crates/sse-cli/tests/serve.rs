@@ -1,0 +1,414 @@
+//! `sse serve` as a process, over sockets.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{TcpListener, TcpStream};
+
+use common::{Hub, Program, Redis, assert_fails, run, sse};
+
+const JSON_LINES: &str = "Content-Type: application/x-ndjson";
+
+/// An event stream that is read block by block. Its chunks are small, so each block is whole within one.
+struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    /// Opens one, and reads the head of the response.
+    fn open(hub: &Hub, path: &str, headers: &[&str]) -> Self {
+        let mut reader = BufReader::new(hub.send("GET", path, headers, ""));
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
+        Self(reader)
+    }
+
+    /// Opens one that begins at the end of the topic, and waits for its place there.
+    fn at_the_end(hub: &Hub, path: &str) -> (Self, String) {
+        let mut stream = Self::open(hub, path, &[]);
+        let opening = stream.block();
+        let id = opening.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+        (stream, id)
+    }
+
+    /// The next block, without the sizes of its chunks.
+    fn block(&mut self) -> String {
+        let mut block = String::new();
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended in {block:?}");
+            if line == "\n" {
+                return block;
+            }
+            if !line.ends_with("\r\n") {
+                block += &line;
+            }
+        }
+    }
+
+    /// The next event: blocks without data are passed over.
+    fn event(&mut self) -> String {
+        loop {
+            let block = self.block();
+            if block.contains("data:") {
+                let fields = block.lines().filter(|line| !line.starts_with("id:") && !line.starts_with(':'));
+                return fields.collect::<Vec<_>>().join("|");
+            }
+        }
+    }
+
+    /// What is left until the end.
+    fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+#[track_caller]
+fn assert_answers(answer: &str, status: u16, text: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains(text), "{answer}");
+}
+
+#[test]
+fn what_is_posted_goes_to_all_subscribers() {
+    let hub = Hub::start(&[]);
+    let (mut one, _) = Stream::at_the_end(&hub, "/topics/news");
+    let (mut other, _) = Stream::at_the_end(&hub, "/topics/news");
+    hub.publish("news", "Hello");
+    hub.post("/topics/news?type=price&id=7", &[], "two\nlines");
+    hub.post("/topics/news", &["Event-Type: weather"], "☔");
+    for stream in [&mut one, &mut other] {
+        assert_eq!(stream.event(), "data: Hello");
+        assert_eq!(stream.block(), "event: price\ndata: two\ndata: lines\nid: 7\n");
+        assert_eq!(stream.event(), "event: weather|data: ☔");
+    }
+}
+
+#[test]
+fn one_id_resumes_several_topics_exactly() {
+    let hub = Hub::start(&[]);
+    let path = "/topics?topic=a&topic=b%2Fc";
+    let (mut stream, _) = Stream::at_the_end(&hub, path);
+    hub.publish("a", "1");
+    let id = hub.publish("b/c", "2");
+    assert_eq!([stream.event(), stream.event()], ["data: 1", "data: 2"]);
+    drop(stream);
+    hub.publish("other", "not asked for");
+    hub.publish("b%2Fc", "3");
+    hub.publish("a", "4");
+    let mut stream = Stream::open(&hub, path, &[&format!("Last-Event-ID: {id}")]);
+    assert_eq!([stream.event(), stream.event()], ["data: 3", "data: 4"]);
+}
+
+#[test]
+fn a_batch_is_published_whole_or_not_at_all() {
+    let hub = Hub::start(&[]);
+    let (mut stream, _) = Stream::at_the_end(&hub, "/topics/news");
+    let wrong = "{\"data\":\"1\"}\n{\"data\":\"2\"\n{\"data\":\"3\"}\n";
+    assert_answers(&hub.post("/topics/news", &[JSON_LINES], wrong), 400, "line 2 is no event: ");
+    let right = "{\"data\":\"4\"}\n{\"type\":\"price\",\"data\":{\"tea\":1250}}\n";
+    assert_answers(&hub.post("/topics/news", &[JSON_LINES], right), 200, r#"{"published":2,"id":""#);
+    assert_eq!([stream.event(), stream.event()], ["data: 4", r#"event: price|data: {"tea":1250}"#]);
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_however_it_comes() {
+    let hub = Hub::start(&["--max-body", "1KiB"]);
+    assert_answers(&hub.post("/topics/news", &[], [b'a'; 1024]), 200, r#""published":1"#);
+    let text = "the body is larger than 1024 bytes; send smaller batches, or raise --max-body\n";
+    assert_answers(&hub.post("/topics/news", &[], [b'a'; 1025]), 413, text);
+    // Its length is not told ahead.
+    let mut stream = TcpStream::connect(&hub.address).unwrap();
+    let head = format!("POST /topics/a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", hub.address);
+    let body = format!("Transfer-Encoding: chunked\r\n\r\n401\r\n{}\r\n0\r\n\r\n", "a".repeat(1025));
+    std::io::Write::write_all(&mut stream, (head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_answers(&answer, 413, text);
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told() {
+    let hub = Hub::start(&[]);
+    assert_answers(&hub.post("/topics/a%0Ab", &[], ""), 400, r#"name "a\nb" has control characters"#);
+    assert_answers(&hub.get("/topics/a%07", &[]), 400, "control characters");
+    assert_answers(&hub.post(&format!("/topics/{}", "a".repeat(201)), &[], ""), 400, "has 201 bytes; 200");
+    assert_answers(&hub.get("/topics/%FF", &[]), 400, "Invalid UTF-8");
+    assert_answers(&hub.get("/topics", &[]), 400, "no topic is named; ask for /topics/NAME");
+    assert_answers(&hub.post("/topics/a", &[], b"\xff"), 400, "the body is not UTF-8 from byte 0 on");
+    assert_answers(&hub.post("/topics/a?type=a%0Ab", &[], ""), 400, "the type: ");
+    assert_answers(&hub.get("/elsewhere", &[]), 404, "topics are at /topics/NAME");
+    assert_answers(&hub.request("PUT", "/topics/a", &[], ""), 405, "allow: GET,HEAD,POST");
+}
+
+#[test]
+fn any_name_that_can_be_seen_is_a_topic() {
+    let hub = Hub::start(&[]);
+    for name in ["caf%C3%A9%20au%20lait", "%F0%9F%99%82", "a/b/c", "..", "a%22%5C", "%2Ftopics"] {
+        let (mut stream, _) = Stream::at_the_end(&hub, &format!("/topics/{name}"));
+        hub.publish(name, "here");
+        assert_eq!(stream.event(), "data: here", "{name}");
+    }
+    let metrics = hub.get("/metrics", &[]);
+    assert_answers(&metrics, 200, "sse_published_total{topic=\"a\\\"\\\\\"} 1\n");
+    assert_answers(&metrics, 200, "sse_published_total{topic=\"café au lait\"} 1\n");
+}
+
+#[test]
+fn who_has_the_token_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    fs::write(&file, "publish publisher-0123456789\nsubscribe subscriber-0123456789\n").unwrap();
+    let hub = Hub::start(&["--token-file", file.to_str().unwrap()]);
+    let (publisher, subscriber) =
+        ("Authorization: Bearer publisher-0123456789", "Authorization: Bearer subscriber-0123456789");
+
+    let unknown = "www-authenticate: Bearer\r\n";
+    for headers in [&[][..], &["Authorization: Bearer nobody-0123456789"]] {
+        assert_answers(&hub.post("/topics/a", headers, "1"), 401, unknown);
+        for path in ["/topics/a", "/topics?topic=a", "/status", "/metrics"] {
+            assert_answers(&hub.get(path, headers), 401, unknown);
+        }
+    }
+    assert_answers(&hub.post("/topics/a", &[subscriber], "1"), 403, "this token may subscribe only");
+    assert_answers(&hub.get("/topics/a", &[publisher]), 403, "this token may publish only");
+
+    let mut stream = Stream::open(&hub, "/topics/a?access_token=subscriber-0123456789", &[]);
+    stream.block();
+    assert_answers(&hub.post("/topics/a", &[publisher], "2"), 200, r#"{"published":1"#);
+    assert_eq!(stream.event(), "data: 2");
+    assert_answers(&hub.get("/metrics", &[subscriber]), 200, "sse_published_total{topic=\"a\"} 1\n");
+    for open in ["/", "/page.js", "/page.css", "/healthz"] {
+        assert_answers(&hub.get(open, &[]), 200, "");
+    }
+}
+
+#[test]
+fn pages_of_other_origins_must_be_allowed() {
+    let hub = Hub::start(&["--cors", "https://app.example.com"]);
+    let (ours, allowed, other) = (
+        format!("Origin: http://{}", hub.address),
+        "Origin: https://app.example.com",
+        "Origin: https://evil.example",
+    );
+    assert_answers(&hub.post("/topics/a", &[&ours], "1"), 200, "");
+    let answer = hub.post("/topics/a", &[allowed], "2");
+    assert_answers(&answer, 200, "access-control-allow-origin: https://app.example.com\r\n");
+    let answer = hub.post("/topics/a", &[other], "3");
+    assert_answers(&answer, 403, "pages of the origin https://evil.example may not use this hub");
+    assert!(!answer.contains("access-control-allow-origin"), "{answer}");
+    // What a browser asks before it sends JSON or an id.
+    let asks =
+        ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,event-id"];
+    let answer = hub.request("OPTIONS", "/topics/a", &[allowed, asks[0], asks[1]], "");
+    assert_answers(&answer, 200, "access-control-allow-headers: ");
+    assert_answers(&answer, 200, "event-id");
+    // A page whose own name points to this machine.
+    assert_answers(
+        &hub.post("/topics/a", &["Host: evil.example"], "4"),
+        403,
+        "without tokens, the hub answers",
+    );
+    assert_answers(&hub.get("/metrics", &[]), 200, "sse_published_total{topic=\"a\"} 2\n");
+}
+
+#[test]
+fn the_hub_tells_how_it_stands() {
+    let hub = Hub::start(&[]);
+    assert_answers(&hub.get("/healthz", &[]), 200, "\r\n\r\nok\n");
+    let (mut news, _) = Stream::at_the_end(&hub, "/topics/news");
+    hub.publish("news", "1");
+    news.event();
+    let mut status = Stream::open(&hub, "/status", &[]);
+    let first = status.event();
+    assert!(first.starts_with(r#"event: status|data: {"version":"0.1.0","uptime":"#), "{first}");
+    let topic = r#""topics":[{"name":"news","subscribers":1,"behind":0,"published":1,"delivered":1,"gaps":0}],"log":null}"#;
+    assert!(first.ends_with(topic), "{first}");
+    drop(news);
+    while !status.event().contains(r#""name":"news","subscribers":0"#) {}
+    let metrics = hub.get("/metrics", &[]);
+    assert_answers(&metrics, 200, "content-type: text/plain; version=0.0.4; charset=utf-8\r\n");
+    assert_answers(
+        &metrics,
+        200,
+        "# TYPE sse_delivered_total counter\nsse_delivered_total{topic=\"news\"} 1\n",
+    );
+    assert_answers(&metrics, 200, "\nsse_subscribers 0\n");
+}
+
+#[test]
+fn subscribers_and_topics_are_bounded() {
+    let hub = Hub::start(&["--max-subscribers", "2", "--max-topics", "2"]);
+    let one = Stream::open(&hub, "/topics/a", &[]);
+    let _other = Stream::open(&hub, "/topics?topic=a&topic=b", &[]);
+    let answer = hub.get("/topics/a", &[]);
+    assert_answers(&answer, 503, "there are too many subscribers");
+    assert_answers(&answer, 503, "retry-after: ");
+    assert_answers(&hub.post("/topics/c", &[], ""), 503, "there are too many topics in use");
+    drop(one);
+    // The place is free when the hub has noticed.
+    while !hub.get("/metrics", &[]).contains("\nsse_subscribers 1\n") {}
+    Stream::open(&hub, "/topics/b", &[]);
+}
+
+#[test]
+fn a_silent_stream_has_heartbeats() {
+    let hub = Hub::start(&["--heartbeat", "20ms"]);
+    let mut stream = Stream::open(&hub, "/topics/a", &[]);
+    stream.block();
+    assert_eq!(stream.block(), ":\n");
+}
+
+#[test]
+fn the_history_is_as_long_as_it_is_set() {
+    let hub = Hub::start(&["--history", "2"]);
+    let (stream, id) = Stream::at_the_end(&hub, "/topics/a");
+    drop(stream);
+    for data in ["1", "2", "3"] {
+        hub.publish("a", data);
+    }
+    let mut stream = Stream::open(&hub, "/topics/a", &[&format!("Last-Event-ID: {id}")]);
+    assert_eq!(stream.event(), r#"event: gap|data: {"missed":null}"#);
+    assert_eq!([stream.event(), stream.event()], ["data: 2", "data: 3"]);
+}
+
+#[test]
+fn hubs_on_one_redis_are_one() {
+    let redis = Redis::start();
+    let hub = || Hub::start(&["--redis", &redis.url, "--history", "1000,1h"]);
+    let (mut one, other) = (hub(), hub());
+    let (mut stream, _) = Stream::at_the_end(&one, "/topics/news");
+    let id = other.publish("news", "1");
+    assert_eq!(stream.event(), "data: 1");
+    one.program.kill();
+    other.post("/topics/news", &[JSON_LINES], "{\"data\":\"2\"}\n{\"data\":\"3\"}\n");
+    // A hub that was not there when they were published.
+    for hub in [other, hub()] {
+        let mut stream = Stream::open(&hub, "/topics/news", &[&format!("Last-Event-ID: {id}")]);
+        assert_eq!([stream.event(), stream.event()], ["data: 2", "data: 3"]);
+        assert_answers(&hub.get("/metrics", &[]), 200, "\nsse_log_following 1\n");
+        assert_answers(&hub.post("/topics/news?id=7", &[], ""), 400, "the log gives the ids");
+    }
+}
+
+#[test]
+fn flags_go_before_the_environment_and_that_before_the_file() {
+    #[track_caller]
+    fn check(flag: &[&str], variable: Option<&str>, file: &str, limit: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sse.toml");
+        fs::write(&path, file).unwrap();
+        let mut command = sse(&["serve", "--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
+        command.envs(variable.map(|value| ("SSE_MAX_BODY", value)));
+        let hub = Hub::start_with(command, flag);
+        assert_answers(&hub.post("/topics/a", &[], [b'a'; 999]), 413, &format!("larger than {limit} bytes"));
+    }
+
+    let file = "max-body = 3\nlisten = '127.0.0.1:1'\n";
+    check(&["--max-body", "1"], Some("2"), file, 1);
+    check(&[], Some("2"), file, 2);
+    check(&[], None, file, 3);
+}
+
+#[test]
+fn it_ends_streams_whole_when_it_is_told_to() {
+    for signal in ["TERM", "INT"] {
+        let mut hub = Hub::start(&[]);
+        let (mut stream, _) = Stream::at_the_end(&hub, "/topics/a");
+        hub.publish("a", "last");
+        hub.program.signal(signal);
+        assert_eq!(stream.event(), "data: last");
+        assert!(stream.rest().ends_with("0\r\n\r\n"));
+        assert!(hub.program.end().success());
+    }
+}
+
+#[test]
+fn a_subscriber_that_reads_nothing_does_not_hold_the_end_up() {
+    let mut hub = Hub::start(&["--grace", "50ms", "--max-body", "16MiB"]);
+    let (_stream, _) = Stream::at_the_end(&hub, "/topics/a");
+    hub.post("/topics/a", &[], vec![b'a'; 16 << 20]);
+    hub.program.signal("TERM");
+    assert!(hub.program.end().success());
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text =
+        format!("{address} is in use by another program; end it, or choose another port with --listen");
+    assert_fails(&run(&["serve", "--listen", &address]), 1, &text);
+}
+
+#[test]
+fn without_tokens_it_listens_on_this_machine_only() {
+    let text = "0.0.0.0:0 can be reached from other machines, and everybody could publish: give --token-file";
+    assert_fails(&run(&["serve", "--listen", "0.0.0.0:0"]), 2, text);
+    assert_fails(&run(&["serve", "--listen", "[::]:0"]), 2, "can be reached from other machines");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    fs::write(&file, "publish *\nsubscribe *\n").unwrap();
+    let command = sse(&["serve", "--listen", "0.0.0.0:0", "--token-file", file.to_str().unwrap()]);
+    let mut program = Program::start(command);
+    program.line();
+    assert_eq!([program.line(), program.line(), program.line()][2], "Everybody may publish and subscribe.");
+}
+
+#[test]
+fn wrong_settings_are_told_in_one_line() {
+    #[track_caller]
+    fn check(arguments: &[&str], text: &str) {
+        assert_fails(&run(&[&["serve"], arguments].concat()), 2, text);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    check(&["--listen", "8080"], "`8080` is no address to listen on");
+    check(&["--heartbeat", "15"], "write a time as 15s, 1m30s or 250ms, or as off");
+    check(
+        &["--history", "1000,long"],
+        "write a number of events, an age, a size, or several: 1000,10m,16MiB",
+    );
+    check(&["--max-body", "big"], "write a size as 65536, 64KiB or 1MiB");
+    check(&["--cors", "app.example.com"], "write an origin as https://app.example.com");
+    check(
+        &["--hartbeat", "15s"],
+        "unexpected argument '--hartbeat' found; tip: a similar argument exists: '--heartbeat'",
+    );
+    check(&["--token-file", "/nowhere/tokens"], "/nowhere/tokens: ");
+    check(
+        &["--token-file", &file("tokens", "publish *\n")],
+        "nobody could subscribe: add a line `subscribe TOKEN`",
+    );
+    check(&["--config", "/nowhere/sse.toml"], "/nowhere/sse.toml: the settings can't be read");
+    check(&["--config", &file("a.toml", "listen = 1\nlisten")], "a.toml: line 2: ");
+    check(
+        &["--config", &file("b.toml", "port = 80")],
+        "b.toml: there is no setting `port`; there are listen, ",
+    );
+    check(
+        &["--config", &file("c.toml", "heartbeat = 'often'")],
+        "c.toml: invalid value 'often' for '--heartbeat",
+    );
+    check(&["--redis", "http://localhost"], "--redis: the address of Redis can't be used");
+    check(&["--redis", "redis://localhost", "--history", "1MiB"], "with --redis, --history is a number");
+}
+
+#[test]
+fn its_help_fits_on_a_screen() {
+    let output = run(&["serve", "--help"]);
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(help.lines().count() <= 24, "{help}");
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+}
