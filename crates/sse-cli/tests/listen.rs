@@ -1,0 +1,378 @@
+//! `sse listen` as a process: with a hub, and with a server that misbehaves as it is told.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
+
+const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+
+/// A server that gives its connections what is written down for them, one after the other, and then closes them; the
+/// last one stays open.
+struct Server {
+    address: String,
+    requests: Receiver<String>,
+}
+
+impl Server {
+    fn start(answers: Vec<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (sender, requests) = mpsc::channel();
+        thread::spawn(move || {
+            let mut last = None;
+            for answer in answers {
+                // The one before is closed.
+                drop(last.take());
+                let (mut stream, _) = listener.accept().unwrap();
+                sender.send(request(&mut stream)).unwrap();
+                // Who has seen enough may be gone.
+                let _ = stream.write_all(answer.as_bytes());
+                last = Some(stream);
+            }
+            // Until the test is over.
+            let _ = listener.accept();
+        });
+        Self { address, requests }
+    }
+
+    /// One that gives each connection a part of a stream, which ends it.
+    fn of_streams(parts: &[&str]) -> Self {
+        Self::start(parts.iter().map(|part| format!("{STREAM}{part}")).collect())
+    }
+
+    fn request(&self) -> String {
+        self.requests.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+/// A request, with its body.
+fn request(stream: &mut TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        assert_ne!(reader.read_line(&mut request).unwrap(), 0);
+    }
+    let head = request.to_lowercase();
+    let length =
+        head.split_once("content-length: ").map_or("0", |(_, rest)| rest.split('\r').next().unwrap());
+    let mut body = vec![0; length.parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    request + &String::from_utf8(body).unwrap()
+}
+
+/// Listens to this stream, the connection of which stays open, and gives what is printed of so many events.
+#[track_caller]
+fn check(stream: &str, arguments: &[&str], expected: &str) {
+    let server = Server::of_streams(&[stream]);
+    let output = run(&[&["listen", &server.address], arguments].concat());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{stderr}");
+}
+
+/// The lines of standard output, without the time of day.
+fn lines(program: &mut Program, count: usize) -> Vec<String> {
+    let without_time = |line: String| line.split_once("  ").map(|(_, rest)| rest.to_owned()).unwrap_or(line);
+    (0..count).map(|_| without_time(program.line())).collect()
+}
+
+#[test]
+fn events_are_printed_in_the_form_that_is_asked_for() {
+    let stream = "event: price\nid: 7\ndata: {\"tea\":1250}\n\ndata: two\ndata: lines\n\n: comment\n\n";
+    let json = "{\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"}\n{\"id\":\"7\",\"data\":\"two\\nlines\"}\n";
+    check(stream, &["-n", "2", "--json"], json);
+    check(stream, &["-n", "2", "--data"], "{\"tea\":1250}\ntwo\nlines\n");
+    let server = Server::of_streams(&[stream]);
+    let mut program = Program::start(sse(&["listen", &server.address]));
+    let line = program.line();
+    let (time, event) = line.split_once("  ").unwrap();
+    assert_eq!(event, "price  7  {\"tea\":1250}");
+    assert!(time.len() == 8 && time.split(':').all(|part| part.parse::<u8>().is_ok()), "{time}");
+    assert_eq!(lines(&mut program, 3), ["message  7", "two", "lines"]);
+}
+
+#[test]
+fn no_server_can_steer_the_terminal() {
+    let server = Server::of_streams(&["event: \x1b[31m\nid: \x07\ndata: \x1b]0;title\x07\n\n"]);
+    let mut program = Program::start(sse(&["listen", &server.address]));
+    assert_eq!(lines(&mut program, 1), ["\\u{1b}[31m  \\u{7}  \\u{1b}]0;title\\u{7}"]);
+}
+
+#[test]
+fn only_events_of_the_wanted_types_are_printed_and_counted() {
+    let stream =
+        "data: 1\n\nevent: a\ndata: 2\n\nevent: b\ndata: 3\n\nevent: c\ndata: 4\n\nevent: a\ndata: 5\n\n";
+    check(stream, &["--data", "--type", "a", "-n", "2"], "2\n5\n");
+    check(stream, &["--data", "--type", "message", "--type", "b", "-n", "2"], "1\n3\n");
+}
+
+#[test]
+fn comments_are_printed_in_their_place() {
+    let stream = ": a\ndata: 1\n\n: b\n\ndata: 2\n: c\n\n:\ndata: 3\n\n";
+    check(
+        stream,
+        &["--comments", "--json", "-n", "3"],
+        "{\"comment\":\"a\"}\n{\"data\":\"1\"}\n{\"comment\":\"b\"}\n{\"comment\":\"c\"}\n{\"data\":\"2\"}\n\
+         {\"comment\":\"\"}\n{\"data\":\"3\"}\n",
+    );
+    check(stream, &["--comments", "--data", "-n", "3"], "1\n2\n3\n");
+}
+
+#[test]
+fn a_connection_that_ends_is_made_again_behind_the_last_event() {
+    let server = Server::of_streams(&["retry: 100\nid: 1\ndata: 1\n\ndata: cut", "id: 2\ndata: 2\n\n"]);
+    let mut program = Program::start(sse(&["listen", &server.address, "--data", "-n", "2"]));
+    assert_eq!(program.line(), "1");
+    program.notice("sse: the stream ended; trying again in ");
+    program.notice("sse: connected, behind the event \"1\"");
+    assert_eq!(program.line(), "2");
+    assert!(program.end().success());
+    assert!(!server.request().contains("last-event-id"));
+    assert!(server.request().contains("\r\nlast-event-id: 1\r\n"));
+}
+
+#[test]
+fn a_hub_that_is_started_again_is_found_again() {
+    let mut hub = Hub::start(&[]);
+    let mut program = Program::start(sse(&["listen", &hub.url("/topics/news")]));
+    program.notice("sse: connected");
+    hub.publish("news", "before");
+    let first = lines(&mut program, 1).remove(0);
+    assert!(first.starts_with("message  ") && first.ends_with("  before"), "{first}");
+    let address = hub.address.clone();
+    hub.program.signal("TERM");
+    assert!(hub.program.end().success());
+    program.notice("trying again in ");
+    let hub = Hub::start_with(sse(&["serve", "--listen", &address]), &[]);
+    program.notice("sse: connected, behind the event");
+    hub.publish("news", "after");
+    // What was before is not in the new hub's memory, and that is told.
+    let lines = lines(&mut program, 2);
+    assert!(lines[0].starts_with("gap  ") && lines[0].ends_with("{\"missed\":null}"), "{lines:?}");
+    assert!(lines[1].ends_with("  after"), "{lines:?}");
+}
+
+#[test]
+fn a_state_file_goes_on_where_the_last_run_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let hub = Hub::start(&[]);
+    let url = hub.url("/topics/news");
+    let arguments = ["listen", &url, "--data", "--state", state.to_str().unwrap()];
+    let saved = || fs::read_to_string(&state).unwrap_or_default();
+    let until_saved = |id: &str| {
+        while saved() != format!("{id}\n") {
+            thread::yield_now();
+        }
+    };
+
+    // It is killed before the first event, and has its place all the same.
+    let mut program = Program::start(sse(&arguments));
+    while saved().is_empty() {
+        thread::yield_now();
+    }
+    program.kill();
+    hub.publish("news", "1");
+    let mut program = Program::start(sse(&arguments));
+    assert_eq!(program.line(), "1");
+    until_saved(&hub.publish("news", "2"));
+    assert_eq!(program.line(), "2");
+    program.kill();
+    let ids = ["3", "4"].map(|data| hub.publish("news", data));
+    let mut counted = sse(&arguments);
+    let output = counted.args(["-n", "1", "--quiet"]).output().unwrap();
+    assert_eq!((output.stdout, output.stderr), (b"3\n".to_vec(), Vec::new()));
+    assert_eq!(saved(), format!("{}\n", ids[0]));
+    let mut program = Program::start(sse(&arguments));
+    assert_eq!(program.line(), "4");
+    program.signal("TERM");
+    assert_eq!(program.end().code(), Some(143));
+    assert_eq!(saved(), format!("{}\n", ids[1]));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+}
+
+#[test]
+fn a_state_that_can_not_be_saved_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::write(&state, "7\n").unwrap();
+    let server = Server::of_streams(&["id: 8\ndata: a\n\n"]);
+    // As on a full disk: no file can grow. The signal for it is ignored, so that it is an error.
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    let listen = ["listen", &server.address, "--data", "--quiet", "--state", state.to_str().unwrap()];
+    let output =
+        Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_sse")]).args(listen).output().unwrap();
+    assert_eq!(output.stdout, b"a\n");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("the id 8 could not be saved") && stderr.contains("still has the id before"),
+        "{stderr}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&state).unwrap(), "7\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(server.request().contains("\r\nlast-event-id: 7\r\n"));
+}
+
+#[test]
+fn an_id_from_the_command_line_is_where_it_begins() {
+    let server = Server::of_streams(&["data: a\n\n"]);
+    run(&["listen", &server.address, "--last-event-id", "42", "-n", "1"]);
+    assert!(server.request().contains("\r\nlast-event-id: 42\r\n"));
+}
+
+#[test]
+fn a_command_is_run_for_each_event() {
+    let stream = "event: a\nid: 1\ndata: one\n\ndata: two\ndata: lines\n\nevent: b\ndata: 3\n\n";
+    let print = "echo \"$SSE_TYPE $SSE_ID:\" && cat";
+    check(stream, &["--exec", print, "-n", "2"], "a 1:\none\nmessage 1:\ntwo\nlines\n");
+    check(stream, &["--exec", print, "-n", "1", "--type", "b"], "b 1:\n3\n");
+    // It need not read what it is given, however much.
+    check(&format!("data: {}\n\n", "a".repeat(1 << 20)), &["--exec", "echo done", "-n", "1"], "done\n");
+}
+
+#[test]
+fn a_command_that_fails_ends_it_before_its_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let server = Server::of_streams(&["id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n"]);
+    let exec = ["--exec", "read line; test $line != 2", "--quiet", "--state", state.to_str().unwrap()];
+    let output = run(&[&["listen", &server.address], &exec[..]].concat());
+    assert_fails(&output, 1, "failed with exit status: 1 at the event with the id 2");
+    assert_eq!(fs::read_to_string(&state).unwrap(), "1\n");
+}
+
+#[test]
+fn a_request_is_made_as_with_curl() {
+    #[track_caller]
+    fn check(arguments: &[&str], first_line: &str, expected: &[&str], body: &str) {
+        let server = Server::of_streams(&["data: a\n\n"]);
+        let url = format!("http://{}/v1/chat?a=b", server.address);
+        assert!(run(&[&["listen", &url, "-n", "1"], arguments].concat()).status.success());
+        let request = server.request();
+        assert!(request.starts_with(first_line), "{request}");
+        for header in expected {
+            assert!(request.contains(&format!("\r\n{header}\r\n")), "{header} is not in {request}");
+        }
+        assert_eq!(request.split_once("\r\n\r\n").unwrap().1, body);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body");
+    fs::write(&file, "a=b").unwrap();
+    check(&[], "GET /v1/chat?a=b HTTP/1.1\r\n", &["accept: text/event-stream"], "");
+    check(
+        &["-H", "Accept: a/b", "-H", "X-A: 1", "-H", "x-a: 2"],
+        "GET ",
+        &["accept: a/b", "x-a: 1", "x-a: 2"],
+        "",
+    );
+    check(&["--token", "secret"], "GET ", &["authorization: Bearer secret"], "");
+    check(&["-d", "{\"stream\":true}"], "POST ", &["content-type: application/json"], "{\"stream\":true}");
+    let urlencoded = "content-type: application/x-www-form-urlencoded";
+    check(&["-X", "PUT", "-d", &format!("@{}", file.display())], "PUT ", &[urlencoded], "a=b");
+    check(&["-d", "a", "-H", "Content-Type: text/plain"], "POST ", &["content-type: text/plain"], "a");
+    check(&["-X", "DELETE"], "DELETE ", &[], "");
+}
+
+#[test]
+fn a_body_may_come_from_standard_input() {
+    let server = Server::of_streams(&["data: a\n\n"]);
+    let mut command = sse(&["listen", &server.address, "-d", "@-", "-n", "1"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"{}").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(server.request().ends_with("\r\n\r\n{}"));
+}
+
+#[test]
+fn its_end_has_a_code_for_scripts() {
+    #[track_caller]
+    fn check(answers: &[&str], arguments: &[&str], code: i32, text: &str) {
+        let server = Server::start(answers.iter().map(|&answer| answer.to_owned()).collect());
+        let output = run(&[&["listen", &server.address], arguments].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(text), "{stderr}");
+    }
+
+    let one = &format!("{STREAM}retry: 0\nid: 1\ndata: 1\n\n");
+    let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
+    check(&[one, no_content], &[], 0, "sse: the stream is over\n");
+    check(&[one, no_content], &["-n", "3"], 1, "sse: the stream is over after 1 of 3 events\n");
+    check(&[one, ""], &["--retries", "0"], 0, "sse: the stream is over\n");
+    check(&[one, ""], &["-d", "{}"], 0, "sse: the stream is over\n");
+    check(&[one], &["--timeout", "200ms"], 0, "");
+    check(&[one], &["--timeout", "200ms", "-n", "2"], 4, "sse: the time is up after 1 of 2 events\n");
+    check(&[&format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n")], &[], 3, "403 Forbidden");
+    let html = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
+    check(&[html], &[], 3, "is this the URL of an event stream?: <html\n");
+    check(&["SSH-2.0-OpenSSH\r\n\r\n"], &["--retries", "0"], 1, "sse: the server could not be reached: ");
+}
+
+#[test]
+fn a_signal_ends_it_with_the_code_of_shells() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let server = Server::of_streams(&["data: a\n\n"]);
+        let mut program = Program::start(sse(&["listen", &server.address]));
+        assert_eq!(lines(&mut program, 1), ["message  a"]);
+        program.signal(signal);
+        assert_eq!(program.end().code(), Some(code));
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_ends_it() {
+    let events = "data: a\n\n".repeat(100_000);
+    let server = Server::of_streams(&[&events]);
+    let mut command = sse(&["listen", &server.address, "--data", "--quiet"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    // As `head -1` does.
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "a\n");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_can_not_be_written_is_told() {
+    let server = Server::of_streams(&["data: a\n\n"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = sse(&["listen", &server.address, "--quiet"]);
+    assert_fails(&command.stdout(full).output().unwrap(), 1, "the output can't be written: No space left");
+}
+
+#[test]
+fn what_is_wrong_with_the_arguments_is_told_in_one_line() {
+    #[track_caller]
+    fn check(arguments: &[&str], text: &str) {
+        assert_fails(&run(&[&["listen"], arguments].concat()), 2, text);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::write(&state, "1\n2\n").unwrap();
+    let state = state.to_str().unwrap();
+    check(&[], "the following required arguments were not provided: <URL>");
+    check(&["::::"], "write it as http://127.0.0.1:8080/topics/news");
+    check(&["ftp://a/b"], "the scheme `ftp` is neither http nor https");
+    check(&["a", "-H", "no colon"], "write a header as `Name: value`");
+    check(&["a", "-H", "a b: c"], "`a b` is no name of a header");
+    check(&["a", "--token", "a\nb"], "the token has characters that no header may have");
+    check(&["a", "--timeout", "soon"], "write a time as 15s, 1m30s or 250ms");
+    check(&["a", "--json", "--data"], "cannot be used with");
+    check(&["a", "--last-event-id", "a\nb"], "--last-event-id: ");
+    check(&["a", "--state", state], "it holds more than one event ID; name another file");
+    check(&["a", "--state", "/nowhere/state"], "--state /nowhere/state: nothing can be written there");
+    check(&["a", "-d", "@/nowhere/body"], "-d @/nowhere/body: No such file");
+}
