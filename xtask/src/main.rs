@@ -6,6 +6,7 @@ mod conformance;
 mod deny;
 mod fuzz;
 mod interleavings;
+mod manual;
 mod miri;
 mod msrv;
 mod readme;
@@ -28,7 +29,7 @@ usage: cargo xtask TASK
   interleavings [--iterations NUMBER]
                         the server's locks and wakers in so many orders of its threads (5,000 by default)
   miri                  the codec's unit tests, watched for undefined behaviour (minutes)
-  msrv                  the libraries with the oldest Rust that they promise
+  msrv                  the libraries and the program with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
   ci [--no-test]        all of these, but for miri where the toolchain lacks it
   bench codec [decode [STREAM] | encode]
@@ -37,6 +38,7 @@ usage: cargo xtask TASK
                         one event to many subscribers: the server beside its peers, and beside bare epoll (minutes)
   bench client [read | hold] [CONTENDER…] [STREAM…] [--quick]
                         the client beside reqwest alone and its peers: time per event, memory per source (minutes)
+  manual                the manual pages of sse, and its completions for shells
   setup                 installs what the tests need and the machine lacks
 ";
 
@@ -73,6 +75,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["bench", "codec", arguments @ ..] => bench::codec(arguments),
         ["bench", "fanout", arguments @ ..] => bench::fanout(arguments),
         ["bench", "client", arguments @ ..] => bench::client(arguments),
+        ["manual"] => manual::run(),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -68,6 +68,8 @@ export class EventList {
     if (!this.#isPaused) {
       const newest = this.#waiting.splice(0).slice(-MAX_ROWS).reverse();
       this.#element.prepend(...newest.map((item) => (item.words ? divider(item.words) : row(item))));
+      // Of a choice that nothing came of, nothing is to be told.
+      for (const older of this.#element.querySelectorAll(".divider + .divider")) older.remove();
       while (this.#element.childElementCount > MAX_ROWS) this.#element.lastElementChild.remove();
     }
     this.#onShown();
@@ -82,7 +84,8 @@ function row(event) {
   const made = element("li", event.type === "gap" ? "gap" : "");
   const time = element("time", "", `${clock.format(event.at)}.${String(event.at.getMilliseconds()).padStart(3, "0")}`);
   time.dateTime = event.at.toISOString();
-  made.append(time, element("span", "type", visible(event.type)), element("code", "id", visible(event.id)), data(event));
+  const [type, id] = [element("span", "type", visible(event.type)), element("code", "id", visible(event.id))];
+  made.append(time, type, id, data(event));
   return made;
 }
 

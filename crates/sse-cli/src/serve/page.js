@@ -36,7 +36,7 @@ function takeStatus(now) {
   const seconds = isFirst ? 0 : now.uptime - status.uptime;
   // The one that comes at once may be just ahead of the next: rates over so little time mean nothing.
   const rates = seconds >= 0.5 ? ratesBetween(status, now) : undefined;
-  if (isFirst || rates || seconds < 0) status = now;
+  if (isFirst || rates) status = now;
   if (rates) showRates([...rates.values()]);
   setText($("topics-count"), whole.format(now.topics_total));
   setText($("subscribers"), whole.format(now.subscribers));
@@ -44,7 +44,8 @@ function takeStatus(now) {
   $("detail").classList.toggle("alarm", now.log?.is_following === false);
   showTopics(now, rates);
   // Whatever is published first is to be seen, though its topic can be followed only when it is there.
-  if (isFirst && now.topics_total === 0 && followed.length === 0) resumeFrom(FROM_THE_START);
+  const isNothingYet = isFirst && now.topics_total === 0 && followed.length === 0 && events.lastEventId === "";
+  if (isNothingYet) resumeFrom(FROM_THE_START);
   if (wanted().some((name) => !followed.includes(name))) rewind();
   follow();
   mark();
@@ -96,13 +97,14 @@ function showConnection(state, answer) {
   document.body.dataset.state = state;
   const closed = isRefused ? "A token is needed" : "Closed";
   setText($("state"), { connecting: "Connecting", open: "Connected", waiting: "Reconnecting", closed }[state]);
-  if (isRefused) askForTokens("subscribe-token", answer.text);
+  if (isRefused) askForTokens("subscribe-token", answer);
   if (state === "closed") setText($("detail"), isRefused ? "" : answer?.text);
   if (state === "open") {
     // The other stream has broken too, and may not know it yet, or wait for long.
     if (lostAt && followed.length > 0) events.connect();
     lostAt = undefined;
-    // It may be another hub.
+    // It may be another hub, and how fast the time in between went is not known.
+    status = undefined;
     marks.length = 0;
   } else if (state === "waiting") {
     lostAt ??= Date.now();
@@ -154,9 +156,14 @@ function newRow(name) {
   return row;
 }
 
+/** A number of six characters at most, as there is room for. */
+function short(count) {
+  return count < 100_000 ? whole.format(count) : compact.format(count);
+}
+
 function showTopic(row, topic, rate, fastest) {
-  setText(row.subscribers, compact.format(topic.subscribers));
-  setText(row.published, compact.format(topic.published));
+  setText(row.subscribers, short(topic.subscribers));
+  setText(row.published, short(topic.published));
   setText(row.trouble, topic.behind > 0 ? `${whole.format(topic.behind)} behind` : "");
   if (!rate) return;
   setText(row.rate, rounded(rate.published));
@@ -194,7 +201,8 @@ function keepChoice() {
 
 function followChoice() {
   showChoice();
-  if (follow()) list.divide(chosen.size > 0 ? `from here on: ${[...chosen].map(visible).join(", ")}` : "from here on: all topics");
+  const names = chosen.size > 0 ? [...chosen].map(visible).join(", ") : "all topics";
+  if (follow()) list.divide(`from here on: ${names}`);
 }
 
 function readChoice() {
@@ -261,8 +269,8 @@ let refusal = "";
 /**
  * Follows the chosen topics, or else those that are shown; returns whether they are others than before.
  *
- * All topics of the hub are in one order. So the last event ID says how far the page has come in each of them, and a new
- * connection goes on from there: nothing is missed, and nothing comes twice.
+ * All topics of the hub are in one order. So the last event ID says how far the page has come in each of them, and a
+ * new connection goes on from there: nothing is missed, and nothing comes twice.
  */
 function follow() {
   const names = wanted();
@@ -328,7 +336,8 @@ function showEvents() {
   const isHubEmpty = status?.topics_total === 0 && followed.length === 0;
   $("nothing").hidden = !list.isEmpty;
   $("invitation").hidden = !isHubEmpty;
-  setText($("nothing-why"), isHubEmpty ? "Nothing has been published yet. Begin with the box to publish, or from a terminal:" : waitingWords());
+  const invitation = "Nothing has been published yet. Begin with the box to publish, or from a terminal:";
+  setText($("nothing-why"), isHubEmpty ? invitation : waitingWords());
 }
 
 function followedWords() {
@@ -358,7 +367,7 @@ async function publish() {
     const text = await response.text();
     if (!response.ok) {
       answer("alarm", text.trim() || `The hub answered with the status ${response.status}.`);
-      if (asksForToken(response)) askForTokens("publish-token", text);
+      if (asksForToken(response)) askForTokens("publish-token", { status: response.status, text });
       return;
     }
     answer("", `Published with the id ${visible(JSON.parse(text).id ?? "")}`);
@@ -376,11 +385,11 @@ function answer(className, text) {
 function showCommands() {
   const [topic, type, data] = [$("topic").value || "news", $("type").value, $("data").value || "Hello"];
   const url = `${location.origin}/topics/${encodeURIComponent(topic)}`;
-  const token = asksToPublish ? { curl: " -H 'Authorization: Bearer TOKEN'", sse: " --token TOKEN" } : { curl: "", sse: "" };
+  const [header, token] = asksToPublish ? [" -H 'Authorization: Bearer TOKEN'", " --token TOKEN"] : ["", ""];
   const suffix = type ? `?${new URLSearchParams({ type })}` : "";
   const commands = [
-    `curl${token.curl} --data-binary ${quoted(data)} ${quoted(url + suffix)}`,
-    `sse publish${token.sse}${type ? ` --type ${quoted(type)}` : ""} ${quoted(url)} ${quoted(data)}`,
+    `curl${header} --data-binary ${quoted(data)} ${quoted(url + suffix)}`,
+    `sse publish${token}${type ? ` --type ${quoted(type)}` : ""} ${quoted(url)} ${quoted(data)}`,
     `sse listen ${quoted(url)}`,
   ];
   for (const id of ["commands", "invitation"]) setText($(id), commands.join("\n"));
@@ -400,10 +409,13 @@ function asksForToken(answer) {
   return answer?.status === 401 || answer?.status === 403;
 }
 
-function askForTokens(id, why) {
+function askForTokens(id, { status, text }) {
+  const what = id.replace("-token", "");
+  const has = sessionStorage.getItem(id) !== null;
+  const unknown = has ? `The hub does not know this token to ${what}.` : `A token is needed to ${what}.`;
   asksToPublish ||= id === "publish-token";
   for (const token of TOKENS) $(token).value = sessionStorage.getItem(token) ?? "";
-  setText($("tokens-why"), why);
+  setText($("tokens-why"), status === 401 ? unknown : text);
   $("tokens").hidden = false;
   $(id).select();
   $(id).focus();

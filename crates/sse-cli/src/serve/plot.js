@@ -79,7 +79,8 @@ function axes(area, published, delivered) {
     marks.push(text(compact.format(part * delivered), { class: "delivered", x: area.right + 8, y: y + 4 }));
   }
   const middle = (area.left + area.right) / 2;
-  for (const [x, words, anchor] of [[area.left, "2 min ago", "start"], [middle, "1 min", "middle"], [area.right, "now", "end"]]) {
+  const times = [[area.left, "2 min ago", "start"], [middle, "1 min", "middle"], [area.right, "now", "end"]];
+  for (const [x, words, anchor] of times) {
     marks.push(text(words, { x, y: HEIGHT - 5, "text-anchor": anchor }));
   }
   return marks;
