@@ -38,6 +38,7 @@ mod browser;
 mod devtools;
 mod error;
 mod find;
+mod keyboard;
 mod page;
 mod process;
 mod record;

@@ -1,7 +1,8 @@
 //! A page: what runs in it, what it receives, what it looks like.
 
+use crate::keyboard;
 use crate::process::{COMMAND_TIMEOUT, Process};
-use crate::record::{Record, text};
+use crate::record::{Record, exception_text, text};
 use crate::{Error, EventSourceMessage, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -64,9 +65,11 @@ impl Page {
         page.session = text(&session["sessionId"]);
 
         page.process.devtools.record(&page.session);
-        for command in ["Page.enable", "Runtime.enable", "Network.enable"] {
+        for command in ["Page.enable", "Runtime.enable", "Network.enable", "Log.enable"] {
             page.call(command, &json!({}))?;
         }
+        // Keys go to the page that has the focus, which only one window can have.
+        page.call("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }))?;
         Ok(page)
     }
 
@@ -159,6 +162,49 @@ impl Page {
         self.wait(timeout, |record| record.requests.pop_front())
     }
 
+    /// Takes what has gone wrong in the page since it was opened, or since this was last asked for: exceptions that
+    /// nothing caught, what was written by `console.error`, and what the browser refused, as by a
+    /// `Content-Security-Policy`. Requests that fail aren't among it.
+    pub fn take_errors(&self) -> Vec<String> {
+        self.look(|record| mem::take(&mut record.errors))
+    }
+
+    /// Presses a key and lets it go: the name of a character or of a key, such as `Tab`, `a` or `Control+Enter`.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended, or doesn't answer.
+    pub fn press(&self, keys: &str) -> Result<(), Error> {
+        let press = keyboard::press(keys);
+        for event_type in ["keyDown", "keyUp"] {
+            self.call("Input.dispatchKeyEvent", &press.event(event_type))?;
+        }
+        Ok(())
+    }
+
+    /// Writes text where the focus is, all at once.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended, or doesn't answer.
+    pub fn write(&self, text: &str) -> Result<(), Error> {
+        self.call("Input.insertText", &json!({ "text": text }))?;
+        Ok(())
+    }
+
+    /// Gives the page a window of this size, in CSS pixels, and this scheme, from now on.
+    ///
+    /// # Errors
+    ///
+    /// The browser has ended, or doesn't answer.
+    pub fn resize(&self, width: u32, height: u32, scheme: ColorScheme) -> Result<(), Error> {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &size)?;
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme.value() });
+        self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
+        Ok(())
+    }
+
     /// Writes a PNG of the page in a window of this size, in CSS pixels, which are the image's pixels, too.
     ///
     /// The page keeps the size and the scheme.
@@ -167,10 +213,7 @@ impl Page {
     ///
     /// The file can't be written, the browser has ended, or it doesn't answer.
     pub fn screenshot(&self, path: &Path, width: u32, height: u32, scheme: ColorScheme) -> Result<(), Error> {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", &size)?;
-        let feature = json!({ "name": "prefers-color-scheme", "value": scheme.value() });
-        self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
+        self.resize(width, height, scheme)?;
         let image = self.call("Page.captureScreenshot", &json!({ "format": "png" }))?;
         let bytes = BASE64.decode(text(&image["data"])).map_err(io::Error::other);
         bytes
@@ -243,12 +286,4 @@ fn checks(expression: &str, within: Duration) -> String {
 {expression}
         ))"
     )
-}
-
-/// Returns an exception's description: an error's text and stack, or any other value that was thrown.
-fn exception_text(details: &Value) -> String {
-    let exception = &details["exception"];
-    let description = exception["description"].as_str().map(str::to_owned);
-    let thrown = || exception.get("value").map(Value::to_string);
-    description.or_else(thrown).unwrap_or_else(|| text(&details["text"]))
 }

@@ -42,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) messages: VecDeque<EventSourceMessage>,
     /// Those that no one has taken yet.
     pub(crate) requests: VecDeque<Request>,
+    /// Those that no one has taken yet.
+    pub(crate) errors: Vec<String>,
     /// How many times a document, or a frame's, got its place to run JavaScript.
     pub(crate) contexts: u64,
     /// By the browser's id for a request, which its redirections keep.
@@ -68,6 +70,9 @@ impl Record {
                 self.pair(&params, |halves| halves.sent.push_back(sent));
             }
             "Runtime.executionContextCreated" => self.contexts += 1,
+            "Runtime.exceptionThrown" => self.errors.push(exception_text(&params["exceptionDetails"])),
+            "Runtime.consoleAPICalled" if params["type"] == "error" => self.errors.push(said(&params)),
+            "Log.entryAdded" => self.errors.extend(refused(&params["entry"])),
             _ => {}
         }
     }
@@ -97,6 +102,29 @@ fn request((told, sent): (Value, Value)) -> Request {
         url: text(&told["url"]),
         headers: headers.map(|(name, value)| (name.clone(), text(value))).collect(),
     }
+}
+
+/// Returns an exception's description: an error's text and stack, or any other value that was thrown.
+pub(crate) fn exception_text(details: &Value) -> String {
+    let exception = &details["exception"];
+    let description = exception["description"].as_str().map(str::to_owned);
+    let thrown = || exception.get("value").map(Value::to_string);
+    description.or_else(thrown).unwrap_or_else(|| text(&details["text"]))
+}
+
+/// Returns what a page wrote to its console.
+fn said(params: &Value) -> String {
+    let words = params["args"].as_array().into_iter().flatten();
+    let words = words.map(|word| match (&word["description"], &word["value"]) {
+        (Value::String(text), _) | (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns what the browser says of a page, if it is an error, and not one of the network.
+fn refused(entry: &Value) -> Option<String> {
+    (entry["level"] == "error" && entry["source"] != "network").then(|| text(&entry["text"]))
 }
 
 /// Returns the text of a JSON string, which the protocol promises here.

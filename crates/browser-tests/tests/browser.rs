@@ -53,6 +53,43 @@ fn a_page_receives_events_and_asks_for_more() {
 }
 
 #[test]
+fn what_goes_wrong_in_a_page_is_kept() {
+    let browser = Browser::launch().unwrap();
+    let page = browser.page().unwrap();
+    assert_eq!(page.take_errors(), Vec::<String>::new());
+    page.evaluate("console.log('fine'), console.error('not', 1, new Error('fine'))").unwrap();
+    page.evaluate("new Promise((thrown) => setTimeout(() => { thrown(); throw new Error('thrown'); }))")
+        .unwrap();
+    // A later reply comes behind what the page told before.
+    page.evaluate("new Promise((later) => setTimeout(later))").unwrap();
+    let errors = page.take_errors();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].starts_with("not 1 Error: fine") && errors[1].contains("Error: thrown"), "{errors:?}");
+    assert_eq!(page.take_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn keys_come_where_the_focus_is() {
+    let browser = Browser::launch().unwrap();
+    let page = browser.open("data:text/html,<form><input><textarea></textarea></form>").unwrap();
+    page.wait_for("document.forms[0]", TIMEOUT).unwrap();
+    let keys = "window.pressed = [], addEventListener('keydown', ({ key, ctrlKey }) => pressed.push([key, ctrlKey]))";
+    page.evaluate(keys).unwrap();
+    page.press("Tab").unwrap();
+    page.press("a").unwrap();
+    page.write("é, at once").unwrap();
+    page.press("ArrowLeft").unwrap();
+    page.press("Backspace").unwrap();
+    page.press("Tab").unwrap();
+    page.press("Enter").unwrap();
+    page.press("Control+Enter").unwrap();
+    let texts = page.evaluate("[...document.forms[0].elements].map((element) => element.value)").unwrap();
+    assert_eq!(texts, json!(["aé, at one", "\n"]));
+    let pressed = page.evaluate("pressed.slice(-2)").unwrap();
+    assert_eq!(pressed, json!([["Enter", false], ["Enter", true]]));
+}
+
+#[test]
 fn nothing_received_is_no_error() {
     let browser = Browser::launch().unwrap();
     let page = browser.page().unwrap();

@@ -312,7 +312,7 @@ fn its_end_has_a_code_for_scripts() {
     check(&[one, ""], &["-d", "{}"], 0, "sse: the stream is over\n");
     check(&[one], &["--timeout", "200ms"], 0, "");
     check(&[one], &["--timeout", "200ms", "-n", "2"], 4, "sse: the time is up after 1 of 2 events\n");
-    check(&[&format!("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n")], &[], 3, "403 Forbidden");
+    check(&["HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"], &[], 3, "403 Forbidden");
     let html = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
     check(&[html], &[], 3, "is this the URL of an event stream?: <html\n");
     check(&["SSH-2.0-OpenSSH\r\n\r\n"], &["--retries", "0"], 1, "sse: the server could not be reached: ");

@@ -22,9 +22,7 @@ export class Plot {
   /** Takes the rates of the second that has passed. */
   add(published, delivered) {
     this.#samples.push({ at: seconds(), published, delivered });
-    // One more than is shown, so that the curve begins at the edge.
-    const gone = this.#samples.findIndex(({ at }) => at > seconds() - SPAN - 1);
-    this.#samples.splice(0, gone);
+    this.#samples = this.#samples.filter(({ at }) => at > seconds() - SPAN);
     this.draw();
   }
 
@@ -32,12 +30,12 @@ export class Plot {
     const width = this.#svg.clientWidth;
     if (width === 0) return;
     const area = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: HEIGHT - MARGIN.bottom };
-    const now = seconds();
+    const now = this.#samples.at(-1)?.at ?? 0;
     const x = (at) => area.right - ((now - at) / SPAN) * (area.right - area.left);
     const scaled = (key) => {
       const top = ceiling(Math.max(0, ...this.#samples.map((sample) => sample[key])));
       const y = (value) => area.bottom - (value / top) * (area.bottom - area.top);
-      return { top, pieces: this.#pieces((sample) => [Math.max(x(sample.at), area.left), y(sample[key])]) };
+      return { top, pieces: this.#pieces((sample) => [x(sample.at), y(sample[key])]) };
     };
     const [published, delivered] = [scaled("published"), scaled("delivered")];
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
