@@ -1,4 +1,4 @@
-//! The libraries with the oldest Rust that they promise.
+//! The libraries and the program with the oldest Rust that they promise.
 
 use crate::setup;
 use crate::shell::{self, Failure};
@@ -17,5 +17,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&format!("{check} -p sse-client --no-default-features --features {features}"))?;
     // The library alone, and without TLS, for the same reason.
     let check = format!("cargo +{version} check --target-dir target/msrv --lib");
-    shell::run(&format!("{check} -p sse-redis --features cluster,sentinel,tracing"))
+    shell::run(&format!("{check} -p sse-redis --features cluster,sentinel,tracing"))?;
+    // The README's first command needs no newer one either.
+    shell::run(&format!("{check} --bins -p sse-cli"))
 }

@@ -23,16 +23,21 @@ pub(crate) fn run() -> Result<(), Failure> {
         )));
     }
     println!("\n$ {first}");
-    let mut server = Server::start(&format!("{first} -- 127.0.0.1:0"))?;
+    let mut server = Server::start(&format!("{first} --listen 127.0.0.1:0"))?;
     let address = server.address()?;
-    expect(&address, "/", &["HTTP/1.1 200 OK", "new EventSource("])?;
+    expect(&address, "/", &["HTTP/1.1 200 OK", "src=\"/page.js\""])?;
+    expect(&address, "/page.js", &["HTTP/1.1 200 OK", "/status"])?;
     expect(
         &address,
-        "/events",
-        &["HTTP/1.1 200 OK", "content-type: text/event-stream", "\nretry: ", "event: wave\ndata: {"],
+        "/status",
+        &["HTTP/1.1 200 OK", "content-type: text/event-stream", "\nretry: ", "event: status\ndata: {"],
     )?;
     println!("The README's first command serves its page and its stream.");
-    Ok(())
+    // As `cargo install --path crates/sse-cli`, with what is built already.
+    shell::run(
+        "cargo install --locked --debug --path crates/sse-cli --target-dir target --root target/installed",
+    )?;
+    shell::run("target/installed/bin/sse --version")
 }
 
 /// The lines of the README's shell blocks.
@@ -41,7 +46,7 @@ fn commands(readme: &str) -> impl Iterator<Item = &str> {
     blocks.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// The running example; it ends with the test.
+/// The running program; it ends with the test.
 struct Server {
     child: Child,
     // Kept, because a program whose output nobody reads any more may end.
@@ -66,7 +71,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // `cargo run` has become the example by now: it is the same process.
+        // `cargo run` has become the program by now: it is the same process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
