@@ -6,6 +6,7 @@ mod failure;
 mod files;
 mod listen;
 mod publish;
+mod runtime;
 mod serve;
 mod signals;
 mod target;

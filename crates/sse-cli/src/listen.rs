@@ -28,7 +28,7 @@ use self::state::StateFile;
 use crate::failure::{Exit, Failure};
 use crate::signals::Signals;
 use crate::target::{self, Credentials};
-use crate::units;
+use crate::{runtime, units};
 
 /// Print events as they come: a curl for event streams
 #[derive(Args, Debug)]
@@ -87,10 +87,7 @@ if --count events have not come by then; 128 and its number after a signal.";
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
-        runtime.block_on(self.listen())
+        runtime::of_one_thread()?.block_on(self.listen())
     }
 
     async fn listen(self) -> Result<(), Failure> {

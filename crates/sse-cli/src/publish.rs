@@ -22,6 +22,7 @@ use self::poster::{PostError, Poster};
 use self::progress::Progress;
 use self::queue::{Event, Place, Queue};
 use crate::failure::{Exit, Failure};
+use crate::runtime;
 use crate::signals::Signals;
 use crate::target::{self, Credentials};
 
@@ -57,9 +58,7 @@ published: the message says how much was, and which lines are next.";
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
+        let runtime = runtime::of_one_thread()?;
         let result = runtime.block_on(self.publish());
         // A read from a terminal or a pipe can't be called off.
         runtime.shutdown_background();

@@ -33,7 +33,7 @@ use self::status::Numbers;
 use self::subscribers::Subscribers;
 use self::tokens::{Right, Tokens};
 use crate::failure::Failure;
-use crate::{files, signals, units};
+use crate::{files, runtime, signals, units};
 
 /// Serve topics to publish and subscribe to, and a page that shows them live
 #[derive(Args, Debug)]
@@ -118,10 +118,7 @@ const REDIS_WITHIN: Duration = Duration::from_secs(30);
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
-        runtime.block_on(self.serve())
+        runtime::of_all_cpus()?.block_on(self.serve())
     }
 
     async fn serve(self) -> Result<(), Failure> {

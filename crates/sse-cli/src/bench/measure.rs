@@ -19,8 +19,9 @@ use crate::bench::progress::Progress;
 use crate::bench::publisher::{self, Published, Publisher, Schedule};
 use crate::bench::report::{Numbers, Publishing};
 use crate::bench::tally::Total;
-use crate::bench::threads::{Threads, join, runtime, spawn};
+use crate::bench::threads::{Threads, join, spawn};
 use crate::failure::{Exit, Failure};
+use crate::runtime;
 
 /// How often it is looked whether a step is done.
 const TICK: Duration = Duration::from_millis(20);
@@ -47,7 +48,7 @@ pub(super) struct PublishPlan {
 
 /// Measures; an interrupt ends the step that it is in, and there is a report all the same.
 pub(super) fn run(plan: Plan, progress: Progress) -> Result<Numbers, Failure> {
-    runtime()?.block_on(async {
+    runtime::of_one_thread()?.block_on(async {
         let place = Place::find(plan.url.clone()).await?;
         // From here on there is something to report.
         let interrupt = Arc::new(Notify::new());
@@ -157,7 +158,7 @@ impl Run {
         let (size, mark, start) = (plan.size, self.mark, self.start);
         let publisher = Publisher { poster, schedule, size, mark, start };
         let live = Arc::new(publisher::Live::default());
-        let (runtime, of_thread) = (runtime()?, live.clone());
+        let (runtime, of_thread) = (runtime::of_one_thread()?, live.clone());
         // A thread of its own, so that it is not late when many events come in.
         let thread = spawn("publisher", move || runtime.block_on(publisher.run(of_thread)))?;
         let is_done = |run: &mut Self| {

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use tokio::runtime::{Builder, Runtime};
-
 use crate::bench::connection::Target;
 use crate::bench::mark::Mark;
 use crate::bench::subscribers::{Counts, Live, Subscribers};
 use crate::failure::Failure;
+use crate::runtime;
 
 /// So many subscribers are worth a thread of their own.
 const PER_THREAD: usize = 1000;
@@ -39,7 +38,7 @@ impl Threads {
                 start,
             };
             let live = Arc::new(Live::default());
-            let (runtime, of_thread) = (runtime()?, live.clone());
+            let (runtime, of_thread) = (runtime::of_one_thread()?, live.clone());
             Ok((live, spawn("subscribers", move || runtime.block_on(subscribers.run(of_thread)))?))
         };
         (0..count).map(start_one).collect::<Result<_, _>>().map(Self)
@@ -77,14 +76,6 @@ impl Threads {
 fn thread_count(subscribers: usize) -> usize {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     (cpus / 2).min(subscribers / PER_THREAD).max(1)
-}
-
-/// A runtime for one thread.
-pub(super) fn runtime() -> Result<Runtime, Failure> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| {
-        Failure::failed(format!("the system gives no means to wait for connections: {error}"))
-    })
 }
 
 pub(super) fn spawn<T: Send + 'static>(
