@@ -20,15 +20,15 @@ use futures_core::Stream as _;
 use jiff::ZonedDateTime;
 use sse_client::reqwest::{Method, Url};
 use sse_client::{Error, Event, EventId, EventSource, Notice, Reconnect};
+use tokio::sync::oneshot;
 
 use self::comments::Comments;
 use self::notices::Notices;
 use self::output::Form;
 use self::state::StateFile;
 use crate::failure::{Exit, Failure};
-use crate::signals::Signals;
 use crate::target::{self, Credentials};
-use crate::{runtime, units};
+use crate::{runtime, signals, units};
 
 /// Print events as they come: a curl for event streams
 #[derive(Args, Debug)]
@@ -85,33 +85,16 @@ const AFTER_HELP: &str = "\
 Status lines go to standard error. The code is 0 at the end of the stream, after --count events, and after --timeout; 4 \
 if --count events have not come by then; 128 and its number after a signal.";
 
+/// How long output may take that is under way when a signal comes.
+const GRACE: Duration = Duration::from_secs(1);
+
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        runtime::of_one_thread()?.block_on(self.listen())
-    }
-
-    async fn listen(self) -> Result<(), Failure> {
-        let signals = Signals::listen()?;
-        let (timeout, count) = (self.timeout, self.count);
-        let mut listener = self.listener()?;
-        let time_is_up = async move {
-            match timeout {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        // Whatever ends the listening, everything that has come is printed, and its id is saved: it only waits then.
-        tokio::select! {
-            result = listener.run() => result,
-            signal = signals.received() => Err(Failure::signal(signal)),
-            () = time_is_up => match count {
-                None => Ok(()),
-                Some(count) => {
-                    let printed = listener.printed;
-                    Err(Failure::new(Exit::TimedOut, format!("the time is up after {printed} of {count} events")))
-                }
-            },
-        }
+        let timeout = self.timeout;
+        // Ahead of the signals: standard input may be waited for.
+        let listener = self.listener()?;
+        let signal = signals::watch(GRACE)?;
+        runtime::of_one_thread()?.block_on(listener.listen(timeout, signal))
     }
 
     /// Where events come from, and where they go.
@@ -207,6 +190,32 @@ struct Listener {
 }
 
 impl Listener {
+    /// Passes events on until there are no more, the time is up, or a signal comes.
+    async fn listen(
+        mut self,
+        timeout: Option<Duration>,
+        signal: oneshot::Receiver<u8>,
+    ) -> Result<(), Failure> {
+        let time_is_up = async move {
+            match timeout {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        // Whatever ends the listening, everything that has come is printed, and its id is saved: it only waits then.
+        tokio::select! {
+            result = self.run() => result,
+            Ok(signal) = signal => Err(Failure::signal(signal)),
+            () = time_is_up => match self.count {
+                None => Ok(()),
+                Some(count) => {
+                    let printed = self.printed;
+                    Err(Failure::new(Exit::TimedOut, format!("the time is up after {printed} of {count} events")))
+                }
+            },
+        }
+    }
+
     /// Passes events on until there are no more. It waits only when everything that came has been passed on, and its
     /// id is saved, or while a command runs.
     async fn run(&mut self) -> Result<(), Failure> {

@@ -1,8 +1,12 @@
 //! The signals by which a program is asked to end.
 
-use std::io;
+use std::time::Duration;
+use std::{io, process, thread};
+
+use tokio::sync::oneshot;
 
 use crate::failure::Failure;
+use crate::runtime;
 
 /// Listens for SIGINT (Ctrl-C), SIGTERM and SIGHUP.
 #[derive(Debug)]
@@ -20,6 +24,22 @@ impl Signals {
     pub(crate) async fn received(mut self) -> u8 {
         self.0.next().await
     }
+}
+
+/// Gives the number of the signal that comes. If the program has not ended this long after it, it is ended: it may wait
+/// for someone who reads its output, and does not.
+pub(crate) fn watch(grace: Duration) -> Result<oneshot::Receiver<u8>, Failure> {
+    let runtime = runtime::of_one_thread()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    let (sender, receiver) = oneshot::channel();
+    let thread = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let signal = runtime.block_on(signals.received());
+        let _ = sender.send(signal);
+        thread::sleep(grace);
+        process::exit(128 + i32::from(signal));
+    });
+    thread.map_err(|error| Failure::failed(format!("the system gives no thread: {error}")))?;
+    Ok(receiver)
 }
 
 #[cfg(unix)]

@@ -330,6 +330,22 @@ fn a_signal_ends_it_with_the_code_of_shells() {
 }
 
 #[test]
+fn a_signal_ends_it_though_nobody_takes_its_output() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = sse(&["listen", &listener.local_addr().unwrap().to_string(), "--data"]);
+    let mut program = Program::start(program);
+    let (mut stream, _) = listener.accept().unwrap();
+    request(&mut stream);
+    stream.write_all(STREAM.as_bytes()).unwrap();
+    stream.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let events = "data: a\n\n".repeat(10_000);
+    // Until everything on the way is full.
+    while stream.write_all(events.as_bytes()).is_ok() {}
+    program.signal("TERM");
+    assert_eq!(program.end().code(), Some(143));
+}
+
+#[test]
 fn output_that_nobody_reads_ends_it() {
     let events = "data: a\n\n".repeat(100_000);
     let server = Server::of_streams(&[&events]);
