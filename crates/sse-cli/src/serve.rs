@@ -267,3 +267,18 @@ async fn tell_status(status: Route, numbers: Numbers) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_streams_end_over_a_while_and_within_the_grace() {
+        let grace = Duration::from_secs(5);
+        for (subscribers, milliseconds) in
+            [(0, 0), (100, 10), (10_000, 1000), (1_000_000, 2500), (usize::MAX, 2500)]
+        {
+            assert_eq!(spread(subscribers, grace), Duration::from_millis(milliseconds), "{subscribers}");
+        }
+    }
+}

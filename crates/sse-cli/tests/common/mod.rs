@@ -2,9 +2,11 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
 
-use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take.
@@ -40,15 +42,39 @@ pub fn assert_fails(output: &Output, code: i32, text: &str) {
 /// A program that runs beside the test, and is killed with it.
 pub struct Program {
     child: Child,
-    pub stdout: Lines<BufReader<ChildStdout>>,
-    pub stderr: Lines<BufReader<ChildStderr>>,
+    pub stdout: Lines,
+    pub stderr: Lines,
+}
+
+/// The lines of a pipe; one that does not come in time is a failure.
+pub struct Lines(Receiver<io::Result<String>>);
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        // Bounded: a test may want to see what a program does whose output nobody takes.
+        let (sender, lines) = mpsc::sync_channel(1);
+        thread::spawn(move || BufReader::new(pipe).lines().try_for_each(|line| sender.send(line)));
+        Self(lines)
+    }
+}
+
+impl Iterator for Lines {
+    type Item = io::Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line came within {PATIENCE:?}"),
+        }
+    }
 }
 
 impl Program {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
         Self { child, stdout, stderr }
     }
 
@@ -76,7 +102,7 @@ impl Program {
                 return status;
             }
             assert!(start.elapsed() < PATIENCE, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
