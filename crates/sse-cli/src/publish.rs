@@ -66,7 +66,7 @@ impl Options {
     }
 
     async fn publish(self) -> Result<(), Failure> {
-        let signals = Signals::listen()?;
+        let mut signals = Signals::listen()?;
         let data = self.data.filter(|data| data != "-");
         if data.is_none() && self.id.is_some() {
             return Err(Failure::usage(

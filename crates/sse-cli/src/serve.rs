@@ -12,6 +12,7 @@ mod subscribers;
 mod tokens;
 mod topic;
 
+use std::convert::Infallible;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -33,7 +34,8 @@ use self::status::Numbers;
 use self::subscribers::Subscribers;
 use self::tokens::{Right, Tokens};
 use crate::failure::Failure;
-use crate::{files, runtime, signals, units};
+use crate::signals::Signals;
+use crate::{files, runtime, units};
 
 /// Serve topics to publish and subscribe to, and a page that shows them live
 #[derive(Args, Debug)]
@@ -127,12 +129,15 @@ impl Options {
         tracing_subscriber::registry().with(format).with(self.log.clone()).init();
         files::raise_limit();
         // First of all: a signal that comes while the hub starts ends it too.
-        let signal = signals::Signals::listen()?;
+        let mut signals = Signals::listen()?;
 
         let tokens = self.token_file.as_deref().map(read_tokens).transpose()?;
         let listener = self.bind(tokens.is_some()).await?;
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
-        let topics = self.topics().await?;
+        let topics = tokio::select! {
+            topics = self.topics() => topics?,
+            _ = signals.received() => return Ok(()),
+        };
 
         let numbers = Numbers {
             topics: topics.clone(),
@@ -153,7 +158,7 @@ impl Options {
 
         let grace = self.grace;
         let ending = async move {
-            signal.received().await;
+            signals.received().await;
             let spread = spread(numbers.subscribers.count(), grace);
             tracing::info!(subscribers = numbers.subscribers.count(), "ending");
             shutdown.begin_within(spread);
@@ -213,9 +218,16 @@ impl Options {
         if history.bytes.is_some() {
             return Err(Failure::usage("with --redis, --history is a number of events, an age, or both"));
         }
-        let log = log.connect(redis).await.map_err(|error| match error {
-            ConnectError::Log(_) => Failure::failed(format!("--redis: {error}")),
-            _ => Failure::usage(format!("--redis: {error}; write it as redis://localhost:6379")),
+        let log = tokio::select! {
+            log = log.connect(redis) => log,
+            never = tell_of_waiting() => match never {},
+        };
+        let log = log.map_err(|error| match error {
+            ConnectError::Namespace => Failure::usage(format!("--namespace: {error}")),
+            ConnectError::Address(_) => {
+                Failure::usage(format!("--redis: {error}; write it as redis://localhost:6379"))
+            }
+            _ => Failure::failed(format!("--redis: {error}")),
         })?;
         let topics = Topics::builder().max_topics(self.max_topics).route(route).build_on(log).await;
         topics.map_err(|error| Failure::failed(format!("--redis: {error}")))
@@ -254,6 +266,13 @@ fn read_tokens(file: &Path) -> Result<Tokens, Failure> {
 fn spread(subscribers: usize, grace: Duration) -> Duration {
     let per_subscriber = Duration::from_micros(100);
     per_subscriber.saturating_mul(u32::try_from(subscribers).unwrap_or(u32::MAX)).min(grace / 2)
+}
+
+/// Tells that the hub waits for Redis, if it does for long.
+async fn tell_of_waiting() -> Infallible {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    tracing::warn!(within = ?REDIS_WITHIN, "waiting for Redis, which can't be reached");
+    std::future::pending().await
 }
 
 /// Tells each second how the hub stands, to those who look.

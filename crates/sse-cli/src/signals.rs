@@ -21,7 +21,7 @@ impl Signals {
     }
 
     /// The number of the signal that came.
-    pub(crate) async fn received(mut self) -> u8 {
+    pub(crate) async fn received(&mut self) -> u8 {
         self.0.next().await
     }
 }
@@ -30,7 +30,7 @@ impl Signals {
 /// for someone who reads its output, and does not.
 pub(crate) fn watch(grace: Duration) -> Result<oneshot::Receiver<u8>, Failure> {
     let runtime = runtime::of_one_thread()?;
-    let signals = runtime.block_on(async { Signals::listen() })?;
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
     let (sender, receiver) = oneshot::channel();
     let thread = thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let signal = runtime.block_on(signals.received());

@@ -338,6 +338,15 @@ fn a_subscriber_that_reads_nothing_does_not_hold_the_end_up() {
 }
 
 #[test]
+fn it_can_be_ended_while_it_waits_for_redis() {
+    let redis = "redis+unix:///nowhere/socket";
+    let mut program = Program::start(sse(&["serve", "--listen", "127.0.0.1:0", "--redis", redis]));
+    program.notice("waiting for Redis");
+    program.signal("TERM");
+    assert!(program.end().success());
+}
+
+#[test]
 fn a_port_in_use_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -401,6 +410,7 @@ fn wrong_settings_are_told_in_one_line() {
         "c.toml: invalid value 'often' for '--heartbeat",
     );
     check(&["--redis", "http://localhost"], "--redis: the address of Redis can't be used");
+    check(&["--redis", "redis://localhost", "--namespace", "{}"], "--namespace: the namespace must have");
     check(&["--redis", "redis://localhost", "--history", "1MiB"], "with --redis, --history is a number");
 }
 

@@ -49,8 +49,10 @@ impl Access {
     }
 
     /// Refuses what a page of another origin sends by way of a user's browser.
-    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Rejection> {
-        let host = headers.get(HOST);
+    pub(crate) fn check_origin(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejection> {
+        // HTTP/2 has it in the URI.
+        let host = uri.authority().map(Authority::as_str).map(str::as_bytes);
+        let host = host.or(headers.get(HOST).map(HeaderValue::as_bytes));
         if self.is_open && !host.is_none_or(is_this_machine) {
             // A page may have its own name point to this machine, and so be of the same origin.
             let text =
@@ -101,17 +103,17 @@ impl Access {
 }
 
 /// Whether a host is one by which only this machine can be meant.
-fn is_this_machine(host: &HeaderValue) -> bool {
-    let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
+fn is_this_machine(host: &[u8]) -> bool {
+    let Ok(host) = Authority::try_from(host) else { return false };
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether an origin is that of the host. The scheme may differ: a proxy may have ended TLS.
-fn is_same(origin: &HeaderValue, host: &HeaderValue) -> bool {
+fn is_same(origin: &HeaderValue, host: &[u8]) -> bool {
     let origin = Uri::try_from(origin.as_bytes()).ok().and_then(|origin| origin.into_parts().authority);
-    let host = Authority::try_from(host.as_bytes()).ok();
+    let host = Authority::try_from(host).ok();
     origin.is_some() && origin == host
 }
 
@@ -126,7 +128,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.extend(host.map(|host| (HOST, host.parse().unwrap())));
         headers.extend(from.map(|from| (ORIGIN, from.parse().unwrap())));
-        assert_eq!(access.check_origin(&headers).is_ok(), is_allowed, "{host:?} {from:?}");
+        let found = access.check_origin(&Uri::from_static("/topics/a"), &headers).is_ok();
+        assert_eq!(found, is_allowed, "{host:?} {from:?}");
+        // As HTTP/2 has it.
+        let Some(Ok(uri)) = host.map(|host| format!("http://{host}/topics/a").parse()) else { return };
+        headers.remove(HOST);
+        assert_eq!(access.check_origin(&uri, &headers).is_ok(), is_allowed, "{uri} {from:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sse_server::{Route, Shutdown};
+use sse_server::{Route, Shutdown, TooManyTopics};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -98,7 +98,7 @@ fn cors(origins: &[Origin]) -> CorsLayer {
 }
 
 async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match app.access.check_origin(request.headers()) {
+    match app.access.check_origin(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(rejection) => rejection.into_response(),
     }
@@ -129,7 +129,9 @@ async fn receive(
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let body = body_up_to(app.max_body, length, body).await?;
     let messages = messages(&head, &body)?;
-    let route = app.numbers.topics.route(&name).map_err(Rejection::unavailable)?;
+    let route = app.numbers.topics.route(&name).map_err(|TooManyTopics { .. }| {
+        Rejection::unavailable("there are too many topics in use; try again later, or raise --max-topics")
+    })?;
     publish(&route, &messages).await.map(Json)
 }
 
