@@ -1,4 +1,4 @@
-//! The README's example as a user meets it: its page in a browser and `tail` in a second terminal, while the server is
+//! The example `live` as a user meets it: its page in a browser and `tail` in a second terminal, while the server is
 //! killed and started again.
 
 mod common;
