@@ -1,7 +1,7 @@
 //! Why the program ends before its work is done.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// One line that says what is wrong and what to do, and the code that scripts see.
@@ -76,10 +76,15 @@ impl Failure {
     /// Tells the user, if there is something to tell, and gives the code.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.text.is_empty() {
-            anstream::eprintln!("sse: {self}");
+            tell(&format!("sse: {self}"));
         }
         ExitCode::from(self.exit as u8)
     }
+}
+
+/// Writes a line to standard error. Nobody may be there to read it, which is no reason to stop.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 impl fmt::Display for Failure {

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{process, thread};
 
 use clap::Args;
 use futures_core::Stream as _;
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 
 use self::comments::Comments;
 use self::notices::Notices;
-use self::output::Form;
+use self::output::{Form, Visible};
 use self::state::StateFile;
 use crate::failure::{Exit, Failure};
 use crate::target::{self, Credentials};
@@ -85,15 +86,21 @@ const AFTER_HELP: &str = "\
 Status lines go to standard error. The code is 0 at the end of the stream, after --count events, and after --timeout; 4 \
 if --count events have not come by then; 128 and its number after a signal.";
 
-/// How long output may take that is under way when a signal comes.
+/// How long output may take that is under way when a signal comes, or the time is up.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a signal may take that has ended a command already.
+const LATE: Duration = Duration::from_millis(100);
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let timeout = self.timeout;
+        let (timeout, count) = (self.timeout, self.count);
         // Ahead of the signals: standard input may be waited for.
         let listener = self.listener()?;
         let signal = signals::watch(GRACE)?;
+        if let Some(timeout) = timeout {
+            end_after(timeout.saturating_add(GRACE), count)?;
+        }
         runtime::of_one_thread()?.block_on(listener.listen(timeout, signal))
     }
 
@@ -141,7 +148,6 @@ impl Options {
             out: BufWriter::new(out),
             state,
             count: self.count,
-            received: 0,
             printed: 0,
         })
     }
@@ -183,8 +189,6 @@ struct Listener {
     out: BufWriter<Box<dyn Write>>,
     state: Option<StateFile>,
     count: Option<u64>,
-    /// Events that came, of any type.
-    received: u64,
     /// Events that went out.
     printed: u64,
 }
@@ -194,7 +198,7 @@ impl Listener {
     async fn listen(
         mut self,
         timeout: Option<Duration>,
-        signal: oneshot::Receiver<u8>,
+        mut signal: oneshot::Receiver<u8>,
     ) -> Result<(), Failure> {
         let time_is_up = async move {
             match timeout {
@@ -202,10 +206,18 @@ impl Listener {
                 None => std::future::pending().await,
             }
         };
+        let runs_commands = matches!(self.sink, Sink::Execute(_));
         // Whatever ends the listening, everything that has come is printed, and its id is saved: it only waits then.
         tokio::select! {
-            result = self.run() => result,
-            Ok(signal) = signal => Err(Failure::signal(signal)),
+            Ok(signal) = &mut signal => Err(Failure::signal(signal)),
+            result = self.run() => match result {
+                // Ctrl-C goes to a command too, and its end may be seen first.
+                Err(failure) if runs_commands => {
+                    let signal = tokio::time::timeout(LATE, signal).await;
+                    Err(if let Ok(Ok(signal)) = signal { Failure::signal(signal) } else { failure })
+                }
+                result => result,
+            },
             () = time_is_up => match self.count {
                 None => Ok(()),
                 Some(count) => {
@@ -222,13 +234,15 @@ impl Listener {
         while self.count != Some(self.printed) {
             let Some(event) = poll_fn(|cx| self.poll_next(cx)).await? else { return self.over() };
             self.print_comments()?;
-            self.received += 1;
+            if let Some(comments) = &mut self.watch().comments {
+                comments.event_passed();
+            }
             match event {
                 Ok(event) => self.pass_on(&event).await?,
-                Err(error) => self.watch().notices.say(&format!("{error:#}")),
+                Err(error) => notices::warn(&format!("{error:#}")),
             }
         }
-        self.settle()
+        self.save_place()
     }
 
     /// The next event, or one that was skipped because it is too large.
@@ -269,7 +283,7 @@ impl Listener {
     fn print_comments(&mut self) -> Result<(), Failure> {
         let Sink::Print(form) = self.sink else { return Ok(()) };
         loop {
-            let comment = self.watch().comments.as_mut().and_then(|comments| comments.next(self.received));
+            let comment = self.watch().comments.as_mut().and_then(Comments::next);
             let Some(comment) = comment else { return Ok(()) };
             output::comment(&mut self.out, form, &comment).map_err(|error| Failure::output(&error))?;
         }
@@ -278,6 +292,10 @@ impl Listener {
     /// Lets the reader see what was printed, and then saves where the stream is.
     fn settle(&mut self) -> Result<(), Failure> {
         self.print_comments()?;
+        self.save_place()
+    }
+
+    fn save_place(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(|error| Failure::output(&error))?;
         save(&mut self.state, self.source.last_event_id())
     }
@@ -305,6 +323,16 @@ fn save(state: &mut Option<StateFile>, id: &str) -> Result<(), Failure> {
     state.as_mut().map_or(Ok(()), |state| state.save(id))
 }
 
+/// Ends the program then, if it has not ended: it may wait for someone who reads its output, and does not.
+fn end_after(time: Duration, count: Option<u64>) -> Result<(), Failure> {
+    let thread = thread::Builder::new().name("timeout".to_owned()).spawn(move || {
+        thread::sleep(time);
+        notices::warn("the time is up, and nobody takes the output");
+        process::exit(count.map_or(0, |_| i32::from(Exit::TimedOut as u8)));
+    });
+    thread.map(drop).map_err(|error| Failure::failed(format!("the system gives no thread: {error}")))
+}
+
 /// The time, where the user is.
 fn time_of_day() -> String {
     ZonedDateTime::now().strftime("%H:%M:%S").to_string()
@@ -317,5 +345,5 @@ fn failure(error: &Error) -> Failure {
         _ if error.refusal().is_some() => Exit::Refused,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("{error:#}"))
+    Failure::new(exit, Visible(&format!("{error:#}")).to_string())
 }

@@ -21,7 +21,7 @@ use self::input::{Input, Rest};
 use self::poster::{PostError, Poster};
 use self::progress::Progress;
 use self::queue::{Event, Place, Queue};
-use crate::failure::{Exit, Failure};
+use crate::failure::{self, Exit, Failure};
 use crate::runtime;
 use crate::signals::Signals;
 use crate::target::{self, Credentials};
@@ -99,7 +99,7 @@ impl Options {
             Some(_) => run.print_id(),
             None if self.quiet => Ok(()),
             None => {
-                anstream::eprintln!("{}", run.summary());
+                failure::tell(&run.summary());
                 Ok(())
             }
         }
@@ -129,7 +129,7 @@ impl Run {
 
     async fn publish_lines(&mut self, form: Form, is_quiet: bool) -> Result<(), Failure> {
         if io::stdin().is_terminal() && !is_quiet {
-            anstream::eprintln!("Each line is published as an event; Ctrl-D ends.");
+            failure::tell("Each line is published as an event; Ctrl-D ends.");
         }
         let mut input = Input::new(tokio::io::stdin(), form);
         loop {

@@ -5,9 +5,11 @@ mod common;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
 
@@ -67,6 +69,12 @@ fn request(stream: &mut TcpStream) -> String {
     request + &String::from_utf8(body).unwrap()
 }
 
+/// Sends a signal to a process, or to a group of them if the number is negative.
+fn kill(signal: &str, id: i64) {
+    let arguments = [&format!("-{signal}"), "--", &id.to_string()];
+    assert!(Command::new("kill").args(arguments).status().unwrap().success());
+}
+
 /// Listens to this stream, the connection of which stays open, and gives what is printed of so many events.
 #[track_caller]
 fn check(stream: &str, arguments: &[&str], expected: &str) {
@@ -106,6 +114,24 @@ fn no_server_can_steer_the_terminal() {
 }
 
 #[test]
+fn no_server_can_steer_the_terminal_by_what_goes_wrong() {
+    #[track_caller]
+    fn check(answer: &str, arguments: &[&str], expected: &str) {
+        let server = Server::start(vec![answer.to_owned()]);
+        let mut command = sse(&["listen", &server.address]);
+        // So that escape sequences go through, as on a terminal.
+        let output = command.args(arguments).env("CLICOLOR_FORCE", "1").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(expected), "{stderr:?}");
+        assert!(!stderr.contains("\x1b]") && !stderr.contains('\u{9b}'), "{stderr:?}");
+    }
+
+    let stream = &format!("{STREAM}id: \x1b]0;title\x07\ndata: a\n\n");
+    check(stream, &["--exec", "exit 1"], "at the event with the id \\u{1b}]0;title\\u{7}\n");
+    check("HTTP/1.1 200 OK\r\nContent-Type: a/\u{9b}b\r\nContent-Length: 0\r\n\r\n", &[], "`a/\\u{9b}b`");
+}
+
+#[test]
 fn only_events_of_the_wanted_types_are_printed_and_counted() {
     let stream =
         "data: 1\n\nevent: a\ndata: 2\n\nevent: b\ndata: 3\n\nevent: c\ndata: 4\n\nevent: a\ndata: 5\n\n";
@@ -123,6 +149,17 @@ fn comments_are_printed_in_their_place() {
          {\"comment\":\"\"}\n{\"data\":\"3\"}\n",
     );
     check(stream, &["--comments", "--data", "-n", "3"], "1\n2\n3\n");
+}
+
+#[test]
+fn an_event_that_is_too_large_is_told_of_even_where_it_should_be_quiet() {
+    let stream = format!("data: 1\n\ndata: {}\n\ndata: 3\n\n", "a".repeat(17 << 20));
+    let server = Server::of_streams(&[&stream]);
+    let output = run(&["listen", &server.address, "--data", "--quiet", "-n", "2"]);
+    assert_eq!(output.stdout, b"1\n3\n");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("sse: ") && stderr.contains("16777216"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
 #[test]
@@ -199,6 +236,71 @@ fn a_state_file_goes_on_where_the_last_run_stopped() {
 }
 
 #[test]
+fn a_listener_that_is_killed_again_and_again_misses_nothing() {
+    const EVENTS: usize = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let hub = Hub::start(&[]);
+    let url = hub.url("/topics/news");
+    let listen = || Program::start(sse(&["listen", &url, "--data", "--state", state.to_str().unwrap()]));
+    let mut program = listen();
+    while !state.exists() {
+        thread::yield_now();
+    }
+    let listening = || {
+        let mut next = 0;
+        while next < EVENTS {
+            let mut seen: Vec<_> = (0..4.min(EVENTS - next)).map(|_| program.line()).collect();
+            program.kill();
+            // What it had printed by then; the kill may have cut the last line.
+            seen.extend(program.stdout.by_ref().map(Result::unwrap).filter(|line| line.len() == 5));
+            program = listen();
+            // It may begin with what was printed and not yet saved.
+            let first: usize = seen[0].parse().unwrap();
+            assert!(first <= next, "{next} to {first} are missing");
+            for (line, expected) in seen.iter().zip(first..) {
+                assert_eq!(line.parse(), Ok(expected));
+            }
+            next = next.max(first + seen.len());
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(listening);
+        for number in 0..EVENTS {
+            hub.publish("news", &format!("{number:05}"));
+        }
+    });
+}
+
+#[test]
+fn a_state_file_may_be_behind_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let [state, link] = ["state", "link"].map(|name| folder.path().join(name));
+    fs::write(&state, "7\n").unwrap();
+    std::os::unix::fs::symlink("state", &link).unwrap();
+    let server = Server::of_streams(&["id: 8\ndata: a\n\n"]);
+    assert!(run(&["listen", &server.address, "-n", "1", "--state", link.to_str().unwrap()]).status.success());
+    assert!(server.request().contains("\r\nlast-event-id: 7\r\n"));
+    assert_eq!(fs::read_to_string(&state).unwrap(), "8\n");
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn a_state_that_is_no_file_of_its_own_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pipe, large] = ["pipe", "large"].map(|name| folder.path().join(name));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+    for (state, text) in [
+        (pipe.as_path(), "it is no regular file; name another one"),
+        (folder.path(), "it is no regular file; name another one"),
+        (&large, "it is too large for an event ID; name another one"),
+    ] {
+        assert_fails(&run(&["listen", "127.0.0.1:1", "--state", state.to_str().unwrap()]), 2, text);
+    }
+}
+
+#[test]
 fn a_state_that_can_not_be_saved_stays_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
@@ -235,7 +337,15 @@ fn a_command_is_run_for_each_event() {
     check(stream, &["--exec", print, "-n", "2"], "a 1:\none\nmessage 1:\ntwo\nlines\n");
     check(stream, &["--exec", print, "-n", "1", "--type", "b"], "b 1:\n3\n");
     // It need not read what it is given, however much.
-    check(&format!("data: {}\n\n", "a".repeat(1 << 20)), &["--exec", "echo done", "-n", "1"], "done\n");
+    let large = format!("data: {}\n\n", "a".repeat(1 << 20));
+    check(&large, &["--exec", "echo done", "-n", "1"], "done\n");
+    // What it leaves behind, with its input open, is not waited for.
+    let start = Instant::now();
+    let leave = "exec 3<&0; sleep 60 <&3 >/dev/null 2>&1 & echo $!";
+    let server = Server::of_streams(&[&large]);
+    let output = run(&["listen", &server.address, "--quiet", "-n", "1", "--exec", leave]);
+    kill("KILL", String::from_utf8(output.stdout).unwrap().trim().parse().unwrap());
+    assert!(output.status.success() && start.elapsed() < PATIENCE);
 }
 
 #[test]
@@ -247,6 +357,22 @@ fn a_command_that_fails_ends_it_before_its_event() {
     let output = run(&[&["listen", &server.address], &exec[..]].concat());
     assert_fails(&output, 1, "failed with exit status: 1 at the event with the id 2");
     assert_eq!(fs::read_to_string(&state).unwrap(), "1\n");
+}
+
+#[test]
+fn a_command_that_ctrl_c_ends_has_not_failed() {
+    // Which of the two ends is seen first is a matter of chance.
+    for _ in 0..20 {
+        let server = Server::of_streams(&["data: 1\n\n"]);
+        let mut command = sse(&["listen", &server.address, "--quiet", "--exec", "echo; exec sleep 60"]);
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        // A terminal sends it to both.
+        kill("INT", -i64::from(child.id()));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr), (Some(130), Vec::new()));
+    }
 }
 
 #[test]
@@ -274,12 +400,22 @@ fn a_request_is_made_as_with_curl() {
         &["accept: a/b", "x-a: 1", "x-a: 2"],
         "",
     );
+    check(&["-H", "Authorization: Basic a"], "GET ", &["authorization: Basic a"], "");
     check(&["--token", "secret"], "GET ", &["authorization: Bearer secret"], "");
     check(&["-d", "{\"stream\":true}"], "POST ", &["content-type: application/json"], "{\"stream\":true}");
     let urlencoded = "content-type: application/x-www-form-urlencoded";
     check(&["-X", "PUT", "-d", &format!("@{}", file.display())], "PUT ", &[urlencoded], "a=b");
     check(&["-d", "a", "-H", "Content-Type: text/plain"], "POST ", &["content-type: text/plain"], "a");
     check(&["-X", "DELETE"], "DELETE ", &[], "");
+}
+
+#[test]
+fn a_name_and_a_password_in_the_url_are_sent() {
+    let server = Server::of_streams(&["data: a\n\n"]);
+    run(&["listen", &format!("http://user:password@{}/news", server.address), "-n", "1"]);
+    let request = server.request();
+    assert!(request.starts_with("GET /news HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\nauthorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), "{request}");
 }
 
 #[test]
@@ -291,6 +427,16 @@ fn a_body_may_come_from_standard_input() {
     child.stdin.take().unwrap().write_all(b"{}").unwrap();
     assert!(child.wait().unwrap().success());
     assert!(server.request().ends_with("\r\n\r\n{}"));
+}
+
+#[test]
+fn a_body_that_does_not_come_can_be_interrupted() {
+    let mut command = sse(&["listen", "127.0.0.1:1", "-d", "@-"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // Its input is taken, so it is read.
+    child.stdin.as_mut().unwrap().write_all(&vec![b'a'; 1 << 20]).unwrap();
+    kill("INT", child.id().into());
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
 }
 
 #[test]
@@ -316,6 +462,8 @@ fn its_end_has_a_code_for_scripts() {
     let html = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
     check(&[html], &[], 3, "is this the URL of an event stream?: <html\n");
     check(&["SSH-2.0-OpenSSH\r\n\r\n"], &["--retries", "0"], 1, "sse: the server could not be reached: ");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert_fails(&run(&["listen", &closed, "--retries", "0"]), 1, "Connection refused");
 }
 
 #[test]
@@ -337,7 +485,7 @@ fn a_signal_ends_it_though_nobody_takes_its_output() {
     let (mut stream, _) = listener.accept().unwrap();
     request(&mut stream);
     stream.write_all(STREAM.as_bytes()).unwrap();
-    stream.set_write_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let events = "data: a\n\n".repeat(10_000);
     // Until everything on the way is full.
     while stream.write_all(events.as_bytes()).is_ok() {}
@@ -359,6 +507,24 @@ fn output_that_nobody_reads_ends_it() {
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
+#[test]
+fn the_time_is_up_though_nobody_takes_the_output() {
+    #[track_caller]
+    fn check(arguments: &[&str], code: i32) {
+        let server = Server::of_streams(&[&"data: a\n\n".repeat(1 << 17)]);
+        let mut command = sse(&["listen", &server.address, "--data", "--quiet", "--timeout", "500ms"]);
+        command.args(arguments);
+        let mut program = Program::start(command);
+        // Nobody reads on.
+        assert_eq!(program.line(), "a");
+        program.notice("the time is up, and nobody takes the output");
+        assert_eq!(program.end().code(), Some(code));
+    }
+
+    check(&[], 0);
+    check(&["-n", "1000000"], 4);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_can_not_be_written_is_told() {
@@ -366,6 +532,16 @@ fn output_that_can_not_be_written_is_told() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = sse(&["listen", &server.address, "--quiet"]);
     assert_fails(&command.stdout(full).output().unwrap(), 1, "the output can't be written: No space left");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn status_lines_that_can_not_be_written_harm_nothing() {
+    let server = Server::of_streams(&["data: a\n\n"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = sse(&["listen", &server.address, "--data", "-n", "1"]);
+    let output = command.stderr(full).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"a\n".to_vec()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use sse_client::Event;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use super::output::Visible;
 use crate::failure::Failure;
 
 /// Runs a command in a shell, with the data and a line ending on its standard input, and waits for its end.
@@ -21,7 +22,7 @@ pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
     }
     let id = match event.last_event_id() {
         "" => String::new(),
-        id => format!(" with the id {id}"),
+        id => format!(" with the id {}", Visible(id)),
     };
     Err(Failure::failed(format!("--exec: `{command}` failed with {status} at the event{id}")))
 }
@@ -42,8 +43,11 @@ async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
             let _ = input.write_all(b"\n").await;
         }
     };
-    let (status, ()) = tokio::join!(child.wait(), write);
-    status
+    // What it leaves behind may hold its input open, and is not waited for.
+    tokio::select! {
+        status = child.wait() => status,
+        () = write => child.wait().await,
+    }
 }
 
 /// What a variable can hold: no NUL.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use anstyle::Style;
 use sse_client::Notice;
 
+use super::output::Visible;
+use crate::failure::tell;
+
 /// Tells of connections that come and go.
 #[derive(Debug)]
 pub(crate) struct Notices {
@@ -24,9 +27,7 @@ impl Notices {
             Notice::Opened => self.say(&format!("connected, behind the event {:?}", self.last_event_id)),
             Notice::LastEventId(id) => id.clone_into(&mut self.last_event_id),
             Notice::LastEventIdNotSent(id) => {
-                self.say(&format!(
-                    "the last event ID {id:?} can't be sent: events may be missing or doubled"
-                ));
+                warn(&format!("the last event ID {id:?} can't be sent: events may be missing or doubled"));
             }
             Notice::Waiting { delay, cause, .. } => {
                 let cause = cause.map_or("the stream ended".to_owned(), |error| format!("{error:#}"));
@@ -40,9 +41,18 @@ impl Notices {
     pub(crate) fn say(&self, text: &str) {
         if !self.is_quiet {
             const DIMMED: Style = Style::new().dimmed();
-            anstream::eprintln!("{DIMMED}sse: {text}{DIMMED:#}");
+            line(DIMMED, text);
         }
     }
+}
+
+/// Says that events are missing, or may be; also to a user who wants it quiet.
+pub(crate) fn warn(text: &str) {
+    line(Style::new(), text);
+}
+
+fn line(style: Style, text: &str) {
+    tell(&format!("{style}sse: {}{style:#}", Visible(text)));
 }
 
 fn seconds(time: Duration) -> String {

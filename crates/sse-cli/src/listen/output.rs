@@ -81,7 +81,7 @@ fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Result<()> {
 }
 
 /// Text whose characters are all to be seen: what could steer a terminal, or turn its text around, is escaped.
-struct Visible<'a>(&'a str);
+pub(crate) struct Visible<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sse_client::reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sse_client::reqwest::redirect::Policy;
-use sse_client::reqwest::{Client, Method, Request, Url};
+use sse_client::reqwest::{Client, Method, Url};
 use sse_client::{EventSource, EventSourceBuilder};
 
 use crate::failure::Failure;
@@ -25,14 +25,16 @@ pub(crate) fn source(
     body: Option<&str>,
 ) -> Result<EventSourceBuilder, Failure> {
     let method = method.unwrap_or(if body.is_some() { Method::POST } else { Method::GET });
-    let mut request = Request::new(method, url);
-    *request.headers_mut() = headers;
+    let client = Client::builder().redirect(Policy::none()).connect_timeout(Duration::from_secs(10)).build();
+    let client = client.map_err(|error| Failure::failed(format!("there is no HTTP client: {error}")))?;
+    // The builder takes `user:password@` out of the URL, for a header.
+    let request = client.request(method, url).headers(headers).build();
+    let mut request =
+        request.map_err(|error| Failure::usage(format!("the request can't be made: {error}")))?;
     if let Some(body) = body.map(read_body).transpose()? {
         request.headers_mut().entry(CONTENT_TYPE).or_insert(content_type(&body));
         *request.body_mut() = Some(body.into());
     }
-    let client = Client::builder().redirect(Policy::none()).connect_timeout(Duration::from_secs(10)).build();
-    let client = client.map_err(|error| Failure::failed(format!("there is no HTTP client: {error}")))?;
     Ok(EventSource::builder(client, request).max_redirects(MAX_REDIRECTS))
 }
 

@@ -1,13 +1,17 @@
 //! The file in which the last event ID is kept.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sse_client::EventId;
 use tempfile::NamedTempFile;
 
+use super::output::Visible;
 use crate::failure::Failure;
+
+/// How large a file may be: an id is a part of an event, and the client takes none that is larger.
+const MAX_SIZE: u64 = 16 * 1024 * 1024;
 
 /// A file with the last event ID and a line ending, which is replaced whole.
 #[derive(Debug)]
@@ -19,9 +23,9 @@ pub(crate) struct StateFile {
 impl StateFile {
     /// Reads the file, if there is one, and makes sure that it can be replaced.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Failure> {
-        let saved = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let (path, saved) = match read(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (path, String::new()),
             Err(error) => {
                 return Err(Failure::usage(format!("--state {}: it can't be read: {error}", path.display())));
             }
@@ -49,8 +53,9 @@ impl StateFile {
         }
         self.replace(id).map_err(|error| {
             Failure::failed(format!(
-                "--state {}: the id {id} could not be saved ({error}); the file still has the id before it",
-                self.path.display()
+                "--state {}: the id {} could not be saved ({error}); the file still has the id before it",
+                self.path.display(),
+                Visible(id)
             ))
         })?;
         id.clone_into(&mut self.saved);
@@ -63,6 +68,21 @@ impl StateFile {
         file.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// Where the file is, behind all links, so that they are not replaced; and what it holds.
+fn read(path: &Path) -> io::Result<(PathBuf, String)> {
+    let path = fs::canonicalize(path)?;
+    // A pipe would be waited for, and a device replaced.
+    if !fs::metadata(&path)?.is_file() {
+        return Err(io::Error::other("it is no regular file; name another one"));
+    }
+    let mut text = String::new();
+    File::open(&path)?.take(MAX_SIZE + 2).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SIZE + 1 {
+        return Err(io::Error::other("it is too large for an event ID; name another one"));
+    }
+    Ok((path, text))
 }
 
 /// A file that can take the place of this one.
