@@ -34,6 +34,9 @@ fn every_flag_stands_in_its_manual_page() {
     }
     assert!(overview.contains("Exit codes: 0 done;"), "{overview}");
     assert!(page("sse-serve.1").contains("SSE_MAX_BODY"));
+    for name in ["bench", "listen", "publish"] {
+        assert!(page(&format!("sse-{name}.1")).contains("SSE_TOKEN"), "{name}");
+    }
 }
 
 #[test]

@@ -133,6 +133,21 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
 }
 
 #[test]
+fn who_sends_far_too_much_is_told_all_the_same() {
+    let hub = Hub::start(&["--max-body", "1KiB"]);
+    // More than the system's buffers take: it is still being sent when the hub knows.
+    assert_answers(&hub.post("/topics/news", &[], vec![b'a'; 15 << 20]), 413, "larger than 1024 bytes");
+    // Who asks first is told at once, and sends nothing.
+    let mut stream = TcpStream::connect(&hub.address).unwrap();
+    let head = format!("POST /topics/a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", hub.address);
+    let expects = "Expect: 100-continue\r\nContent-Length: 15000000\r\n\r\n";
+    std::io::Write::write_all(&mut stream, (head + expects).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_answers(&answer, 413, "larger than 1024 bytes");
+}
+
+#[test]
 fn what_is_wrong_with_a_request_is_told() {
     let hub = Hub::start(&[]);
     assert_answers(&hub.post("/topics/a%0Ab", &[], ""), 400, r#"name "a\nb" has control characters"#);

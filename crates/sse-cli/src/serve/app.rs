@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
-use axum::http::{Method, StatusCode};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName,
+};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -126,8 +128,7 @@ async fn receive(
     topic::check(&name).map_err(Rejection::bad)?;
     let (head, body) = request.into_parts();
     app.access.check_token(Right::Publish, &head)?;
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = body_up_to(app.max_body, length, body).await?;
+    let body = body_up_to(app.max_body, &head.headers, body).await?;
     let messages = messages(&head, &body)?;
     let route = app.numbers.topics.route(&name).map_err(|TooManyTopics { .. }| {
         Rejection::unavailable("there are too many topics in use; try again later, or raise --max-topics")
@@ -136,25 +137,40 @@ async fn receive(
 }
 
 /// The body, if it is not too large.
-async fn body_up_to(limit: usize, length: Option<usize>, body: Body) -> Result<Bytes, Rejection> {
-    let too_large = || {
-        Rejection::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {limit} bytes; send smaller batches, or raise --max-body"),
-        )
-    };
+async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Rejection> {
+    let text = format!("the body is larger than {limit} bytes; send smaller batches, or raise --max-body");
+    let too_large = || Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, text);
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
+        // Who asks first has not begun to send.
+        if !headers.contains_key(EXPECT) {
+            discard(body).await;
+        }
         return Err(too_large());
     }
-    match timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await {
+    match timeout(BODY_WITHIN, Limited::new(&mut body, limit).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(too_large())
+        }
         Ok(Err(error)) => Err(Rejection::bad(format!("the body broke off: {error}"))),
         Err(_) => Err(Rejection::new(
             StatusCode::REQUEST_TIMEOUT,
             format!("the body did not come within {BODY_WITHIN:?}; send it again"),
         )),
     }
+}
+
+/// Reads on, within bounds: who is cut off while sending may never see the answer.
+async fn discard(body: Body) {
+    const MOST: usize = 64 * 1024 * 1024;
+
+    let reading = async {
+        let mut body = Limited::new(body, MOST);
+        while let Some(Ok(_)) = body.frame().await {}
+    };
+    let _ = timeout(BODY_WITHIN, reading).await;
 }
 
 async fn status(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {
