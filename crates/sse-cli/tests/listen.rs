@@ -349,6 +349,28 @@ fn a_command_is_run_for_each_event() {
 }
 
 #[test]
+fn a_command_has_all_of_its_event_whatever_becomes_of_the_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let until_there = |name: &str| {
+        while !path(name).exists() {
+            thread::yield_now();
+        }
+    };
+    // It begins to read when the listener is gone.
+    let exec = "touch started; while [ ! -e go ]; do sleep 0.02; done; wc -c > count; mv count done";
+    let server = Server::of_streams(&[&format!("data: {}\n\n", "a".repeat(3_000_000))]);
+    let mut command = sse(&["listen", &server.address, "--exec", exec]);
+    command.current_dir(folder.path());
+    let mut program = Program::start(command);
+    until_there("started");
+    program.kill();
+    fs::write(path("go"), "").unwrap();
+    until_there("done");
+    assert_eq!(fs::read_to_string(path("done")).unwrap().trim(), "3000001");
+}
+
+#[test]
 fn a_command_that_fails_ends_it_before_its_event() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");

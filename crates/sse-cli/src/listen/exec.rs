@@ -1,10 +1,9 @@
 //! A program that is run for each event.
 
-use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::io::{self, Seek as _, Write as _};
+use std::process::ExitStatus;
 
 use sse_client::Event;
-use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::output::Visible;
@@ -28,26 +27,20 @@ pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
 }
 
 async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
+    // A file, and no pipe: if this program is killed, the command does not take what has come for all there is. It has
+    // no name, and is gone with the command.
+    let mut input = tempfile::tempfile()?;
+    input.write_all(event.data().as_bytes())?;
+    input.write_all(b"\n")?;
+    input.rewind()?;
     let mut child = Command::new("sh")
         .args(["-c", command])
         .env("SSE_TYPE", variable(event.event_type()))
         .env("SSE_ID", variable(event.last_event_id()))
-        .stdin(Stdio::piped())
+        .stdin(input)
         .kill_on_drop(true)
         .spawn()?;
-    let input = child.stdin.take();
-    let write = async {
-        let Some(mut input) = input else { return };
-        // A program need not read it.
-        if input.write_all(event.data().as_bytes()).await.is_ok() {
-            let _ = input.write_all(b"\n").await;
-        }
-    };
-    // What it leaves behind may hold its input open, and is not waited for.
-    tokio::select! {
-        status = child.wait() => status,
-        () = write => child.wait().await,
-    }
+    child.wait().await
 }
 
 /// What a variable can hold: no NUL.
