@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::visible::Visible;
+
 /// One line that says what is wrong and what to do, and the code that scripts see.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -89,6 +91,7 @@ pub(crate) fn tell(line: &str) {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        // A server, or a file, may have had a part in it.
+        Visible(&self.text).fmt(f)
     }
 }

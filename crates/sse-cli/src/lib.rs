@@ -11,6 +11,7 @@ mod serve;
 mod signals;
 mod target;
 mod units;
+mod visible;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

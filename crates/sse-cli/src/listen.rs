@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use self::comments::Comments;
 use self::notices::Notices;
-use self::output::{Form, Visible};
+use self::output::Form;
 use self::state::StateFile;
 use crate::failure::{Exit, Failure};
 use crate::target::{self, Credentials};
@@ -345,5 +345,5 @@ fn failure(error: &Error) -> Failure {
         _ if error.refusal().is_some() => Exit::Refused,
         _ => Exit::Failed,
     };
-    Failure::new(exit, Visible(&format!("{error:#}")).to_string())
+    Failure::new(exit, format!("{error:#}"))
 }

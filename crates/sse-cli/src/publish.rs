@@ -25,6 +25,7 @@ use crate::failure::{self, Exit, Failure};
 use crate::runtime;
 use crate::signals::Signals;
 use crate::target::{self, Credentials};
+use crate::visible::Visible;
 
 /// Publish one event, or the lines of standard input as events, to a hub (sse serve)
 #[derive(Args, Debug)]
@@ -171,13 +172,13 @@ impl Run {
     fn print_id(&self) -> Result<(), Failure> {
         let Some(id) = &self.last_id else { return Ok(()) };
         let mut output = io::stdout().lock();
-        let written = writeln!(output, "{id}").and_then(|()| output.flush());
+        let written = writeln!(output, "{}", Visible(id)).and_then(|()| output.flush());
         written.map_err(|error| Failure::output(&error))
     }
 
     fn summary(&self) -> String {
         let last = if self.published == 1 { "its id" } else { "the id of the last" };
-        let id = self.last_id.as_ref().map(|id| format!("; {last} is {id}")).unwrap_or_default();
+        let id = self.last_id.as_ref().map(|id| format!("; {last} is {}", Visible(id))).unwrap_or_default();
         format!("published {}{id}", events(self.published))
     }
 

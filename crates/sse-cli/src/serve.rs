@@ -17,6 +17,7 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, Command};
@@ -24,7 +25,7 @@ use hyper_util::service::TowerToHyperService;
 use sse_redis::{ConnectError, RedisLog};
 use sse_server::{Route, Shutdown, Topics};
 use tokio::net::TcpListener;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 use self::access::{Access, Origin};
@@ -57,10 +58,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::time_or_off)]
     heartbeat: Heartbeat,
     /// How many may subscribe at a time [default: any number]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::at_least_one())]
     max_subscribers: Option<usize>,
     /// How many topics there may be; unused ones make room
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = units::at_least_one())]
     max_topics: usize,
     /// How large the body of a request may be
     #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::bytes)]
@@ -75,7 +76,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time)]
     grace: Duration,
     /// Log error, warn, info, debug, or TARGET=LEVEL,…
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     log: Targets,
     /// A file of these settings, in TOML
     #[arg(long, value_name = "FILE")]
@@ -112,6 +113,9 @@ pub(crate) fn with_settings(command: Command, file: &Path) -> Result<Command, Fa
 
 const NAME: &str = "serve";
 
+/// How long the log may take for what is on its way at the end, though the grace is over.
+const LEAST: Duration = Duration::from_millis(200);
+
 /// How long a topic is kept that nobody uses, and longer if its events are.
 const LINGER: Duration = Duration::from_secs(10 * 60);
 
@@ -128,16 +132,15 @@ impl Options {
         let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
         tracing_subscriber::registry().with(format).with(self.log.clone()).init();
         files::raise_limit();
-        // First of all: a signal that comes while the hub starts ends it too.
-        let mut signals = Signals::listen()?;
-
+        // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
         let tokens = self.token_file.as_deref().map(read_tokens).transpose()?;
-        let listener = self.bind(tokens.is_some()).await?;
-        let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
-        let topics = tokio::select! {
-            topics = self.topics() => topics?,
+        let mut signals = Signals::listen()?;
+        let start = async { Ok::<_, Failure>((self.bind(tokens.is_some()).await?, self.topics().await?)) };
+        let (listener, topics) = tokio::select! {
+            started = start => started?,
             _ = signals.received() => return Ok(()),
         };
+        let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
 
         let numbers = Numbers {
             topics: topics.clone(),
@@ -157,16 +160,21 @@ impl Options {
         greet(address, tokens.as_ref());
 
         let grace = self.grace;
+        let begun = Arc::new(OnceLock::new());
+        let ended = begun.clone();
         let ending = async move {
             signals.received().await;
+            let _ = begun.set(Instant::now());
             let spread = spread(numbers.subscribers.count(), grace);
             tracing::info!(subscribers = numbers.subscribers.count(), "ending");
             shutdown.begin_within(spread);
         };
         sse_server::serve(listener, service).with_graceful_shutdown(ending, grace).await;
         status.abort();
-        topics.flush().await;
-        Ok(())
+        let left = ended.get().map_or(grace, |begun| grace.saturating_sub(begun.elapsed()));
+        tokio::time::timeout(left.max(LEAST), topics.flush()).await.map_err(|_| {
+            Failure::failed("Redis did not take all events in time; their publishers have had no answer")
+        })
     }
 
     /// Listens, where nobody can come that should not.
@@ -254,6 +262,14 @@ The hub is at http://{address}/ and shows itself there.
     );
     // Whoever started the hub may not be interested.
     let _ = io::stdout().write_all(greeting.as_bytes());
+}
+
+/// What is logged. A word that is no level would be the name of a target, and all others would be silent.
+fn log_filter(text: &str) -> Result<Targets, String> {
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let is_known = |part: &str| part.contains('=') || is_level(part.trim());
+    let filter = text.parse().ok().filter(|_| text.split(',').all(is_known));
+    filter.ok_or_else(|| "write a level, error, warn, info, debug or trace, or TARGET=LEVEL,…".to_owned())
 }
 
 fn read_tokens(file: &Path) -> Result<Tokens, Failure> {

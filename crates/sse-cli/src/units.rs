@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::RangedU64ValueParser;
 use jiff::SignedDuration;
 
 /// A time, as `15s`, `1m30s` or `250ms`.
@@ -23,4 +24,9 @@ pub(crate) fn time_or_off(text: &str) -> Result<Option<Duration>, String> {
 pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
     bytes.ok_or_else(|| "write a size as 65536, 64KiB or 1MiB".to_owned())
+}
+
+/// A number of things of which there must be one.
+pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }

@@ -586,7 +586,7 @@ fn what_is_wrong_with_the_arguments_is_told_in_one_line() {
     check(&["a", "--timeout", "soon"], "write a time as 15s, 1m30s or 250ms");
     check(&["a", "--json", "--data"], "cannot be used with");
     check(&["a", "--last-event-id", "a\nb"], "--last-event-id: ");
-    check(&["a", "--state", state], "it holds more than one event ID; name another file");
+    check(&["a", "--state", state], "it holds no event ID, which is one line; name another file");
     check(&["a", "--state", "/nowhere/state"], "--state /nowhere/state: nothing can be written there");
     check(&["a", "-d", "@/nowhere/body"], "-d @/nowhere/body: No such file");
 }

@@ -379,6 +379,15 @@ fn answers_that_are_not_a_hubs_are_told() {
 }
 
 #[test]
+fn no_server_can_steer_the_terminal() {
+    let receipt = r#"{"published":1,"id":"\u001b]0;title\u0007\nline"}"#;
+    let server = Server::start(move |_| answer("200 OK", "application/json", receipt));
+    assert_published(&run_publish(&[&server.url(), "a"]), "\\u{1b}]0;title\\u{7}\\nline\n", "");
+    let output = run_publish(&[&server.url(), "--json", "{\"a\\nb\\u001b\":1}"]);
+    assert_fails(&output, 2, r"unknown field `a\nb\u{1b}`");
+}
+
+#[test]
 fn an_answer_that_breaks_off_leaves_open_what_came_of_the_event() {
     let unknown = "gave no answer for the event, so it may be published or not: ";
     check("", 1, &[unknown]);

@@ -158,7 +158,11 @@ fn what_is_wrong_with_a_request_is_told() {
     assert_answers(&hub.post("/topics/a", &[], b"\xff"), 400, "the body is not UTF-8 from byte 0 on");
     assert_answers(&hub.post("/topics/a?type=a%0Ab", &[], ""), 400, "the type: ");
     assert_answers(&hub.get("/elsewhere", &[]), 404, "topics are at /topics/NAME");
-    assert_answers(&hub.request("PUT", "/topics/a", &[], ""), 405, "allow: GET,HEAD,POST");
+    let not_allowed = hub.request("PUT", "/topics/a", &[], "");
+    assert_answers(&not_allowed, 405, "allow: GET,HEAD,POST");
+    assert_answers(&not_allowed, 405, "topics take GET and POST, and all else GET\n");
+    let key = hub.post("/topics/a", &[JSON_LINES], "{\"a\\nb\\u001b\":1}");
+    assert_answers(&key, 400, r"unknown field `a\nb\u{1b}`");
 }
 
 #[test]
@@ -353,6 +357,34 @@ fn a_subscriber_that_reads_nothing_does_not_hold_the_end_up() {
 }
 
 #[test]
+fn it_can_be_ended_while_it_waits_for_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let mut program = Program::start(sse(&["serve", "--token-file", file.to_str().unwrap()]));
+    // It is open for writing when the hub reads it.
+    let _writer = fs::File::options().write(true).open(&file).unwrap();
+    program.signal("TERM");
+    program.end();
+}
+
+#[test]
+fn it_ends_within_its_grace_though_redis_hangs_and_says_what_is_lost() {
+    let redis = Redis::start();
+    let mut hub = Hub::start(&["--redis", &redis.url, "--grace", "300ms"]);
+    hub.publish("a", "1");
+    redis.signal("STOP");
+    let _stream = hub.send("POST", "/topics/a", &[], "2");
+    while !hub.get("/metrics", &[]).contains("\nsse_log_queued 1\n") {}
+    hub.program.signal("TERM");
+    let begun = std::time::Instant::now();
+    assert_eq!(hub.program.end().code(), Some(1));
+    // The log gives up after ten seconds by itself.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    hub.program.notice("sse: Redis did not take all events in time");
+}
+
+#[test]
 fn it_can_be_ended_while_it_waits_for_redis() {
     let redis = "redis+unix:///nowhere/socket";
     let mut program = Program::start(sse(&["serve", "--listen", "127.0.0.1:0", "--redis", redis]));
@@ -409,6 +441,11 @@ fn wrong_settings_are_told_in_one_line() {
         &["--hartbeat", "15s"],
         "unexpected argument '--hartbeat' found; tip: a similar argument exists: '--heartbeat'",
     );
+    check(&["--max-topics", "0"], "0 is not in 1..");
+    check(&["--max-subscribers", "0"], "0 is not in 1..");
+    for filter in ["inof", "", "info,debgu"] {
+        check(&["--log", filter], "write a level, error, warn, info, debug or trace, or TARGET=LEVEL");
+    }
     check(&["--token-file", "/nowhere/tokens"], "/nowhere/tokens: ");
     check(
         &["--token-file", &file("tokens", "publish *\n")],

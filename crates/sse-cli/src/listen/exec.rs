@@ -6,7 +6,6 @@ use std::process::ExitStatus;
 use sse_client::Event;
 use tokio::process::Command;
 
-use super::output::Visible;
 use crate::failure::Failure;
 
 /// Runs a command in a shell, with the data and a line ending on its standard input, and waits for its end.
@@ -21,7 +20,7 @@ pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
     }
     let id = match event.last_event_id() {
         "" => String::new(),
-        id => format!(" with the id {}", Visible(id)),
+        id => format!(" with the id {id}"),
     };
     Err(Failure::failed(format!("--exec: `{command}` failed with {status} at the event{id}")))
 }

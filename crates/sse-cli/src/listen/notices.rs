@@ -5,8 +5,8 @@ use std::time::Duration;
 use anstyle::Style;
 use sse_client::Notice;
 
-use super::output::Visible;
 use crate::failure::tell;
+use crate::visible::Visible;
 
 /// Tells of connections that come and go.
 #[derive(Debug)]

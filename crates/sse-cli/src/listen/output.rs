@@ -1,6 +1,5 @@
 //! Events and comments as they are printed.
 
-use std::fmt;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -8,6 +7,7 @@ use serde::Serialize;
 use sse_client::Event;
 
 use crate::envelope::Envelope;
+use crate::visible::Visible;
 
 /// How events are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,27 +78,6 @@ fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Result<()> {
         return event.data_lines().try_for_each(|line| writeln!(out, "  {}", Visible(line)));
     }
     writeln!(out, "  {}", Visible(event.data()))
-}
-
-/// Text whose characters are all to be seen: what could steer a terminal, or turn its text around, is escaped.
-pub(crate) struct Visible<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Visible<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let steers = |char: char| {
-            (char.is_control() && char != '\t')
-                || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        let mut rest = self.0;
-        while let Some(place) = rest.find(steers) {
-            let (before, from) = rest.split_at(place);
-            f.write_str(before)?;
-            let mut chars = from.chars();
-            chars.by_ref().take(1).try_for_each(|char| write!(f, "{}", char.escape_default()))?;
-            rest = chars.as_str();
-        }
-        f.write_str(rest)
-    }
 }
 
 #[cfg(test)]

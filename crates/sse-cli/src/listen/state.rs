@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use sse_client::EventId;
 use tempfile::NamedTempFile;
 
-use super::output::Visible;
 use crate::failure::Failure;
 
 /// How large a file may be: an id is a part of an event, and the client takes none that is larger.
@@ -30,10 +29,15 @@ impl StateFile {
                 return Err(Failure::usage(format!("--state {}: it can't be read: {error}", path.display())));
             }
         };
-        let saved = saved.strip_suffix('\n').unwrap_or(&saved).to_owned();
+        let saved = saved
+            .strip_suffix('\n')
+            .map_or(&*saved, |line| line.strip_suffix('\r').unwrap_or(line))
+            .to_owned();
         EventId::new(&saved).map_err(|_| {
             let path = path.display();
-            Failure::usage(format!("--state {path}: it holds more than one event ID; name another file"))
+            Failure::usage(format!(
+                "--state {path}: it holds no event ID, which is one line; name another file"
+            ))
         })?;
         temporary(&path).map_err(|error| {
             Failure::usage(format!("--state {}: nothing can be written there: {error}", path.display()))
@@ -53,9 +57,8 @@ impl StateFile {
         }
         self.replace(id).map_err(|error| {
             Failure::failed(format!(
-                "--state {}: the id {} could not be saved ({error}); the file still has the id before it",
-                self.path.display(),
-                Visible(id)
+                "--state {}: the id {id} could not be saved ({error}); the file still has the id before it",
+                self.path.display()
             ))
         })?;
         id.clone_into(&mut self.saved);
@@ -120,8 +123,9 @@ mod tests {
         check(Some("\n"), Ok(""));
         check(Some("7\n"), Ok("7"));
         check(Some("a b"), Ok("a b"));
-        check(Some("7\n8\n"), Err("more than one event ID"));
-        check(Some("\0"), Err("more than one event ID"));
+        check(Some("7\r\n"), Ok("7"));
+        check(Some("7\n8\n"), Err("it holds no event ID"));
+        check(Some("\0"), Err("it holds no event ID"));
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
         .fallback(|| async {
             Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
         })
+        .method_not_allowed_fallback(|| async {
+            Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "topics take GET and POST, and all else GET")
+        })
         .with_state(app)
         .layer(middleware::from_fn_with_state(checked, check_origin))
         .layer(cors(origins))

@@ -6,6 +6,8 @@ use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::visible::Visible;
+
 /// A status, and one line that says what is wrong and what to do.
 #[derive(Debug)]
 pub(crate) struct Rejection {
@@ -15,7 +17,8 @@ pub(crate) struct Rejection {
 
 impl Rejection {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        // The request may have had a part in it.
+        Self { status, text: Visible(&text.into()).to_string() }
     }
 
     #[cfg(test)]

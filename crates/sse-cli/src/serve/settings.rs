@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use toml::{Table, Value};
 
 use crate::failure::Failure;
@@ -35,11 +35,12 @@ fn with_text(mut command: Command, text: &str) -> Result<Command, String> {
     })?;
     for (key, value) in table {
         let arg = command.get_arguments().find(|arg| is_setting(arg) && arg.get_long() == Some(&key));
-        let Some(id) = arg.map(|arg| arg.get_id().clone()) else {
+        let Some((id, takes_list)) = arg.map(|arg| (arg.get_id().clone(), takes_list(arg))) else {
             return Err(format!("there is no setting `{key}`; there are {}", names(&command)));
         };
-        let values = values(&value).ok_or_else(|| {
-            format!("`{key}` must be a text, a number or a list of them, as the flag --{key} takes it")
+        let values = values(&value, takes_list).ok_or_else(|| {
+            let list = if takes_list { ", or a list of them" } else { "" };
+            format!("`{key}` must be a text or a number{list}, as the flag --{key} takes it")
         })?;
         command = command.mut_arg(id, |arg| arg.default_values(values));
     }
@@ -50,15 +51,20 @@ fn is_setting(arg: &Arg) -> bool {
     arg.get_long() != Some("config")
 }
 
+/// Whether there may be several of it.
+fn takes_list(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Append)
+}
+
 fn names(command: &Command) -> String {
     let settings = command.get_arguments().filter(|arg| is_setting(arg));
     settings.filter_map(Arg::get_long).collect::<Vec<_>>().join(", ")
 }
 
 /// The values as they would be written behind the flag.
-fn values(value: &Value) -> Option<Vec<String>> {
+fn values(value: &Value, takes_list: bool) -> Option<Vec<String>> {
     match value {
-        Value::Array(values) => values.iter().map(text).collect(),
+        Value::Array(values) if takes_list => values.iter().map(text).collect(),
         value => text(value).map(|value| vec![value]),
     }
 }
@@ -74,8 +80,6 @@ fn text(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::ArgAction;
-
     use super::*;
 
     fn command() -> Command {
@@ -117,9 +121,11 @@ mod tests {
     fn what_is_wrong_with_a_file_is_told() {
         check_wrong("max-size = 1", "there is no setting `max-size`; there are max-body, cors");
         check_wrong("config = 'other.toml'", "there is no setting `config`");
-        check_wrong("max-body = true", "`max-body` must be a text, a number");
+        check_wrong("max-body = true", "`max-body` must be a text or a number, as");
+        check_wrong("max-body = []", "`max-body` must be a text or a number, as");
+        check_wrong("max-body = ['1', '2']", "`max-body` must be a text or a number, as");
         check_wrong("[max-body]\na = 1", "`max-body` must be a text");
-        check_wrong("cors = [['a']]", "`cors` must be a text");
+        check_wrong("cors = [['a']]", "`cors` must be a text or a number, or a list of them");
         check_wrong("# fine\nmax-body = 1\nmax-body", "line 3: ");
         check_wrong("max-body = 1\nmax-body = 2", "line 2: ");
     }
