@@ -1,6 +1,6 @@
 //! Messages that are appended together.
 
-use super::Record;
+use crate::message::Record;
 
 /// Messages of one publisher that are appended together, at least one.
 #[derive(Clone, Debug)]

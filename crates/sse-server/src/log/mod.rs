@@ -1,0 +1,50 @@
+//! The log of [`Topics`](crate::Topics) that many replicas share: what they need of one, and how to publish into one.
+//!
+//! By default a route's history is in its own memory. With a log, any number of processes have the same topics: each
+//! publishes into the log, follows it, and serves its subscribers from memory; a client resumes at any of them. The
+//! crate `sse-redis` has a log in Redis Streams. Another is made by implementing [`Log`], which is four operations on
+//! an ordered list; with the feature `conformance`, `conformance::check` tells whether it does what replicas rely on.
+//!
+//! ```
+//! # #[cfg(feature = "conformance")]
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use sse_server::log::MemoryLog;
+//! use sse_server::{Message, Topics};
+//!
+//! let log = MemoryLog::new();
+//! let (here, there) = (Topics::builder().build_on(log.clone()).await?, Topics::builder().build_on(log).await?);
+//! let id = here.route("news")?.publish(&Message::new("rain"))?.stored().await?;
+//! // A client that has seen it here resumes there.
+//! # drop((there, id));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+mod backlog;
+mod backoff;
+mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod contract;
+mod erased;
+mod error;
+#[cfg(any(test, feature = "conformance"))]
+mod memory;
+mod outbox;
+mod published;
+mod publisher;
+pub(crate) mod trace;
+
+pub(crate) use self::backlog::{Backlog, Page, Unknown};
+pub(crate) use self::backoff::Backoff;
+pub use self::batch::Batch;
+pub use self::contract::Log;
+pub(crate) use self::erased::SharedLog;
+pub use self::error::{LogError, PublishError};
+#[cfg(any(test, feature = "conformance"))]
+pub use self::memory::MemoryLog;
+pub(crate) use self::outbox::Outbox;
+pub use self::published::Published;
+pub use self::publisher::{Publisher, PublisherBuilder};
+pub use crate::history::{Entry, Position};
+pub use crate::message::{InvalidRecord, Record};

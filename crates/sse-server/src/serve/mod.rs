@@ -1,0 +1,10 @@
+//! A server: its connections, both versions of HTTP, and their end.
+
+mod accept;
+mod deadline;
+mod listener;
+mod preface;
+
+pub use self::accept::{Serve, serve};
+pub use self::deadline::WriteDeadline;
+pub use self::listener::Listener;

@@ -1,0 +1,9 @@
+//! What publishers, subscribers and timers meet at: a lock, the wakers of those that wait, and timers.
+
+mod lock;
+mod timer;
+mod wakers;
+
+pub(crate) use self::lock::{AtomicBool, AtomicU64, AtomicUsize, Exclusive, Mutex, MutexGuard};
+pub(crate) use self::timer::{Delay, Pulse, far};
+pub(crate) use self::wakers::{Ticket, Wakers, addresses};
