@@ -1,4 +1,6 @@
-//! Why there are no more events.
+//! What can go wrong. Every other file may use this one; it uses none of them.
+
+mod refusal;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use sse_codec::{Event, TooLarge};
 
-use crate::refusal::Refusal;
+pub use self::refusal::Refusal;
 
 /// An error of any type: a caller's own.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

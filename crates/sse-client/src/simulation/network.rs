@@ -17,8 +17,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::client::Standing;
 use super::{Fact, LONGEST_RETRY_AFTER, World, lock, millis};
 use crate::BoxError;
-use crate::exchange::Transport;
-use crate::request::LAST_EVENT_ID;
+use crate::connect::{LAST_EVENT_ID, Transport};
 
 /// How many redirects the client follows.
 pub(super) const REDIRECTS: u32 = 2;

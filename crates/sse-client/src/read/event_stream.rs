@@ -10,10 +10,10 @@ use futures_core::{FusedStream, Stream};
 use reqwest::Response;
 use sse_codec::{Decoder, Event};
 
+use super::reader::{Connection, Read, Reader};
+use crate::connect::Fault;
 use crate::error::Error;
 use crate::platform::BoxFuture;
-use crate::reader::{Connection, Read, Reader};
-use crate::response::Fault;
 
 /// The events of one [`reqwest::Response`]. It never reconnects.
 ///

@@ -9,8 +9,8 @@ use futures_core::{FusedStream, Stream};
 use sse_codec::Event;
 
 use crate::error::{BoxError, Error};
-use crate::event_source::EventSource;
-use crate::event_stream::EventStream;
+use crate::read::EventStream;
+use crate::source::EventSource;
 
 /// The events of a source or of a response, as values of type `T`.
 ///

@@ -7,16 +7,13 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Request, Response};
 use sse_codec::{Decoder, Event, EventId};
 
-use crate::attempts::Attempts;
+use super::event_source::{EventSource, State};
+use super::notice::{Notice, Observer};
+use crate::connect::{Template, Transport, check};
 use crate::error::{BoxError, Error};
-use crate::event_source::{EventSource, State};
-use crate::exchange::Transport;
-use crate::notice::{Notice, Observer};
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::reader::Reader;
-use crate::reconnect::Reconnect;
-use crate::request::Template;
-use crate::response::check;
+use crate::read::Reader;
+use crate::reconnect::{Attempts, Reconnect};
 
 /// Settings of an [`EventSource`].
 ///

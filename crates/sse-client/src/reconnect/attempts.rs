@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::policy::{Cause, Decision, Reconnect};
 use crate::platform::Instant;
-use crate::reconnect::{Cause, Decision, Reconnect};
 
 /// A policy at work: it is told what happens to connections, and decides.
 ///

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use reqwest::Response;
 use sse_codec::{Decoder, Event, EventRef, TooLarge};
 
+use super::idle::{Idle, IdleTimeouts};
 use crate::error::Error;
-use crate::idle::{Idle, IdleTimeouts};
 use crate::platform::Body;
 
 /// After so many chunks without an event, others get their turn.

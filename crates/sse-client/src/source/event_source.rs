@@ -11,17 +11,13 @@ use reqwest::header::HeaderValue;
 use reqwest::{Client, IntoUrl, Request, Response, StatusCode};
 use sse_codec::Event;
 
-use crate::attempts::Attempts;
-use crate::builder::{Attempt, EventSourceBuilder, Prepare};
+use super::builder::{Attempt, EventSourceBuilder, Prepare};
+use super::notice::{Notice, Observer, tell};
+use crate::connect::{MAX_REDIRECTS, Template, Transport};
 use crate::error::Error;
-use crate::exchange::Transport;
-use crate::notice::{Notice, Observer, tell};
 use crate::platform::{BoxFuture, Timer, now, unix_time};
-use crate::reader::{Connection, Read, Reader};
-use crate::reconnect::{Cause, Decision};
-use crate::redirect::MAX_REDIRECTS;
-use crate::request::Template;
-use crate::retry_after::retry_after;
+use crate::read::{Connection, Read, Reader};
+use crate::reconnect::{Attempts, Cause, Decision, retry_after};
 
 /// Events from a URL, over as many connections as it takes.
 ///

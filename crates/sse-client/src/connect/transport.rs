@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use reqwest::{Client, Request, Response};
 
+use super::redirect;
+use super::response::check;
 use crate::error::Error;
 use crate::platform::{BoxFuture, within};
-use crate::redirect;
-use crate::response::check;
 
 /// Sends requests: reqwest's client, or a network that is simulated.
 #[derive(Clone)]

@@ -1,0 +1,14 @@
+//! The first step of a connection: sends one request, follows its redirects, and checks the response.
+
+mod redirect;
+mod refusal;
+mod request;
+mod response;
+mod transport;
+
+pub(crate) use self::redirect::MAX_REDIRECTS;
+#[cfg(test)]
+pub(crate) use self::request::LAST_EVENT_ID;
+pub(crate) use self::request::Template;
+pub(crate) use self::response::{Fault, check};
+pub(crate) use self::transport::Transport;

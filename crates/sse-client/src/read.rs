@@ -1,0 +1,8 @@
+//! The second step of a connection: turns the bytes of a response into events, and notices when no bytes come.
+
+mod event_stream;
+mod idle;
+mod reader;
+
+pub use self::event_stream::{EventStream, ResponseExt};
+pub(crate) use self::reader::{Connection, Read, Reader};

@@ -1,0 +1,168 @@
+//! When to reconnect, and after how long: the settings. [`Attempts`](crate::Attempts) goes by them.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// The policy by which an [`EventSource`](crate::EventSource) reconnects.
+///
+/// The wait is the reconnection time that the server asked for, within bounds, and on top of it a random part of the
+/// *backoff*, which spreads clients that lost their server together. The backoff is 1 s at first, doubles with each
+/// failure up to 60 s, halves with each connection that was none, and is 1 s again after one that lasted for a minute.
+///
+/// A failure is an attempt without a good response, or a connection that brought no event and was over sooner than the
+/// wait before it. A response with `Retry-After` is followed by a wait of at least that.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_client::Reconnect;
+///
+/// let patient = Reconnect::new().backoff(Duration::from_secs(5)..=Duration::from_secs(300));
+/// let at_most_ten_times = Reconnect::new().max_retries(10);
+/// let for_an_hour = Reconnect::new().max_elapsed(Duration::from_secs(3600));
+/// ```
+///
+/// It can be driven without an event source, by [`Attempts`](crate::Attempts).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Reconnect {
+    pub(crate) reconnects: bool,
+    pub(crate) backoff: RangeInclusive<Duration>,
+    pub(crate) reconnection_times: RangeInclusive<Duration>,
+    /// Until the server asks for another one.
+    pub(crate) first_reconnection_time: Duration,
+    pub(crate) max_retry_after: Duration,
+    pub(crate) healthy_after: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) max_elapsed: Duration,
+    pub(crate) retries_statuses: bool,
+    pub(crate) renews: bool,
+}
+
+/// How a connection, or the attempt at one, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// There was no response, or the connection broke.
+    Network,
+    /// The body ended.
+    End,
+    /// The response had this status.
+    Status(StatusCode),
+    /// The response was no event stream, or one that can't be read.
+    ContentType,
+    /// The request can't succeed as it is: a URL of another scheme than HTTP, or a loop of redirects.
+    Request,
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// Connect again after this time.
+    Wait(Duration),
+    /// Never connect again: another attempt would not go better, or none is wanted.
+    Stop,
+    /// Never connect again: there were too many failures.
+    GiveUp,
+}
+
+impl Reconnect {
+    /// The default. It also tries again after 408, 425, 429 and 5xx, because they pass.
+    pub fn new() -> Self {
+        Self {
+            reconnects: true,
+            backoff: Duration::from_secs(1)..=Duration::from_secs(60),
+            reconnection_times: Duration::from_millis(100)..=Duration::from_secs(5 * 60),
+            first_reconnection_time: Duration::ZERO,
+            max_retry_after: Duration::from_secs(60 * 60),
+            healthy_after: Duration::from_secs(60),
+            max_retries: u32::MAX,
+            max_elapsed: Duration::MAX,
+            retries_statuses: true,
+            renews: false,
+        }
+    }
+
+    /// The standard's own (9.2.3): the reconnection time each time, 3 s at first as in browsers, and as long as the
+    /// server likes, but 100 ms at least; and no other status than 200 is tried again.
+    pub fn standard() -> Self {
+        Self {
+            backoff: Duration::ZERO..=Duration::ZERO,
+            reconnection_times: Duration::from_millis(100)..=Duration::MAX,
+            first_reconnection_time: Duration::from_secs(3),
+            retries_statuses: false,
+            ..Self::new()
+        }
+    }
+
+    /// No reconnect at all.
+    pub fn never() -> Self {
+        Self { reconnects: false, ..Self::new() }
+    }
+
+    /// The shortest and the longest backoff; 1 s and 60 s by default.
+    pub fn backoff(mut self, times: RangeInclusive<Duration>) -> Self {
+        self.backoff = times;
+        self
+    }
+
+    /// The bounds of what a server may ask for; 100 ms and 5 min by default. What is outside counts as the nearest
+    /// bound, and so does the time until the server asks for one.
+    pub fn reconnection_times(mut self, bounds: RangeInclusive<Duration>) -> Self {
+        self.reconnection_times = bounds;
+        self
+    }
+
+    /// The longest `Retry-After` that is waited for; 1 h by default. A longer one counts as this one.
+    pub fn max_retry_after(mut self, time: Duration) -> Self {
+        self.max_retry_after = time;
+        self
+    }
+
+    /// How long a connection must have lasted for the backoff to begin anew; 60 s by default.
+    pub fn healthy_after(mut self, time: Duration) -> Self {
+        self.healthy_after = time;
+        self
+    }
+
+    /// How many times in a row to try again after a failure, before giving up; without limit by default.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// How long to go on trying after the first of the failures in a row, before giving up; without limit by default.
+    /// It gives up where the next attempt would come later.
+    pub fn max_elapsed(mut self, time: Duration) -> Self {
+        self.max_elapsed = time;
+        self
+    }
+
+    /// Whether the request is renewed for each attempt, so that a 401 may be a credential that has expired: then
+    /// another attempt follows at once, and a second 401 in a row is final. An [`EventSource`](crate::EventSource) sets
+    /// it where there is an [`on_attempt`](crate::EventSourceBuilder::on_attempt).
+    pub fn renews(mut self, renews: bool) -> Self {
+        self.renews = renews;
+        self
+    }
+
+    /// Whether another attempt may go better.
+    pub(crate) fn is_passing(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Network | Cause::End => true,
+            Cause::Status(status) => {
+                self.retries_statuses
+                    && (matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error())
+            }
+            Cause::ContentType | Cause::Request => false,
+        }
+    }
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self::new()
+    }
+}
