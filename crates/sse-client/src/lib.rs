@@ -18,8 +18,9 @@ pub use sse_codec::{Decoder, Event, EventId, EventType, InvalidField, Line, Line
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub use crate::adapters::Blocking;
 pub use crate::adapters::Typed;
+pub use crate::connect::Attempt;
 pub use crate::error::{BoxError, Error, Refusal};
 pub use crate::platform::{Instant, MaybeSend};
 pub use crate::read::{EventStream, ResponseExt};
 pub use crate::reconnect::{Attempts, Cause, Decision, Reconnect};
-pub use crate::source::{Attempt, EventSource, EventSourceBuilder, Notice, ReadyState};
+pub use crate::source::{EventSource, EventSourceBuilder, Notice, ReadyState};

@@ -1,4 +1,4 @@
-//! What the platform gives: time, boxes for futures, and the bytes of a body.
+//! What the platform gives: time, boxes for futures, a client, and the bytes of a body.
 //!
 //! Natively that is tokio and hyper, in a browser its timers and `fetch`. Nothing else here knows which.
 

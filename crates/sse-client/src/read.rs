@@ -3,6 +3,8 @@
 mod event_stream;
 mod idle;
 mod reader;
+mod settings;
 
 pub use self::event_stream::{EventStream, ResponseExt};
 pub(crate) use self::reader::{Connection, Read, Reader};
+pub(crate) use self::settings::reader_settings;

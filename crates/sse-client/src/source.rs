@@ -4,6 +4,6 @@ mod builder;
 mod event_source;
 mod notice;
 
-pub use self::builder::{Attempt, EventSourceBuilder};
+pub use self::builder::EventSourceBuilder;
 pub use self::event_source::{EventSource, ReadyState};
 pub use self::notice::Notice;

@@ -97,15 +97,13 @@ impl Attempts {
             self.renewed = true;
             return Decision::Wait(Duration::ZERO);
         }
-        if !self.policy.reconnects || !self.policy.is_passing(cause) {
+        if !self.policy.tries_again_after(cause) {
             return Decision::Stop;
         }
         self.count(opened, now);
         self.wait = self.next_wait(retry_after, jitter);
-        let elapsed = self.failing_since.map(|since| now.saturating_duration_since(since));
-        let too_late =
-            elapsed.is_some_and(|elapsed| elapsed.saturating_add(self.wait) > self.policy.max_elapsed);
-        if self.failures > self.policy.max_retries || too_late {
+        let next = |since| now.saturating_duration_since(since).saturating_add(self.wait);
+        if self.policy.gives_up(self.failures, self.failing_since.map(next)) {
             return Decision::GiveUp;
         }
         Decision::Wait(self.wait)
@@ -115,7 +113,7 @@ impl Attempts {
     fn count(&mut self, opened: Option<Opened>, now: Instant) {
         let lasted = opened.map(|opened| now.saturating_duration_since(opened.at));
         let event_received = opened.is_some_and(|opened| opened.event_received);
-        if lasted.is_some_and(|lasted| lasted >= self.policy.healthy_after) {
+        if lasted.is_some_and(|lasted| self.policy.is_healthy(lasted)) {
             self.failures = 0;
             self.doublings = None;
         } else if event_received || lasted.is_some_and(|lasted| lasted > self.wait && !self.wait.is_zero()) {
@@ -130,23 +128,10 @@ impl Attempts {
 
     /// What the server asked for, and a random part of the backoff.
     fn next_wait(&self, retry_after: Option<Duration>, jitter: f64) -> Duration {
-        let retry_after = retry_after.unwrap_or_default().min(self.policy.max_retry_after);
-        self.reconnection_time().max(retry_after).saturating_add(part(self.backoff(), jitter))
-    }
-
-    fn reconnection_time(&self) -> Duration {
-        let bounds = &self.policy.reconnection_times;
-        // Not `clamp`, which panics on an empty range.
-        self.reconnection_time
-            .unwrap_or(self.policy.first_reconnection_time)
-            .max(*bounds.start())
-            .min(*bounds.end())
-    }
-
-    fn backoff(&self) -> Duration {
-        let times = &self.policy.backoff;
-        let doubled = 1 << self.doublings.unwrap_or(0).min(31);
-        times.start().saturating_mul(doubled).min(*times.end())
+        let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
+        let asked = asked.max(self.policy.bounded_retry_after(retry_after));
+        let backoff = self.policy.doubled_backoff(self.doublings.unwrap_or(0));
+        asked.saturating_add(part(backoff, jitter))
     }
 }
 
@@ -469,7 +454,7 @@ mod tests {
                 }
                 Fact::Closed(cause) => {
                     let decision = story.attempts.closed(cause, story.now, jitter);
-                    let asked = std::mem::take(&mut retry_after).min(policy.max_retry_after);
+                    let asked = policy.bounded_retry_after(Some(std::mem::take(&mut retry_after)));
                     let renews =
                         policy.renews && !renewed && cause == Cause::Status(StatusCode::UNAUTHORIZED);
                     if renews {
@@ -477,15 +462,13 @@ mod tests {
                         renewed = true;
                         continue;
                     }
-                    let is_final = !policy.reconnects || !policy.is_passing(cause);
+                    let is_final = !policy.tries_again_after(cause);
                     assert_eq!(decision == Decision::Stop, is_final, "{cause:?}");
                     let Decision::Wait(wait) = decision else { return };
-                    let [least, most] = [policy.reconnection_times.start(), policy.reconnection_times.end()];
-                    assert!(wait >= asked.max(*least), "{wait:?} is too short");
-                    assert!(
-                        wait <= asked.max(*most).saturating_add(*policy.backoff.end()),
-                        "{wait:?} is too long"
-                    );
+                    let [least, most] = [Duration::ZERO, Duration::MAX]
+                        .map(|time| asked.max(policy.bounded_reconnection_time(Some(time))));
+                    assert!(wait >= least, "{wait:?} is too short");
+                    assert!(wait <= most.saturating_add(policy.longest_backoff()), "{wait:?} is too long");
                 }
             }
         }

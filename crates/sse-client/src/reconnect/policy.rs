@@ -27,17 +27,17 @@ use http::StatusCode;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reconnect {
-    pub(crate) reconnects: bool,
-    pub(crate) backoff: RangeInclusive<Duration>,
-    pub(crate) reconnection_times: RangeInclusive<Duration>,
+    reconnects: bool,
+    backoff: RangeInclusive<Duration>,
+    reconnection_times: RangeInclusive<Duration>,
     /// Until the server asks for another one.
-    pub(crate) first_reconnection_time: Duration,
-    pub(crate) max_retry_after: Duration,
-    pub(crate) healthy_after: Duration,
-    pub(crate) max_retries: u32,
-    pub(crate) max_elapsed: Duration,
-    pub(crate) retries_statuses: bool,
-    pub(crate) renews: bool,
+    first_reconnection_time: Duration,
+    max_retry_after: Duration,
+    healthy_after: Duration,
+    max_retries: u32,
+    max_elapsed: Duration,
+    retries_statuses: bool,
+    pub(super) renews: bool,
 }
 
 /// How a connection, or the attempt at one, ended.
@@ -148,16 +148,51 @@ impl Reconnect {
         self
     }
 
-    /// Whether another attempt may go better.
-    pub(crate) fn is_passing(&self, cause: Cause) -> bool {
-        match cause {
-            Cause::Network | Cause::End => true,
-            Cause::Status(status) => {
-                self.retries_statuses
-                    && (matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error())
+    /// Whether another attempt may follow, if a connection ended like this.
+    pub(crate) fn tries_again_after(&self, cause: Cause) -> bool {
+        self.reconnects
+            && match cause {
+                Cause::Network | Cause::End => true,
+                Cause::Status(status) => {
+                    let is_passing = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
+                    self.retries_statuses && is_passing
+                }
+                Cause::ContentType | Cause::Request => false,
             }
-            Cause::ContentType | Cause::Request => false,
-        }
+    }
+
+    /// Whether there have been enough failures. `elapsed` is the time from the first of them to the next attempt.
+    pub(super) fn gives_up(&self, failures: u32, elapsed: Option<Duration>) -> bool {
+        failures > self.max_retries || elapsed.is_some_and(|elapsed| elapsed > self.max_elapsed)
+    }
+
+    /// Whether a connection that lasted this long lets the backoff begin anew.
+    pub(super) fn is_healthy(&self, lasted: Duration) -> bool {
+        lasted >= self.healthy_after
+    }
+
+    /// The reconnection time that the server asked for, if it did, within the bounds.
+    pub(crate) fn bounded_reconnection_time(&self, asked: Option<Duration>) -> Duration {
+        let bounds = &self.reconnection_times;
+        // Not `clamp`, which panics on an empty range.
+        asked.unwrap_or(self.first_reconnection_time).max(*bounds.start()).min(*bounds.end())
+    }
+
+    /// The `Retry-After` that the server asked for, if it did, within the bound.
+    pub(super) fn bounded_retry_after(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or_default().min(self.max_retry_after)
+    }
+
+    /// The backoff that has been doubled so many times.
+    pub(crate) fn doubled_backoff(&self, doublings: u32) -> Duration {
+        let factor = 1 << doublings.min(31);
+        self.backoff.start().saturating_mul(factor).min(*self.backoff.end())
+    }
+
+    /// The longest backoff.
+    #[cfg(test)]
+    pub(crate) fn longest_backoff(&self) -> Duration {
+        *self.backoff.end()
     }
 }
 

@@ -140,10 +140,9 @@ impl World {
             Notice::Opened => (self.heard, self.event_received) = (now, false),
             Notice::Waiting { delay, cause } => {
                 self.check_cause(cause);
-                let bounds = &self.policy.reconnection_times;
-                let asked = self.reconnection_time.unwrap_or(self.policy.first_reconnection_time);
-                let least = asked.max(*bounds.start()).min(*bounds.end()).max(self.retry_after);
-                let most = least + *self.policy.backoff.end();
+                let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
+                let least = asked.max(self.retry_after);
+                let most = least + self.policy.longest_backoff();
                 let is_right = least <= delay && delay <= most;
                 self.check(is_right, format_args!("it waits {delay:?}, not {least:?} to {most:?}"));
                 self.next_attempt = Some(now + delay);

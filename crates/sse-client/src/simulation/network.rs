@@ -10,14 +10,14 @@ use bytes::{Bytes, BytesMut};
 use fastrand::Rng;
 use http_body::Frame;
 use reqwest::header::{LOCATION, RETRY_AFTER};
-use reqwest::{Request, Response, ResponseBuilderExt as _, Url};
+use reqwest::{Request, Response, ResponseBuilderExt as _, StatusCode, Url};
 use sse_server::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::client::Standing;
 use super::{Fact, LONGEST_RETRY_AFTER, World, lock, millis};
-use crate::BoxError;
 use crate::connect::{LAST_EVENT_ID, Transport};
+use crate::{BoxError, Cause};
 
 /// How many redirects the client follows.
 pub(super) const REDIRECTS: u32 = 2;
@@ -262,7 +262,7 @@ impl World {
             _ if self.calm.is_some() => return (Duration::ZERO, Answer::Stream),
             0 => Answer::Never,
             1 => Answer::Refused,
-            2 if self.policy.retries_statuses => {
+            2 if self.policy.tries_again_after(Cause::Status(StatusCode::SERVICE_UNAVAILABLE)) => {
                 Answer::Unavailable(self.rng.bool().then(|| self.rng.u64(0..=LONGEST_RETRY_AFTER)))
             }
             3 | 4 if hops < REDIRECTS => Answer::Redirect,

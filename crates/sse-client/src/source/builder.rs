@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Request, Response};
-use sse_codec::{Decoder, Event, EventId};
+use sse_codec::EventId;
 
-use super::event_source::{EventSource, State};
+use super::event_source::EventSource;
 use super::notice::{Notice, Observer};
-use crate::connect::{Template, Transport, check};
+use crate::connect::{Attempt, AttemptHook, Connector, Template, Transport};
 use crate::error::{BoxError, Error};
-use crate::platform::{BoxFuture, MaybeSend};
-use crate::read::Reader;
+use crate::platform::MaybeSend;
+use crate::read::{Reader, reader_settings};
 use crate::reconnect::{Attempts, Reconnect};
 
 /// Settings of an [`EventSource`].
@@ -36,31 +36,12 @@ use crate::reconnect::{Attempts, Reconnect};
 pub struct EventSourceBuilder {
     transport: Transport,
     request: Request,
-    prepare: Option<Prepare>,
-    max_redirects: u32,
-    response_timeout: Option<Duration>,
+    hook: Option<AttemptHook>,
     policy: Option<Reconnect>,
-    observer: Option<Observer>,
+    observer: Observer,
     last_event_id: Option<EventId<'static>>,
     first_response: Option<Response>,
     reader: Reader,
-}
-
-/// Makes the request of an attempt.
-pub(crate) type Prepare = Box<dyn FnMut(Attempt) -> BoxFuture<Result<Request, BoxError>> + Send>;
-
-/// An attempt to connect that is about to be made ([`on_attempt`](EventSourceBuilder::on_attempt)).
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// How many attempts there were before it.
-    pub number: u32,
-    /// The last event ID; empty if there is none. It stands in the request already, unless no header can hold it.
-    pub last_event_id: String,
-    /// What ended the connection, or the attempt, before it; `None` if there was none, or if its stream just ended.
-    pub error: Option<Error>,
-    /// The request as it would be sent.
-    pub request: Request,
 }
 
 impl EventSourceBuilder {
@@ -68,11 +49,9 @@ impl EventSourceBuilder {
         Self {
             transport,
             request,
-            prepare: None,
-            max_redirects: 0,
-            response_timeout: Some(Duration::from_secs(60)),
+            hook: None,
             policy: None,
-            observer: None,
+            observer: Observer::default(),
             last_event_id: None,
             first_response: None,
             reader: Reader::default(),
@@ -136,7 +115,7 @@ impl EventSourceBuilder {
         R: Future<Output = Result<Request, E>> + MaybeSend + 'static,
         E: Into<BoxError>,
     {
-        self.prepare = Some(Box::new(move |attempt| {
+        self.hook = Some(Box::new(move |attempt| {
             let prepared = prepare(attempt);
             Box::pin(async { prepared.await.map_err(Into::into) })
         }));
@@ -165,56 +144,29 @@ impl EventSourceBuilder {
     /// The client's [`default_headers`](reqwest::ClientBuilder::default_headers) go with every request, wherever to:
     /// they are no place for secrets.
     pub fn max_redirects(mut self, limit: u32) -> Self {
-        self.max_redirects = limit;
+        self.transport.set_max_redirects(limit);
         self
     }
 
     /// How long the response may take, redirects and connecting included; 60 s by default, `None` for ever. Then
     /// another attempt follows.
     pub fn response_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.response_timeout = limit.into();
-        self
-    }
-
-    /// How long a connection may bring nothing before its first event; 10 min by default, because who answers may have
-    /// to think, `None` for ever. Any byte counts, comments too. Then another attempt follows.
-    pub fn initial_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.reader.timeouts.initial = limit.into();
-        self
-    }
-
-    /// How long a connection may bring nothing after its first event; 5 min by default, `None` for ever. Any byte
-    /// counts, comments too. Then another attempt follows.
-    ///
-    /// Three times the server's heartbeat, if you know it, is a good choice.
-    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.reader.timeouts.later = limit.into();
+        self.transport.set_response_timeout(limit.into());
         self
     }
 
     /// How large an event may be, in bytes; 16 MiB by default.
     pub fn max_event_bytes(mut self, limit: usize) -> Self {
-        self.reader.decoder = Decoder::with_limit(limit);
+        self.reader.set_max_event_bytes(limit);
         self
     }
 
-    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given, and no reconnect follows. Where
-    /// none follows anyway, as with [`Reconnect::never`], a stream that ends without it is [`Error::Incomplete`].
-    pub fn end_at(mut self, data: impl Into<String>) -> Self {
-        self.reader.endings.done = Some(data.into());
-        self
-    }
-
-    /// Ends at an event that says that something went wrong, with [`Error::Event`]. No reconnect follows.
-    pub fn fail_at(mut self, is_error: impl FnMut(&Event) -> bool + Send + 'static) -> Self {
-        self.reader.endings.is_error = Some(Box::new(is_error));
-        self
-    }
+    reader_settings!();
 
     /// Tells `observer` of connections, bytes, ids and waits. It is called while the source is polled, so it must not
     /// block.
     pub fn observer(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
-        self.observer = Some(Box::new(observer));
+        self.observer = Observer::new(observer);
         self
     }
 
@@ -226,30 +178,13 @@ impl EventSourceBuilder {
     pub fn build(self) -> Result<EventSource, Error> {
         let (template, header) = Template::new(self.request)?;
         let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
-        let policy = self.policy.unwrap_or_else(default).renews(self.prepare.is_some());
+        let policy = self.policy.unwrap_or_else(default).renews(self.hook.is_some());
         let mut reader = self.reader;
         if let Some(id) = self.last_event_id.or(header) {
-            reader.decoder.set_last_event_id(&id);
+            reader.set_last_event_id(&id);
         }
-        let state = match self.first_response {
-            Some(response) => State::Connecting(Box::pin(check(response))),
-            None => State::Start(None),
-        };
-        let told_id = reader.decoder.last_event_id().to_owned();
-        Ok(EventSource {
-            transport: self.transport,
-            template,
-            prepare: self.prepare,
-            max_redirects: self.max_redirects,
-            response_timeout: self.response_timeout,
-            attempts: Attempts::new(policy),
-            observer: self.observer,
-            reader,
-            state,
-            attempt: 0,
-            has_begun: !told_id.is_empty(),
-            told_id,
-        })
+        let connector = Connector::new(self.transport, template, self.hook);
+        Ok(EventSource::new(connector, Attempts::new(policy), reader, self.observer, self.first_response))
     }
 }
 

@@ -1,21 +1,19 @@
 //! The event source: connects, reads, reconnects.
 
 use std::fmt;
-use std::future::{self, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
-use reqwest::header::HeaderValue;
 use reqwest::{Client, IntoUrl, Request, Response, StatusCode};
 use sse_codec::Event;
 
-use super::builder::{Attempt, EventSourceBuilder, Prepare};
-use super::notice::{Notice, Observer, tell};
-use crate::connect::{MAX_REDIRECTS, Template, Transport};
+use super::builder::EventSourceBuilder;
+use super::notice::{Notice, Observer};
+use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header};
 use crate::error::Error;
-use crate::platform::{BoxFuture, Timer, now, unix_time};
+use crate::platform::{BoxFuture, Timer, client, now, unix_time};
 use crate::read::{Connection, Read, Reader};
 use crate::reconnect::{Attempts, Cause, Decision, retry_after};
 
@@ -49,21 +47,13 @@ use crate::reconnect::{Attempts, Cause, Decision, retry_after};
 /// runtime.
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
-    pub(crate) transport: Transport,
-    pub(crate) template: Template,
-    pub(crate) prepare: Option<Prepare>,
-    pub(crate) max_redirects: u32,
-    pub(crate) response_timeout: Option<Duration>,
-    pub(crate) attempts: Attempts,
-    pub(crate) observer: Option<Observer>,
-    pub(crate) reader: Reader,
-    pub(crate) state: State,
-    /// How many attempts there were.
-    pub(crate) attempt: u32,
+    connector: Connector,
+    attempts: Attempts,
+    reader: Reader,
+    observer: Observer,
+    state: State,
     /// There has been a good response, here or in an earlier run of the program.
-    pub(crate) has_begun: bool,
-    /// What the observer was told last.
-    pub(crate) told_id: String,
+    has_begun: bool,
 }
 
 /// The ready state of an [`EventSource`] (9.2.2).
@@ -77,7 +67,7 @@ pub enum ReadyState {
     Closed,
 }
 
-pub(crate) enum State {
+enum State {
     /// An attempt is to be made, after this error.
     Start(Option<Error>),
     Connecting(BoxFuture<Result<Response, Error>>),
@@ -120,6 +110,23 @@ impl EventSource {
         EventSourceBuilder::new(Transport::new(client), request)
     }
 
+    /// A source as its builder has set it.
+    pub(super) fn new(
+        connector: Connector,
+        attempts: Attempts,
+        reader: Reader,
+        mut observer: Observer,
+        first_response: Option<Response>,
+    ) -> Self {
+        let state = match first_response {
+            Some(response) => State::Connecting(Box::pin(check(response))),
+            None => State::Start(None),
+        };
+        observer.start_at(reader.last_event_id());
+        let has_begun = !reader.last_event_id().is_empty();
+        Self { connector, attempts, reader, observer, state, has_begun }
+    }
+
     /// The next event; `None` at the end.
     ///
     /// It may be dropped at any time, as by `select!`: no event is lost.
@@ -129,7 +136,7 @@ impl EventSource {
 
     /// The last event ID: what the next connection will send. Store it to go on later. Empty if there is none.
     pub fn last_event_id(&self) -> &str {
-        self.reader.decoder.last_event_id()
+        self.reader.last_event_id()
     }
 
     /// The ready state.
@@ -160,9 +167,9 @@ impl EventSource {
                     self.open(response)
                 }
                 State::Open(connection) => {
-                    let received = |bytes: &[u8]| tell(&mut self.observer, Notice::Received(bytes));
+                    let received = |bytes: &[u8]| self.observer.tell(Notice::Received(bytes));
                     let read = self.reader.poll(connection, received, cx);
-                    self.tell_id();
+                    self.observer.tell_last_event_id(self.reader.last_event_id());
                     match ready!(read) {
                         Read::Item(item) => {
                             if item.is_ok() {
@@ -189,42 +196,27 @@ impl EventSource {
 
     /// Makes the next attempt.
     fn connect(&mut self, error: Option<Error>) -> Result<(), Error> {
-        let id = HeaderValue::from_bytes(self.last_event_id().as_bytes()).ok();
-        if id.is_none() {
-            let id = self.reader.decoder.last_event_id();
-            tell(&mut self.observer, Notice::LastEventIdNotSent(id));
+        let id = self.reader.last_event_id();
+        if !fits_header(id) {
+            self.observer.tell(Notice::LastEventIdNotSent(id));
         }
-        let request = match self.template.request(id.filter(|id| !id.is_empty())) {
-            Ok(request) => request,
-            Err(error) => return self.finish(Some(error)),
-        };
-        let number = self.attempt;
-        self.attempt = number.saturating_add(1);
-        let prepared = match &mut self.prepare {
-            Some(prepare) => {
-                let last_event_id = self.reader.decoder.last_event_id().to_owned();
-                prepare(Attempt { number, last_event_id, error, request })
+        match self.connector.connect(id, error) {
+            Ok(response) => {
+                self.state = State::Connecting(response);
+                Ok(())
             }
-            None => Box::pin(future::ready(Ok(request))),
-        };
-        let transport = self.transport.clone();
-        let (max_redirects, limit) = (self.max_redirects, self.response_timeout);
-        self.state = State::Connecting(Box::pin(async move {
-            let request = prepared.await.map_err(Error::Attempt)?;
-            transport.exchange(request, max_redirects, limit).await
-        }));
-        Ok(())
+            Err(error) => self.finish(Some(error)),
+        }
     }
 
     /// Takes the response, or what came instead.
     fn open(&mut self, response: Result<Response, Error>) -> Result<(), Error> {
         match response {
             Ok(response) => {
-                self.reader.decoder.reset();
                 self.attempts.opened(now());
                 self.has_begun = true;
-                self.state = State::Open(Box::new(Connection::new(response)));
-                tell(&mut self.observer, Notice::Opened);
+                self.state = State::Open(Box::new(self.reader.open(response)));
+                self.observer.tell(Notice::Opened);
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).
@@ -237,7 +229,7 @@ impl EventSource {
 
     /// Asks the policy what to do now that the connection is gone.
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
-        if let Some(time) = self.reader.decoder.reconnection_time() {
+        if let Some(time) = self.reader.reconnection_time() {
             self.attempts.set_reconnection_time(time);
         }
         let refusal = error.as_ref().and_then(Error::refusal);
@@ -246,11 +238,11 @@ impl EventSource {
         }
         match self.attempts.closed(cause(error.as_ref()), now(), fastrand::f64()) {
             Decision::Wait(delay) => {
-                tell(&mut self.observer, Notice::Waiting { delay, cause: error.as_ref() });
+                self.observer.tell(Notice::Waiting { delay, cause: error.as_ref() });
                 self.state = State::Waiting(Timer::after(delay), error);
                 Ok(())
             }
-            Decision::Stop => self.finish(error.or_else(|| self.reader.endings.end())),
+            Decision::Stop => self.finish(error.or_else(|| self.reader.missing_end())),
             Decision::GiveUp => self.finish(error.or(Some(Error::GaveUp))),
         }
     }
@@ -258,26 +250,9 @@ impl EventSource {
     /// Ends the stream, and gives the error back.
     fn finish(&mut self, error: Option<Error>) -> Result<(), Error> {
         self.state = State::Closed;
-        tell(&mut self.observer, Notice::Closed(error.as_ref()));
+        self.observer.tell(Notice::Closed(error.as_ref()));
         error.map_or(Ok(()), Err)
     }
-
-    /// Tells the observer of another last event ID. It may have come without an event.
-    fn tell_id(&mut self) {
-        let id = self.reader.decoder.last_event_id();
-        if self.observer.is_some() && self.told_id != id {
-            id.clone_into(&mut self.told_id);
-            tell(&mut self.observer, Notice::LastEventId(id));
-        }
-    }
-}
-
-/// A client that leaves redirects to the source, which knows what is secret.
-fn client() -> reqwest::Result<Client> {
-    let client = Client::builder();
-    #[cfg(not(target_family = "wasm"))]
-    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(Duration::from_secs(10));
-    client.build()
 }
 
 /// What the policy makes of the end of a connection.
