@@ -29,8 +29,8 @@ const PURE: [&str; 9] = [
     "crates/sse-server/src/latest.rs",
     "crates/sse-server/src/recent.rs",
     "crates/sse-server/src/ring.rs",
-    "crates/sse-client/src/reconnect/attempts.rs",
     "crates/sse-client/src/reconnect/policy.rs",
+    "crates/sse-client/src/reconnect/reconnector.rs",
     "crates/sse-client/src/reconnect/retry_after.rs",
 ];
 const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];

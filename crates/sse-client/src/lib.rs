@@ -22,5 +22,5 @@ pub use crate::connect::Attempt;
 pub use crate::error::{BoxError, Error, Refusal};
 pub use crate::platform::{Instant, MaybeSend};
 pub use crate::read::{EventStream, ResponseExt};
-pub use crate::reconnect::{Attempts, Cause, Decision, Reconnect};
+pub use crate::reconnect::{Cause, Decision, Reconnect, Reconnector};
 pub use crate::source::{EventSource, EventSourceBuilder, Notice, ReadyState};

@@ -1,4 +1,4 @@
-//! A response that is no event stream, with what it says.
+//! A refusal: a response that is no event stream, with what it says.
 
 use std::borrow::Cow;
 use std::fmt;

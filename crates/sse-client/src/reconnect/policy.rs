@@ -1,4 +1,4 @@
-//! When to reconnect, and after how long: the settings. [`Attempts`](crate::Attempts) goes by them.
+//! When to reconnect, and after how long: the settings. A [`Reconnector`](crate::Reconnector) follows them.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use http::StatusCode;
 /// let for_an_hour = Reconnect::new().max_elapsed(Duration::from_secs(3600));
 /// ```
 ///
-/// It can be driven without an event source, by [`Attempts`](crate::Attempts).
+/// A [`Reconnector`](crate::Reconnector) follows it without an event source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reconnect {
@@ -37,7 +37,6 @@ pub struct Reconnect {
     max_retries: u32,
     max_elapsed: Duration,
     retries_statuses: bool,
-    pub(super) renews: bool,
 }
 
 /// How a connection, or the attempt at one, ended.
@@ -81,7 +80,6 @@ impl Reconnect {
             max_retries: u32::MAX,
             max_elapsed: Duration::MAX,
             retries_statuses: true,
-            renews: false,
         }
     }
 
@@ -137,14 +135,6 @@ impl Reconnect {
     /// It gives up where the next attempt would come later.
     pub fn max_elapsed(mut self, time: Duration) -> Self {
         self.max_elapsed = time;
-        self
-    }
-
-    /// Whether the request is renewed for each attempt, so that a 401 may be a credential that has expired: then
-    /// another attempt follows at once, and a second 401 in a row is final. An [`EventSource`](crate::EventSource) sets
-    /// it where there is an [`on_attempt`](crate::EventSourceBuilder::on_attempt).
-    pub fn renews(mut self, renews: bool) -> Self {
-        self.renews = renews;
         self
     }
 

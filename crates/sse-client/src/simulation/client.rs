@@ -116,7 +116,7 @@ fn source(world: &Arc<Mutex<World>>, last_event_id: &str) -> EventSource {
         .response_timeout(world.response_timeout)
         .initial_idle_timeout(world.initial_idle_timeout)
         .idle_timeout(world.idle_timeout)
-        .observer(move |notice| lock(&observed).notice(notice))
+        .on_notice(move |notice| lock(&observed).notice(notice))
         .build()
         .expect("it has no body")
 }
@@ -155,7 +155,7 @@ impl World {
         self.note(match cause {
             None => Fact::Ended,
             Some(Error::Read(_)) => Fact::Broke,
-            Some(Error::Connect(_)) => Fact::Refused,
+            Some(Error::Connect(_)) => Fact::NoConnection,
             Some(Error::Status(_)) => Fact::Unavailable,
             Some(Error::ResponseTimeout { after }) => {
                 let is_right = *after == self.response_timeout && self.attempted.elapsed() >= *after;

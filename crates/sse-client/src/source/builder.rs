@@ -13,7 +13,7 @@ use crate::connect::{Attempt, AttemptHook, Connector, Template, Transport};
 use crate::error::{BoxError, Error};
 use crate::platform::MaybeSend;
 use crate::read::{Reader, reader_settings};
-use crate::reconnect::{Attempts, Reconnect};
+use crate::reconnect::{Reconnect, Reconnector};
 
 /// Settings of an [`EventSource`].
 ///
@@ -165,7 +165,7 @@ impl EventSourceBuilder {
 
     /// Tells `observer` of connections, bytes, ids and waits. It is called while the source is polled, so it must not
     /// block.
-    pub fn observer(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
+    pub fn on_notice(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
         self.observer = Observer::new(observer);
         self
     }
@@ -174,17 +174,21 @@ impl EventSourceBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Body`] if the request's body is a stream: it can't be sent again.
+    /// [`Error::BodyNotRepeatable`] if the request's body is a stream: it can't be sent again.
     pub fn build(self) -> Result<EventSource, Error> {
         let (template, header) = Template::new(self.request)?;
         let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
-        let policy = self.policy.unwrap_or_else(default).renews(self.hook.is_some());
+        let policy = self.policy.unwrap_or_else(default);
+        let reconnector = match self.hook {
+            Some(_) => Reconnector::with_renewed_requests(policy),
+            None => Reconnector::new(policy),
+        };
         let mut reader = self.reader;
         if let Some(id) = self.last_event_id.or(header) {
             reader.set_last_event_id(&id);
         }
         let connector = Connector::new(self.transport, template, self.hook);
-        Ok(EventSource::new(connector, Attempts::new(policy), reader, self.observer, self.first_response))
+        Ok(EventSource::new(connector, reconnector, reader, self.observer, self.first_response))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header};
 use crate::error::Error;
 use crate::platform::{BoxFuture, Timer, client, now, unix_time};
 use crate::read::{Connection, Read, Reader};
-use crate::reconnect::{Attempts, Cause, Decision, retry_after};
+use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 
 /// Events from a URL, over as many connections as it takes.
 ///
@@ -48,7 +48,7 @@ use crate::reconnect::{Attempts, Cause, Decision, retry_after};
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
     connector: Connector,
-    attempts: Attempts,
+    reconnector: Reconnector,
     reader: Reader,
     observer: Observer,
     state: State,
@@ -113,7 +113,7 @@ impl EventSource {
     /// A source as its builder has set it.
     pub(super) fn new(
         connector: Connector,
-        attempts: Attempts,
+        reconnector: Reconnector,
         reader: Reader,
         mut observer: Observer,
         first_response: Option<Response>,
@@ -124,7 +124,7 @@ impl EventSource {
         };
         observer.start_at(reader.last_event_id());
         let has_begun = !reader.last_event_id().is_empty();
-        Self { connector, attempts, reader, observer, state, has_begun }
+        Self { connector, reconnector, reader, observer, state, has_begun }
     }
 
     /// The next event; `None` at the end.
@@ -173,7 +173,7 @@ impl EventSource {
                     match ready!(read) {
                         Read::Item(item) => {
                             if item.is_ok() {
-                                self.attempts.event_received();
+                                self.reconnector.event_received();
                             }
                             return Poll::Ready(Some(item));
                         }
@@ -213,7 +213,7 @@ impl EventSource {
     fn open(&mut self, response: Result<Response, Error>) -> Result<(), Error> {
         match response {
             Ok(response) => {
-                self.attempts.opened(now());
+                self.reconnector.opened(now());
                 self.has_begun = true;
                 self.state = State::Open(Box::new(self.reader.open(response)));
                 self.observer.tell(Notice::Opened);
@@ -230,13 +230,13 @@ impl EventSource {
     /// Asks the policy what to do now that the connection is gone.
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
         if let Some(time) = self.reader.reconnection_time() {
-            self.attempts.set_reconnection_time(time);
+            self.reconnector.reconnection_time_received(time);
         }
         let refusal = error.as_ref().and_then(Error::refusal);
         if let Some(time) = refusal.and_then(|refusal| retry_after(refusal.headers(), unix_time())) {
-            self.attempts.set_retry_after(time);
+            self.reconnector.retry_after_received(time);
         }
-        match self.attempts.closed(cause(error.as_ref()), now(), fastrand::f64()) {
+        match self.reconnector.closed(cause(error.as_ref()), now(), fastrand::f64()) {
             Decision::Wait(delay) => {
                 self.observer.tell(Notice::Waiting { delay, cause: error.as_ref() });
                 self.state = State::Waiting(Timer::after(delay), error);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// What an [`EventSource`](crate::EventSource) does, as its [observer](crate::EventSourceBuilder::observer) is told.
+/// What an [`EventSource`](crate::EventSource) does, as its [observer](crate::EventSourceBuilder::on_notice) is told.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
