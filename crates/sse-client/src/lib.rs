@@ -13,7 +13,9 @@ mod source;
 pub use reqwest;
 #[cfg(feature = "json")]
 pub use sse_codec::JsonError;
-pub use sse_codec::{Decoder, Event, EventId, EventType, InvalidField, Line, LineDecoder, TooLarge};
+pub use sse_codec::{
+    Decoder, Event, EventId, EventRef, EventType, InvalidField, Line, LineDecoder, TooLarge,
+};
 
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub use crate::adapters::Blocking;
