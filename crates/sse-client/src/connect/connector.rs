@@ -13,11 +13,12 @@ use crate::platform::BoxFuture;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// How many attempts there were before it.
+    /// How many attempts there were before this one.
     pub number: u32,
-    /// The last event ID; empty if there is none. It stands in the request already, unless no header can hold it.
+    /// The last event ID; empty if the server has sent no ID. The request has it already, unless no header can hold it.
     pub last_event_id: String,
-    /// What ended the connection, or the attempt, before it; `None` if there was none, or if its stream just ended.
+    /// What ended the connection, or the attempt, before this one; `None` if this one is the first, or if the stream
+    /// ended without an error.
     pub error: Option<Error>,
     /// The request as it would be sent.
     pub request: Request,

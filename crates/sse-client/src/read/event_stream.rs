@@ -32,11 +32,10 @@ use crate::platform::BoxFuture;
 /// # }
 /// ```
 ///
-/// A response that is no event stream is its first and only item: an error with the status, the headers and the
-/// beginning of the body ([`Refusal`](crate::Refusal)).
+/// If the response is no event stream, the only item is an error with the status, the headers and the beginning of the
+/// body ([`Refusal`](crate::Refusal)).
 ///
-/// After an error that is [not final](Error::is_final) it goes on with the next event; any other is followed by the
-/// end.
+/// After an error that is [not final](Error::is_final) the stream goes on with the next event. Any other error ends it.
 #[must_use = "nothing is read unless it is polled"]
 pub struct EventStream {
     state: State,
@@ -56,8 +55,8 @@ impl EventStream {
         Self::with_decoder(response, Decoder::new())
     }
 
-    /// Reads the events of `response` with a decoder of the caller's: one with another limit, or with a last event ID.
-    /// What it has begun to read elsewhere is dropped.
+    /// Reads the events of `response` with the caller's decoder, which may have another limit or a last event ID. If
+    /// the decoder has begun to read an event elsewhere, that event is dropped.
     pub fn with_decoder(response: Response, decoder: Decoder) -> Self {
         let mut reader = Reader::with_decoder(decoder);
         let state = match Fault::of(&response) {
@@ -69,14 +68,15 @@ impl EventStream {
 
     reader_settings!();
 
-    /// The next event; `None` at the end.
+    /// Returns the next event, or `None` at the end.
     ///
-    /// It may be dropped at any time, as by `select!`: no event is lost.
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The last event ID: what to send as `Last-Event-ID` to go on behind the last event. Empty if there is none.
+    /// Returns the last event ID: send it as `Last-Event-ID` to go on after the last event. It is empty if the server
+    /// has sent no ID.
     pub fn last_event_id(&self) -> &str {
         self.reader.last_event_id()
     }

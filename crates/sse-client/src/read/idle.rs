@@ -12,7 +12,7 @@ use crate::platform::{Instant, Timer, later, now};
 /// How long a connection may be silent before it counts as dead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IdleTimeouts {
-    /// Until its first event: who answers may have to think.
+    /// Until its first event: a server may have to think before it answers.
     initial: Option<Duration>,
     /// Afterwards.
     later: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What turns a connection into events, and outlives it: the decoder, the watch's limits, and what ends the stream.
+//! Turns connections into events. The decoder, the limits of time and what ends the stream outlive a connection.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -45,7 +45,7 @@ pub(crate) struct Connection {
 /// What the connection brought last.
 #[derive(Debug, Default)]
 struct Input {
-    /// Empty when all of it has been decoded, so that who is idle keeps none.
+    /// Empty when all of it has been decoded, so that an idle connection holds no memory.
     chunk: Bytes,
     /// How much of it has been decoded.
     decoded: usize,

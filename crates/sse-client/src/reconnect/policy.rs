@@ -8,11 +8,12 @@ use http::StatusCode;
 /// The policy by which an [`EventSource`](crate::EventSource) reconnects.
 ///
 /// The wait is the reconnection time that the server asked for, within bounds, and on top of it a random part of the
-/// *backoff*, which spreads clients that lost their server together. The backoff is 1 s at first, doubles with each
-/// failure up to 60 s, halves with each connection that was none, and is 1 s again after one that lasted for a minute.
+/// *backoff*, so that clients that lost their server together do not come back together. The backoff is 1 s at first,
+/// is doubled by each failure, up to 60 s, is halved after each connection that did not fail, and is 1 s again after a
+/// connection that lasted for a minute.
 ///
-/// A failure is an attempt without a good response, or a connection that brought no event and was over sooner than the
-/// wait before it. A response with `Retry-After` is followed by a wait of at least that.
+/// A failure is an attempt without a good response, or a connection that brought no event and ended sooner than the
+/// wait before it. After a response with `Retry-After`, the wait is at least that long.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,7 +62,7 @@ pub enum Cause {
 pub enum Decision {
     /// Connect again after this time.
     Wait(Duration),
-    /// Never connect again: another attempt would not go better, or none is wanted.
+    /// Never connect again: another attempt would fail as well, or the policy makes no further attempt.
     Stop,
     /// Never connect again: there were too many failures.
     GiveUp,

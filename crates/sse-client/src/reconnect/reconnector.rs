@@ -89,7 +89,8 @@ impl Reconnector {
         }
     }
 
-    /// Records the reconnection time that the server asks for (`retry`). It holds until the server asks for another one.
+    /// Records the reconnection time that the server asks for (`retry`). It holds until the server asks for another
+    /// one.
     pub fn reconnection_time_received(&mut self, time: Duration) {
         self.reconnection_time = Some(time);
     }

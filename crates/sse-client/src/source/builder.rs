@@ -58,15 +58,15 @@ impl EventSourceBuilder {
         }
     }
 
-    /// When to reconnect. By default [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
+    /// Sets when to reconnect. The default is [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
     /// [`Reconnect::never`] for others: a `POST` is sent again only if you say so here.
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Starts behind this event, as one that was stored when the program ran before. A `Last-Event-ID` among the
-    /// request's headers does the same.
+    /// Starts after the event with this ID, which was stored when the program ran before, for example. A
+    /// `Last-Event-ID` among the request's headers does the same.
     pub fn last_event_id(mut self, id: impl Into<Option<EventId<'static>>>) -> Self {
         self.last_event_id = id.into();
         self
@@ -78,20 +78,21 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Begins with this response, and sends the request only for what follows it.
+    /// Begins with this response, and sends the request only to go on after it.
     ///
-    /// So a `POST` is made once, by the caller, who may find that it is answered by something else than an event
-    /// stream; and if it is one, a `GET` goes on where it breaks, as in the Model Context Protocol.
+    /// So the caller makes a `POST` once, and may find that the response is no event stream. If it is an event stream
+    /// and breaks, a `GET` goes on with it, as in the Model Context Protocol.
     pub fn first_response(mut self, response: Response) -> Self {
         self.first_response = Some(response);
         self
     }
 
-    /// Makes the request of each attempt anew: for a token that expires, say. `prepare` is told what went wrong
-    /// before, and gives the request that is sent; an error of its is final ([`Error::Attempt`]).
+    /// Makes the request of each attempt anew, because of a token that expires, for example. `prepare` gets the
+    /// [`Attempt`], which says what went wrong before, and returns the request that is sent. An error that it returns
+    /// is final ([`Error::Attempt`]).
     ///
-    /// With it, a first 401 is no end: the next attempt follows at once. Another one without a good response in
-    /// between is final.
+    /// With this hook, the next attempt follows at once after a 401. A second 401 without a good response in between is
+    /// final.
     ///
     /// ```no_run
     /// use sse_client::{EventSource, reqwest::{Client, header::{AUTHORIZATION, HeaderValue}}};
@@ -122,13 +123,14 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Follows this many redirects that the client leaves alone: they lead to the same request, but to another origin
-    /// none of its headers go but `Accept`, `Accept-Language`, `Cache-Control`, `Content-Type`, `Last-Event-ID`,
-    /// `Pragma` and `User-Agent`. More than that many are [`Error::TooManyRedirects`]. 0 by default; 20 for
-    /// [`EventSource::get`].
+    /// Follows this many redirects that the client does not follow itself; more of them are
+    /// [`Error::TooManyRedirects`]. 0 by default; 20 for [`EventSource::get`].
     ///
-    /// reqwest follows redirects itself unless it is told not to, and keeps `Authorization` and `Cookie` from other
-    /// origins, but no other secret. If yours is in a header of another name, say
+    /// The request is repeated at the new URL. If that URL has another origin, only these headers are sent there:
+    /// `Accept`, `Accept-Language`, `Cache-Control`, `Content-Type`, `Last-Event-ID`, `Pragma` and `User-Agent`.
+    ///
+    /// By default, reqwest follows redirects itself. It does not send `Authorization` and `Cookie` to another host, but
+    /// it does send any other header. If your secret is in a header of another name, turn that off:
     ///
     /// ```no_run
     /// use sse_client::{EventSource, reqwest::{Client, redirect::Policy}};
@@ -141,21 +143,21 @@ impl EventSourceBuilder {
     /// # }
     /// ```
     ///
-    /// The client's [`default_headers`](reqwest::ClientBuilder::default_headers) go with every request, wherever to:
-    /// they are no place for secrets.
+    /// The client's [`default_headers`](reqwest::ClientBuilder::default_headers) are sent with every request, to any
+    /// origin. Do not put secrets there.
     pub fn max_redirects(mut self, limit: u32) -> Self {
         self.transport.set_max_redirects(limit);
         self
     }
 
-    /// How long the response may take, redirects and connecting included; 60 s by default, `None` for ever. Then
-    /// another attempt follows.
+    /// Limits how long the response may take, redirects and connecting included; 60 s by default. `None` sets no limit.
+    /// After this time another attempt follows.
     pub fn response_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.transport.set_response_timeout(limit.into());
         self
     }
 
-    /// How large an event may be, in bytes; 16 MiB by default.
+    /// Limits how large an event may be, in bytes; 16 MiB by default.
     pub fn max_event_bytes(mut self, limit: usize) -> Self {
         self.reader.set_max_event_bytes(limit);
         self
@@ -163,14 +165,14 @@ impl EventSourceBuilder {
 
     reader_settings!();
 
-    /// Tells `observer` of connections, bytes, ids and waits. It is called while the source is polled, so it must not
-    /// block.
+    /// Calls `observer` with a [`Notice`] of each connection, chunk of bytes, last event ID and wait. That happens
+    /// while the source is polled, so `observer` must not block.
     pub fn on_notice(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
         self.observer = Observer::new(observer);
         self
     }
 
-    /// The source. It connects when it is polled for the first time.
+    /// Returns the source. It connects when it is polled for the first time.
     ///
     /// # Errors
     ///

@@ -19,8 +19,8 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 
 /// Events from a URL, over as many connections as it takes.
 ///
-/// When a connection ends, breaks or falls silent, it connects again and goes on behind the last event
-/// (`Last-Event-ID`); see [`Reconnect`](crate::Reconnect) for what is tried again and when.
+/// When a connection ends, breaks or brings nothing for too long, it connects again and goes on after the last event
+/// (`Last-Event-ID`). [`Reconnect`](crate::Reconnect) says after what it connects again, and when.
 ///
 /// ```no_run
 /// use sse_client::EventSource;
@@ -35,13 +35,15 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 /// # }
 /// ```
 ///
-/// It ends
+/// The source ends
 ///
-/// - with an `Err`, when no further attempt will go better: a status, a type, a request that can't succeed, or too many
-///   failures. An error that is [not final](Error::is_final) says that one event was skipped; the next one follows;
-/// - without one, when it goes on behind an event and is answered by 204, the server's word that there is no more; at
-///   the event that says so ([`end_at`](EventSourceBuilder::end_at)); and at the end of the stream, if the policy is
-///   [`Reconnect::never`](crate::Reconnect::never) and no such event was to come.
+/// - with an `Err`, when another attempt would fail as well: a status, a content type, a request that can't succeed, or
+///   too many failures. An error that is [not final](Error::is_final) does not end it: one event was skipped, and the
+///   next one follows;
+/// - without an `Err`, when the server answers 204, which means that there are no more events, to a source that has had
+///   a good response or that starts after a stored event; at the event that [`end_at`](EventSourceBuilder::end_at)
+///   names; and at the end of the stream, if the policy is [`Reconnect::never`](crate::Reconnect::never) and `end_at`
+///   names no event.
 ///
 /// It is a [`Stream`], and it works only while it is polled. Outside of browsers it must be polled within a tokio
 /// runtime.
@@ -78,31 +80,31 @@ enum State {
 }
 
 impl EventSource {
-    /// A source that gets `url`, with a client of its own. That is some 100 KiB: many sources had better share one, by
-    /// [`builder`](Self::builder).
+    /// Returns a source that gets `url`, with a client of its own. A client takes some 100 KiB: many sources can share
+    /// one by [`builder`](Self::builder).
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] if `url` is not one.
+    /// [`Error::Request`] if `url` is not a valid URL.
     pub fn get(url: impl IntoUrl) -> Result<Self, Error> {
         Self::builder_for(url)?.build()
     }
 
-    /// Settings for a source that gets `url`, with a client of its own, which gives a server 10 s to accept a
-    /// connection.
+    /// Returns the settings of a source that gets `url`, with a client of its own, which gives a server 10 s to accept
+    /// a connection.
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] if `url` is not one.
+    /// [`Error::Request`] if `url` is not a valid URL.
     pub fn builder_for(url: impl IntoUrl) -> Result<EventSourceBuilder, Error> {
         let client = client().map_err(Error::Request)?;
         let request = client.get(url).build().map_err(Error::Request)?;
         Ok(Self::builder(client, request).max_redirects(MAX_REDIRECTS))
     }
 
-    /// Settings for a source that sends `request`, of any method, with `client`.
+    /// Returns the settings of a source that sends `request`, of any method, with `client`.
     ///
-    /// `Accept` and `Cache-Control` are added where the request does not have them. A total
+    /// `Accept` and `Cache-Control` are added if the request does not have them. A total
     /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream, and a
     /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) would count the time in which the source is not polled:
     /// use the time-outs of the builder instead.
@@ -110,7 +112,7 @@ impl EventSource {
         EventSourceBuilder::new(Transport::new(client), request)
     }
 
-    /// A source as its builder has set it.
+    /// Returns a source as its builder has set it.
     pub(super) fn new(
         connector: Connector,
         reconnector: Reconnector,
@@ -127,19 +129,20 @@ impl EventSource {
         Self { connector, reconnector, reader, observer, state, has_begun }
     }
 
-    /// The next event; `None` at the end.
+    /// Returns the next event, or `None` at the end.
     ///
-    /// It may be dropped at any time, as by `select!`: no event is lost.
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The last event ID: what the next connection will send. Store it to go on later. Empty if there is none.
+    /// Returns the last event ID, which the next connection will send. Store it to go on later. It is empty if the
+    /// server has sent no ID.
     pub fn last_event_id(&self) -> &str {
         self.reader.last_event_id()
     }
 
-    /// The ready state.
+    /// Returns the ready state.
     pub fn ready_state(&self) -> ReadyState {
         match self.state {
             State::Start(_) | State::Connecting(_) | State::Waiting(..) => ReadyState::Connecting,
@@ -148,7 +151,7 @@ impl EventSource {
         }
     }
 
-    /// Closes the connection. No event follows, also none that was received already.
+    /// Closes the connection. No event follows, not even one that was received already.
     pub fn close(&mut self) {
         if self.ready_state() != ReadyState::Closed {
             _ = self.finish(None);

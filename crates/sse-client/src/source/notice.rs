@@ -1,10 +1,10 @@
-//! What an observer is told.
+//! What an event source tells its observer.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// What an [`EventSource`](crate::EventSource) does, as its [observer](crate::EventSourceBuilder::on_notice) is told.
+/// What an [`EventSource`](crate::EventSource) tells its [observer](crate::EventSourceBuilder::on_notice).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
