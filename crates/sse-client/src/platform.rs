@@ -22,6 +22,12 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+impl Timer {
+    pub(crate) fn after(duration: Duration) -> Self {
+        Self::at(later(now(), duration))
+    }
+}
+
 /// The instant `duration` after `start`, or one that nobody will live to see.
 pub(crate) fn later(start: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);

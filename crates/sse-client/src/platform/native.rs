@@ -44,10 +44,6 @@ impl Timer {
         Self(Box::pin(sleep_until(deadline.into())))
     }
 
-    pub(crate) fn after(duration: Duration) -> Self {
-        Self::at(super::later(now(), duration))
-    }
-
     pub(crate) fn deadline(&self) -> Instant {
         self.0.deadline().into_std()
     }

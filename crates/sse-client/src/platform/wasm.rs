@@ -49,10 +49,6 @@ impl Timer {
         Self { deadline, timeout: timeout(deadline) }
     }
 
-    pub(crate) fn after(duration: Duration) -> Self {
-        Self::at(super::later(now(), duration))
-    }
-
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }

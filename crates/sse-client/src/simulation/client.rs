@@ -9,8 +9,9 @@ use sse_codec::{Event, EventId};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::network::{REDIRECTS, network};
-use super::{Fact, World, content, lock, millis};
-use crate::{Error, EventSource, EventSourceBuilder, Notice, ReadyState};
+use super::world::{Fact, Standing, World, content, lock, millis};
+use crate::error::Error;
+use crate::source::{EventSource, EventSourceBuilder, Notice, ReadyState};
 
 /// Who reads the events, and knows which they must be.
 pub(super) struct Client {
@@ -119,17 +120,6 @@ fn source(world: &Arc<Mutex<World>>, last_event_id: &str) -> EventSource {
         .on_notice(move |notice| lock(&observed).notice(notice))
         .build()
         .expect("it has no body")
-}
-
-/// What a client has been told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nothing.
-    Nowhere,
-    /// All up to this number, by the server of this life.
-    Behind { life: u64, number: u64 },
-    /// That something is missing behind this number, and not how much.
-    Unknown { life: u64, number: u64 },
 }
 
 impl World {

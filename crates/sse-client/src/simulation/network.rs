@@ -14,10 +14,10 @@ use reqwest::{Request, Response, ResponseBuilderExt as _, StatusCode, Url};
 use sse_server::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::client::Standing;
-use super::{Fact, LONGEST_RETRY_AFTER, World, lock, millis};
+use super::world::{Fact, Fate, LONGEST_RETRY_AFTER, Standing, World, lock, millis};
 use crate::connect::{LAST_EVENT_ID, Transport};
-use crate::{BoxError, Cause};
+use crate::error::BoxError;
+use crate::reconnect::Cause;
 
 /// How many redirects the client follows.
 pub(super) const REDIRECTS: u32 = 2;
@@ -224,15 +224,6 @@ impl http_body::Body for Faulty {
         }
         Poll::Ready(Some(Ok(Frame::data(this.give(&mut world)))))
     }
-}
-
-/// What becomes of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Holds,
-    Breaks,
-    Ends,
-    Stalls,
 }
 
 /// What becomes of a request.
