@@ -29,9 +29,9 @@ const PURE: [&str; 9] = [
     "crates/sse-server/src/latest.rs",
     "crates/sse-server/src/recent.rs",
     "crates/sse-server/src/ring.rs",
-    "crates/sse-client/src/attempts.rs",
-    "crates/sse-client/src/reconnect.rs",
-    "crates/sse-client/src/retry_after.rs",
+    "crates/sse-client/src/reconnect/policy.rs",
+    "crates/sse-client/src/reconnect/reconnector.rs",
+    "crates/sse-client/src/reconnect/retry_after.rs",
 ];
 const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];
 

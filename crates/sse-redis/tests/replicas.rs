@@ -510,7 +510,7 @@ impl Connection {
         let (soon, at_once) = (Duration::from_millis(50), Duration::from_millis(5));
         let mut builder = EventSource::builder(client.clone(), client.get(url).build().expect("a request"))
             .reconnect(Reconnect::new().backoff(at_once..=soon).reconnection_times(at_once..=soon))
-            .observer(move |notice| {
+            .on_notice(move |notice| {
                 let mut told = hears.lock().unwrap();
                 match notice {
                     Notice::Opened => told.connections += 1,

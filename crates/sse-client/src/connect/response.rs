@@ -3,8 +3,8 @@
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 
+use super::refusal::read_refusal;
 use crate::error::Error;
-use crate::refusal::Refusal;
 
 /// The response, if it is an event stream.
 pub(crate) async fn check(response: Response) -> Result<Response, Error> {
@@ -45,7 +45,7 @@ impl Fault {
 
     /// The error, with the beginning of the body.
     pub(crate) async fn into_error(self, response: Response) -> Error {
-        let refusal = Box::new(Refusal::read(response).await);
+        let refusal = Box::new(read_refusal(response).await);
         match self {
             Self::Status => Error::Status(refusal),
             Self::ContentType => Error::ContentType(refusal),

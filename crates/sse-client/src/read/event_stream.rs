@@ -4,16 +4,16 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
 use reqwest::Response;
 use sse_codec::{Decoder, Event};
 
+use super::reader::{Connection, Read, Reader};
+use super::settings::reader_settings;
+use crate::connect::Fault;
 use crate::error::Error;
 use crate::platform::BoxFuture;
-use crate::reader::{Connection, Read, Reader};
-use crate::response::Fault;
 
 /// The events of one [`reqwest::Response`]. It never reconnects.
 ///
@@ -32,11 +32,10 @@ use crate::response::Fault;
 /// # }
 /// ```
 ///
-/// A response that is no event stream is its first and only item: an error with the status, the headers and the
-/// beginning of the body ([`Refusal`](crate::Refusal)).
+/// If the response is no event stream, the only item is an error with the status, the headers and the beginning of the
+/// body ([`Refusal`](crate::Refusal)).
 ///
-/// After an error that is [not final](Error::is_final) it goes on with the next event; any other is followed by the
-/// end.
+/// After an error that is [not final](Error::is_final) the stream goes on with the next event. Any other error ends it.
 #[must_use = "nothing is read unless it is polled"]
 pub struct EventStream {
     state: State,
@@ -56,61 +55,37 @@ impl EventStream {
         Self::with_decoder(response, Decoder::new())
     }
 
-    /// Reads the events of `response` with a decoder of the caller's: one with another limit, or with a last event ID.
-    /// What it has begun to read elsewhere is dropped.
-    pub fn with_decoder(response: Response, mut decoder: Decoder) -> Self {
-        decoder.reset();
+    /// Reads the events of `response` with the caller's decoder, which may have another limit or a last event ID. If
+    /// the decoder has begun to read an event elsewhere, that event is dropped.
+    pub fn with_decoder(response: Response, decoder: Decoder) -> Self {
+        let mut reader = Reader::with_decoder(decoder);
         let state = match Fault::of(&response) {
-            None => State::Open(Box::new(Connection::new(response))),
+            None => State::Open(Box::new(reader.open(response))),
             Some(fault) => State::Refused(Box::pin(fault.into_error(response))),
         };
-        Self { state, reader: Reader { decoder, ..Reader::default() } }
+        Self { state, reader }
     }
 
-    /// How long the response may bring nothing before its first event; 10 min by default, because who answers may have
-    /// to think, `None` for ever. Any byte counts, comments too. Then it ends with [`Error::IdleTimeout`].
-    pub fn initial_idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.reader.timeouts.initial = limit.into();
-        self
-    }
+    reader_settings!();
 
-    /// How long the response may bring nothing after its first event; 5 min by default, `None` for ever. Any byte
-    /// counts, comments too. Then it ends with [`Error::IdleTimeout`].
-    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.reader.timeouts.later = limit.into();
-        self
-    }
-
-    /// Ends at the event with this data, as the `[DONE]` of LLM APIs. It is not given. A response that ends without it
-    /// is [`Error::Incomplete`].
-    pub fn end_at(mut self, data: impl Into<String>) -> Self {
-        self.reader.endings.done = Some(data.into());
-        self
-    }
-
-    /// Ends at an event that says that something went wrong, with [`Error::Event`].
-    pub fn fail_at(mut self, is_error: impl FnMut(&Event) -> bool + Send + 'static) -> Self {
-        self.reader.endings.is_error = Some(Box::new(is_error));
-        self
-    }
-
-    /// The next event; `None` at the end.
+    /// Returns the next event, or `None` at the end.
     ///
-    /// It may be dropped at any time, as by `select!`: no event is lost.
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The last event ID: what to send as `Last-Event-ID` to go on behind the last event. Empty if there is none.
+    /// Returns the last event ID: send it as `Last-Event-ID` to go on after the last event. It is empty if the server
+    /// has sent no ID.
     pub fn last_event_id(&self) -> &str {
-        self.reader.decoder.last_event_id()
+        self.reader.last_event_id()
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let error = match &mut self.state {
             State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
                 Read::Item(item) => return Poll::Ready(Some(item)),
-                Read::Disconnected(error) => error.or_else(|| self.reader.endings.end()),
+                Read::Disconnected(error) => error.or_else(|| self.reader.missing_end()),
                 Read::Finished(error) => error,
             },
             State::Refused(error) => Some(ready!(error.as_mut().poll(cx))),

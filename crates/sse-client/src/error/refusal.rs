@@ -1,21 +1,11 @@
-//! A response that is no event stream, with what it says.
+//! A refusal: a response that is no event stream, with what it says.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::future::poll_fn;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use reqwest::{Response, StatusCode};
-
-use crate::platform::{Body, within};
-
-/// How much of a body is kept: enough for the errors of any API.
-const MAX_BODY: usize = 8 * 1024;
-
-/// How long the body may take: it is good to have, and nothing waits for it.
-const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// A response that is no event stream: its status, its headers, and the beginning of its body.
 #[derive(Clone)]
@@ -46,22 +36,8 @@ impl Refusal {
         String::from_utf8_lossy(&self.body)
     }
 
-    pub(crate) async fn read(response: Response) -> Self {
-        let status = response.status();
-        let headers = response.headers().clone();
-        let mut body = Body::new(response);
-        let mut kept = BytesMut::new();
-        let reading = async {
-            // An error of the body's ends it: what counts is the status.
-            while let Some(Ok(chunk)) = poll_fn(|cx| body.poll_chunk(cx)).await {
-                kept.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - kept.len())]);
-                if kept.len() == MAX_BODY {
-                    break;
-                }
-            }
-        };
-        within(Some(MAX_TIME), reading).await;
-        Self { status, headers, body: kept.freeze() }
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body }
     }
 }
 

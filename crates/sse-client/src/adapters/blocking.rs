@@ -7,9 +7,9 @@ use std::pin::Pin;
 use futures_core::Stream;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::typed::Typed;
 use crate::error::Error;
-use crate::event_source::EventSource;
-use crate::typed::Typed;
+use crate::source::EventSource;
 
 /// The events of a source, for programs without async: an iterator that blocks until there is one.
 ///

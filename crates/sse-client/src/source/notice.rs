@@ -1,12 +1,10 @@
-//! What an observer is told.
+//! What an event source tells its observer.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-pub(crate) type Observer = Box<dyn FnMut(Notice<'_>) + Send>;
-
-/// What an [`EventSource`](crate::EventSource) does, as its [observer](crate::EventSourceBuilder::observer) is told.
+/// What an [`EventSource`](crate::EventSource) tells its [observer](crate::EventSourceBuilder::on_notice).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
@@ -34,9 +32,37 @@ pub enum Notice<'a> {
     Closed(Option<&'a Error>),
 }
 
-/// Tells the observer, if there is one.
-pub(crate) fn tell(observer: &mut Option<Observer>, notice: Notice<'_>) {
-    if let Some(observer) = observer {
-        observer(notice);
+/// The caller's observer, if there is one.
+#[derive(Default)]
+pub(super) struct Observer {
+    callback: Option<Callback>,
+    /// The last event ID that the observer knows.
+    last_event_id: String,
+}
+
+type Callback = Box<dyn FnMut(Notice<'_>) + Send>;
+
+impl Observer {
+    pub(super) fn new(callback: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
+        Self { callback: Some(Box::new(callback)), last_event_id: String::new() }
+    }
+
+    /// The stream starts with this id, which the caller has set and knows.
+    pub(super) fn start_at(&mut self, last_event_id: &str) {
+        last_event_id.clone_into(&mut self.last_event_id);
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice<'_>) {
+        if let Some(callback) = &mut self.callback {
+            callback(notice);
+        }
+    }
+
+    /// Tells the last event ID, if it is another one now. It may have come without an event.
+    pub(super) fn tell_last_event_id(&mut self, id: &str) {
+        if self.callback.is_some() && self.last_event_id != id {
+            id.clone_into(&mut self.last_event_id);
+            self.tell(Notice::LastEventId(id));
+        }
     }
 }

@@ -9,13 +9,13 @@ use futures_core::{FusedStream, Stream};
 use sse_codec::Event;
 
 use crate::error::{BoxError, Error};
-use crate::event_source::EventSource;
-use crate::event_stream::EventStream;
+use crate::read::EventStream;
+use crate::source::EventSource;
 
 /// The events of a source or of a response, as values of type `T`.
 ///
-/// `T` is made of an [`Event`] by [`TryFrom`], or of its data by JSON. An event that is none is
-/// [`Error::Decode`], after which the next one follows.
+/// `T` is made of an [`Event`] by [`TryFrom`], or of its data by JSON. An event that can't be converted is an
+/// [`Error::Decode`], and the next event follows.
 ///
 /// ```
 /// use sse_client::{Event, EventSource, Typed};
@@ -78,9 +78,9 @@ impl<S, T> Typed<S, T>
 where
     S: Stream<Item = Result<Event, Error>> + Unpin,
 {
-    /// The next value; `None` at the end.
+    /// Returns the next value, or `None` at the end.
     ///
-    /// It may be dropped at any time, as by `select!`: no event is lost.
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -129,7 +129,7 @@ fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, Error> {
 macro_rules! typed {
     ($($events:ident),*) => {$(
         impl $events {
-            /// The events as values of one's own type.
+            /// Returns the events as values of the caller's own type.
             pub fn decode<T>(self) -> Typed<Self, T>
             where
                 T: TryFrom<Event, Error: Into<BoxError>>,
@@ -137,7 +137,8 @@ macro_rules! typed {
                 Typed::new(self, decode)
             }
 
-            /// The data of the events, read as JSON. The error of one that is not is a [`JsonError`](crate::JsonError).
+            /// Returns the data of the events, read as JSON. If the data of an event is not the JSON of a `T`, the
+            /// [`Error::Decode`] holds a [`JsonError`](crate::JsonError).
             #[cfg(feature = "json")]
             pub fn json<T: serde::de::DeserializeOwned>(self) -> Typed<Self, T> {
                 Typed::new(self, json)

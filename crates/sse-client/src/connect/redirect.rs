@@ -8,7 +8,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, Request, StatusCode, Url};
 
-use crate::request::LAST_EVENT_ID;
+use super::request::LAST_EVENT_ID;
 
 /// How many redirects are followed (Fetch Standard).
 pub(crate) const MAX_REDIRECTS: u32 = 20;

@@ -1,32 +1,26 @@
 //! The event source: connects, reads, reconnects.
 
 use std::fmt;
-use std::future::{self, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_core::{FusedStream, Stream};
-use reqwest::header::HeaderValue;
 use reqwest::{Client, IntoUrl, Request, Response, StatusCode};
 use sse_codec::Event;
 
-use crate::attempts::Attempts;
-use crate::builder::{Attempt, EventSourceBuilder, Prepare};
+use super::builder::EventSourceBuilder;
+use super::notice::{Notice, Observer};
+use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header};
 use crate::error::Error;
-use crate::exchange::Transport;
-use crate::notice::{Notice, Observer, tell};
-use crate::platform::{BoxFuture, Timer, now, unix_time};
-use crate::reader::{Connection, Read, Reader};
-use crate::reconnect::{Cause, Decision};
-use crate::redirect::MAX_REDIRECTS;
-use crate::request::Template;
-use crate::retry_after::retry_after;
+use crate::platform::{BoxFuture, Timer, client, now, unix_time};
+use crate::read::{Connection, Read, Reader};
+use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 
 /// Events from a URL, over as many connections as it takes.
 ///
-/// When a connection ends, breaks or falls silent, it connects again and goes on behind the last event
-/// (`Last-Event-ID`); see [`Reconnect`](crate::Reconnect) for what is tried again and when.
+/// When a connection ends, breaks or brings nothing for too long, it connects again and goes on after the last event
+/// (`Last-Event-ID`). [`Reconnect`](crate::Reconnect) says after what it connects again, and when.
 ///
 /// ```no_run
 /// use sse_client::EventSource;
@@ -41,33 +35,27 @@ use crate::retry_after::retry_after;
 /// # }
 /// ```
 ///
-/// It ends
+/// The source ends
 ///
-/// - with an `Err`, when no further attempt will go better: a status, a type, a request that can't succeed, or too many
-///   failures. An error that is [not final](Error::is_final) says that one event was skipped; the next one follows;
-/// - without one, when it goes on behind an event and is answered by 204, the server's word that there is no more; at
-///   the event that says so ([`end_at`](EventSourceBuilder::end_at)); and at the end of the stream, if the policy is
-///   [`Reconnect::never`](crate::Reconnect::never) and no such event was to come.
+/// - with an `Err`, when another attempt would fail as well: a status, a content type, a request that can't succeed, or
+///   too many failures. An error that is [not final](Error::is_final) does not end it: one event was skipped, and the
+///   next one follows;
+/// - without an `Err`, when the server answers 204, which means that there are no more events, to a source that has had
+///   a good response or that starts after a stored event; at the event that [`end_at`](EventSourceBuilder::end_at)
+///   names; and at the end of the stream, if the policy is [`Reconnect::never`](crate::Reconnect::never) and `end_at`
+///   names no event.
 ///
 /// It is a [`Stream`], and it works only while it is polled. Outside of browsers it must be polled within a tokio
 /// runtime.
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
-    pub(crate) transport: Transport,
-    pub(crate) template: Template,
-    pub(crate) prepare: Option<Prepare>,
-    pub(crate) max_redirects: u32,
-    pub(crate) response_timeout: Option<Duration>,
-    pub(crate) attempts: Attempts,
-    pub(crate) observer: Option<Observer>,
-    pub(crate) reader: Reader,
-    pub(crate) state: State,
-    /// How many attempts there were.
-    pub(crate) attempt: u32,
+    connector: Connector,
+    reconnector: Reconnector,
+    reader: Reader,
+    observer: Observer,
+    state: State,
     /// There has been a good response, here or in an earlier run of the program.
-    pub(crate) has_begun: bool,
-    /// What the observer was told last.
-    pub(crate) told_id: String,
+    has_begun: bool,
 }
 
 /// The ready state of an [`EventSource`] (9.2.2).
@@ -81,7 +69,7 @@ pub enum ReadyState {
     Closed,
 }
 
-pub(crate) enum State {
+enum State {
     /// An attempt is to be made, after this error.
     Start(Option<Error>),
     Connecting(BoxFuture<Result<Response, Error>>),
@@ -92,31 +80,31 @@ pub(crate) enum State {
 }
 
 impl EventSource {
-    /// A source that gets `url`, with a client of its own. That is some 100 KiB: many sources had better share one, by
-    /// [`builder`](Self::builder).
+    /// Returns a source that gets `url`, with a client of its own. A client takes some 100 KiB: many sources can share
+    /// one by [`builder`](Self::builder).
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] if `url` is not one.
+    /// [`Error::Request`] if `url` is not a valid URL.
     pub fn get(url: impl IntoUrl) -> Result<Self, Error> {
         Self::builder_for(url)?.build()
     }
 
-    /// Settings for a source that gets `url`, with a client of its own, which gives a server 10 s to accept a
-    /// connection.
+    /// Returns the settings of a source that gets `url`, with a client of its own, which gives a server 10 s to accept
+    /// a connection.
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] if `url` is not one.
+    /// [`Error::Request`] if `url` is not a valid URL.
     pub fn builder_for(url: impl IntoUrl) -> Result<EventSourceBuilder, Error> {
         let client = client().map_err(Error::Request)?;
         let request = client.get(url).build().map_err(Error::Request)?;
         Ok(Self::builder(client, request).max_redirects(MAX_REDIRECTS))
     }
 
-    /// Settings for a source that sends `request`, of any method, with `client`.
+    /// Returns the settings of a source that sends `request`, of any method, with `client`.
     ///
-    /// `Accept` and `Cache-Control` are added where the request does not have them. A total
+    /// `Accept` and `Cache-Control` are added if the request does not have them. A total
     /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream, and a
     /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) would count the time in which the source is not polled:
     /// use the time-outs of the builder instead.
@@ -124,19 +112,37 @@ impl EventSource {
         EventSourceBuilder::new(Transport::new(client), request)
     }
 
-    /// The next event; `None` at the end.
+    /// Returns a source as its builder has set it.
+    pub(super) fn new(
+        connector: Connector,
+        reconnector: Reconnector,
+        reader: Reader,
+        mut observer: Observer,
+        first_response: Option<Response>,
+    ) -> Self {
+        let state = match first_response {
+            Some(response) => State::Connecting(Box::pin(check(response))),
+            None => State::Start(None),
+        };
+        observer.start_at(reader.last_event_id());
+        let has_begun = !reader.last_event_id().is_empty();
+        Self { connector, reconnector, reader, observer, state, has_begun }
+    }
+
+    /// Returns the next event, or `None` at the end.
     ///
-    /// It may be dropped at any time, as by `select!`: no event is lost.
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The last event ID: what the next connection will send. Store it to go on later. Empty if there is none.
+    /// Returns the last event ID, which the next connection will send. Store it to go on later. It is empty if the
+    /// server has sent no ID.
     pub fn last_event_id(&self) -> &str {
-        self.reader.decoder.last_event_id()
+        self.reader.last_event_id()
     }
 
-    /// The ready state.
+    /// Returns the ready state.
     pub fn ready_state(&self) -> ReadyState {
         match self.state {
             State::Start(_) | State::Connecting(_) | State::Waiting(..) => ReadyState::Connecting,
@@ -145,7 +151,7 @@ impl EventSource {
         }
     }
 
-    /// Closes the connection. No event follows, also none that was received already.
+    /// Closes the connection. No event follows, not even one that was received already.
     pub fn close(&mut self) {
         if self.ready_state() != ReadyState::Closed {
             _ = self.finish(None);
@@ -164,13 +170,13 @@ impl EventSource {
                     self.open(response)
                 }
                 State::Open(connection) => {
-                    let received = |bytes: &[u8]| tell(&mut self.observer, Notice::Received(bytes));
+                    let received = |bytes: &[u8]| self.observer.tell(Notice::Received(bytes));
                     let read = self.reader.poll(connection, received, cx);
-                    self.tell_id();
+                    self.observer.tell_last_event_id(self.reader.last_event_id());
                     match ready!(read) {
                         Read::Item(item) => {
                             if item.is_ok() {
-                                self.attempts.event_received();
+                                self.reconnector.event_received();
                             }
                             return Poll::Ready(Some(item));
                         }
@@ -193,42 +199,27 @@ impl EventSource {
 
     /// Makes the next attempt.
     fn connect(&mut self, error: Option<Error>) -> Result<(), Error> {
-        let id = HeaderValue::from_bytes(self.last_event_id().as_bytes()).ok();
-        if id.is_none() {
-            let id = self.reader.decoder.last_event_id();
-            tell(&mut self.observer, Notice::LastEventIdNotSent(id));
+        let id = self.reader.last_event_id();
+        if !fits_header(id) {
+            self.observer.tell(Notice::LastEventIdNotSent(id));
         }
-        let request = match self.template.request(id.filter(|id| !id.is_empty())) {
-            Ok(request) => request,
-            Err(error) => return self.finish(Some(error)),
-        };
-        let number = self.attempt;
-        self.attempt = number.saturating_add(1);
-        let prepared = match &mut self.prepare {
-            Some(prepare) => {
-                let last_event_id = self.reader.decoder.last_event_id().to_owned();
-                prepare(Attempt { number, last_event_id, error, request })
+        match self.connector.connect(id, error) {
+            Ok(response) => {
+                self.state = State::Connecting(response);
+                Ok(())
             }
-            None => Box::pin(future::ready(Ok(request))),
-        };
-        let transport = self.transport.clone();
-        let (max_redirects, limit) = (self.max_redirects, self.response_timeout);
-        self.state = State::Connecting(Box::pin(async move {
-            let request = prepared.await.map_err(Error::Attempt)?;
-            transport.exchange(request, max_redirects, limit).await
-        }));
-        Ok(())
+            Err(error) => self.finish(Some(error)),
+        }
     }
 
     /// Takes the response, or what came instead.
     fn open(&mut self, response: Result<Response, Error>) -> Result<(), Error> {
         match response {
             Ok(response) => {
-                self.reader.decoder.reset();
-                self.attempts.opened(now());
+                self.reconnector.opened(now());
                 self.has_begun = true;
-                self.state = State::Open(Box::new(Connection::new(response)));
-                tell(&mut self.observer, Notice::Opened);
+                self.state = State::Open(Box::new(self.reader.open(response)));
+                self.observer.tell(Notice::Opened);
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).
@@ -241,20 +232,20 @@ impl EventSource {
 
     /// Asks the policy what to do now that the connection is gone.
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
-        if let Some(time) = self.reader.decoder.reconnection_time() {
-            self.attempts.set_reconnection_time(time);
+        if let Some(time) = self.reader.reconnection_time() {
+            self.reconnector.reconnection_time_received(time);
         }
         let refusal = error.as_ref().and_then(Error::refusal);
         if let Some(time) = refusal.and_then(|refusal| retry_after(refusal.headers(), unix_time())) {
-            self.attempts.set_retry_after(time);
+            self.reconnector.retry_after_received(time);
         }
-        match self.attempts.closed(cause(error.as_ref()), now(), fastrand::f64()) {
+        match self.reconnector.closed(cause(error.as_ref()), now(), fastrand::f64()) {
             Decision::Wait(delay) => {
-                tell(&mut self.observer, Notice::Waiting { delay, cause: error.as_ref() });
+                self.observer.tell(Notice::Waiting { delay, cause: error.as_ref() });
                 self.state = State::Waiting(Timer::after(delay), error);
                 Ok(())
             }
-            Decision::Stop => self.finish(error.or_else(|| self.reader.endings.end())),
+            Decision::Stop => self.finish(error.or_else(|| self.reader.missing_end())),
             Decision::GiveUp => self.finish(error.or(Some(Error::GaveUp))),
         }
     }
@@ -262,26 +253,9 @@ impl EventSource {
     /// Ends the stream, and gives the error back.
     fn finish(&mut self, error: Option<Error>) -> Result<(), Error> {
         self.state = State::Closed;
-        tell(&mut self.observer, Notice::Closed(error.as_ref()));
+        self.observer.tell(Notice::Closed(error.as_ref()));
         error.map_or(Ok(()), Err)
     }
-
-    /// Tells the observer of another last event ID. It may have come without an event.
-    fn tell_id(&mut self) {
-        let id = self.reader.decoder.last_event_id();
-        if self.observer.is_some() && self.told_id != id {
-            id.clone_into(&mut self.told_id);
-            tell(&mut self.observer, Notice::LastEventId(id));
-        }
-    }
-}
-
-/// A client that leaves redirects to the source, which knows what is secret.
-fn client() -> reqwest::Result<Client> {
-    let client = Client::builder();
-    #[cfg(not(target_family = "wasm"))]
-    let client = client.redirect(reqwest::redirect::Policy::none()).connect_timeout(Duration::from_secs(10));
-    client.build()
 }
 
 /// What the policy makes of the end of a connection.

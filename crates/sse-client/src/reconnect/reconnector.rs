@@ -1,4 +1,4 @@
-//! The reconnect policy at work: facts in, decision out.
+//! Follows a reconnect policy: facts in, decision out.
 //!
 //! - Pure: time and chance are arguments; nothing here reads a clock, a socket or a generator.
 //! - A server can ask for a longer wait than ours, never for a shorter one than the shortest.
@@ -8,24 +8,26 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::policy::{Cause, Decision, Reconnect};
 use crate::platform::Instant;
-use crate::reconnect::{Cause, Decision, Reconnect};
 
-/// A policy at work: it is told what happens to connections, and decides.
+/// Follows a [`Reconnect`] policy: you tell it what happens to connections, and it decides whether another attempt
+/// follows, and when.
 ///
 /// ```
 /// use std::time::Instant;
-/// use sse_client::{Attempts, Cause, Decision, Reconnect};
+/// use sse_client::{Cause, Decision, Reconnect, Reconnector};
 ///
-/// let mut attempts = Attempts::new(Reconnect::new().max_retries(1));
+/// let mut reconnector = Reconnector::new(Reconnect::new().max_retries(1));
 /// let jitter = 0.5;
-/// let Decision::Wait(wait) = attempts.closed(Cause::Network, Instant::now(), jitter) else { panic!() };
+/// let Decision::Wait(wait) = reconnector.closed(Cause::Network, Instant::now(), jitter) else { panic!() };
 /// assert_eq!(wait.as_millis(), 100 + 500);
-/// assert_eq!(attempts.closed(Cause::Network, Instant::now(), jitter), Decision::GiveUp);
+/// assert_eq!(reconnector.closed(Cause::Network, Instant::now(), jitter), Decision::GiveUp);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Attempts {
+pub struct Reconnector {
     policy: Reconnect,
+    renews_requests: bool,
     /// What the server asked for, if it did.
     reconnection_time: Option<Duration>,
     /// What the last response asked for, if it did.
@@ -50,11 +52,12 @@ struct Opened {
     event_received: bool,
 }
 
-impl Attempts {
-    /// No attempt has been made yet.
+impl Reconnector {
+    /// Follows `policy`. No attempt has been made yet.
     pub fn new(policy: Reconnect) -> Self {
         Self {
             policy,
+            renews_requests: false,
             reconnection_time: None,
             retry_after: None,
             opened: None,
@@ -66,46 +69,53 @@ impl Attempts {
         }
     }
 
-    /// There is a good response.
+    /// Follows `policy` for requests that are made anew for each attempt, as by
+    /// [`on_attempt`](crate::EventSourceBuilder::on_attempt): a 401 may mean that a credential has expired, so the next
+    /// attempt follows at once. A second 401 without a good response in between is final.
+    pub fn with_renewed_requests(policy: Reconnect) -> Self {
+        Self { renews_requests: true, ..Self::new(policy) }
+    }
+
+    /// Records a good response.
     pub fn opened(&mut self, now: Instant) {
         self.opened = Some(Opened { at: now, event_received: false });
         self.renewed = false;
     }
 
-    /// The connection brought an event.
+    /// Records an event.
     pub fn event_received(&mut self) {
         if let Some(opened) = &mut self.opened {
             opened.event_received = true;
         }
     }
 
-    /// The server asks for this reconnection time.
-    pub fn set_reconnection_time(&mut self, time: Duration) {
+    /// Records the reconnection time that the server asks for (`retry`). It holds until the server asks for another
+    /// one.
+    pub fn reconnection_time_received(&mut self, time: Duration) {
         self.reconnection_time = Some(time);
     }
 
-    /// The response, which is no event stream, asks for this much time (`Retry-After`).
-    pub fn set_retry_after(&mut self, time: Duration) {
+    /// Records the `Retry-After` of a response that is no event stream. It holds for the next decision only.
+    pub fn retry_after_received(&mut self, time: Duration) {
         self.retry_after = Some(time);
     }
 
-    /// The connection, or the attempt at one, ended. `jitter` is a random number from 0 to 1.
+    /// Records the end of a connection, or of the attempt at one, and decides what to do. `jitter` is a random number
+    /// from 0 to 1.
     pub fn closed(&mut self, cause: Cause, now: Instant, jitter: f64) -> Decision {
         let opened = self.opened.take();
         let retry_after = self.retry_after.take();
-        if cause == Cause::Status(StatusCode::UNAUTHORIZED) && self.policy.renews && !self.renewed {
+        if cause == Cause::Status(StatusCode::UNAUTHORIZED) && self.renews_requests && !self.renewed {
             self.renewed = true;
             return Decision::Wait(Duration::ZERO);
         }
-        if !self.policy.reconnects || !self.policy.is_passing(cause) {
+        if !self.policy.tries_again_after(cause) {
             return Decision::Stop;
         }
         self.count(opened, now);
         self.wait = self.next_wait(retry_after, jitter);
-        let elapsed = self.failing_since.map(|since| now.saturating_duration_since(since));
-        let too_late =
-            elapsed.is_some_and(|elapsed| elapsed.saturating_add(self.wait) > self.policy.max_elapsed);
-        if self.failures > self.policy.max_retries || too_late {
+        let next = |since| now.saturating_duration_since(since).saturating_add(self.wait);
+        if self.policy.gives_up(self.failures, self.failing_since.map(next)) {
             return Decision::GiveUp;
         }
         Decision::Wait(self.wait)
@@ -115,7 +125,7 @@ impl Attempts {
     fn count(&mut self, opened: Option<Opened>, now: Instant) {
         let lasted = opened.map(|opened| now.saturating_duration_since(opened.at));
         let event_received = opened.is_some_and(|opened| opened.event_received);
-        if lasted.is_some_and(|lasted| lasted >= self.policy.healthy_after) {
+        if lasted.is_some_and(|lasted| self.policy.is_healthy(lasted)) {
             self.failures = 0;
             self.doublings = None;
         } else if event_received || lasted.is_some_and(|lasted| lasted > self.wait && !self.wait.is_zero()) {
@@ -130,23 +140,10 @@ impl Attempts {
 
     /// What the server asked for, and a random part of the backoff.
     fn next_wait(&self, retry_after: Option<Duration>, jitter: f64) -> Duration {
-        let retry_after = retry_after.unwrap_or_default().min(self.policy.max_retry_after);
-        self.reconnection_time().max(retry_after).saturating_add(part(self.backoff(), jitter))
-    }
-
-    fn reconnection_time(&self) -> Duration {
-        let bounds = &self.policy.reconnection_times;
-        // Not `clamp`, which panics on an empty range.
-        self.reconnection_time
-            .unwrap_or(self.policy.first_reconnection_time)
-            .max(*bounds.start())
-            .min(*bounds.end())
-    }
-
-    fn backoff(&self) -> Duration {
-        let times = &self.policy.backoff;
-        let doubled = 1 << self.doublings.unwrap_or(0).min(31);
-        times.start().saturating_mul(doubled).min(*times.end())
+        let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
+        let asked = asked.max(self.policy.bounded_retry_after(retry_after));
+        let backoff = self.policy.doubled_backoff(self.doublings.unwrap_or(0));
+        asked.saturating_add(part(backoff, jitter))
     }
 }
 
@@ -165,12 +162,16 @@ mod tests {
 
     /// A policy with a clock of its own, so that tests read as a sequence of facts.
     struct Story {
-        attempts: Attempts,
+        reconnector: Reconnector,
         now: Instant,
     }
 
     fn story(policy: Reconnect) -> Story {
-        Story { attempts: Attempts::new(policy), now: Instant::now() }
+        Story { reconnector: Reconnector::new(policy), now: Instant::now() }
+    }
+
+    fn story_with_renewed_requests(policy: Reconnect) -> Story {
+        Story { reconnector: Reconnector::with_renewed_requests(policy), now: Instant::now() }
     }
 
     /// The default policy, and one that waits for nothing but its backoff.
@@ -185,29 +186,29 @@ mod tests {
         }
 
         fn opened(&mut self) -> &mut Self {
-            self.attempts.opened(self.now);
+            self.reconnector.opened(self.now);
             self
         }
 
         fn event(&mut self) -> &mut Self {
-            self.attempts.event_received();
+            self.reconnector.event_received();
             self
         }
 
         fn refused(&mut self, retry_after: Duration) -> Option<(Duration, Duration)> {
-            self.attempts.set_retry_after(retry_after);
+            self.reconnector.retry_after_received(retry_after);
             self.closed(Cause::Status(StatusCode::SERVICE_UNAVAILABLE))
         }
 
         fn asked_for(&mut self, time: Duration) -> &mut Self {
-            self.attempts.set_reconnection_time(time);
+            self.reconnector.reconnection_time_received(time);
             self
         }
 
         /// The shortest and the longest wait after this cause, by the least and the greatest jitter; `None` to stop.
         fn closed(&mut self, cause: Cause) -> Option<(Duration, Duration)> {
-            let shortest = self.attempts.clone().closed(cause, self.now, 0.0);
-            match (shortest, self.attempts.closed(cause, self.now, 1.0)) {
+            let shortest = self.reconnector.clone().closed(cause, self.now, 0.0);
+            match (shortest, self.reconnector.closed(cause, self.now, 1.0)) {
                 (Decision::Wait(shortest), Decision::Wait(longest)) => Some((shortest, longest)),
                 (Decision::Stop, Decision::Stop) | (Decision::GiveUp, Decision::GiveUp) => None,
                 (shortest, longest) => panic!("chance decided: {shortest:?}, {longest:?}"),
@@ -216,7 +217,7 @@ mod tests {
 
         /// The same, and as if it had not been.
         fn clone_closed(&self, cause: Cause) -> Option<(Duration, Duration)> {
-            Story { attempts: self.attempts.clone(), now: self.now }.closed(cause)
+            Story { reconnector: self.reconnector.clone(), now: self.now }.closed(cause)
         }
 
         /// The longest wait, in seconds.
@@ -337,7 +338,7 @@ mod tests {
             }
             assert!(story.closed(Cause::Network).is_some());
             assert!(story.opened().after(MILLISECOND).closed(Cause::End).is_some());
-            assert_eq!(story.attempts.closed(Cause::Network, story.now, 0.0), Decision::GiveUp);
+            assert_eq!(story.reconnector.closed(Cause::Network, story.now, 0.0), Decision::GiveUp);
         }
         assert_eq!(story(Reconnect::new().max_retries(0)).closed(Cause::Network), None);
     }
@@ -356,7 +357,7 @@ mod tests {
         assert_eq!(story.refused(Duration::MAX), Some((3600 * SECOND, 3608 * SECOND)), "an hour at most");
         let mut impatient = self::story(Reconnect::new().max_retry_after(SECOND));
         assert_eq!(impatient.refused(Duration::MAX), Some((SECOND, 2 * SECOND)));
-        impatient.attempts.set_retry_after(SECOND);
+        impatient.reconnector.retry_after_received(SECOND);
         assert_eq!(impatient.closed(Cause::Status(StatusCode::FORBIDDEN)), None, "what is final is final");
     }
 
@@ -379,11 +380,11 @@ mod tests {
         let unauthorized = Cause::Status(StatusCode::UNAUTHORIZED);
         assert_eq!(story(Reconnect::new()).closed(unauthorized), None);
         for policy in [Reconnect::new(), Reconnect::standard(), Reconnect::never()] {
-            let mut story = story(policy.renews(true));
+            let mut story = story_with_renewed_requests(policy);
             assert_eq!(story.closed(unauthorized), Some((Duration::ZERO, Duration::ZERO)));
             assert_eq!(story.closed(unauthorized), None);
         }
-        let mut story = story(Reconnect::new().renews(true));
+        let mut story = story_with_renewed_requests(Reconnect::new());
         assert!(story.closed(unauthorized).is_some());
         assert!(story.closed(Cause::Network).is_some());
         assert_eq!(story.clone_closed(unauthorized), None, "there was no good response in between");
@@ -394,7 +395,10 @@ mod tests {
     #[test]
     fn never_is_never() {
         let mut story = story(Reconnect::never());
-        assert_eq!(story.opened().event().attempts.closed(Cause::End, Instant::now(), 0.0), Decision::Stop);
+        assert_eq!(
+            story.opened().event().reconnector.closed(Cause::End, Instant::now(), 0.0),
+            Decision::Stop
+        );
     }
 
     #[test]
@@ -410,8 +414,8 @@ mod tests {
         let [short, long] = [SECOND, Duration::MAX];
         let mut story = story(Reconnect::new().backoff(long..=long).reconnection_times(long..=short));
         assert!(story.asked_for(SECOND).closed(Cause::Network).is_some());
-        let mut attempts = Attempts::new(Reconnect::new());
-        assert_ne!(attempts.closed(Cause::Network, Instant::now(), f64::NAN), Decision::Stop);
+        let mut reconnector = Reconnector::new(Reconnect::new());
+        assert_ne!(reconnector.closed(Cause::Network, Instant::now(), f64::NAN), Decision::Stop);
     }
 
     /// What may happen to a connection.
@@ -449,8 +453,8 @@ mod tests {
 
     /// Follows any sequence of facts, as far as a client would, and checks each decision.
     #[track_caller]
-    fn check(policy: &Reconnect, facts: &[Fact], jitter: f64) {
-        let mut story = story(policy.clone());
+    fn check(mut story: Story, facts: &[Fact], jitter: f64) {
+        let policy = story.reconnector.policy.clone();
         let mut retry_after = Duration::ZERO;
         // Without a good response in between, a 401 is passed over once.
         let mut renewed = false;
@@ -465,27 +469,26 @@ mod tests {
                 Fact::ReconnectionTime(millis) => drop(story.asked_for(Duration::from_millis(millis))),
                 Fact::RetryAfter(seconds) => {
                     retry_after = Duration::from_secs(seconds);
-                    story.attempts.set_retry_after(retry_after);
+                    story.reconnector.retry_after_received(retry_after);
                 }
                 Fact::Closed(cause) => {
-                    let decision = story.attempts.closed(cause, story.now, jitter);
-                    let asked = std::mem::take(&mut retry_after).min(policy.max_retry_after);
-                    let renews =
-                        policy.renews && !renewed && cause == Cause::Status(StatusCode::UNAUTHORIZED);
+                    let decision = story.reconnector.closed(cause, story.now, jitter);
+                    let asked = policy.bounded_retry_after(Some(std::mem::take(&mut retry_after)));
+                    let renews = story.reconnector.renews_requests
+                        && !renewed
+                        && cause == Cause::Status(StatusCode::UNAUTHORIZED);
                     if renews {
                         assert_eq!(decision, Decision::Wait(Duration::ZERO));
                         renewed = true;
                         continue;
                     }
-                    let is_final = !policy.reconnects || !policy.is_passing(cause);
+                    let is_final = !policy.tries_again_after(cause);
                     assert_eq!(decision == Decision::Stop, is_final, "{cause:?}");
                     let Decision::Wait(wait) = decision else { return };
-                    let [least, most] = [policy.reconnection_times.start(), policy.reconnection_times.end()];
-                    assert!(wait >= asked.max(*least), "{wait:?} is too short");
-                    assert!(
-                        wait <= asked.max(*most).saturating_add(*policy.backoff.end()),
-                        "{wait:?} is too long"
-                    );
+                    let [least, most] = [Duration::ZERO, Duration::MAX]
+                        .map(|time| asked.max(policy.bounded_reconnection_time(Some(time))));
+                    assert!(wait >= least, "{wait:?} is too short");
+                    assert!(wait <= most.saturating_add(policy.longest_backoff()), "{wait:?} is too long");
                 }
             }
         }
@@ -497,9 +500,9 @@ mod tests {
             facts in prop::collection::vec(fact(), 0..200), jitter in 0.0f64..=1.0, bound in 0u32..20,
         ) {
             for policy in [Reconnect::new(), Reconnect::standard(), Reconnect::never()] {
-                check(&policy, &facts, jitter);
-                check(&policy.clone().renews(true), &facts, jitter);
-                check(&policy.max_retries(bound).max_elapsed(bound * 60 * SECOND), &facts, jitter);
+                check(story(policy.clone()), &facts, jitter);
+                check(story_with_renewed_requests(policy.clone()), &facts, jitter);
+                check(story(policy.max_retries(bound).max_elapsed(bound * 60 * SECOND)), &facts, jitter);
             }
         }
     }

@@ -21,7 +21,7 @@ impl Template {
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static(sse_codec::CONTENT_TYPE));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
         if request.try_clone().is_none() {
-            return Err(Error::Body);
+            return Err(Error::BodyNotRepeatable);
         }
         Ok((Self(request), last_event_id))
     }
@@ -31,14 +31,23 @@ impl Template {
         self.0.method().is_safe()
     }
 
-    /// The request for the next connection, with the id if there is one.
-    pub(crate) fn request(&self, last_event_id: Option<HeaderValue>) -> Result<Request, Error> {
-        let mut request = self.0.try_clone().ok_or(Error::Body)?;
-        if let Some(id) = last_event_id {
+    /// The request for the next connection, with the id unless it is empty or no header can hold it.
+    pub(super) fn request(&self, last_event_id: &str) -> Result<Request, Error> {
+        let mut request = self.0.try_clone().ok_or(Error::BodyNotRepeatable)?;
+        if let Some(id) = header_value(last_event_id).filter(|id| !id.is_empty()) {
             request.headers_mut().insert(LAST_EVENT_ID, id);
         }
         Ok(request)
     }
+}
+
+/// Whether a header can hold this id.
+pub(crate) fn fits_header(last_event_id: &str) -> bool {
+    header_value(last_event_id).is_some()
+}
+
+fn header_value(last_event_id: &str) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(last_event_id.as_bytes()).ok()
 }
 
 /// The id that a caller has set as a header, which the codec takes over.

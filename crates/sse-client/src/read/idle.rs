@@ -11,11 +11,26 @@ use crate::platform::{Instant, Timer, later, now};
 
 /// How long a connection may be silent before it counts as dead.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct IdleTimeouts {
-    /// Until its first event: who answers may have to think.
-    pub(crate) initial: Option<Duration>,
+pub(super) struct IdleTimeouts {
+    /// Until its first event: a server may have to think before it answers.
+    initial: Option<Duration>,
     /// Afterwards.
-    pub(crate) later: Option<Duration>,
+    later: Option<Duration>,
+}
+
+impl IdleTimeouts {
+    pub(super) fn set_initial(&mut self, limit: Option<Duration>) {
+        self.initial = limit;
+    }
+
+    pub(super) fn set_later(&mut self, limit: Option<Duration>) {
+        self.later = limit;
+    }
+
+    /// The limit of a connection that has brought an event, or has not.
+    pub(super) fn limit(&self, event_received: bool) -> Option<Duration> {
+        if event_received { self.later } else { self.initial }
+    }
 }
 
 impl Default for IdleTimeouts {
@@ -30,7 +45,7 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// The watch over one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Idle {
+pub(super) struct Idle {
     silent_since: Option<Instant>,
     /// May go off too early: it is not set anew with each byte, only when it has gone off.
     timer: Option<Timer>,
@@ -38,12 +53,12 @@ pub(crate) struct Idle {
 
 impl Idle {
     /// There was a byte.
-    pub(crate) fn heard(&mut self) {
+    pub(super) fn heard(&mut self) {
         self.silent_since = None;
     }
 
     /// There is nothing to read now. Ready when that has been so for `limit`.
-    pub(crate) fn poll_silence(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_silence(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let since = *self.silent_since.get_or_insert_with(now);
             let deadline = later(since, limit);

@@ -1,14 +1,15 @@
-//! What turns a connection into events, and outlives it: the decoder, the watch's limits, and what ends the stream.
+//! Turns connections into events. The decoder, the limits of time and what ends the stream outlive a connection.
 
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
-use sse_codec::{Decoder, Event, EventRef, TooLarge};
+use sse_codec::{Decoder, Event, EventId, EventRef, TooLarge};
 
+use super::idle::{Idle, IdleTimeouts};
 use crate::error::Error;
-use crate::idle::{Idle, IdleTimeouts};
 use crate::platform::Body;
 
 /// After so many chunks without an event, others get their turn.
@@ -17,20 +18,20 @@ const CHUNKS_PER_POLL: usize = 64;
 /// Reads one connection after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    pub(crate) decoder: Decoder,
-    pub(crate) timeouts: IdleTimeouts,
-    pub(crate) endings: Endings,
+    decoder: Decoder,
+    timeouts: IdleTimeouts,
+    endings: Endings,
 }
 
 /// Events that end the stream, whatever the connection does.
 #[derive(Default)]
-pub(crate) struct Endings {
+struct Endings {
     /// The data of an event after which there is no more.
-    pub(crate) done: Option<String>,
-    pub(crate) is_error: Option<Predicate>,
+    done: Option<String>,
+    is_error: Option<Predicate>,
 }
 
-pub(crate) type Predicate = Box<dyn FnMut(&Event) -> bool + Send>;
+type Predicate = Box<dyn FnMut(&Event) -> bool + Send>;
 
 /// One connection.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub(crate) struct Connection {
 /// What the connection brought last.
 #[derive(Debug, Default)]
 struct Input {
-    /// Empty when all of it has been decoded, so that who is idle keeps none.
+    /// Empty when all of it has been decoded, so that an idle connection holds no memory.
     chunk: Bytes,
     /// How much of it has been decoded.
     decoded: usize,
@@ -62,6 +63,56 @@ pub(crate) enum Read {
 }
 
 impl Reader {
+    pub(crate) fn with_decoder(decoder: Decoder) -> Self {
+        Self { decoder, ..Self::default() }
+    }
+
+    pub(crate) fn set_max_event_bytes(&mut self, limit: usize) {
+        self.decoder = Decoder::with_limit(limit);
+    }
+
+    pub(crate) fn set_initial_idle_timeout(&mut self, limit: Option<Duration>) {
+        self.timeouts.set_initial(limit);
+    }
+
+    pub(crate) fn set_idle_timeout(&mut self, limit: Option<Duration>) {
+        self.timeouts.set_later(limit);
+    }
+
+    /// The stream ends at an event with this data.
+    pub(crate) fn end_at(&mut self, data: String) {
+        self.endings.done = Some(data);
+    }
+
+    /// The stream ends at an event for which `is_error` returns `true`.
+    pub(crate) fn fail_at(&mut self, is_error: Predicate) {
+        self.endings.is_error = Some(is_error);
+    }
+
+    pub(crate) fn set_last_event_id(&mut self, id: &EventId<'_>) {
+        self.decoder.set_last_event_id(id);
+    }
+
+    pub(crate) fn last_event_id(&self) -> &str {
+        self.decoder.last_event_id()
+    }
+
+    /// The reconnection time that the server asked for, if it did.
+    pub(crate) fn reconnection_time(&self) -> Option<Duration> {
+        self.decoder.reconnection_time()
+    }
+
+    /// Begins to read `response`. The rest of the connection before it is dropped.
+    pub(crate) fn open(&mut self, response: Response) -> Connection {
+        self.decoder.reset();
+        Connection::new(response)
+    }
+
+    /// What a stream that ends without an error lacks: the event that was to end it.
+    pub(crate) fn missing_end(&self) -> Option<Error> {
+        self.endings.done.is_some().then_some(Error::Incomplete)
+    }
+
     /// The next event of `connection`; `received` is shown each chunk as it comes.
     // Inlined, so that an event is built where it goes to: to move one costs as much as to decode it.
     #[inline]
@@ -98,15 +149,14 @@ impl Reader {
     }
 
     fn poll_silence(&self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Read> {
-        let limit = if connection.event_received { self.timeouts.later } else { self.timeouts.initial };
-        let Some(after) = limit else { return Poll::Pending };
+        let Some(after) = self.timeouts.limit(connection.event_received) else { return Poll::Pending };
         let silent = connection.idle.poll_silence(after, cx);
         silent.map(|()| Read::Disconnected(Some(Error::IdleTimeout { after })))
     }
 }
 
 impl Connection {
-    pub(crate) fn new(response: Response) -> Self {
+    fn new(response: Response) -> Self {
         let (body, input, idle) = (Body::new(response), Input::default(), Idle::default());
         Self { body, input, idle, event_received: false }
     }
@@ -128,11 +178,6 @@ impl Input {
 }
 
 impl Endings {
-    /// What it is that the stream ends here, without an error: an error, if it should have gone on.
-    pub(crate) fn end(&self) -> Option<Error> {
-        self.done.is_some().then_some(Error::Incomplete)
-    }
-
     #[inline]
     fn apply(&mut self, event: EventRef<'_>) -> Read {
         if self.done.as_ref().is_some_and(|done| done == event.data()) {
