@@ -118,9 +118,9 @@ impl Simulation {
         let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime without I/O needs nothing of the system");
         let end = LocalSet::new().block_on(&runtime, async { timeout(self.limit, story(seed)).await });
-        let Ok(seen) = end else { panic!("the run has not ended within {:?} of its own time", self.limit) };
+        let Ok(result) = end else { panic!("the run has not ended within {:?} of its own time", self.limit) };
         drop(named);
-        seen
+        result
     }
 }
 
