@@ -12,6 +12,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let check = format!("cargo +{version} check --target-dir target/msrv --lib --examples");
     shell::run(&format!("{check} -p sse-codec --all-features"))?;
     shell::run(&format!("{check} -p sse-server --all-features"))?;
+    shell::run(&format!("{check} -p sse-testing --all-features"))?;
     // Without TLS: it is reqwest's feature, and long to build.
     let features = "blocking,gzip,http2,json,system-proxy";
     shell::run(&format!("{check} -p sse-client --no-default-features --features {features}"))?;

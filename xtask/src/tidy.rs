@@ -8,11 +8,12 @@ use crate::setup;
 use crate::shell::{self, Failure};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
-const DIRECTIONS: [(&str, &[&str]); 7] = [
+const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("sse-codec", &[]),
     ("sse-server", &["sse-codec"]),
     ("sse-client", &["sse-codec"]),
     ("sse-redis", &["sse-server"]),
+    ("sse-testing", &["sse-codec", "sse-server"]),
     ("sse-cli", &["sse-server", "sse-client", "sse-redis"]),
     ("browser-tests", &[]),
     ("xtask", &[]),
@@ -57,7 +58,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
     )?;
-    shell::run("cargo hack clippy -p sse-server -p sse-redis --feature-powerset -- -D warnings")?;
+    shell::run(
+        "cargo hack clippy -p sse-server -p sse-redis -p sse-testing --feature-powerset -- -D warnings",
+    )?;
     // Not the features that are reqwest's own.
     shell::run(
         "cargo hack clippy -p sse-client --feature-powerset \

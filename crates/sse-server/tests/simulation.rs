@@ -30,22 +30,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sse_codec::{Decoder, EventRef};
 use sse_server::{Message, Route, WriteDeadline};
+use sse_testing::simulation::Simulation;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::task::{AbortHandle, JoinSet, LocalSet, spawn_local};
+use tokio::task::{AbortHandle, JoinSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use wire::Response;
 
 #[test]
 fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
-    let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
-    if let Some(seed) = number("SSE_SIMULATION_SEED") {
-        return eprintln!("{:?}", simulate(seed));
-    }
-    let runs = number("SSE_SIMULATION_RUNS").unwrap_or(300);
-    let mut seen = Seen::default();
-    (0..runs).for_each(|seed| seen += simulate(seed));
-    eprintln!("{runs} runs: {seen:?}");
+    let Some(seen) = Simulation::new().runs(300).run(simulate) else { return };
     // Where none of these happens, the promise is not put to the test.
     let Seen { numbers, gaps_by_lag, gaps_by_restart, gaps_of_late_comers, .. } = seen;
     let Seen { resumes_without_loss, fresh_starts, stalls_cut, ends, .. } = seen;
@@ -83,35 +77,29 @@ impl AddAssign for Seen {
     }
 }
 
-fn simulate(seed: u64) -> Seen {
-    // The route's own chance.
-    fastrand::seed(seed);
+async fn simulate(seed: u64) -> Seen {
     let mut rng = Rng::with_seed(seed);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
-        let clients = rng.usize(3..=8);
-        let world = Rc::new(World::new(seed, clients, &mut rng));
-        let mut tasks = JoinSet::new();
-        for name in 0..clients {
-            tasks.spawn_local(Client::new(name, world.clone(), rng.fork()).run());
+    let clients = rng.usize(3..=8);
+    let world = Rc::new(World::new(seed, clients, &mut rng));
+    let mut tasks = JoinSet::new();
+    for name in 0..clients {
+        tasks.spawn_local(Client::new(name, world.clone(), rng.fork()).run());
+    }
+    tasks.spawn_local({
+        let world = world.clone();
+        async move { world.publish_all(&mut rng).await }
+    });
+    let all = async {
+        // The first that fails ends the run: what others see after it says nothing.
+        while let Some(end) = tasks.join_next().await {
+            end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
         }
-        tasks.spawn_local({
-            let world = world.clone();
-            async move { world.publish_all(&mut rng).await }
-        });
-        let all = async {
-            // The first that fails ends the run: what others see after it says nothing.
-            while let Some(end) = tasks.join_next().await {
-                end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
-            }
-            let route = world.route.borrow().clone();
-            route.closed().await;
-        };
-        let end = timeout(Duration::from_secs(3600), all).await;
-        assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits for ever: {world:?}");
-        world.seen.get()
-    })
+        let route = world.route.borrow().clone();
+        route.closed().await;
+    };
+    let end = timeout(Duration::from_secs(3600), all).await;
+    assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits for ever: {world:?}");
+    world.seen.get()
 }
 
 /// The server and what is true of it.

@@ -79,13 +79,13 @@ fn a_stream_is_a_span_with_its_troubles() {
     );
 }
 
-#[cfg(feature = "conformance")]
 mod of_a_log {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     use sse_server::Topics;
-    use sse_server::log::{Batch, Entry, LogError, MemoryLog, Position, PublisherBuilder};
+    use sse_server::log::{Batch, Entry, LogError, Position, PublisherBuilder};
+    use sse_testing::log::MemoryLog;
     use tokio::time::{sleep, timeout};
 
     use super::*;

@@ -3,13 +3,12 @@
 //! By default a route's history is in its own memory. With a log, any number of processes have the same topics: each
 //! publishes into the log, follows it, and serves its subscribers from memory; a client resumes at any of them. The
 //! crate `sse-redis` has a log in Redis Streams. Another is made by implementing [`Log`], which is four operations on
-//! an ordered list; with the feature `conformance`, `conformance::check` tells whether it does what replicas rely on.
+//! an ordered list; the crate `sse-testing` checks whether it does what replicas rely on.
 //!
 //! ```
-//! # #[cfg(feature = "conformance")]
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use sse_server::log::MemoryLog;
 //! use sse_server::{Message, Topics};
+//! use sse_testing::log::MemoryLog;
 //!
 //! let log = MemoryLog::new();
 //! let (here, there) = (Topics::builder().build_on(log.clone()).await?, Topics::builder().build_on(log).await?);
@@ -23,13 +22,9 @@
 mod backlog;
 mod backoff;
 mod batch;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod contract;
 mod erased;
 mod error;
-#[cfg(any(test, feature = "conformance"))]
-mod memory;
 mod outbox;
 mod published;
 mod publisher;
@@ -41,8 +36,6 @@ pub use self::batch::Batch;
 pub use self::contract::Log;
 pub(crate) use self::erased::SharedLog;
 pub use self::error::{LogError, PublishError};
-#[cfg(any(test, feature = "conformance"))]
-pub use self::memory::MemoryLog;
 pub(crate) use self::outbox::Outbox;
 pub use self::published::Published;
 pub use self::publisher::{Publisher, PublisherBuilder};

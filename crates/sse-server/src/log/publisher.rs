@@ -20,10 +20,10 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 /// Its messages are appended in the order in which they are published.
 ///
 /// ```
-/// # #[cfg(feature = "conformance")]
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// use sse_server::Message;
-/// use sse_server::log::{MemoryLog, Publisher};
+/// use sse_server::log::Publisher;
+/// use sse_testing::log::MemoryLog;
 ///
 /// let publisher = Publisher::new(MemoryLog::new());
 /// // It is in the log when `stored` says so; or do not wait, and it will be.

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
-use sse_server::log::{MemoryLog, Publisher};
+use sse_server::log::Publisher;
 use sse_server::{EventId, LogStats, Message, PublishError, Route, Topics};
+use sse_testing::log::MemoryLog;
 use tokio::time::{Instant, sleep};
 
 use crate::common::field;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::FutureExt as _;
-use sse_server::log::{Batch, Entry, Log, LogError, MemoryLog, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
+use sse_testing::log::MemoryLog;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use sse_server::log::Publisher;
 use sse_server::{Lagging, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
+use sse_testing::simulation::Simulation;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
@@ -21,14 +22,7 @@ use crate::log::{Fact, Link, Store, Storm, Truth, Weather};
 
 #[test]
 fn each_sees_all_in_order_or_is_told_of_the_gap() {
-    let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
-    if let Some(seed) = number("SSE_SIMULATION_SEED") {
-        return eprintln!("{:?}", simulate(seed));
-    }
-    let runs = number("SSE_SIMULATION_RUNS").unwrap_or(60);
-    let mut seen = Seen::default();
-    (0..runs).for_each(|seed| seen += simulate(seed));
-    eprintln!("{runs} runs: {seen:?}");
+    let Some(seen) = Simulation::new().runs(60).run(simulate) else { return };
     // Where none of these happens, the promise is not put to the test.
     let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes } = seen;
     assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
@@ -68,46 +62,40 @@ impl AddAssign for Seen {
 
 pub(crate) const TOPICS: [&str; 3] = ["a", "b", "c"];
 
-fn simulate(seed: u64) -> Seen {
-    // The routes' own chance.
-    fastrand::seed(seed);
+async fn simulate(seed: u64) -> Seen {
     let mut rng = Rng::with_seed(seed);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
-        let world = Rc::new(World::new(seed, &mut rng));
-        for place in 0..world.places() {
-            world.start(place).await;
-        }
-        let mut tasks = JoinSet::new();
-        for name in 0..rng.usize(2..=6) {
-            let topics = TOPICS.into_iter().filter(|_| rng.bool()).collect();
-            tasks.spawn_local(Client::new(name, topics, world.clone(), rng.fork()).run());
-        }
-        let mut publishers = JoinSet::new();
-        for name in 0..rng.usize(1..=3) {
-            let (world, rng) = (world.clone(), rng.fork());
-            publishers.spawn_local(async move { world.publish_all(name, rng).await });
-        }
-        world.trouble(&mut rng).await;
-        while let Some(end) = publishers.join_next().await {
+    let world = Rc::new(World::new(seed, &mut rng));
+    for place in 0..world.places() {
+        world.start(place).await;
+    }
+    let mut tasks = JoinSet::new();
+    for name in 0..rng.usize(2..=6) {
+        let topics = TOPICS.into_iter().filter(|_| rng.bool()).collect();
+        tasks.spawn_local(Client::new(name, topics, world.clone(), rng.fork()).run());
+    }
+    let mut publishers = JoinSet::new();
+    for name in 0..rng.usize(1..=3) {
+        let (world, rng) = (world.clone(), rng.fork());
+        publishers.spawn_local(async move { world.publish_all(name, rng).await });
+    }
+    world.trouble(&mut rng).await;
+    while let Some(end) = publishers.join_next().await {
+        end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+    }
+    world.calm_down().await;
+    let all = async {
+        while let Some(end) = tasks.join_next().await {
             end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
         }
-        world.calm_down().await;
-        let all = async {
-            while let Some(end) = tasks.join_next().await {
-                end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
-            }
-        };
-        let end = timeout(Duration::from_secs(60), all).await;
-        assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits in vain: {world:?}");
-        world.check_the_log();
-        for place in 0..world.places() {
-            world.stop(place, false);
-        }
-        let Truth { trims, losses, .. } = *world.store.truth.lock().unwrap();
-        Seen { trims, losses, ..world.seen.get() }
-    })
+    };
+    let end = timeout(Duration::from_secs(60), all).await;
+    assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits in vain: {world:?}");
+    world.check_the_log();
+    for place in 0..world.places() {
+        world.stop(place, false);
+    }
+    let Truth { trims, losses, .. } = *world.store.truth.lock().unwrap();
+    Seen { trims, losses, ..world.seen.get() }
 }
 
 /// The log, its replicas, and what is true of them.

@@ -3,18 +3,16 @@
 //! Each rule is a function with a log of its own, and says what the documentation of the trait says. Nothing
 //! else is expected of a log: pages may be short, and entries without a message may lie between batches.
 
-mod checked;
-
 use std::time::Duration;
 
 use http::HeaderValue;
+use sse_server::log::{Log, Position};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use self::checked::{
+use super::checked::{
     Checked, PAGE, Publisher, Rule, Trimmed, drop_after, filled, record, unknown, with_start,
 };
-use super::{Log, Position};
 
 /// Who waits for "some seconds" does not come back as fast as this.
 const SHORT: Duration = Duration::from_millis(500);
@@ -37,12 +35,12 @@ macro_rules! check_each {
 /// use std::collections::HashMap;
 /// use std::sync::Mutex;
 ///
-/// use sse_server::log::{MemoryLog, conformance};
+/// use sse_testing::log::{MemoryLog, check};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let logs = Mutex::new(HashMap::<String, MemoryLog>::new());
-/// conformance::check(async |name: &str| logs.lock().unwrap().entry(name.into()).or_default().clone()).await;
+/// check(async |name: &str| logs.lock().unwrap().entry(name.into()).or_default().clone()).await;
 /// # }
 /// ```
 ///
@@ -114,13 +112,13 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
 /// use std::collections::HashMap;
 /// use std::sync::Mutex;
 ///
-/// use sse_server::log::{MemoryLog, conformance};
+/// use sse_testing::log::{MemoryLog, check_trimming};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let logs = Mutex::new(HashMap::<String, MemoryLog>::new());
 /// let open = async |name: &str| logs.lock().unwrap().entry(name.into()).or_default().clone();
-/// conformance::check_trimming(&open, async |name: &str, entries| open(name).await.trim(entries)).await;
+/// check_trimming(&open, async |name: &str, entries| open(name).await.trim(entries)).await;
 /// # }
 /// ```
 ///

@@ -8,10 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
 use tokio::task::yield_now;
 use tokio::time::timeout;
-
-use crate::log::{Batch, Entry, Log, LogError, Position, Record};
 
 /// What is longer is not "a bounded time".
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,7 +1,5 @@
 //! The suite for logs: it finds nothing wrong with the log in memory, and what is wrong with broken ones.
 
-#![cfg(feature = "conformance")]
-
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::pending;
@@ -10,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sse_server::EventId;
-use sse_server::log::{Batch, Entry, Log, LogError, MemoryLog, Position, Record, conformance};
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
+use sse_testing::log::{self, MemoryLog};
 use tokio::task::yield_now;
 
 use Fault::*;
@@ -384,8 +383,8 @@ fn said_of(fault: Fault) -> Option<String> {
     let run = async {
         let logs = Logs::default();
         let open = async |name: &str| open(&logs, fault, name);
-        conformance::check(&open).await;
-        conformance::check_trimming(&open, async |name: &str, entries| {
+        log::check(&open).await;
+        log::check_trimming(&open, async |name: &str, entries| {
             let Broken { log, shared, .. } = open(name).await;
             match fault {
                 TrimsNothing => {}
@@ -418,8 +417,8 @@ fn nothing_is_wrong_with_the_log_in_memory() {
 async fn any_store_can_have_a_log_of_the_names() {
     let logs = Logs::default();
     let open = async |name: &str| open(&logs, Sound, name);
-    conformance::check(&open).await;
-    conformance::check_trimming(&open, async |name: &str, entries| open(name).await.log.trim(entries)).await;
+    log::check(&open).await;
+    log::check_trimming(&open, async |name: &str, entries| open(name).await.log.trim(entries)).await;
     for name in logs.borrow().keys() {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         assert!(is_plain && name.len() <= 63, "{name:?}");

@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sse_server::log::{Batch, Entry, Log, LogError, Position};
 use tokio::sync::Notify;
-
-use super::{Batch, Entry, Log, LogError, Position};
-use crate::sync::Mutex;
 
 /// A log in the memory of one process: for tests of a program that has several replicas. It is a handle: clones are
 /// the same log.
@@ -39,7 +37,7 @@ impl MemoryLog {
 
     /// How many entries it holds.
     pub fn len(&self) -> usize {
-        self.0.state.lock().entries.len()
+        self.0.lock().entries.len()
     }
 
     /// Whether it holds none.
@@ -49,7 +47,7 @@ impl MemoryLog {
 
     /// Lets go of all but the newest entries.
     pub fn trim(&self, entries: usize) {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.lock();
         let surplus = state.entries.len().saturating_sub(entries);
         state.entries.drain(..surplus);
     }
@@ -57,7 +55,7 @@ impl MemoryLog {
     /// Loses the newest entries, as a server does that fails before it has saved them. What is appended from now on
     /// has higher positions than they had.
     pub fn lose(&self, entries: usize) {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.lock();
         let left = state.entries.len().saturating_sub(entries);
         state.entries.truncate(left);
         state.end = state.entries.back().map_or(Position::START, |entry| entry.position);
@@ -69,7 +67,7 @@ impl MemoryLog {
 
 impl Log for MemoryLog {
     async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.lock();
         let State { entries, last, end, batches } = &mut *state;
         let (number, positions) = batches.entry(batch.publisher()).or_default();
         if batch.number() > *number {
@@ -89,7 +87,7 @@ impl Log for MemoryLog {
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
-        let state = self.0.state.lock();
+        let state = self.0.lock();
         let entries = state.entries.iter();
         let ahead =
             entries.take_while(|entry| position.is_none_or(|position| entry.position < position)).count();
@@ -97,18 +95,25 @@ impl Log for MemoryLog {
     }
 
     async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
-        Ok(self.0.state.lock().after(position, limit))
+        Ok(self.0.lock().after(position, limit))
     }
 
     async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
         loop {
             let grown = self.0.grown.notified();
-            let entries = self.0.state.lock().after(position, limit);
+            let entries = self.0.lock().after(position, limit);
             if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
                 return Ok(entries);
             }
             grown.await;
         }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held; if it did, the state would still be whole between two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

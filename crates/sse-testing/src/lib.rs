@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod block;
+pub mod cuts;
+pub mod log;
+mod server;
+pub mod simulation;
+mod subscriber;
+
+use std::time::Duration;
+
+pub use sse_codec::Event;
+
+pub use crate::block::field;
+pub use crate::server::{Answer, Request, Server};
+pub use crate::subscriber::{Subscriber, request, subscribe};
+
+/// How long a test waits for what comes at once unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(30);

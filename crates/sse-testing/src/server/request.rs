@@ -1,0 +1,84 @@
+//! A request, as a server of a test sees it.
+
+use std::io::{BufRead, Read as _};
+
+/// A request that came to a [`Server`](super::Server).
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: String,
+    body: String,
+    pub(super) number: usize,
+    connection: usize,
+}
+
+impl Request {
+    /// The method, such as `GET`.
+    pub fn method(&self) -> &str {
+        self.head.split(' ').next().unwrap_or_default()
+    }
+
+    /// The path and the query, as the client has sent them.
+    pub fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// The value of a header, without white space around it; of the first one, if there are several. `name` is in lower
+    /// case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
+    /// The request line and the headers, up to and with the empty line, for comparisons with text. The names of headers
+    /// are in lower case, whatever the client has sent. Bytes that are not UTF-8 are replaced by U+FFFD.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// The body as text. Bytes that are not UTF-8 are replaced by U+FFFD.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// How many requests came to the server before this one.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// How many connections were accepted before the one that this request came on.
+    pub fn connection(&self) -> usize {
+        self.connection
+    }
+
+    /// Reads a request; `None` if the connection ends before the request does.
+    ///
+    /// The body is as long as `content-length` says; a body in chunks is left unread.
+    pub(super) fn read(reader: &mut impl BufRead, connection: usize) -> Option<Self> {
+        let mut head = String::new();
+        loop {
+            let mut line = Vec::new();
+            if reader.read_until(b'\n', &mut line).ok()? == 0 {
+                return None;
+            }
+            let line = String::from_utf8_lossy(&line);
+            match line.split_once(':') {
+                Some((name, value)) if !head.is_empty() => {
+                    head += &format!("{}:{value}", name.to_ascii_lowercase());
+                }
+                _ => head += &line,
+            }
+            if line.trim_end().is_empty() {
+                break;
+            }
+        }
+        let mut request = Self { head, body: String::new(), number: 0, connection };
+        let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut body = Vec::new();
+        // Not allocated at once: a length is only a claim.
+        reader.take(length).read_to_end(&mut body).ok()?;
+        if (body.len() as u64) < length {
+            return None;
+        }
+        request.body = String::from_utf8_lossy(&body).into_owned();
+        Some(request)
+    }
+}
