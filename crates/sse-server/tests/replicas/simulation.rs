@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use sse_server::log::Publisher;
-use sse_server::{Lagging, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
+use sse_server::{LagPolicy, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
 use sse_testing::simulation::Simulation;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -131,13 +131,13 @@ impl World {
         let history = rng.choice([1, 4, 32, 300]).unwrap();
         let heartbeat = rng.bool().then(|| Duration::from_millis(rng.u64(50..5_000)));
         let route = Route::builder().history(history).heartbeat(heartbeat);
-        let lagging = if rng.u32(0..4) == 0 { Lagging::Disconnect } else { Lagging::Gap };
+        let lagging = if rng.u32(0..4) == 0 { LagPolicy::Disconnect } else { LagPolicy::Gap };
         let publisher = Publisher::builder().patience(Duration::from_secs(rng.u64(1..20)));
         Self {
             seed,
             store: Arc::default(),
             settings: Topics::builder()
-                .route(route.lagging(lagging))
+                .route(route.lag_policy(lagging))
                 .recent(rng.choice([1, 8, 100, 1000]).unwrap())
                 .publisher(publisher.max_queued(rng.usize(10..1000))),
             calm: rng.choice([4, 20, 200, u32::MAX]).unwrap(),
