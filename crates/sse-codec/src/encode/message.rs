@@ -3,11 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::encode::{self, Field};
-use crate::error::TooSmall;
-use crate::event_id::EventId;
-use crate::event_type::EventType;
-use crate::text::Text;
+use super::field::{self, Field};
+use crate::event::{EventFields, EventId, EventType, Text, TooSmall};
 
 /// A message to be written: the fields of one event, with the empty line that ends it.
 ///
@@ -16,7 +13,7 @@ use crate::text::Text;
 ///
 /// const TOKEN: EventType<'static> = EventType::from_static("token");
 ///
-/// let message = Message::new("Hello,\nworld").event_type(TOKEN).id(EventId::from(7));
+/// let message = Message::new("Hello,\nworld").event_type(TOKEN).id(EventId::from_static("7"));
 /// assert_eq!(message.to_string(), "event: token\ndata: Hello,\ndata: world\nid: 7\n\n");
 /// ```
 ///
@@ -41,6 +38,12 @@ impl<'a> Message<'a> {
     /// A message without data: readers dispatch no event for it, but take in its id and reconnection time.
     pub const fn empty() -> Self {
         Self { comment: None, event_type: None, data: None, id: None, reconnection_time: None }
+    }
+
+    /// The message with the fields of an event.
+    pub(super) fn of_event(fields: EventFields<'a>) -> Self {
+        let EventFields { event_type, data, id } = fields;
+        Self { event_type, data: Some(data), id, ..Self::empty() }
     }
 
     /// Puts a comment ahead of the fields. Readers ignore it.
@@ -140,19 +143,19 @@ impl<'a> Message<'a> {
     #[inline]
     fn pieces(&self, put: &mut impl FnMut(&[u8])) {
         if let Some(text) = &self.comment {
-            encode::comment(text, put);
+            field::comment(text, put);
         }
         if let Some(event_type) = &self.event_type {
-            encode::event_type(event_type, put);
+            field::event_type(event_type, put);
         }
         if let Some(text) = &self.data {
-            encode::data(text, put);
+            field::data(text, put);
         }
         if let Some(id) = &self.id {
-            encode::id(id, put);
+            field::id(id, put);
         }
         if let Some(time) = self.reconnection_time {
-            encode::reconnection_time(time, put);
+            field::reconnection_time(time, put);
         }
         put(b"\n");
     }
@@ -161,7 +164,7 @@ impl<'a> Message<'a> {
 impl fmt::Display for Message<'_> {
     /// The wire form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        encode::display(f, |mut put| self.pieces(&mut put))
+        field::display(f, |mut put| self.pieces(&mut put))
     }
 }
 
