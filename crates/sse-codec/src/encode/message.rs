@@ -19,6 +19,20 @@ use crate::event::{EventFields, EventId, EventType, Text, TooSmall};
 ///
 /// Whatever the text is, it comes back as one event: data is cut into lines (so its CR and CRLF come back as LF), and
 /// [`EventType`] and [`EventId`] can't hold what would break out of their field.
+///
+/// # The message of an event
+///
+/// `Message::from` makes a message of an event that was read, borrowed ([`EventRef`](crate::EventRef)) or owned
+/// (`Event`). Its fields are:
+///
+/// - The event type, unless it is `message`, which is the type of a message without one.
+/// - The data, also if it is empty.
+/// - The last event ID as the id, unless it is empty. An event without an `id` field has the last id that its stream sent
+///   before it, and so several messages can have the same id. If the last event ID is empty, because the stream has sent
+///   no id yet or has reset it, the message has no `id` field, and its readers keep the last event ID that they have.
+///   To reset theirs, set an empty id: `.id(EventId::from_static(""))`.
+///
+/// An event has no comment and no reconnection time, and neither has its message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Message<'a> {

@@ -152,6 +152,15 @@ impl Event {
         replace(&mut self.last_event_id, id.as_str());
     }
 
+    /// The fields that are decoded as this event, with its text.
+    pub(crate) fn into_fields(self) -> EventFields<'static> {
+        EventFields {
+            event_type: unless_empty(self.event_type),
+            data: self.data.into(),
+            id: unless_empty(self.last_event_id),
+        }
+    }
+
     /// Empties the event and keeps its memory.
     pub fn clear(&mut self) {
         self.event_type.clear();
