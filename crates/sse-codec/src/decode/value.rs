@@ -1,8 +1,8 @@
 //! The value of a field, wherever it lies.
 
-use crate::buffer::sealed::Collect;
-use crate::chunk::Chunk;
-use crate::span::Span;
+use super::buffer::Collect;
+use super::chunk::Chunk;
+use super::span::Span;
 
 /// A value: in the chunk that is being read, as long as that is all of it, or else in a buffer.
 #[derive(Clone, Debug)]

@@ -3,15 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::buffer::GrowBuffer;
-use crate::buffer::sealed::{Collect, Keep, Storage};
-use crate::utf8;
-
-impl Storage for GrowBuffer {
-    type Data = GrowBytes;
-    type Name = GrowBytes;
-    type Id = String;
-}
+use super::storage::{Collect, Keep};
+use crate::decode::utf8;
 
 /// As many bytes as there are, up to a limit.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ macro_rules! checked_text {
     ($(#[$docs:meta])* $name:ident, field: $field:literal, refuses: $refused:pat, max: $max:expr) => {
         $(#[$docs])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name<'a>(crate::text::Text<'a>);
+        pub struct $name<'a>(crate::event::text::Text<'a>);
 
         impl<'a> $name<'a> {
             /// Checks `text`, which is borrowed.
@@ -29,9 +29,9 @@ macro_rules! checked_text {
             ///
             /// [`InvalidField`](crate::InvalidField) names the first byte that the field can't carry, or the length
             /// that it can.
-            pub const fn new(text: &'a str) -> Result<Self, crate::InvalidField> {
+            pub const fn new(text: &'a str) -> Result<Self, crate::event::InvalidField> {
                 match Self::check(text) {
-                    Ok(()) => Ok(Self(crate::text::borrowed(text))),
+                    Ok(()) => Ok(Self(crate::event::text::borrowed(text))),
                     Err(error) => Err(error),
                 }
             }
@@ -45,7 +45,7 @@ macro_rules! checked_text {
             #[must_use]
             pub const fn from_static(text: &'static str) -> $name<'static> {
                 match Self::check(text) {
-                    Ok(()) => $name(crate::text::borrowed(text)),
+                    Ok(()) => $name(crate::event::text::borrowed(text)),
                     Err(_) => panic!(concat!("the field `", $field, "` can't carry this text")),
                 }
             }
@@ -57,7 +57,7 @@ macro_rules! checked_text {
 
             /// The same, borrowed from this one.
             pub fn as_borrowed(&self) -> $name<'_> {
-                $name(crate::text::borrowed(self.as_str()))
+                $name(crate::event::text::borrowed(self.as_str()))
             }
 
             /// The same, borrowing nothing.
@@ -66,16 +66,16 @@ macro_rules! checked_text {
                 $name(self.0.into_owned().into())
             }
 
-            const fn check(text: &str) -> Result<(), crate::InvalidField> {
+            const fn check(text: &str) -> Result<(), crate::event::InvalidField> {
                 let bytes = text.as_bytes();
                 if bytes.len() > $max {
-                    return Err(crate::InvalidField::TooLong { field: $field, limit: $max });
+                    return Err(crate::event::InvalidField::TooLong { field: $field, limit: $max });
                 }
                 let mut position = 0;
                 while position < bytes.len() {
                     if let $refused = bytes[position] {
                         let byte = bytes[position];
-                        return Err(crate::InvalidField::Byte { field: $field, byte, position });
+                        return Err(crate::event::InvalidField::Byte { field: $field, byte, position });
                     }
                     position += 1;
                 }
@@ -96,7 +96,7 @@ macro_rules! checked_text {
         }
 
         impl<'a> TryFrom<&'a str> for $name<'a> {
-            type Error = crate::InvalidField;
+            type Error = crate::event::InvalidField;
 
             fn try_from(text: &'a str) -> Result<Self, Self::Error> {
                 Self::new(text)
@@ -105,7 +105,7 @@ macro_rules! checked_text {
 
         #[cfg(feature = "alloc")]
         impl TryFrom<alloc::string::String> for $name<'static> {
-            type Error = crate::InvalidField;
+            type Error = crate::event::InvalidField;
 
             fn try_from(text: alloc::string::String) -> Result<Self, Self::Error> {
                 Self::check(&text)?;
@@ -115,4 +115,4 @@ macro_rules! checked_text {
     };
 }
 
-pub(crate) use checked_text;
+pub(super) use checked_text;

@@ -3,7 +3,7 @@
 //! - A CR ends its line at once; an LF that follows belongs to it, in a later chunk too.
 //! - A byte order mark is dropped as the first three bytes of the stream only.
 
-use crate::chunk::Chunk;
+use super::chunk::Chunk;
 
 const BOM: &[u8; 3] = b"\xEF\xBB\xBF";
 

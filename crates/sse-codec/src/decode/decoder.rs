@@ -4,22 +4,21 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::block::Block;
+use super::block::Block;
 #[cfg(feature = "alloc")]
-use crate::buffer::GrowBytes;
-use crate::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer};
-use crate::chunk::Chunk;
-use crate::edge::Edge;
-use crate::error::TooLarge;
-use crate::event::EventRef;
-use crate::event_id::EventId;
-use crate::field::{self, CutLine};
+use super::buffer::GrowBytes;
+use super::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer};
+use super::chunk::Chunk;
+use super::edge::Edge;
+use super::field::{self, CutLine};
+use crate::event::{EventId, EventRef, TooLarge};
 
 /// Turns the bytes of one event stream into events, as a browser does (9.2.6).
 ///
 /// Feed it chunks as they come, cut anywhere:
 ///
 /// ```
+/// # #[cfg(feature = "alloc")] {
 /// use sse_codec::Decoder;
 ///
 /// let mut decoder = Decoder::new();
@@ -31,6 +30,7 @@ use crate::field::{self, CutLine};
 /// }
 /// assert_eq!(seen, ["Hello", "world"]);
 /// assert_eq!(decoder.last_event_id(), "7");
+/// # }
 /// # Ok::<(), sse_codec::TooLarge>(())
 /// ```
 ///

@@ -1,14 +1,7 @@
 //! Arrays.
 
-use crate::buffer::FixedBuffer;
-use crate::buffer::sealed::{Collect, Keep, Storage};
-use crate::utf8;
-
-impl<const DATA: usize, const NAME: usize> Storage for FixedBuffer<DATA, NAME> {
-    type Data = FixedBytes<DATA>;
-    type Name = FixedBytes<NAME>;
-    type Id = FixedBytes<NAME>;
-}
+use super::storage::{Collect, Keep};
+use crate::decode::utf8;
 
 /// Up to `N` bytes.
 #[derive(Clone, Debug)]

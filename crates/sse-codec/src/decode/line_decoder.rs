@@ -1,14 +1,15 @@
 //! The raw view: bytes in, lines out.
 
 #[cfg(feature = "alloc")]
-use crate::buffer::GrowBytes;
-use crate::buffer::sealed::Storage;
-use crate::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer};
-use crate::chunk::Chunk;
-use crate::edge::Edge;
-use crate::error::TooLarge;
-use crate::line::Line;
-use crate::value::Value;
+use super::buffer::GrowBytes;
+use super::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer, Storage};
+use super::chunk::Chunk;
+#[cfg(feature = "alloc")]
+use super::decoder::Decoder;
+use super::edge::Edge;
+use super::line::Line;
+use super::value::Value;
+use crate::event::TooLarge;
 
 /// Turns the bytes of one event stream into lines, all of them and in order: the raw view, for relays and tools.
 ///
@@ -17,6 +18,7 @@ use crate::value::Value;
 /// byte order mark, and whether a line ended with CR, LF or both.
 ///
 /// ```
+/// # #[cfg(feature = "alloc")] {
 /// use sse_codec::LineDecoder;
 ///
 /// let mut decoder = LineDecoder::new();
@@ -27,6 +29,7 @@ use crate::value::Value;
 ///     }
 /// }
 /// assert_eq!(seen, [": ping", "", "id: 7", "data", ""]);
+/// # }
 /// # Ok::<(), sse_codec::TooLarge>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ pub type FixedLineDecoder<const N: usize> = LineDecoder<FixedBuffer<N>>;
 impl LineDecoder {
     /// A decoder for a new stream, with a limit of 16 MiB per line.
     pub fn new() -> Self {
-        Self::with_limit(crate::Decoder::DEFAULT_LIMIT)
+        Self::with_limit(Decoder::DEFAULT_LIMIT)
     }
 
     /// A decoder whose lines may be up to `max_line_bytes` long, each U+FFFD counted as three bytes.

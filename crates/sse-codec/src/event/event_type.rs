@@ -1,6 +1,6 @@
 //! The event type, checked.
 
-crate::text::checked_text! {
+super::text::checked_text! {
     /// An event type that can be written: text without CR and LF, of 8 KiB at most.
     ///
     /// Readers take an empty one, and none at all, as `message` (9.2.6).

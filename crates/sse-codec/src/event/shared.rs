@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::event::{Event, EventRef};
+use super::dispatched::{Event, EventRef};
 
 /// An event that shares the chunk in which it came: its text is a part of that, counted but not copied.
 ///
@@ -28,12 +28,12 @@ impl EventRef<'_> {
     /// # Ok::<(), sse_codec::TooLarge>(())
     /// ```
     pub fn share(&self, chunk: &Bytes) -> SharedEvent {
-        self.share_beside(self.last_event_id.into(), chunk)
+        self.share_beside(self.last_event_id().into(), chunk)
     }
 
     /// The same, with a last event ID that is shared already.
     pub(crate) fn share_beside(&self, last_event_id: ByteString, chunk: &Bytes) -> SharedEvent {
-        Event { event_type: share(self.event_type, chunk), data: share(self.data, chunk), last_event_id }
+        self.own(last_event_id, |text| share(text, chunk))
     }
 }
 

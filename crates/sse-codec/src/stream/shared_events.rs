@@ -9,8 +9,8 @@ use bytestring::ByteString;
 use futures_core::{FusedStream, Stream, TryStream};
 use pin_project_lite::pin_project;
 
-use crate::shared::SharedEvent;
-use crate::stream::{Events, EventsError};
+use super::events::{Events, EventsError};
+use crate::event::SharedEvent;
 
 pin_project! {
     /// The events of a stream of chunks, which share the chunks that they came in ([`Events::shared`]).

@@ -3,11 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::encode::{self, Field};
-use crate::error::TooSmall;
-use crate::event_id::EventId;
-use crate::event_type::EventType;
-use crate::text::Text;
+use super::field::{self, Field};
+use crate::event::{EventFields, EventId, EventType, Text, TooSmall};
 
 /// A message to be written: the fields of one event, with the empty line that ends it.
 ///
@@ -16,12 +13,26 @@ use crate::text::Text;
 ///
 /// const TOKEN: EventType<'static> = EventType::from_static("token");
 ///
-/// let message = Message::new("Hello,\nworld").event_type(TOKEN).id(EventId::from(7));
+/// let message = Message::new("Hello,\nworld").event_type(TOKEN).id(EventId::from_static("7"));
 /// assert_eq!(message.to_string(), "event: token\ndata: Hello,\ndata: world\nid: 7\n\n");
 /// ```
 ///
 /// Whatever the text is, it comes back as one event: data is cut into lines (so its CR and CRLF come back as LF), and
 /// [`EventType`] and [`EventId`] can't hold what would break out of their field.
+///
+/// # The message of an event
+///
+/// `Message::from` makes a message of an event that was read, borrowed ([`EventRef`](crate::EventRef)) or owned
+/// (`Event`). Its fields are:
+///
+/// - The event type, unless it is `message`, which is the type of a message without one.
+/// - The data, also if it is empty.
+/// - The last event ID as the id, unless it is empty. An event without an `id` field has the last id that its stream sent
+///   before it, and so several messages can have the same id. If the last event ID is empty, because the stream has sent
+///   no id yet or has reset it, the message has no `id` field, and its readers keep the last event ID that they have.
+///   To reset theirs, set an empty id: `.id(EventId::from_static(""))`.
+///
+/// An event has no comment and no reconnection time, and neither has its message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Message<'a> {
@@ -41,6 +52,12 @@ impl<'a> Message<'a> {
     /// A message without data: readers dispatch no event for it, but take in its id and reconnection time.
     pub const fn empty() -> Self {
         Self { comment: None, event_type: None, data: None, id: None, reconnection_time: None }
+    }
+
+    /// The message with the fields of an event.
+    pub(super) fn of_event(fields: EventFields<'a>) -> Self {
+        let EventFields { event_type, data, id } = fields;
+        Self { event_type, data: Some(data), id, ..Self::empty() }
     }
 
     /// Puts a comment ahead of the fields. Readers ignore it.
@@ -140,19 +157,19 @@ impl<'a> Message<'a> {
     #[inline]
     fn pieces(&self, put: &mut impl FnMut(&[u8])) {
         if let Some(text) = &self.comment {
-            encode::comment(text, put);
+            field::comment(text, put);
         }
         if let Some(event_type) = &self.event_type {
-            encode::event_type(event_type, put);
+            field::event_type(event_type, put);
         }
         if let Some(text) = &self.data {
-            encode::data(text, put);
+            field::data(text, put);
         }
         if let Some(id) = &self.id {
-            encode::id(id, put);
+            field::id(id, put);
         }
         if let Some(time) = self.reconnection_time {
-            encode::reconnection_time(time, put);
+            field::reconnection_time(time, put);
         }
         put(b"\n");
     }
@@ -161,7 +178,7 @@ impl<'a> Message<'a> {
 impl fmt::Display for Message<'_> {
     /// The wire form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        encode::display(f, |mut put| self.pieces(&mut put))
+        field::display(f, |mut put| self.pieces(&mut put))
     }
 }
 

@@ -6,8 +6,8 @@
 
 use memchr::memchr2;
 
-use crate::span::Span;
-use crate::utf8;
+use super::span::Span;
+use super::utf8;
 
 /// How many bytes a word of ends covers.
 const BLOCK: usize = 64;

@@ -11,14 +11,12 @@ use core::time::Duration;
 
 use memchr::memchr;
 
-use crate::buffer::sealed::{Collect, Keep, Storage};
-use crate::chunk::Chunk;
-use crate::error::TooLarge;
-use crate::event::EventRef;
-use crate::field::{Name, Part};
-use crate::reconnection_time::Digits;
-use crate::span::Span;
-use crate::value::Value;
+use super::buffer::{Collect, Keep, Storage};
+use super::chunk::Chunk;
+use super::field::{Name, Part};
+use super::span::Span;
+use super::value::Value;
+use crate::event::{Digits, EventRef, TooLarge};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Block<S: Storage> {

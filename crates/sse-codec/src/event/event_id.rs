@@ -1,6 +1,6 @@
 //! The event id, checked.
 
-crate::text::checked_text! {
+super::text::checked_text! {
     /// An event id that can be written: text without CR, LF and NUL, of 8 KiB at most.
     ///
     /// A reader keeps it as its last event ID and sends it back as `Last-Event-ID` when it reconnects. An empty one
@@ -10,7 +10,7 @@ crate::text::checked_text! {
     /// use sse_codec::EventId;
     ///
     /// let id = EventId::new("42")?;
-    /// assert_eq!(id, EventId::from(42));
+    /// assert_eq!(id.as_str(), "42");
     ///
     /// let error = EventId::new("4\02").unwrap_err();
     /// assert_eq!(error.to_string(), "NUL at byte 1 can't be written in the field `id`; remove it or escape it");
