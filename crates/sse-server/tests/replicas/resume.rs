@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use sse_server::{LagPolicy, LogStats, Message, PublishError, Route, Topics};
 use tokio::time::sleep;
 
