@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
 pub mod example;
+pub mod proxy;
 pub mod running;
 pub mod subscriber;
 
