@@ -190,3 +190,33 @@ async fn a_batch_that_is_under_way_on_several_connections_is_appended_once() {
         check_stream(&redis, &stream, &ids(&logs[0], &positions[0]), "several connections");
     }
 }
+
+// Redis refuses.
+
+#[tokio::test]
+async fn a_batch_that_is_refused_half_way_is_not_there() {
+    let redis = Redis::start();
+    for command in ["set", "xadd", "xtrim"] {
+        let user = |rule: &str| {
+            let rules = ["ACL", "SETUSER", "app", "reset", "on", ">secret", "~*", "+@all", rule];
+            let _: () = redis.ask(&rules);
+        };
+        user("+@all");
+        let url = redis.url().replace("//", "//app:secret@");
+        let log = RedisLog::connect(&url, command).await.unwrap();
+        let mut stored = ids(&log, &log.append(&batch(7, 1, &["0", "1"])).await.unwrap());
+        user(&format!("-{command}"));
+        for _ in 0..3 {
+            let error = log.append(&batch(7, 2, &["2", "3"])).await.unwrap_err();
+            assert!(error.is_refused(), "without {command}: {error}");
+            let error = log.append(&batch(8, 1, &["of another publisher"])).await.unwrap_err();
+            assert!(error.is_refused(), "without {command}: {error}");
+            check_stream(&redis, command, &stored, command);
+        }
+        user("+@all");
+        // The last batch is known, still.
+        assert_eq!(ids(&log, &log.append(&batch(7, 1, &["0", "1"])).await.unwrap()), stored);
+        stored.extend(ids(&log, &log.append(&batch(7, 2, &["2", "3"])).await.unwrap()));
+        check_stream(&redis, command, &stored, command);
+    }
+}
