@@ -1,5 +1,5 @@
 //! What goes wrong between a replica and its Redis: nothing is lost, doubled, or passed over in silence. Faults at single
-//! bytes are in `once.rs`.
+//! bytes are in `once.rs` (requests and answers) and `torn.rs` (the file).
 
 #![allow(missing_docs, reason = "tests")]
 

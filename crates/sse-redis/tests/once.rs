@@ -1,5 +1,5 @@
 //! Once, and only once: whatever happens to requests and answers, a message is in the stream once, at the id with which it
-//! was acknowledged.
+//! was acknowledged. Faults in the file are in `torn.rs`.
 
 #![allow(missing_docs, reason = "tests")]
 
