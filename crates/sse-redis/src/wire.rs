@@ -47,12 +47,12 @@ fn text(value: Vec<u8>) -> Option<Arc<str>> {
 }
 
 #[cfg(feature = "tracing")]
-fn skipped(id: &str, reason: &'static str) {
-    tracing::warn!(id, reason, "an entry of the stream is no message, and is passed over");
+pub(crate) fn skipped(id: &str, reason: &'static str) {
+    tracing::warn!(id, reason, "an entry of the stream is passed over");
 }
 
 #[cfg(not(feature = "tracing"))]
-fn skipped(_id: &str, _reason: &'static str) {}
+pub(crate) fn skipped(_id: &str, _reason: &'static str) {}
 
 #[cfg(test)]
 mod tests {
