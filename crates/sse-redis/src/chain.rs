@@ -15,13 +15,9 @@
 //! `previous` shows it: `5-0` was the newest entry when `9-0` was appended, so `7-0` was not there. If an entry was there,
 //! the `previous` of the next entry is that entry or a later one.
 
-use sse_server::log::{Entry, Position};
+use sse_server::log::{Batch, Entry, Position};
 
 use crate::{position, wire};
-
-/// What a publisher appends together at most: so many messages, or so many bytes of them; a larger message is alone.
-const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = 256 * 1024;
 
 /// A part of the stream: the entries that count, oldest first.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ impl Part {
         }
         // As many as fit into a batch, if they are as large as these.
         let bytes: usize = self.entries.iter().map(size).sum();
-        Some((BATCH_BYTES * self.entries.len() / bytes.max(1)).clamp(1, BATCH_MESSAGES))
+        Some((Batch::MAX_BYTES * self.entries.len() / bytes.max(1)).clamp(1, Batch::MAX_MESSAGES))
     }
 
     /// The first entries of those that are known to count, at most `most`; at least one, if there is one.
@@ -92,8 +88,8 @@ fn sure(linked: &[Entry]) -> usize {
         let (entry, next) = (&linked[count - 1], &linked[count]);
         bytes += size(entry);
         position::time(entry.position) != position::time(next.position)
-            || linked.len() - count >= BATCH_MESSAGES
-            || bytes > BATCH_BYTES
+            || linked.len() - count >= Batch::MAX_MESSAGES
+            || bytes > Batch::MAX_BYTES
     };
     (1..linked.len()).rev().find(is_known).unwrap_or(0)
 }
@@ -114,7 +110,7 @@ mod tests {
         let entry = |text: &str| {
             let (id, previous) = text.split_once('<').unwrap();
             let [position, previous] = [id, previous].map(|id| position::parse(id).unwrap());
-            Entry { position, previous, record: None }
+            Entry::new(position, previous, None)
         };
         text.split_whitespace().map(entry).collect()
     }

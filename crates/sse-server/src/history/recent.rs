@@ -5,9 +5,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::entry::Entry;
+use super::lifetime::Lifetime;
 use super::position::Position;
 use crate::message::{Body, Control};
 
@@ -26,23 +26,15 @@ pub(crate) struct Recent {
     ends: Ends,
 }
 
-/// The end of a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) at: Position,
-    /// Over how long its streams end.
-    pub(crate) spread: Duration,
-}
-
-/// The topics that have ended, as many of them as [`REMEMBERED`].
+/// The topics that have ended or were opened again, as many of them as [`REMEMBERED`].
 #[derive(Debug, Default)]
 struct Ends {
-    by_topic: HashMap<Arc<str>, Ended>,
-    /// Oldest first; one that was opened again may still stand here.
+    by_topic: HashMap<Arc<str>, Lifetime>,
+    /// Each change of a topic, oldest first.
     order: VecDeque<(Arc<str>, Position)>,
 }
 
-/// How many ended topics are remembered.
+/// How many changes of topics are remembered.
 const REMEMBERED: usize = 16 * 1024;
 
 /// The log does not go on where it was left: entries were lost.
@@ -80,7 +72,10 @@ impl Recent {
     /// Begins anew with the newest entries of the log, oldest first, which follow one another.
     pub(crate) fn begin(&mut self, entries: Vec<Entry>) {
         let first = entries.first().map_or(Position::START, |entry| entry.previous);
-        *self = Self { since: first, last: first, ..Self::new(self.messages, self.bytes) };
+        let mut ends = std::mem::take(&mut self.ends);
+        // Later ones are among the entries, if they were not lost.
+        ends.by_topic.values_mut().for_each(|lifetime| lifetime.forget_after(first));
+        *self = Self { since: first, last: first, ends, ..Self::new(self.messages, self.bytes) };
         for entry in entries {
             self.keep(entry);
         }
@@ -140,9 +135,9 @@ impl Recent {
         self.entries.iter().filter(is_of_topic)
     }
 
-    /// The end of a topic, if it has ended.
-    pub(crate) fn ended(&self, topic: &str) -> Option<Ended> {
-        self.ends.by_topic.get(topic).copied()
+    /// When a topic has ended or was opened again, as far as that is known.
+    pub(crate) fn lifetime(&self, topic: &str) -> Lifetime {
+        self.ends.by_topic.get(topic).copied().unwrap_or_default()
     }
 
     /// The topic of the message at a position.
@@ -167,21 +162,18 @@ impl Recent {
 impl Ends {
     fn take(&mut self, entry: &Entry) {
         let Some(record) = &entry.record else { return };
-        match record.body() {
-            Body::Control(Control::End { spread }) => {
-                let (topic, at) = (record.shared_topic(), entry.position);
-                self.by_topic.insert(topic.clone(), Ended { at, spread: *spread });
-                self.order.push_back((topic, at));
-            }
-            Body::Control(Control::Open) => {
-                self.by_topic.remove(record.topic());
-            }
-            Body::Control(Control::EndClient { .. }) | Body::Message { .. } => {}
+        let Body::Control(control) = record.body() else { return };
+        let at = entry.position;
+        match control {
+            Control::End { spread } => self.by_topic.entry(record.shared_topic()).or_default().end(at, *spread),
+            Control::Open => self.by_topic.entry(record.shared_topic()).or_default().open(at),
+            Control::EndClient { .. } => return,
         }
+        self.order.push_back((record.shared_topic(), at));
         while self.order.len() > REMEMBERED
             && let Some((topic, at)) = self.order.pop_front()
         {
-            if self.by_topic.get(&topic).is_some_and(|ended| ended.at == at) {
+            if self.by_topic.get(&topic).is_some_and(|lifetime| lifetime.changed() <= at) {
                 self.by_topic.remove(&topic);
             }
         }

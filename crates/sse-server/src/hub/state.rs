@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::source::Source;
 use super::stats::LogStats;
 use super::topic_state::{Signals, TopicState};
-use crate::history::{Broken, Cursor, Ended, Entry, Kept, Known, Position, Recent, Ring};
+use crate::history::{Broken, Cursor, Entry, Kept, Known, Position, Recent, Ring};
 use crate::log::SharedLog;
 use crate::message::{Body, Control, fingerprint};
 
@@ -113,9 +113,7 @@ impl State {
             Source::Log(replica) => {
                 let ring = self.view.ring(name, settings, replica.log(), now);
                 let mut topic = TopicState::new(ring, settings, signals);
-                if let Some(ended) = self.view.recent.ended(name) {
-                    topic.end(ended);
-                }
+                topic.set_lifetime(self.view.recent.lifetime(name));
                 topic
             }
         };
@@ -208,13 +206,9 @@ impl State {
         let mut dropped = Vec::with_capacity(topics.len());
         for (name, &key) in &view.names {
             let topic = &mut topics[key];
-            // One that has ended gets nothing any more.
-            if !topic.is_ended() {
-                dropped.push(topic.replace_ring(view.ring(name, settings, log, now)));
-            }
-            if let Some(ended) = view.recent.ended(name) {
-                topic.end(ended);
-            }
+            // Its end may be among what was lost.
+            topic.set_lifetime(view.recent.lifetime(name));
+            dropped.push(topic.replace_ring(view.ring(name, settings, log, now)));
         }
         dropped
     }
@@ -243,7 +237,7 @@ impl State {
             let Some(&key) = self.view.names.get(record.topic()) else { continue };
             let topic = &mut self.topics[key];
             match record.body() {
-                Body::Control(Control::End { spread }) => topic.end(Ended { at: position, spread: *spread }),
+                Body::Control(Control::End { spread }) => topic.end(position, *spread),
                 Body::Control(Control::Open) => topic.open(position),
                 Body::Control(Control::EndClient { client, .. }) => _ = topic.end_client(client),
                 Body::Message { .. } if topic.is_ended() => continue,

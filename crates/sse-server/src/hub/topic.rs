@@ -69,7 +69,9 @@ impl Topic {
     /// A publisher's handle is gone. When the last one goes, the topic ends here.
     pub(crate) fn drop_handle(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.end_here(Duration::ZERO);
+            let mut state = self.hub.lock();
+            state.topic_mut(self.key).end_for_good();
+            self.hub.wake_all(state, vec![self.key]);
         }
     }
 

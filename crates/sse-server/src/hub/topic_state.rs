@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::heartbeat::{Beat, Beats};
 use super::settings::Settings;
 use super::stats::Stats;
-use crate::history::{Ended, Frame, Kept, KnownId, OwnIds, Position, Ring};
+use crate::history::{Frame, Kept, KnownId, Lifetime, OwnIds, Position, Ring};
 use crate::sync::{AtomicU64, Ticket, Wakers};
 
 /// What a topic holds, and who reads it.
@@ -22,6 +22,8 @@ pub(crate) struct TopicState {
     ring: Ring,
     own_ids: OwnIds,
     lifetime: Lifetime,
+    /// What this process has asked the log for.
+    asked: Option<Asked>,
     subscribers: usize,
     /// The clients of those subscribers that have said whose they are.
     clients: HashMap<Box<str>, Client>,
@@ -43,18 +45,6 @@ pub(crate) struct Signals {
     pub(crate) heartbeat_changed: Arc<Notify>,
     /// Told when an ended topic has lost its last subscriber.
     pub(crate) drained: Notify,
-}
-
-/// Whether a topic is open, for its publishers and its subscribers.
-#[derive(Debug, Default)]
-struct Lifetime {
-    /// After the newest end; it counts if it is later than `opened`.
-    ended: Position,
-    opened: Position,
-    /// Over how long the streams end.
-    spread: Duration,
-    /// What this process has asked the log for.
-    asked: Option<Asked>,
 }
 
 /// What is on its way into the log.
@@ -89,6 +79,7 @@ impl TopicState {
             ring,
             own_ids: OwnIds::default(),
             lifetime: Lifetime::default(),
+            asked: None,
             subscribers: 0,
             clients: HashMap::new(),
             wakers: Wakers::default(),
@@ -176,7 +167,7 @@ impl TopicState {
 
     /// Whether messages can be published.
     pub(crate) fn is_open(&self) -> bool {
-        match self.lifetime.asked {
+        match self.asked {
             Some(Asked::End) => false,
             Some(Asked::Open) => true,
             None => !self.is_ended(),
@@ -185,56 +176,55 @@ impl TopicState {
 
     /// Whether nothing will come any more.
     pub(crate) fn is_ended(&self) -> bool {
-        self.lifetime.ended > self.lifetime.opened
+        self.lifetime.is_ended()
     }
 
     /// Over how long the streams of an ended topic end.
     pub(crate) fn spread(&self) -> Duration {
-        self.lifetime.spread
+        self.lifetime.spread()
     }
 
     /// This process has asked the log to end the topic.
     pub(crate) fn ask_for_end(&mut self) {
-        self.lifetime.asked = Some(Asked::End);
+        self.asked = Some(Asked::End);
     }
 
     /// This process has asked the log to open the topic again.
     pub(crate) fn ask_for_open(&mut self) {
-        self.lifetime.asked = Some(Asked::Open);
+        self.asked = Some(Asked::Open);
     }
 
-    /// Ends the topic at a position. The subscribers are to be [told](Self::touch).
-    pub(crate) fn end(&mut self, ended: Ended) {
-        let lifetime = &mut self.lifetime;
-        if lifetime.asked == Some(Asked::End) {
-            lifetime.asked = None;
-        }
-        // A page of the past may tell of an end that was taken back since.
-        if ended.at > lifetime.opened && ended.at > lifetime.ended {
-            if lifetime.ended <= lifetime.opened {
-                lifetime.spread = ended.spread;
-            }
-            lifetime.ended = ended.at;
-        }
+    /// The log says that the topic ends at a position. The subscribers are to be [told](Self::touch).
+    pub(crate) fn end(&mut self, at: Position, spread: Duration) {
+        self.asked.take_if(|asked| *asked == Asked::End);
+        self.lifetime.end(at, spread);
     }
 
-    /// Opens the topic again.
+    /// The log says that the topic is open again.
     pub(crate) fn open(&mut self, at: Position) {
-        if self.lifetime.asked == Some(Asked::Open) {
-            self.lifetime.asked = None;
-        }
-        self.lifetime.opened = self.lifetime.opened.max(at);
+        self.asked.take_if(|asked| *asked == Asked::Open);
+        self.lifetime.open(at);
     }
 
-    /// Ends the topic right now, and here only.
+    /// Takes over what is known of the topic from its log.
+    pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
+        self.lifetime.replace_with(lifetime);
+    }
+
+    /// Ends the topic right now, and here only. The subscribers are to be [told](Self::touch).
     pub(crate) fn end_here(&mut self, spread: Duration) {
-        self.lifetime.asked = None;
-        self.end(Ended { at: self.lifetime.opened.max(self.ring.newest()).next(), spread });
+        self.lifetime.end(self.lifetime.changed().max(self.ring.newest()).next(), spread);
+    }
+
+    /// Ends the topic because its last publisher's handle is gone. The subscribers are to be [told](Self::touch).
+    pub(crate) fn end_for_good(&mut self) {
+        self.asked = None;
+        self.lifetime.end_for_good();
     }
 
     /// Opens the topic again right now, and here only.
     pub(crate) fn open_here(&mut self) {
-        self.open(self.lifetime.ended);
+        self.lifetime.reopen();
     }
 
     /// Whether it has ended and nobody reads it any more.

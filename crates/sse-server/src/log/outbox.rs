@@ -23,13 +23,9 @@ use crate::history::Position;
 use crate::message::Record;
 use crate::sync::Mutex;
 
-/// How much is appended together.
+/// How much is appended together that was not published together.
 const BATCH_MESSAGES: usize = 256;
 const BATCH_BYTES: usize = 256 * 1024;
-
-/// How much that was published together is appended together.
-const GROUP_MESSAGES: usize = 4096;
-const GROUP_BYTES: usize = 1024 * 1024;
 
 /// How many ends of topics may wait beyond the limit of messages: what ends must not fail because of what goes on.
 const RESERVE: usize = 1024;
@@ -118,7 +114,7 @@ impl Outbox {
         let size = |record: &Record| record.fields().len();
         let messages = records.iter().flatten().count();
         let bytes: usize = records.iter().flatten().map(size).sum();
-        if messages > 1 && (messages > GROUP_MESSAGES || bytes > GROUP_BYTES) {
+        if messages > 1 && (messages > Batch::MAX_MESSAGES || bytes > Batch::MAX_BYTES) {
             return Err(PublishError::BatchTooLarge);
         }
         self.push(records, messages, bytes, limits)

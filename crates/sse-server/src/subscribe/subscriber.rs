@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::feeds::{Feed, Feeds};
 use super::stalled::Stalled;
-use crate::history::{Cursor, Ended, Entry, FRAME, Gap, Position, Ring, merge};
+use crate::history::{Cursor, Entry, FRAME, Gap, Position, Ring, merge};
 use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, Source, State, Topic};
 use crate::log::{Page, Unknown};
 use crate::message::{Block, Body, Control};
@@ -318,8 +318,10 @@ impl Subscriber {
         if !self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state) {
             return None;
         }
-        let messages = self.items_of_page(&page.ok()?, &mut state);
+        let mut ended = Vec::new();
+        let messages = self.items_of_page(&page.ok()?, &mut state, &mut ended);
         self.feeds[0].state_mut(&mut state).count_replayed(messages.len() as u64);
+        hub.wake_all(state, ended);
         (!messages.is_empty()).then_some(messages)
     }
 
@@ -352,8 +354,9 @@ impl Subscriber {
         false
     }
 
-    /// The messages of a page of the log that are of the subscriber's topics.
-    fn items_of_page(&mut self, page: &[Entry], state: &mut State) -> Vec<Item> {
+    /// The messages of a page of the log that are of the subscriber's topics. Topics of which the page is the first to
+    /// tell that they have ended are added to `ended`.
+    fn items_of_page(&mut self, page: &[Entry], state: &mut State, ended: &mut Vec<usize>) -> Vec<Item> {
         let mut items = Vec::new();
         for entry in page {
             let Some(record) = &entry.record else { continue };
@@ -365,7 +368,12 @@ impl Subscriber {
             match record.body() {
                 Body::Control(Control::End { spread }) => {
                     feed.set_ended(true);
-                    feed.state_mut(state).end(Ended { at: entry.position, spread: *spread });
+                    let topic = feed.state_mut(state);
+                    let was_ended = topic.is_ended();
+                    topic.end(entry.position, *spread);
+                    if topic.is_ended() && !was_ended {
+                        ended.push(feed.key());
+                    }
                 }
                 Body::Control(Control::Open) => feed.set_ended(false),
                 Body::Control(Control::EndClient { .. }) => {}
