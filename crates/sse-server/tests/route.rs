@@ -39,7 +39,7 @@ fn other_methods_are_refused() {
 #[test]
 fn a_stream_begins_with_a_comment_the_reconnection_time_and_an_id() {
     let route = Route::builder().reconnection_time(Duration::from_millis(1500)).build();
-    let mut reader = common::Reader::new(request(&route, "").into_body());
+    let mut reader = Reader::new(request(&route, "").into_body());
     let opening = reader.read();
     assert!(opening.starts_with(":\n") && opening.ends_with("\n\n"), "{opening:?}");
     assert_eq!(field(&opening, "retry"), Some("1500"));
@@ -201,7 +201,7 @@ fn a_waker_may_own_a_subscriber() {
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Wake, Waker};
 
-    struct Task(#[allow(dead_code, reason = "it is owned")] Mutex<common::Reader>);
+    struct Task(#[allow(dead_code, reason = "it is owned")] Mutex<Reader>);
     impl Wake for Task {
         fn wake(self: Arc<Self>) {}
     }
@@ -421,7 +421,7 @@ fn a_body_of_text_has_a_length() {
     let body = sse_server::Body::from("four");
     assert_eq!(body.size_hint().exact(), Some(4));
     assert!(!body.is_end_stream());
-    let mut reader = common::Reader::new(body);
+    let mut reader = Reader::new(body);
     assert_eq!([reader.read(), reader.read()], ["four", "."]);
     assert!(reader.0.is_end_stream());
     assert!(sse_server::Body::empty().is_end_stream());
@@ -480,7 +480,7 @@ fn a_shutdown_ends_the_streams_of_its_requests_only() {
     let route = Route::new();
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
-    let mut reader = common::Reader::new(route.respond(&request).into_body());
+    let mut reader = Reader::new(route.respond(&request).into_body());
     let mut other = subscribe(&route, "");
     reader.read();
     publish(&route, &["1"]);

@@ -165,7 +165,9 @@ impl Ends {
         let Body::Control(control) = record.body() else { return };
         let at = entry.position;
         match control {
-            Control::End { spread } => self.by_topic.entry(record.shared_topic()).or_default().end(at, *spread),
+            Control::End { spread } => {
+                self.by_topic.entry(record.shared_topic()).or_default().end(at, *spread)
+            }
             Control::Open => self.by_topic.entry(record.shared_topic()).or_default().open(at),
             Control::EndClient { .. } => return,
         }
