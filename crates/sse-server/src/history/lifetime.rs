@@ -12,6 +12,8 @@ pub(crate) struct Lifetime {
     opened: Position,
     /// Over how long the streams end.
     spread: Duration,
+    /// It has ended for good: nobody is left to publish.
+    is_abandoned: bool,
 }
 
 impl Lifetime {
@@ -34,7 +36,7 @@ impl Lifetime {
 
     /// The topic ends for good: nothing opens it again.
     pub(crate) fn end_for_good(&mut self) {
-        self.end(Position::new(u64::MAX), Duration::ZERO);
+        self.is_abandoned = true;
     }
 
     /// The topic is open again, whatever its last end was.
@@ -43,7 +45,18 @@ impl Lifetime {
     }
 
     pub(crate) fn is_ended(&self) -> bool {
-        self.ended > self.opened
+        self.is_abandoned || self.ended > self.opened
+    }
+
+    /// Whether the topic had ended at a position; `None` if that is not known.
+    pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
+        let (ended, opened) = (self.ended, self.opened);
+        match (ended <= position && ended > Position::START, opened <= position && opened > Position::START) {
+            (true, true) => Some(ended > opened),
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        }
     }
 
     pub(crate) fn spread(&self) -> Duration {
@@ -55,21 +68,9 @@ impl Lifetime {
         self.ended.max(self.opened)
     }
 
-    /// Forgets what came after a position: the log may have lost it.
-    pub(crate) fn forget_after(&mut self, position: Position) {
-        if self.ended > position {
-            self.ended = Position::START;
-        }
-        if self.opened > position {
-            self.opened = Position::START;
-        }
-    }
-
-    /// Takes over what is known of a topic from its log, unless it has ended for good.
+    /// Takes over what is known of a topic from its log.
     pub(crate) fn replace_with(&mut self, known: Self) {
-        if self.ended < Position::new(u64::MAX) {
-            *self = known;
-        }
+        *self = Self { is_abandoned: self.is_abandoned, ..known };
     }
 }
 
@@ -103,12 +104,27 @@ mod tests {
     }
 
     #[test]
+    fn it_is_known_when_a_topic_had_ended() {
+        let check = |ended, opened, expected: [Option<bool>; 3]| {
+            let lifetime = Lifetime { ended: at(ended), opened: at(opened), ..Lifetime::default() };
+            assert_eq!(
+                [4, 6, 8].map(|position| lifetime.has_ended_at(at(position))),
+                expected,
+                "{ended} {opened}"
+            );
+        };
+        check(0, 0, [None, None, None]);
+        check(5, 0, [None, Some(true), Some(true)]);
+        check(5, 7, [None, Some(true), Some(false)]);
+        check(7, 5, [None, Some(false), Some(true)]);
+        check(0, 5, [None, Some(false), Some(false)]);
+    }
+
+    #[test]
     fn what_a_log_has_lost_is_forgotten() {
         let mut lifetime = Lifetime::default();
         lifetime.end(at(5), Duration::ZERO);
-        lifetime.forget_after(at(5));
-        assert!(lifetime.is_ended());
-        lifetime.forget_after(at(4));
+        lifetime.replace_with(Lifetime::default());
         assert!(!lifetime.is_ended());
         lifetime.end_for_good();
         lifetime.replace_with(Lifetime::default());

@@ -72,10 +72,8 @@ impl Recent {
     /// Begins anew with the newest entries of the log, oldest first, which follow one another.
     pub(crate) fn begin(&mut self, entries: Vec<Entry>) {
         let first = entries.first().map_or(Position::START, |entry| entry.previous);
-        let mut ends = std::mem::take(&mut self.ends);
-        // Later ones are among the entries, if they were not lost.
-        ends.by_topic.values_mut().for_each(|lifetime| lifetime.forget_after(first));
-        *self = Self { since: first, last: first, ends, ..Self::new(self.messages, self.bytes) };
+        // Which of the earlier ends the log has lost is not known. A topic that is open by mistake misses nothing.
+        *self = Self { since: first, last: first, ..Self::new(self.messages, self.bytes) };
         for entry in entries {
             self.keep(entry);
         }

@@ -298,7 +298,7 @@ impl View {
     /// What there is of a topic.
     fn ring(&self, topic: &str, settings: &Settings, log: &SharedLog, now: Duration) -> Ring {
         let mut ring = new_ring(settings, self.recent.since());
-        let mut is_ended = false;
+        let mut is_ended = self.recent.lifetime(topic).has_ended_at(self.recent.since()).unwrap_or(false);
         for entry in self.recent.of_topic(topic) {
             let Some(record) = &entry.record else { continue };
             match record.body() {

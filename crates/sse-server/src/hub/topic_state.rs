@@ -179,6 +179,11 @@ impl TopicState {
         self.lifetime.is_ended()
     }
 
+    /// Whether the topic had ended at a position; `None` if that is not known.
+    pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
+        self.lifetime.has_ended_at(position)
+    }
+
     /// Over how long the streams of an ended topic end.
     pub(crate) fn spread(&self) -> Duration {
         self.lifetime.spread()

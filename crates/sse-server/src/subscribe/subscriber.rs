@@ -358,6 +358,11 @@ impl Subscriber {
     /// tell that they have ended are added to `ended`.
     fn items_of_page(&mut self, page: &[Entry], state: &mut State, ended: &mut Vec<usize>) -> Vec<Item> {
         let mut items = Vec::new();
+        for feed in &mut *self.feeds {
+            let first = page.first().map(|entry| entry.previous);
+            let known = first.and_then(|position| feed.state(state).has_ended_at(position));
+            known.into_iter().for_each(|has_ended| feed.set_ended(has_ended));
+        }
         for entry in page {
             let Some(record) = &entry.record else { continue };
             let Some(number) = self.feeds.iter().position(|feed| **feed.topic().name() == *record.topic())
