@@ -300,6 +300,7 @@ fn an_id_names_one_message() {
         Err(PublishError::IdTaken)
     ));
     assert_eq!(reader.read_data(), ["a", "a", "-"]);
+    drop(reader);
     // Also when the message is kept no more, and then its id still tells what came next.
     publish(&route, &["9", "10"]);
     assert_eq!(publish_with_id(&route, "7", "a"), "repeat");

@@ -134,9 +134,11 @@ impl State {
         topic
     }
 
-    /// Where a subscriber begins that comes with this last event ID. One that comes with none reads from now on.
+    /// Where a subscriber begins that comes with this last event ID. One that comes with none reads from now on. The id
+    /// may be one that a publisher gave to an event of the topic `own_id_key`.
     pub(crate) fn resume(
         &self,
+        own_id_key: Option<usize>,
         keys: impl Iterator<Item = usize> + Clone,
         last_event_id: &str,
         source: &Source,
@@ -149,10 +151,7 @@ impl State {
         match source {
             Source::Memory(_) => {
                 let known = known.filter(|&position| position <= self.last);
-                // An id of a publisher's names an event of one topic. On a stream of several it is nobody's.
-                let mut only = keys.clone();
-                let only = only.next().filter(|_| only.next().is_none());
-                let own = || self.topics[only?].own_id_position(fingerprint(last_event_id));
+                let own = || self.topics[own_id_key?].own_id_position(fingerprint(last_event_id));
                 here(known.or_else(own).map_or(Cursor::lost(Position::START), Cursor::after))
             }
             Source::Log(_) => {
@@ -307,9 +306,9 @@ impl View {
                 Body::Control(Control::EndClient { .. }) => {}
                 Body::Message { .. } if is_ended => {}
                 Body::Message { .. } => {
-                    let block = record.block(|| log.id(entry.position));
-                    let kept = block.map(|block| Kept { position: entry.position, at: now, block });
-                    kept.into_iter().for_each(|kept| ring.push(kept, false));
+                    if let Some(block) = record.block(|| log.id(entry.position)) {
+                        ring.push(Kept { position: entry.position, at: now, block }, false);
+                    }
                 }
             }
         }

@@ -250,9 +250,9 @@ impl Topic {
         }
         let Source::Log(replica) = self.hub.source() else { return Ok(Published::known(None)) };
         let control = Control::EndClient { client: client.into(), everywhere: false };
-        let published = replica.outbox().enqueue_control(self.record(control));
+        let published = replica.outbox().enqueue(vec![Some(self.record(control))]);
         replica.outbox().wake();
-        Ok(published)
+        Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
     }
 
     fn record(&self, control: Control) -> Record {
@@ -260,13 +260,14 @@ impl Topic {
     }
 
     /// Whether a subscriber that comes with this last event ID would find something, now or later.
-    pub(crate) fn has_more(&self, last_event_id: &str) -> bool {
+    pub(crate) fn has_more(&self, last_event_id: &str, reads_own_ids: bool) -> bool {
         let state = self.hub.lock();
         let keys = std::iter::once(self.key);
         if !state.topic(self.key).is_ended() {
             return true;
         }
-        let resume = state.resume(keys.clone(), last_event_id, self.hub.source());
+        let resume =
+            state.resume(reads_own_ids.then_some(self.key), keys.clone(), last_event_id, self.hub.source());
         resume.needs_log || !resume.cursor.is_read(state.rings(keys))
     }
 
@@ -277,6 +278,12 @@ impl Topic {
 
     pub(crate) fn subscribers(&self) -> usize {
         self.hub.lock().topic(self.key).subscribers()
+    }
+
+    /// How many subscribers wait.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.hub.lock().topic(self.key).waiting()
     }
 
     /// Whether messages can't be published any more.

@@ -134,6 +134,11 @@ impl TopicState {
         self.own_ids.position(id)
     }
 
+    /// Whether a publisher has given ids.
+    pub(crate) fn has_own_ids(&self) -> bool {
+        !self.own_ids.is_empty()
+    }
+
     pub(crate) fn count_repeat(&mut self) {
         self.stats.repeated += 1;
     }
@@ -246,6 +251,12 @@ impl TopicState {
     pub(crate) fn stats(&self) -> Stats {
         let catching_up = self.subscribers.saturating_sub(self.wakers.len());
         Stats { subscribers: self.subscribers, catching_up, ..self.stats }
+    }
+
+    /// How many subscribers wait.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.wakers.len()
     }
 
     /// Counts a subscriber that was refused.
