@@ -39,7 +39,7 @@ pub(crate) fn entry((id, fields): RawEntry) -> Option<Entry> {
     };
     // Where it is not known what an entry was appended behind, that is not what any reader has seen: it is a gap.
     let previous = previous.unwrap_or(Position::new(position.get().saturating_sub(1)));
-    Some(Entry { position, previous, record })
+    Some(Entry::new(position, previous, record))
 }
 
 fn text(value: Vec<u8>) -> Option<Arc<str>> {
