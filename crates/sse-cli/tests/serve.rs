@@ -246,7 +246,7 @@ fn the_hub_tells_how_it_stands() {
     let mut status = Stream::open(&hub, "/status", &[]);
     let first = status.event();
     assert!(first.starts_with(r#"event: status|data: {"version":"0.1.0","uptime":"#), "{first}");
-    let topic = r#""topics":[{"name":"news","subscribers":1,"behind":0,"published":1,"delivered":1,"gaps":0}],"log":null}"#;
+    let topic = r#""topics":[{"name":"news","subscribers":1,"catching_up":0,"published":1,"delivered":1,"gaps":0}],"log":null}"#;
     assert!(first.ends_with(topic), "{first}");
     drop(news);
     while !status.event().contains(r#""name":"news","subscribers":0"#) {}
