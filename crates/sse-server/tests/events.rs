@@ -166,6 +166,28 @@ fn streams_of_several_topics_carry_the_hubs_ids() {
     assert_eq!(both("1").read_data(), [r#"{"missed":null}"#, "a1", "b1", "a2", "b2", "a3", "-"]);
 }
 
+/// A publisher that repeats its request after the topic was dropped as unused.
+#[test]
+fn an_id_of_a_dropped_topic_passes_over_nothing_in_silence() {
+    let topics = Topics::builder().max_topics(1).build();
+    let publish = |name: &str, id: u64| {
+        let data = id.to_string();
+        topics.route(name).unwrap().publish(&Message::new(&*data).id(EventId::from(id))).unwrap();
+    };
+    let resume = |name: &str, id: &str| subscribe(&topics.route(name).unwrap(), id).read_data();
+    publish("a", 5);
+    publish("a", 6);
+    publish("b", 5);
+    publish("a", 5);
+    publish("a", 7);
+    assert_eq!(resume("a", "5"), [r#"{"missed":null}"#, "7", "-"], "6 is lost");
+    assert_eq!(resume("a", "6"), [r#"{"missed":null}"#, "5", "7", "-"]);
+    // Where no ids were lost, none are doubted.
+    publish("c", 1);
+    publish("c", 2);
+    assert_eq!(resume("c", "1"), ["2", "-"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_id_leads_to_its_topic() {
     let memory = Topics::new();
