@@ -215,6 +215,11 @@ impl TopicState {
         self.asked = Some(Asked::Open);
     }
 
+    /// The log could not be asked.
+    pub(crate) fn stop_asking(&mut self) {
+        self.asked = None;
+    }
+
     /// The log says that the topic ends at a position. The subscribers are to be [told](Self::touch).
     pub(crate) fn end(&mut self, at: Position, spread: Duration) {
         self.asked.take_if(|asked| *asked == Asked::End);
