@@ -60,6 +60,15 @@ fn board_sends_all_prices_and_then_each_change() {
     assert_eq!(field(&event, "data"), Some(r#"{"name":"tea","price":1275}"#));
 }
 
+#[test]
+fn board_bounds_the_streams_of_an_address() {
+    let server = Server::start("board");
+    let get = || server.get("/prices?token=let-me-in", "");
+    let streams: Vec<Reply> = (0..6).map(|_| get()).collect();
+    assert!(streams.iter().all(|reply| reply.status() == 200));
+    assert_eq!(get().status(), 429);
+}
+
 #[cfg(unix)]
 #[test]
 fn board_ends_its_streams_with_itself() {
