@@ -2,8 +2,6 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-mod common;
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -13,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::field;
+use sse_testing::field;
 
 /// For whatever an example does: long, because it is only waited for when something is wrong.
 const SOON: Duration = Duration::from_secs(30);

@@ -10,9 +10,6 @@
 //! SSE_SIMULATION_SEED=42 cargo test -p sse-server --test simulation
 //! ```
 
-#[path = "common/wire.rs"]
-mod wire;
-
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::error::Error;
@@ -30,12 +27,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sse_codec::{Decoder, EventRef};
 use sse_server::{Message, Route, WriteDeadline};
+use sse_testing::ChunkedResponse;
 use sse_testing::simulation::Simulation;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::{AbortHandle, JoinSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-
-use wire::Response;
 
 #[test]
 fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
@@ -323,7 +319,7 @@ impl Client {
         if io.write_all(request.as_bytes()).await.is_err() {
             return false;
         }
-        let mut response = Response::default();
+        let mut response = ChunkedResponse::new();
         let mut buffer = vec![0; self.rng.usize(1..4096)];
         // One in so many reads is late, and by how much.
         let patience = self.rng.u32(2..200);
@@ -342,11 +338,12 @@ impl Client {
             let Ok(len @ 1..) = read else { return false };
             let body = response.feed(&buffer[..len]);
             self.read(&mut connection, &body);
-            if response.is_whole || response.status == 204 {
-                self.end(&connection, response.status);
+            let status = response.status();
+            if response.is_whole() || status == Some(204) {
+                self.end(&connection, status.expect("it has come"));
                 return true;
             }
-            assert!(response.status == 0 || response.status == 200, "{response:?}");
+            assert!(status.is_none_or(|status| status == 200), "{response:?}");
         }
     }
 
