@@ -70,7 +70,7 @@ async fn it_starts_behind_a_stored_id() {
 
 #[tokio::test]
 async fn the_callers_headers_count() {
-    let mut server = Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]);
+    let server = Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]);
     let client = Client::new();
     let request = client
         .get(server.url("/events"))
@@ -209,7 +209,7 @@ async fn closing_ends_a_wait_and_drops_what_was_received() {
 #[tokio::test]
 async fn a_reconnect_asks_the_url_that_was_asked_first() {
     let redirect = "302 -\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let mut server =
+    let server =
         Server::start([response(redirect), stream("data: 1\n\n"), stream("event: error\ndata: 2\n\n")]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
@@ -236,10 +236,9 @@ async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(next(&mut source).await, event("2", ""));
     let client = Client::new();
-    let mut source =
-        EventSource::builder(client.clone(), client.put(&server.url("/events")).build().unwrap())
-            .build()
-            .unwrap();
+    let mut source = EventSource::builder(client.clone(), client.put(server.url("/events")).build().unwrap())
+        .build()
+        .unwrap();
     assert_eq!(next(&mut source).await, event("3", ""));
     assert!(!source.is_terminated());
     assert!(soon(source.next()).await.is_none());
@@ -316,7 +315,7 @@ async fn a_large_event_is_one_error_and_the_next_one_arrives() {
 
 #[tokio::test]
 async fn a_post_is_repeated_only_when_the_caller_says_so() {
-    let mut server = Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
+    let server = Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
     let client = Client::new();
     let request = || client.post(server.url("/events")).body("{}").build().unwrap();
     let mut once = EventSource::builder(client.clone(), request()).build().unwrap();
