@@ -6,6 +6,7 @@ mod conformance;
 mod deny;
 mod fuzz;
 mod interleavings;
+mod layout;
 mod manual;
 mod miri;
 mod msrv;
@@ -23,7 +24,8 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   test                  all tests: unit, integration, browser, documentation, examples, README
-  tidy                  format, lints, documentation, directions of dependencies
+  tidy                  format, lints, documentation, directions of dependencies and imports
+  layout                which file imports which, and what is pure (a part of tidy)
   conformance           the codec against the standard's cases, and a real browser against the same
   fuzz [--time SECONDS] each fuzz target for this long (30 s by default)
   interleavings [--iterations NUMBER]
@@ -58,6 +60,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
     match arguments {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
+        ["layout"] => layout::run(),
         ["conformance"] => conformance::run(),
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
         ["fuzz", "--time", seconds] => fuzz::run(

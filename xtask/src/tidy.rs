@@ -1,11 +1,9 @@
 //! Format, lints, documentation, and the boundaries of the design.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use crate::setup;
 use crate::shell::{self, Failure};
+use crate::{layout, setup};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
 const DIRECTIONS: [(&str, &[&str]); 8] = [
@@ -21,20 +19,6 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 
 /// What `sse-codec` may depend on without its features.
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
-
-/// Policy is pure: these files read no clock, no socket and no generator.
-const PURE: [&str; 9] = [
-    "crates/sse-server/src/cursor.rs",
-    "crates/sse-server/src/ids.rs",
-    "crates/sse-redis/src/position.rs",
-    "crates/sse-server/src/latest.rs",
-    "crates/sse-server/src/recent.rs",
-    "crates/sse-server/src/ring.rs",
-    "crates/sse-client/src/attempts.rs",
-    "crates/sse-client/src/reconnect.rs",
-    "crates/sse-client/src/retry_after.rs",
-];
-const IMPURE: [&str; 6] = ["tokio", "hyper", "reqwest", "fastrand", "Instant::now", "SystemTime"];
 
 /// Packages outside of the workspace.
 const OUTSIDE: [&str; 4] = ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench"];
@@ -74,11 +58,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;
     shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
     directions()?;
-    for file in PURE {
-        pure(&shell::root().join(file))?;
-    }
-    println!("\nThe directions of dependencies and the pure modules are as designed.");
-    Ok(())
+    layout::run()
 }
 
 fn directions() -> Result<(), Failure> {
@@ -109,23 +89,6 @@ fn needed(package: &Value) -> impl Iterator<Item = &str> {
     let needed =
         dependencies.filter(|dependency| dependency["kind"] != "dev" && dependency["optional"] != true);
     needed.map(|dependency| text(&dependency["name"]))
-}
-
-/// Checks that a file, but for its tests, names nothing impure.
-fn pure(file: &Path) -> Result<(), Failure> {
-    let source = std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
-    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let mut lines = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
-    match lines.find(|(_, line)| IMPURE.iter().any(|word| line.contains(word))) {
-        None => Ok(()),
-        Some((number, line)) => Err(Failure::new(format!(
-            "{}:{} is pure policy, but says `{}`",
-            file.display(),
-            number + 1,
-            line.trim()
-        ))),
-    }
 }
 
 fn text(value: &Value) -> &str {

@@ -127,7 +127,7 @@ impl Options {
         let observed = watch.clone();
         let source = source
             .last_event_id(id.filter(|id| !id.as_str().is_empty()))
-            .observer(move |notice| observed.lock().unwrap_or_else(PoisonError::into_inner).notice(notice))
+            .on_notice(move |notice| observed.lock().unwrap_or_else(PoisonError::into_inner).notice(notice))
             .build()
             .map_err(|error| failure(&error))?;
 
@@ -341,7 +341,7 @@ fn time_of_day() -> String {
 /// What an error of the client's means for scripts.
 fn failure(error: &Error) -> Failure {
     let exit = match error {
-        Error::Request(_) | Error::Body => Exit::Usage,
+        Error::Request(_) | Error::BodyNotRepeatable => Exit::Usage,
         _ if error.refusal().is_some() => Exit::Refused,
         _ => Exit::Failed,
     };

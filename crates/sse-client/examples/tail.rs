@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = url.ok_or("say which URL: tail URL [STATE-FILE]")?;
     let state = arguments.next().map(PathBuf::from);
     let id = state.as_deref().map(load).transpose()?.map(EventId::try_from).transpose()?;
-    let mut source = EventSource::builder_for(&url)?.last_event_id(id).observer(report).build()?;
+    let mut source = EventSource::builder_for(&url)?.last_event_id(id).on_notice(report).build()?;
     while let Some(event) = source.next().await {
         print(&event?);
         if let Some(state) = &state {

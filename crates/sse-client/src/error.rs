@@ -1,4 +1,6 @@
-//! Why there are no more events.
+//! What can go wrong. Every other file may use this one; it uses none of them.
+
+mod refusal;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use sse_codec::{Event, TooLarge};
 
-use crate::refusal::Refusal;
+pub use self::refusal::Refusal;
 
 /// An error of any type: a caller's own.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -22,7 +24,7 @@ pub enum Error {
     /// redirects never end.
     Request(reqwest::Error),
     /// The body of the request is a stream, which can't be sent again for a reconnect.
-    Body,
+    BodyNotRepeatable,
     /// The caller's [`on_attempt`](crate::EventSourceBuilder::on_attempt) gave no request.
     Attempt(BoxError),
     /// There was no response: the server could not be reached, or the connection broke.
@@ -135,7 +137,7 @@ impl Error {
             Self::Request(_) => f.write_str(
                 "the request can't succeed as it is; check its URL and headers, and that the client has TLS for https",
             ),
-            Self::Body => f.write_str(
+            Self::BodyNotRepeatable => f.write_str(
                 "the request can't be sent again, because its body is a stream; give it bytes or text",
             ),
             Self::Attempt(error) => write!(f, "the request for the next attempt could not be made: {error}"),

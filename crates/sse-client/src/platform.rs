@@ -1,4 +1,4 @@
-//! What the platform gives: time, boxes for futures, and the bytes of a body.
+//! What the platform gives: time, boxes for futures, a client, and the bytes of a body.
 //!
 //! Natively that is tokio and hyper, in a browser its timers and `fetch`. Nothing else here knows which.
 
@@ -21,6 +21,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
+
+impl Timer {
+    pub(crate) fn after(duration: Duration) -> Self {
+        Self::at(later(now(), duration))
+    }
+}
 
 /// The instant `duration` after `start`, or one that nobody will live to see.
 pub(crate) fn later(start: Instant, duration: Duration) -> Instant {

@@ -91,7 +91,7 @@ async fn the_callers_headers_count() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_a_stream_is_refused_at_once() {
+async fn a_body_that_is_a_stream_is_an_error_at_once() {
     struct Once;
     impl http_body::Body for Once {
         type Data = bytes::Bytes;
@@ -106,7 +106,7 @@ async fn a_body_that_is_a_stream_is_refused_at_once() {
     }
     let client = Client::new();
     let request = client.post("http://127.0.0.1/").body(reqwest::Body::wrap(Once)).build().unwrap();
-    assert!(matches!(EventSource::builder(client, request).build(), Err(Error::Body)));
+    assert!(matches!(EventSource::builder(client, request).build(), Err(Error::BodyNotRepeatable)));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn the_policys_waits_are_kept() {
     let client = Client::new();
     let request = client.get(server.url("/events")).build().unwrap();
     let mut source =
-        EventSource::builder(client, request).reconnect(policy).observer(observer).build().unwrap();
+        EventSource::builder(client, request).reconnect(policy).on_notice(observer).build().unwrap();
     let start = Instant::now();
     assert!(
         matches!(soon(source.next()).await, Some(Err(Error::Status(refusal))) if refusal.status() == 503)
@@ -156,7 +156,7 @@ async fn the_servers_reconnection_time_reaches_the_policy() {
     let request = client.get(server.url("/events")).build().unwrap();
     let policy = Reconnect::standard();
     let mut source =
-        EventSource::builder(client, request).reconnect(policy).observer(observer).build().unwrap();
+        EventSource::builder(client, request).reconnect(policy).on_notice(observer).build().unwrap();
     tokio::select! {
         item = source.next() => panic!("{item:?}"),
         wait = soon(seen.recv()) => assert_eq!(wait, Some(Duration::from_secs(7))),
@@ -353,7 +353,7 @@ async fn an_observer_is_told() {
         }
     };
     let mut source =
-        EventSource::builder(client, request).reconnect(quick()).observer(observer).build().unwrap();
+        EventSource::builder(client, request).reconnect(quick()).on_notice(observer).build().unwrap();
     next(&mut source).await;
     next(&mut source).await;
     source.close();

@@ -31,7 +31,7 @@ fn at_unused_port(policy: Reconnect) -> (TcpSocket, EventSource, Log) {
     let client = Client::new();
     let request = client.get(format!("http://{}", socket.local_addr().unwrap())).build().unwrap();
     let log = Log::default();
-    let source = EventSource::builder(client, request).reconnect(policy).observer(log.observer());
+    let source = EventSource::builder(client, request).reconnect(policy).on_notice(log.observer());
     (socket, source.build().unwrap(), log)
 }
 
@@ -88,7 +88,7 @@ async fn what_is_no_response_is_a_network_error() {
                 attempts.add("attempt");
                 if reset { raw(bytes).reset() } else { raw(bytes) }
             });
-            let source = server.builder().reconnect(quick().max_retries(2)).observer(log.observer());
+            let source = server.builder().reconnect(quick().max_retries(2)).on_notice(log.observer());
             let error = last_error(&mut source.build().unwrap()).await;
             assert!(matches!(error, Error::Connect(_)), "{bytes:?}: {error:?}");
             let [attempt, wait] = ["attempt", "wait after Connect"];
@@ -114,7 +114,7 @@ async fn check_left(
         }),
     });
     let log = Log::default();
-    let mut source = set(server.builder().observer(log.observer())).build().unwrap();
+    let mut source = set(server.builder().on_notice(log.observer())).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", "a"));
     assert_eq!(next(&mut source).await, event("2", "b"));
     let wait = log.entries().into_iter().find(|entry| entry.starts_with("wait"));
@@ -193,7 +193,7 @@ async fn comments_are_a_sign_of_life() {
         stream.write_all(b"data: 1\n\n").unwrap();
     })]);
     let log = Log::default();
-    let source = server.builder().initial_idle_timeout(LIMIT).observer(log.observer());
+    let source = server.builder().initial_idle_timeout(LIMIT).on_notice(log.observer());
     let mut source = source.build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(log.entries(), ["opened"]);
@@ -209,7 +209,7 @@ async fn a_stream_without_an_event_is_a_failure() {
     {
         let server = Server::answering(move |_| stream(body));
         let log = Log::default();
-        let source = server.builder().observer(log.observer()).reconnect(quick().max_retries(0));
+        let source = server.builder().on_notice(log.observer()).reconnect(quick().max_retries(0));
         assert!(matches!(last_error(&mut source.build().unwrap()).await, Error::GaveUp), "{body:?}");
         assert_eq!(log.entries(), ["opened", "closed after GaveUp"], "{body:?}");
     }
@@ -265,7 +265,7 @@ async fn a_storm_of_errors_meets_waits() {
         }
     };
     let policy = quick().max_retries(RETRIES).max_elapsed(Duration::MAX);
-    let mut source = server.builder().reconnect(policy).observer(observer).build().unwrap();
+    let mut source = server.builder().reconnect(policy).on_notice(observer).build().unwrap();
     last_error(&mut source).await;
     let (attempts, waits) = (attempts.get(), waits.get());
     assert_eq!((attempts.len(), waits.len()), (RETRIES as usize + 1, RETRIES as usize));

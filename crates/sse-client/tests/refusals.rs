@@ -78,7 +78,7 @@ async fn a_refusal_on_a_reconnect_is_final() {
     ] {
         let server = Server::start([stream("data: 1\n\n"), answer]);
         let log = Log::default();
-        let mut source = server.builder().observer(log.observer()).build().unwrap();
+        let mut source = server.builder().on_notice(log.observer()).build().unwrap();
         assert_eq!(next(&mut source).await, event("1", ""));
         last_error(&mut source).await;
         assert_eq!(source.ready_state(), ReadyState::Closed);
@@ -121,7 +121,7 @@ async fn first_wait(answer: Answer) -> Duration {
             waits.send(delay).unwrap();
         }
     };
-    let mut source = server.builder().observer(observer).build().unwrap();
+    let mut source = server.builder().on_notice(observer).build().unwrap();
     tokio::select! {
         item = source.next() => panic!("{item:?}"),
         wait = soon(told.recv()) => wait.unwrap(),
@@ -210,7 +210,7 @@ async fn a_compressed_stream_is_read_as_it_comes() {
         Gzip::begin("id: c\ndata: 3\n\n").answer().held(),
     ]);
     let log = Log::default();
-    let mut source = server.builder().observer(log.observer()).build().unwrap();
+    let mut source = server.builder().on_notice(log.observer()).build().unwrap();
     for expected in [event("1", "a"), event("2", "b"), event("3", "c")] {
         assert_eq!(next(&mut source).await, expected);
     }

@@ -54,7 +54,7 @@ async fn the_reconnection_time_stays() {
     let policy = Reconnect::new()
         .backoff(Duration::ZERO..=Duration::ZERO)
         .reconnection_times(Duration::from_millis(1)..=Duration::MAX);
-    let mut source = server.builder().reconnect(policy).observer(observer).build().unwrap();
+    let mut source = server.builder().reconnect(policy).on_notice(observer).build().unwrap();
     for data in ["1", "2", "3", "4", "5"] {
         assert_eq!(next(&mut source).await, event(data, ""));
     }
@@ -73,7 +73,7 @@ async fn no_event_changes_the_state_by_its_name() {
     let body: String = names.iter().map(|name| format!("event: {name}\ndata: {name}\n\n")).collect();
     let server = Server::start([stream(&body).held()]);
     let log = Log::default();
-    let mut source = server.builder().observer(log.observer()).build().unwrap();
+    let mut source = server.builder().on_notice(log.observer()).build().unwrap();
     for name in names {
         let event = soon(source.next()).await.unwrap().unwrap();
         assert_eq!((event.data(), source.ready_state()), (name, ReadyState::Open));
@@ -92,7 +92,7 @@ async fn closing_hangs_up() {
         });
         let server = Server::start([answer]);
         let log = Log::default();
-        let mut source = server.builder().observer(log.observer()).build().unwrap();
+        let mut source = server.builder().on_notice(log.observer()).build().unwrap();
         tokio::select! {
             item = source.next() => drop(item.unwrap().unwrap()),
             _ = server.request() => {}
@@ -109,7 +109,7 @@ async fn closing_hangs_up() {
 async fn closing_cancels_a_reconnect() {
     let server = Server::start([status(503), stream("data: 1\n\n")]);
     let log = Log::default();
-    let mut source = server.builder().observer(log.observer()).build().unwrap();
+    let mut source = server.builder().on_notice(log.observer()).build().unwrap();
     while log.entries().is_empty() {
         tokio::select! {
             biased;
@@ -266,7 +266,7 @@ async fn a_source_goes_on_with_a_response_of_the_callers() {
     let call = client.post(server.url("/events")).body("question").send().await.unwrap();
     let log = Log::default();
     let source = server.builder().header(ACCEPT, HeaderValue::from_static("text/*")).first_response(call);
-    let mut source = source.observer(log.observer()).build().unwrap();
+    let mut source = source.on_notice(log.observer()).build().unwrap();
     assert_eq!(source.ready_state(), ReadyState::Connecting);
     assert_eq!(next(&mut source).await, event("1", "a"));
     assert_eq!(next(&mut source).await, event("2", "a"));

@@ -12,7 +12,7 @@ async fn an_event_can_be_the_end() {
     let body = "data: 1\n\ndata: [DONE] \n\ndata: [DONE]\n\ndata: 2\n\n";
     let server = Server::answering(move |_| stream(body));
     let log = Log::default();
-    let mut source = server.builder().end_at("[DONE]").observer(log.observer()).build().unwrap();
+    let mut source = server.builder().end_at("[DONE]").on_notice(log.observer()).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(next(&mut source).await, event("[DONE] ", ""), "its data is another");
     assert!(soon(source.next()).await.is_none());
@@ -54,7 +54,7 @@ async fn an_event_can_be_an_error() {
     let server = Server::answering(move |_| stream(body));
     let is_error = |event: &Event| event.event_type() == "error";
     let log = Log::default();
-    let mut source = server.builder().fail_at(is_error).observer(log.observer()).build().unwrap();
+    let mut source = server.builder().fail_at(is_error).on_notice(log.observer()).build().unwrap();
     let mut events = reqwest::get(server.url("/events")).await.unwrap().events().fail_at(is_error);
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");

@@ -6,8 +6,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encode::Message;
 use crate::event::{Event, EventRef};
-use crate::message::Message;
 
 impl<'a> EventRef<'a> {
     /// The data, read as JSON. Text may be borrowed from it.

@@ -112,6 +112,70 @@ fn an_event_is_displayed_in_its_wire_form() {
     assert_eq!(Message::from(&event.to_event()).to_string(), wire);
 }
 
+/// Decodes `stream` and checks the message of its last event, from each form of the event.
+#[track_caller]
+fn check_message_of_event(stream: &str, expected: &str) {
+    let mut decoder = Decoder::new();
+    let mut input = stream.as_bytes();
+    let mut last = None;
+    while let Some(event) = decoder.next_event(&mut input).unwrap() {
+        assert_eq!(Message::from(event), Message::from(&event.to_event()), "{stream:?}");
+        assert_eq!(Message::from(event), Message::from(event.to_event()), "{stream:?}");
+        last = Some(event.to_event());
+    }
+    let event = last.expect("the stream has an event");
+    check(&event.clone().into(), expected);
+
+    let mut decoder = Decoder::new();
+    decoder.set_last_event_id(&EventId::new(event.last_event_id()).unwrap());
+    assert_eq!(
+        decoder.next_event(&mut expected.as_bytes()).unwrap().unwrap().to_event(),
+        event,
+        "{stream:?}"
+    );
+}
+
+#[test]
+fn the_message_of_an_event_has_its_type_its_data_and_its_last_event_id() {
+    check_message_of_event("data: a\n\n", "data: a\n\n");
+    check_message_of_event("data\n\n", "data:\n\n");
+    check_message_of_event("data:  a\ndata\ndata: b\n\n", "data:  a\ndata:\ndata: b\n\n");
+    check_message_of_event("event: t\nid: 1\ndata: a\n\n", "event: t\ndata: a\nid: 1\n\n");
+}
+
+#[test]
+fn the_message_of_an_event_names_no_default_type() {
+    check_message_of_event("event: message\ndata: a\n\n", "data: a\n\n");
+    check_message_of_event("event\ndata: a\n\n", "data: a\n\n");
+}
+
+#[test]
+fn the_message_of_an_event_without_an_id_repeats_the_one_before_or_has_none() {
+    check_message_of_event("id: 1\ndata: a\n\ndata: b\n\n", "data: b\nid: 1\n\n");
+    check_message_of_event("id: 1\n\ndata: b\n\n", "data: b\nid: 1\n\n");
+    check_message_of_event("id: 1\ndata: a\n\nid\ndata: b\n\n", "data: b\n\n");
+    check_message_of_event("id: 1\0\ndata: a\n\n", "data: a\n\n");
+}
+
+#[test]
+fn the_message_of_an_event_has_no_comment_and_no_reconnection_time() {
+    check_message_of_event(": c\nretry: 10\ndata: a\n\n", "data: a\n\n");
+}
+
+#[test]
+fn the_message_of_an_event_may_have_the_longest_type_and_id() {
+    let [event_type, id] = [EventType::MAX_LEN, EventId::MAX_LEN].map(|len| "x".repeat(len));
+    let wire = format!("event: {event_type}\ndata: a\nid: {id}\n\n");
+    check_message_of_event(&wire, &wire);
+}
+
+#[test]
+fn line_endings_that_were_set_in_an_event_become_lf() {
+    let mut event = Event::new("a\rb\r\nc");
+    event.set_last_event_id(&EventId::from(1));
+    check(&Message::from(event), "data: a\ndata: b\ndata: c\nid: 1\n\n");
+}
+
 #[test]
 fn an_owned_message_is_the_same() {
     let text = |text: &str| String::from(text);

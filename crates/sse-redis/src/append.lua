@@ -10,23 +10,44 @@ local REMEMBERED = 7200 -- seconds: longer than a publisher repeats a batch
 
 local stream, publisher = KEYS[1], KEYS[2]
 local number, most, oldest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local messages = (#ARGV - 3) / 4
 local function text(n) return string.format('%.0f', n) end
+
+local function parse(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+
+-- Whether a batch counts: whether it was there when the entry after it was appended. If it was not, Redis has loaded it
+-- from an incomplete transaction in its file (see chain.rs), and no reader returns it.
+local function counts(ms, seq)
+  local last = tonumber(seq) + messages - 1
+  local following = redis.call('XRANGE', stream, '(' .. ms .. '-' .. text(last), '+', 'COUNT', 1)[1]
+  local fields = following and following[2] or {}
+  for i = 1, #fields, 2 do
+    if fields[i] == 'previous' then
+      local previous_ms, previous_seq = parse(fields[i + 1])
+      if not previous_ms then return true end
+      return previous_ms > tonumber(ms) or previous_ms == tonumber(ms) and previous_seq >= last
+    end
+  end
+  return true
+end
 
 local done = redis.call('GET', publisher)
 if done then
   local last, ms, seq = string.match(done, '^(%d+) (%d+) (%d+)$')
-  if tonumber(last) >= number then return {ms, seq} end
+  last = tonumber(last)
+  if last > number or last == number and counts(ms, seq) then return {ms, seq} end
 end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local messages = (#ARGV - 3) / 4
 local ms, seq, previous = now, 0, '0-0'
 local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
 if newest then
   previous = newest[1]
-  local last_ms, last_seq = string.match(previous, '^(%d+)-(%d+)$')
-  last_ms, last_seq = tonumber(last_ms), tonumber(last_seq)
+  local last_ms, last_seq = parse(previous)
   if last_ms > now + DAY then
     return redis.error_reply('ERR the newest entry of the log, ' .. previous .. ', is more than a day ahead of the clock')
   end
@@ -37,6 +58,22 @@ if newest then
   end
 end
 
+-- Redis does not undo what a script has written before an error. If a user may use XADD but not SET, a script that calls
+-- SET last appends the messages again with each attempt. So the batch is remembered first, and forgotten if Redis refuses
+-- one of the commands that follow.
+local function remember(value) redis.call('SET', publisher, value, 'EX', REMEMBERED) end
+remember(text(number) .. ' ' .. text(ms) .. ' ' .. text(seq))
+local refusal
+local function write(command)
+  local answer = redis.pcall(unpack(command))
+  if type(answer) == 'table' and answer.err then refusal = answer end
+  return not refusal
+end
+
+-- Trimming may be refused too, so it comes before the messages.
+local room = math.max(most - messages, 0)
+local is_written = (most == 0 or write({'XTRIM', stream, 'MAXLEN', '~', text(room)}))
+  and (oldest == 0 or write({'XTRIM', stream, 'MINID', '~', text(math.max(now - oldest, 0))}))
 for i = 0, messages - 1 do
   local at = 4 + 4 * i
   local id = text(ms) .. '-' .. text(seq + i)
@@ -45,11 +82,12 @@ for i = 0, messages - 1 do
     entry[#entry + 1] = 'key'
     entry[#entry + 1] = ARGV[at + 2]
   end
-  redis.call(unpack(entry))
+  is_written = is_written and write(entry)
   previous = id
 end
 
-if most > 0 then redis.call('XTRIM', stream, 'MAXLEN', '~', text(most)) end
-if oldest > 0 then redis.call('XTRIM', stream, 'MINID', '~', text(math.max(now - oldest, 0))) end
-redis.call('SET', publisher, text(number) .. ' ' .. text(ms) .. ' ' .. text(seq), 'EX', REMEMBERED)
+if not is_written then
+  remember(done or '0 0 0')
+  return refusal
+end
 return {text(ms), text(seq)}

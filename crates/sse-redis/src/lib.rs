@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod chain;
 mod error;
 mod log;
 mod position;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script};
+use redis::{ErrorKind, RedisError, RedisResult, Script};
 use sse_server::EventId;
 use sse_server::log::{Batch, Entry, Log, LogError, Position};
 use tokio::sync::Mutex;
 
 use crate::builder::RedisLogBuilder;
+use crate::chain::{self, Part};
 use crate::error::ConnectError;
 use crate::position;
 use crate::server::{Connection, Server};
@@ -21,6 +22,14 @@ const BLOCK: u32 = 5;
 
 /// A page of entries is as many as have been about so many bytes before.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// How many entries are read with a page: the one before it, and the one after it, which shows whether the last entry of
+/// the page counts.
+const AROUND: usize = 2;
+
+/// How often more is read where too little was read to know whether any entry counts. It takes more than one read only if
+/// the messages of a batch differ much in size.
+const READS: usize = 4;
 
 /// The first page is read before it is known how large entries are.
 const FIRST_PAGE: usize = 16;
@@ -129,37 +138,50 @@ impl Shared {
         raw.into_iter().filter_map(wire::entry).collect()
     }
 
-    /// The commands by which [`Log::after`] is answered, as one transaction.
-    fn after(&self, position: Position, limit: usize) -> Pipeline {
-        let stream = &self.settings.namespace;
-        let (start, count) = (position::id(position), self.page(limit) + 1);
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        pipeline.cmd("XRANGE").arg(stream).arg(start).arg("+").arg("COUNT").arg(count);
-        pipeline.cmd("XRANGE").arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
-        pipeline
-    }
-
-    /// What the answers to [`after`](Self::after) say.
-    fn taken_after(
+    /// The entries after a position, as [`Log::after`] returns them.
+    async fn after(
         &self,
+        connection: &mut Connection,
         position: Position,
         limit: usize,
-        (from_there, first): (Vec<RawEntry>, Vec<RawEntry>),
-    ) -> Option<Vec<Entry>> {
-        let mut entries = self.entries(from_there);
+    ) -> RedisResult<Option<Vec<Entry>>> {
+        let page = self.page(limit);
+        let mut count = page + AROUND;
+        let mut part = self.part_after(connection, position, count).await?;
+        for _ in 0..READS {
+            let Some(missing) = part.as_ref().and_then(Part::missing) else { break };
+            count += missing;
+            part = self.part_after(connection, position, count).await?;
+        }
+        Ok(part.map(|part| part.page(page)))
+    }
+
+    /// The entries after a position, of `count` entries from there on.
+    async fn part_after(
+        &self,
+        connection: &mut Connection,
+        position: Position,
+        count: usize,
+    ) -> RedisResult<Option<Part>> {
+        let stream = &self.settings.namespace;
+        let mut commands = redis::pipe();
+        // As one transaction: both are of the same state.
+        commands.atomic();
+        commands.cmd("XRANGE").arg(stream).arg(position::id(position)).arg("+").arg("COUNT").arg(count);
+        commands.cmd("XRANGE").arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
+        let (from_there, first): (Vec<RawEntry>, Vec<RawEntry>) = commands.query_async(connection).await?;
+        let is_end = from_there.len() < count;
+        let entries = self.entries(from_there);
         if entries.first().is_some_and(|entry| entry.position == position) {
-            entries.remove(0);
-            return Some(entries);
+            return Ok(Part::new(entries, is_end).after(position));
         }
         // There is no entry at this place: the first one must have been appended behind it, which is then the first of
         // those that follow.
         let behind = match first.into_iter().next() {
-            Some(first) => wire::entry(first)?.previous,
-            None => Position::START,
+            Some(first) => wire::entry(first).map(|first| first.previous),
+            None => Some(Position::START),
         };
-        entries.truncate(limit);
-        (behind == position).then_some(entries)
+        Ok((behind == Some(position)).then(|| Part::new(entries, is_end)))
     }
 }
 
@@ -185,19 +207,31 @@ impl Log for RedisLog {
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
-        let end = position.map_or("+".to_owned(), |position| format!("({}", position::id(position)));
-        let mut command = redis::cmd("XREVRANGE");
-        command.arg(&self.0.settings.namespace).arg(end).arg("-").arg("COUNT").arg(self.0.page(limit));
-        let newest_first = command.query_async(&mut self.0.connection().await?).await;
-        let mut entries = self.0.entries(self.0.answer(newest_first).await?);
-        entries.reverse();
-        Ok(entries)
+        let page = self.0.page(limit);
+        // The entry at the position is read too: it shows whether the one before it counts.
+        let end = position.map_or("+".to_owned(), position::id);
+        let mut count = page + usize::from(position.is_some());
+        loop {
+            let mut command = redis::cmd("XREVRANGE");
+            command.arg(&self.0.settings.namespace).arg(&end).arg("-").arg("COUNT").arg(count);
+            let newest_first = command.query_async(&mut self.0.connection().await?).await;
+            let mut raw: Vec<RawEntry> = self.0.answer(newest_first).await?;
+            raw.reverse();
+            let is_start = raw.len() < count;
+            let mut entries = chain::linked(self.0.entries(raw));
+            entries.pop_if(|last| Some(last.position) == position);
+            if is_start || !entries.is_empty() {
+                entries.drain(..entries.len().saturating_sub(page));
+                return Ok(entries);
+            }
+            // No entry of this part counts, but there are earlier ones.
+            count *= 2;
+        }
     }
 
     async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
-        let commands = self.0.after(position, limit);
-        let answers = commands.query_async(&mut self.0.connection().await?).await;
-        Ok(self.0.taken_after(position, limit, self.0.answer(answers).await?))
+        let entries = self.0.after(&mut self.0.connection().await?, position, limit).await;
+        self.0.answer(entries).await
     }
 
     async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
@@ -210,9 +244,8 @@ impl Log for RedisLog {
             // Redis may have been another one meanwhile: is it the log that was followed?
             let timeout = Duration::from_secs(BLOCK.into()) + self.0.settings.timeout;
             let mut connection = self.0.connect(timeout).await.map_err(|error| self.0.error(&error))?;
-            let commands = self.0.after(position, limit);
-            let answers = commands.query_async(&mut connection).await;
-            (connection, answers.map(|answers| self.0.taken_after(position, limit, answers)))
+            let entries = self.0.after(&mut connection, position, limit).await;
+            (connection, entries)
         };
         let followed = followed.map_err(|error| self.0.error(&error))?;
         // Where the place is lost, it is looked at again, until there is another.
@@ -238,19 +271,38 @@ async fn read(
     position: Position,
     limit: usize,
 ) -> RedisResult<Vec<Entry>> {
+    let page = log.page(limit);
+    // The entry after the page shows whether the last entry of the page counts.
+    let mut count = page + 1;
+    let mut part = read_part(connection, log, position, count).await?;
+    for _ in 0..READS {
+        let Some(missing) = part.missing() else { break };
+        count += missing;
+        part = read_part(connection, log, position, count).await?;
+    }
+    Ok(part.page(page))
+}
+
+/// Waits for new entries, and reads at most `count`.
+async fn read_part(
+    connection: &mut Connection,
+    log: &Shared,
+    position: Position,
+    count: usize,
+) -> RedisResult<Part> {
     let mut command = redis::cmd("XREAD");
-    command.arg("COUNT").arg(log.page(limit)).arg("BLOCK").arg(BLOCK * 1000);
+    command.arg("COUNT").arg(count).arg("BLOCK").arg(BLOCK * 1000);
     command.arg("STREAMS").arg(&log.settings.namespace).arg(position::id(position));
     // Each stream with its entries; nothing if there is nothing new.
     let streams: Option<Vec<(String, Vec<RawEntry>)>> = command.query_async(connection).await?;
     let raw: Vec<RawEntry> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-    let is_foreign = !raw.is_empty();
+    let (is_foreign, is_end) = (!raw.is_empty(), raw.len() < count);
     let entries = log.entries(raw);
     if entries.is_empty() && is_foreign {
         // It would be read again and again.
         return Err((ErrorKind::Client, "the newest entry has an id that is none of this crate's").into());
     }
-    Ok(entries)
+    Ok(Part::new(entries, is_end))
 }
 
 impl fmt::Debug for Server {

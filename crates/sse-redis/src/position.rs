@@ -14,10 +14,14 @@ pub(crate) fn of(time: u64, number: u64) -> Option<Position> {
     fits.then(|| Position::new(time << NUMBER_BITS | number))
 }
 
-/// The id of a position.
+/// The time of an id, in milliseconds.
+pub(crate) fn time(position: Position) -> u64 {
+    position.get() >> NUMBER_BITS
+}
+
+/// The text of an id.
 pub(crate) fn id(position: Position) -> String {
-    let position = position.get();
-    format!("{}-{}", position >> NUMBER_BITS, position & ((1 << NUMBER_BITS) - 1))
+    format!("{}-{}", time(position), position.get() & ((1 << NUMBER_BITS) - 1))
 }
 
 pub(crate) fn event_id(position: Position) -> EventId<'static> {

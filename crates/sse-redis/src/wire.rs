@@ -39,7 +39,7 @@ pub(crate) fn entry((id, fields): RawEntry) -> Option<Entry> {
     };
     // Where it is not known what an entry was appended behind, that is not what any reader has seen: it is a gap.
     let previous = previous.unwrap_or(Position::new(position.get().saturating_sub(1)));
-    Some(Entry { position, previous, record })
+    Some(Entry::new(position, previous, record))
 }
 
 fn text(value: Vec<u8>) -> Option<Arc<str>> {
@@ -47,12 +47,12 @@ fn text(value: Vec<u8>) -> Option<Arc<str>> {
 }
 
 #[cfg(feature = "tracing")]
-fn skipped(id: &str, reason: &'static str) {
-    tracing::warn!(id, reason, "an entry of the stream is no message, and is passed over");
+pub(crate) fn skipped(id: &str, reason: &'static str) {
+    tracing::warn!(id, reason, "an entry of the stream is passed over");
 }
 
 #[cfg(not(feature = "tracing"))]
-fn skipped(_id: &str, _reason: &'static str) {}
+pub(crate) fn skipped(_id: &str, _reason: &'static str) {}
 
 #[cfg(test)]
 mod tests {

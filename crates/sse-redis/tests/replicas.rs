@@ -72,7 +72,7 @@ async fn clients_miss_nothing_while_they_move_and_replicas_are_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_miss_nothing_while_redis_is_killed() {
-    for seed in seeds(2) {
+    for seed in seeds(1) {
         println!("SSE_REDIS_SEED={seed}");
         let mut random = Rng::with_seed(seed);
         let mut round = Round::start(&mut random);
@@ -362,14 +362,15 @@ impl Round {
     }
 }
 
-/// The events of the log: id, topic, data.
+/// The events of the log: id, topic, data. The stream may hold more: a Redis that is killed while it writes may bring a part
+/// of a batch back.
 fn entries(redis: &Redis) -> Vec<(String, String, String)> {
     let entry = |(id, mut fields): (String, HashMap<String, String>)| {
         let event = fields.remove("event").expect("an event");
         let data = event.strip_prefix("data: ").and_then(|data| data.strip_suffix('\n')).expect("one line");
         (id, fields.remove("topic").expect("a topic"), data.to_owned())
     };
-    redis.entries(STREAM).into_iter().map(entry).collect()
+    redis.linked_entries(STREAM).into_iter().map(entry).collect()
 }
 
 /// What was acknowledged is in the log at its id, what was not is there once at most, and all in order.
@@ -510,7 +511,7 @@ impl Connection {
         let (soon, at_once) = (Duration::from_millis(50), Duration::from_millis(5));
         let mut builder = EventSource::builder(client.clone(), client.get(url).build().expect("a request"))
             .reconnect(Reconnect::new().backoff(at_once..=soon).reconnection_times(at_once..=soon))
-            .observer(move |notice| {
+            .on_notice(move |notice| {
                 let mut told = hears.lock().unwrap();
                 match notice {
                     Notice::Opened => told.connections += 1,

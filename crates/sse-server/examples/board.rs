@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Extension, Router};
 use serde_json::json;
-use sse_server::{EventType, Lagging, Listener, Message, PublishError, Route, Shutdown};
+use sse_server::{EventType, LagPolicy, Listener, Message, PublishError, Route, Shutdown};
 use tokio::net::TcpListener;
 
 /// All prices.
@@ -92,7 +92,7 @@ struct Board {
 impl Board {
     fn new() -> Self {
         // Who is slow skips prices that have changed again since.
-        let changes = Route::builder().lagging(Lagging::LatestPerKey).build();
+        let changes = Route::builder().lag_policy(LagPolicy::LatestPerKey).build();
         Self { prices: Mutex::default(), changes }
     }
 

@@ -21,7 +21,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
-use sse_server::{EventStream, EventType, Listener, Message};
+use sse_server::{EventType, Listener, Message, MessageStream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Sender, error::SendError};
 use tokio::time::sleep;
@@ -59,7 +59,7 @@ async fn complete(Json(request): Json<Value>) -> Response {
     let failure = |error: ModelError| {
         Message::new(json!({ "error": { "message": error.to_string() } }).to_string()).event_type(ERROR)
     };
-    EventStream::fallible(messages, failure).respond().map(Body::new)
+    MessageStream::fallible(messages, failure).respond().map(Body::new)
 }
 
 fn chunk(token: &str) -> Message<'static> {

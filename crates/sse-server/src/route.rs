@@ -12,16 +12,11 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use sse_codec::{EventType, Message};
 
-use crate::body::Body;
-use crate::channel::Channel;
-use crate::error::PublishError;
-use crate::heartbeat;
-use crate::published::Published;
-use crate::response::method_not_allowed;
-use crate::settings::{Lagging, Settings};
-use crate::stats::Stats;
-use crate::subscription::Subscription;
-use crate::writer::EventWriter;
+use crate::history::Epoch;
+use crate::hub::{Hub, LagPolicy, Settings, Stats, Topic, heartbeat};
+use crate::log::{PublishError, Published};
+use crate::message::{EventWriter, Publication};
+use crate::subscribe::{Body, Subscription, method_not_allowed};
 
 /// An event stream for any number of subscribers.
 ///
@@ -44,18 +39,8 @@ use crate::writer::EventWriter;
 /// ```
 ///
 /// When the last handle is dropped, the route is closed.
-#[derive(Clone, Debug)]
-pub struct Route(Arc<Owner>);
-
-/// Closes the channel when the last handle goes; subscribers hold the channel only.
 #[derive(Debug)]
-struct Owner(Arc<Channel>);
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.0.close(Duration::ZERO);
-    }
-}
+pub struct Route(Arc<Topic>);
 
 /// Settings of a [`Route`].
 #[derive(Clone, Debug, Default)]
@@ -76,16 +61,26 @@ impl RouteBuilder {
         self
     }
 
-    /// How long messages are kept; `None`, the default, for as long as there is room. What is too old is let go of
-    /// when something is published, or somebody subscribes.
+    /// How many bytes of messages are kept for connected subscribers that have not read them yet, whatever the history
+    /// is set to; 1 MiB by default. So a subscriber that takes what it is given gets all of a burst up to this size; one
+    /// that lags further is told of the gap.
+    ///
+    /// It also bounds what [`publish_all`](Route::publish_all) takes.
+    pub fn burst_bytes(mut self, bytes: usize) -> Self {
+        self.0.bounds.burst = bytes;
+        self
+    }
+
+    /// How long messages are kept; `None`, the default, for as long as there is room. Expired messages are evicted when
+    /// something is published or somebody subscribes.
     pub fn history_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.0.bounds.age = age.into();
         self
     }
 
-    /// What happens to a subscriber that lags so far that it misses messages; [`Lagging::Gap`] by default.
-    pub fn lagging(mut self, policy: Lagging) -> Self {
-        self.0.lagging = policy;
+    /// What happens to a subscriber that lags so far that it misses messages; [`LagPolicy::Gap`] by default.
+    pub fn lag_policy(mut self, policy: LagPolicy) -> Self {
+        self.0.lag_policy = policy;
         self
     }
 
@@ -126,6 +121,7 @@ impl RouteBuilder {
     }
 
     /// How many subscribers with the same [client](Subscription::client) are connected at most; any number by default.
+    /// One more is answered with 429 and `Retry-After`.
     pub fn max_subscribers_per_client(mut self, subscribers: usize) -> Self {
         self.0.max_subscribers_per_client = subscribers;
         self
@@ -144,9 +140,17 @@ impl RouteBuilder {
         self
     }
 
+    /// Whether responses ask proxies not to buffer them, by `X-Accel-Buffering: no` and `Incremental: ?1` (RFC 10036);
+    /// they do by default.
+    pub fn proxy_headers(mut self, sends: bool) -> Self {
+        self.0.proxy_headers = sends;
+        self
+    }
+
     /// The route. Its ids begin anew: what subscribers of an earlier route missed is a gap.
     pub fn build(self) -> Route {
-        Route::of(Channel::single(epoch(), self.0))
+        let hub = Hub::new(epoch(), self.0, true);
+        Route::of(Topic::new(&Arc::new(hub), ""))
     }
 
     pub(crate) fn into_settings(self) -> Settings {
@@ -165,43 +169,65 @@ impl Route {
         RouteBuilder::default()
     }
 
-    pub(crate) fn of(channel: Arc<Channel>) -> Self {
-        Self(Arc::new(Owner(channel)))
+    /// The first handle of a topic.
+    pub(crate) fn of(topic: Arc<Topic>) -> Self {
+        Self(topic)
     }
 
-    pub(crate) fn channel(&self) -> &Arc<Channel> {
-        &self.0.0
-    }
-
-    /// Whether there is another handle, or a subscriber.
-    pub(crate) fn is_used(&self) -> bool {
-        Arc::strong_count(&self.0) > 1 || self.subscribers() > 0
+    pub(crate) fn topic(&self) -> &Arc<Topic> {
+        &self.0
     }
 
     /// Sends a message to all subscribers. It never waits, and no subscriber can make it fail. An empty one is not sent.
     ///
     /// A message with data gets an id, if it has none of its own, by which subscribers resume; see
-    /// [`EventWriter::id`] for what an id of your own must be.
+    /// [`EventWriter::id`] for what an id of your own must be. It may have a key and a tag: see [`Publication`].
     ///
     /// With a [log](crate::TopicsBuilder::build_on), the message is queued, and goes to the subscribers of all processes
     /// when it is in the log: [`stored`](Published::stored) says when, and gives the id.
     ///
     /// # Errors
     ///
-    /// [`PublishError::Closed`] if the route is closed. With a log, [`PublishError::Full`] if too many messages wait for
-    /// it, and [`PublishError::OwnId`].
-    pub fn publish(&self, message: &Message<'_>) -> Result<Published, PublishError> {
-        self.channel().publish(EventWriter::from_message(message), None)
+    /// [`PublishError::Closed`] if the route is closed; [`PublishError::IdTaken`] and [`PublishError::InvalidId`] for an
+    /// id of your own. With a log, [`PublishError::Full`] if too many messages wait for it, and [`PublishError::OwnId`].
+    pub fn publish<'m>(&self, message: impl Into<Publication<'m>>) -> Result<Published, PublishError> {
+        self.0.publish(EventWriter::draft(&message.into()))
     }
 
     /// Sends a message that makes those before it with the same key dispensable: the price of one product, the state
-    /// of one machine. See [`Lagging::LatestPerKey`]; with another policy, the key has no effect.
+    /// of one machine. See [`LagPolicy::LatestPerKey`]; with another policy, only filters see the key.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_keyed(&self, key: &str, message: &Message<'_>) -> Result<Published, PublishError> {
-        self.channel().publish(EventWriter::from_message(message), Some(key.into()))
+        self.publish(Publication::new(message).key(key))
+    }
+
+    /// Sends messages next to each other, and wakes each subscriber once: all of them or none.
+    ///
+    /// ```
+    /// use sse_server::{Message, Route};
+    ///
+    /// let route = Route::new();
+    /// let lines = ["one", "two", "three"].map(Message::new);
+    /// let published = route.publish_all(&lines)?;
+    /// assert_eq!(published.len(), 3);
+    /// # Ok::<(), sse_server::PublishError>(())
+    /// ```
+    ///
+    /// Messages that are [repeats](Published::is_repeat) are passed over, the others are published.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and [`PublishError::BatchTooLarge`] if the messages could not reach all connected
+    /// subscribers: they are larger than [`burst_bytes`](RouteBuilder::burst_bytes), and than the history; with a log,
+    /// more than 4,096 messages or 1 MiB.
+    pub fn publish_all<'m, P: Into<Publication<'m>>>(
+        &self,
+        messages: impl IntoIterator<Item = P>,
+    ) -> Result<Vec<Published>, PublishError> {
+        self.0.publish_all(messages.into_iter().map(|message| EventWriter::draft(&message.into())).collect())
     }
 
     /// Sends a message that `write` writes field by field.
@@ -230,7 +256,7 @@ impl Route {
     ) -> Result<Published, PublishError> {
         let mut writer = EventWriter::with_capacity(256);
         write(&mut writer).map_err(|error| PublishError::Writer(error.into()))?;
-        self.channel().publish(writer, None)
+        self.0.publish(writer.take_draft(None, None))
     }
 
     /// Answers a request for the stream.
@@ -257,45 +283,82 @@ impl Route {
     /// Decide before this call whether the request may have the stream, and answer it yourself if not. Its method does
     /// not matter, but for `HEAD`, which is answered without a body: a `POST` may well be answered by a stream.
     pub fn subscribe<B>(&self, request: &Request<B>) -> Subscription {
-        Subscription::new(vec![self.channel().clone()], request)
+        Subscription::of_request(vec![self.0.clone()], request)
+    }
+
+    /// Subscribes somebody inside of the program, who has read everything up to this id; an empty one stands for what
+    /// is published from now on. See [`Events`](crate::Events).
+    pub fn subscribe_from(&self, last_event_id: &str) -> Subscription {
+        Subscription::after(vec![self.0.clone()], last_event_id)
     }
 
     /// Changes the heartbeat's interval, at least 10 ms; `None` stops it.
     pub fn set_heartbeat(&self, interval: impl Into<Option<Duration>>) {
-        self.channel().set_heartbeat(heartbeat::clamp(interval.into()));
+        self.0.set_heartbeat(heartbeat::clamp(interval.into()));
     }
 
     /// How many subscribers are connected.
     pub fn subscribers(&self) -> usize {
-        self.channel().subscribers()
+        self.0.subscribers()
     }
 
     /// What the route has done, and how it stands.
     pub fn stats(&self) -> Stats {
-        self.channel().stats()
+        self.0.stats()
+    }
+
+    /// Ends the streams of a [client](Subscription::client) at once, such as that of a user who has signed out or whose
+    /// token was revoked. What they have not been sent yet, they are not sent. The client may come back: decide then
+    /// whether it may subscribe.
+    ///
+    /// With a log, the client's streams at all replicas end; [`stored`](Published::stored) says when they have been told.
+    ///
+    /// # Errors
+    ///
+    /// With a log, [`PublishError::Full`] if too much waits for it; the streams of this process have ended all the same.
+    pub fn end_client(&self, client: &str) -> Result<Published, PublishError> {
+        self.0.end_client(client)
     }
 
     /// Ends the stream for good: every subscriber gets what has been published, and then the end of its body.
     ///
     /// Clients that reconnect get what they have missed, and 204 when there is nothing left: so they stop.
-    pub fn close(&self) {
-        self.channel().close(Duration::ZERO);
+    ///
+    /// With a [log](crate::TopicsBuilder::build_on), the end is an entry of the log: it comes after all that was
+    /// published before it, and ends the topic on every replica. [`stored`](Published::stored) says when it is in the
+    /// log, or that it could not be stored: then close again. [`Topics::open`](crate::Topics::open) takes it back.
+    #[allow(clippy::must_use_candidate, reason = "without a log there is nothing to wait for")]
+    pub fn close(&self) -> Published {
+        self.0.end(Duration::ZERO)
     }
 
     /// [Closes](Self::close) the route, and lets each stream end at a random moment within `spread`, so that not all
     /// clients come back at once.
-    pub fn close_within(&self, spread: Duration) {
-        self.channel().close(spread);
+    pub fn close_within(&self, spread: Duration) -> Published {
+        self.0.end(spread)
     }
 
-    /// Whether the route is closed.
+    /// Whether the route is closed: nothing can be published any more.
     pub fn is_closed(&self) -> bool {
-        self.channel().is_closed()
+        self.0.is_closed()
     }
 
     /// Completes when the route is closed and the last subscriber has gone.
     pub async fn closed(&self) {
-        self.channel().drained().await;
+        self.0.drained().await;
+    }
+}
+
+impl Clone for Route {
+    fn clone(&self) -> Self {
+        self.0.add_handle();
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        self.0.drop_handle();
     }
 }
 
@@ -329,8 +392,7 @@ impl<B> tower_service::Service<Request<B>> for Route {
     }
 }
 
-/// A number that no other route has, from the randomness that seeds the standard library's hash maps. 48 bits keep
-/// ids short.
-pub(crate) fn epoch() -> u64 {
-    RandomState::new().hash_one("epoch") >> 16
+/// An epoch that no other hub has, from the randomness that seeds the standard library's hash maps.
+pub(crate) fn epoch() -> Epoch {
+    Epoch::new(RandomState::new().hash_one("epoch"))
 }

@@ -1,6 +1,7 @@
 //! Routes by name, made on demand and dropped when unused.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +9,12 @@ use std::time::Duration;
 use http::Request;
 use tokio::time::Instant;
 
-use crate::channel::Channel;
-use crate::error::TooManyTopics;
-use crate::follower::{self, Beginning};
-use crate::hub::Hub;
-use crate::log::{Log, LogError, Position, PublisherBuilder, SharedLog};
-use crate::place::Refusal;
-use crate::replica::{Mirror, Replica};
+use crate::history::Position;
+use crate::hub::{Beginning, Hub, Topic, follow_log};
+use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
+use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
-use crate::subscription::Subscription;
+use crate::subscribe::{Denied, Subscription};
 use crate::sync::Mutex;
 
 /// Routes by name, and streams of several of them.
@@ -50,14 +48,9 @@ struct Registry {
 }
 
 struct State {
-    topics: HashMap<Box<str>, Topic>,
+    /// The topics, each with the time when it was last asked for, or seen in use.
+    topics: HashMap<Box<str>, (Route, Instant)>,
     swept: Instant,
-}
-
-struct Topic {
-    route: Route,
-    /// When it was last asked for, or seen in use.
-    used: Instant,
 }
 
 /// Settings of [`Topics`].
@@ -136,15 +129,9 @@ impl TopicsBuilder {
     /// [`LogError`] if the log can't be read.
     pub async fn build_on(self, log: impl Log) -> Result<Topics, LogError> {
         let log = SharedLog::new(log);
-        let beginning = self.beginning;
-        let newest = follower::newest(&log, beginning).await?;
-        let position = newest.last().map_or(Position::START, |entry| entry.position);
-        let replica = Replica::new(log.clone(), self.publisher.clone().outbox(log.clone()));
-        let mirror = Mirror::new(beginning.messages, beginning.bytes);
-        let hub = Arc::new(Hub::of_log(replica, mirror, self.route.clone().into_settings()));
-        hub.begin(newest);
-        let follower = tokio::spawn(follower::follow(Arc::downgrade(&hub), log, position, beginning));
-        hub.stop_with(follower.abort_handle());
+        let (outbox, settings) =
+            (self.publisher.clone().outbox(log.clone()), self.route.clone().into_settings());
+        let hub = follow_log(log, outbox, settings, self.beginning).await?;
         Ok(self.with(hub))
     }
 
@@ -178,7 +165,7 @@ impl Topics {
 
     /// The route of this name; it is made if there is none. As long as the handle is kept, the topic is in use. It is
     /// not closed when your last handle is dropped: the topics have one of their own. Once it is
-    /// [closed](Route::close), it stays so until it is dropped as unused.
+    /// [closed](Route::close), it stays so until it is dropped as unused, or [opened](Self::open) again.
     ///
     /// # Errors
     ///
@@ -186,41 +173,88 @@ impl Topics {
     pub fn route(&self, name: &str) -> Result<Route, TooManyTopics> {
         let Registry { hub, max_topics, linger, state } = &*self.0;
         let now = Instant::now();
-        // Dropped behind the lock: a route may be large.
+        // Dropped without the lock: a route may be large.
         let mut dropped = Vec::new();
         let mut state = state.lock();
         if now.saturating_duration_since(state.swept) >= *linger {
             state.sweep(now, *linger, &mut dropped);
         }
-        if let Some(topic) = state.topics.get_mut(name) {
-            topic.used = now;
-            return Ok(topic.route.clone());
+        if let Some((route, used)) = state.topics.get_mut(name) {
+            *used = now;
+            return Ok(route.clone());
         }
         if state.topics.len() >= *max_topics {
             dropped.push(state.make_room().ok_or(TooManyTopics)?);
         }
-        let route = Route::of(Channel::of(hub, name));
-        state.topics.insert(name.into(), Topic { route: route.clone(), used: now });
+        let route = Route::of(Topic::new(hub, name));
+        state.topics.insert(name.into(), (route.clone(), now));
         Ok(route)
     }
 
     /// The route of this name, if there is one.
     pub fn get(&self, name: &str) -> Option<Route> {
-        Some(self.0.state.lock().topics.get(name)?.route.clone())
+        Some(self.0.state.lock().topics.get(name)?.0.clone())
     }
 
     /// All topics that there are, by name, in no order: for numbers, or a page that shows them. As long as a handle is
     /// kept, its topic is in use.
     pub fn routes(&self) -> Vec<(Box<str>, Route)> {
         let state = self.0.state.lock();
-        state.topics.iter().map(|(name, topic)| (name.clone(), topic.route.clone())).collect()
+        state.topics.iter().map(|(name, (route, _))| (name.clone(), route.clone())).collect()
+    }
+
+    /// The route of this name, open again if it was [closed](Route::close); with a log, on every replica. A closed
+    /// topic's history stays: subscribers that come back get what they missed.
+    ///
+    /// # Errors
+    ///
+    /// As [`route`](Self::route).
+    pub fn open(&self, name: &str) -> Result<Route, TooManyTopics> {
+        let route = self.route(name)?;
+        route.topic().open();
+        Ok(route)
+    }
+
+    /// Ends the streams of a [client](Subscription::client) at once, of all topics; see
+    /// [`Route::end_client`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Route::end_client`].
+    pub fn end_client(&self, client: &str) -> Result<Published, PublishError> {
+        let hub = &self.0.hub;
+        let client = client.into();
+        hub.end_client(&client);
+        let Some(replica) = hub.source().replica() else { return Ok(Published::known(None)) };
+        let record = Record::control("".into(), Control::EndClient { client, everywhere: true });
+        let mut published = replica.outbox().enqueue(vec![Some(record)]);
+        replica.outbox().wake();
+        Ok(published.as_mut().map_err(|error| error.clone())?.pop().unwrap_or_else(|| Published::known(None)))
+    }
+
+    /// The name of the topic that holds the event with this id, one that the topics gave: of an event that is kept. For
+    /// a store of events that is asked for what follows an id without being told of which stream.
+    ///
+    /// ```
+    /// use sse_server::{Message, Topics};
+    ///
+    /// let topics = Topics::new();
+    /// let published = topics.route("session-7")?.publish(&Message::new("Hello"))?;
+    /// let id = published.id().unwrap().as_str();
+    /// assert_eq!(topics.topic_of(id).as_deref(), Some("session-7"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn topic_of(&self, id: &str) -> Option<Arc<str>> {
+        let hub = &self.0.hub;
+        let position: Position = hub.source().position(id)?;
+        hub.lock().topic_of(position)
     }
 
     /// Completes when all that was published is in the log, or has been given up; at once, if there is no log. Await it
     /// before the end of a program that does not wait for each message to be [stored](crate::Published::stored).
     pub async fn flush(&self) {
-        if let Some(replica) = &self.0.hub.replica {
-            replica.outbox.flush().await;
+        if let Some(replica) = self.0.hub.source().replica() {
+            replica.outbox().flush().await;
         }
     }
 
@@ -238,6 +272,9 @@ impl Topics {
     /// name that comes twice counts once. If there would be too many topics, or there is no name, it is refused with
     /// 503 or 204.
     ///
+    /// The events have the ids that the topics give, also those whose publishers gave them ids of their own: two topics
+    /// may have the same. So an id of such a stream resumes each of its topics, alone or with others.
+    ///
     /// The events of all come in the order of publishing. What a gap event misses is not counted, and its data says
     /// `null`: the numbers in between may be those of other topics.
     pub fn subscribe<'n, B>(
@@ -245,17 +282,36 @@ impl Topics {
         request: &Request<B>,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Subscription {
+        match self.topics(names) {
+            Ok(topics) => Subscription::of_request(topics, request),
+            Err(denied) => Subscription::denied(denied),
+        }
+    }
+
+    /// Subscribes somebody inside of the program to several topics, as [`Route::subscribe_from`] does to one.
+    pub fn subscribe_from<'n>(
+        &self,
+        last_event_id: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Subscription {
+        match self.topics(names) {
+            Ok(topics) => Subscription::after(topics, last_event_id),
+            Err(denied) => Subscription::denied(denied),
+        }
+    }
+
+    /// The topics of these names, at least one.
+    fn topics<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<Arc<Topic>>, Denied> {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
-        let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.route(name)).collect();
-        match routes {
-            Ok(routes) if routes.is_empty() => Subscription::refused(Refusal::Over),
-            Ok(routes) => {
-                Subscription::new(routes.iter().map(|route| route.channel().clone()).collect(), request)
-            }
-            Err(TooManyTopics) => Subscription::refused(Refusal::Full),
+        if names.is_empty() {
+            return Err(Denied::Over);
         }
+        // The routes are held until all are there, so that none of them makes room for another.
+        let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.route(name)).collect();
+        let routes = routes.map_err(|TooManyTopics| Denied::Full)?;
+        Ok(routes.iter().map(|route| route.topic().clone()).collect())
     }
 }
 
@@ -274,19 +330,34 @@ impl fmt::Debug for Topics {
 
 impl State {
     /// Takes out what has been unused for long.
-    fn sweep(&mut self, now: Instant, linger: Duration, dropped: &mut Vec<Topic>) {
+    fn sweep(&mut self, now: Instant, linger: Duration, dropped: &mut Vec<Route>) {
         self.swept = now;
-        for topic in self.topics.values_mut().filter(|topic| topic.route.is_used()) {
-            topic.used = now;
+        for (_, used) in self.topics.values_mut().filter(|(route, _)| route.topic().is_used()) {
+            *used = now;
         }
-        let unused = self.topics.extract_if(|_, topic| now.saturating_duration_since(topic.used) >= linger);
-        dropped.extend(unused.map(|(_, topic)| topic));
+        let unused = self.topics.extract_if(|_, (_, used)| now.saturating_duration_since(*used) >= linger);
+        dropped.extend(unused.map(|(_, (route, _))| route));
     }
 
     /// Takes out the topic that has been unused for the longest time.
-    fn make_room(&mut self) -> Option<Topic> {
-        let unused = self.topics.iter().filter(|(_, topic)| !topic.route.is_used());
-        let oldest = unused.min_by_key(|(_, topic)| topic.used).map(|(name, _)| name.clone())?;
-        self.topics.remove(&oldest)
+    fn make_room(&mut self) -> Option<Route> {
+        let unused = self.topics.iter().filter(|(_, (route, _))| !route.topic().is_used());
+        let oldest = unused.min_by_key(|(_, (_, used))| *used).map(|(name, _)| name.clone())?;
+        Some(self.topics.remove(&oldest)?.0)
     }
 }
+
+/// There are as many topics as allowed, and all of them are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyTopics;
+
+impl fmt::Display for TooManyTopics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "there are too many topics in use; drop handles that are not needed, or allow more topics",
+        )
+    }
+}
+
+impl Error for TooManyTopics {}

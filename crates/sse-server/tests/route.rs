@@ -92,7 +92,7 @@ fn an_author_may_give_the_ids() {
 
 #[test]
 fn a_lagging_subscriber_is_told_what_it_missed() {
-    let route = Route::builder().history(2).build();
+    let route = Route::builder().history(2).burst_bytes(0).build();
     let mut reader = subscribe(&route, "");
     publish(&route, &["1", "2", "3", "4", "5"]);
     let gap = reader.read();
@@ -216,29 +216,171 @@ fn a_waker_may_own_a_subscriber() {
     assert_eq!(route.subscribers(), 1);
 }
 
-#[test]
-fn an_id_that_no_header_brings_back_is_replaced() {
-    let route = Route::new();
-    let mut reader = subscribe(&route, "");
-    for id in ["", " ", "\t", "a\u{1}b", "\u{7f}"] {
-        route.publish(&Message::new("x").id(EventId::new(id).unwrap())).unwrap();
-        let block = reader.read();
-        let own = field(&block, "id").expect("an id of the route's own");
-        assert!(own.contains('-'), "{block:?}");
-        assert_eq!(block.matches("id:").count(), 1, "{block:?}");
-        assert_eq!(subscribe(&route, own).read_data(), ["-"]);
+/// What a stream begins with.
+fn request_opening(route: &Route) -> String {
+    Subscriber::of(route.respond(&request(""))).read()
+}
+
+/// Publishes a message with an id, and returns what came of it: `new`, `repeat`, or the error.
+fn publish_with_id(route: &Route, id: &str, data: &str) -> String {
+    let id = EventId::new(id).unwrap();
+    match route.publish(&Message::new(data).id(id.clone())) {
+        Ok(published) if published.is_repeat() => {
+            assert_eq!(published.id(), Some(&id));
+            "repeat".to_owned()
+        }
+        Ok(published) => {
+            assert_eq!(published.id(), Some(&id));
+            "new".to_owned()
+        }
+        Err(error) => error.to_string(),
     }
 }
 
 #[test]
-fn spaces_around_an_id_do_not_count() {
+fn an_id_that_no_client_can_bring_back_is_refused() {
     let route = Route::new();
-    for id in [" a", "b ", "\tc d\t"] {
-        route.publish(&Message::new("x").id(EventId::new(id).unwrap())).unwrap();
+    let mut reader = subscribe(&route, "");
+    for id in ["", " ", "\t", " a", "b\t", "a\u{1}b", "\u{7f}", &"x".repeat(1025)] {
+        assert!(publish_with_id(&route, id, "x").starts_with("the id "), "{id:?}");
     }
-    assert_eq!(subscribe(&route, "a").read_data(), ["x", "x", "-"]);
-    assert_eq!(subscribe(&route, " b").read_data(), ["x", "-"]);
-    assert_eq!(subscribe(&route, "c d").read_data(), ["-"]);
+    assert_eq!(reader.read_data(), ["-"]);
+    assert_eq!(publish_with_id(&route, &"x".repeat(1024), "x"), "new");
+}
+
+#[test]
+fn an_id_of_the_routes_own_form_is_refused() {
+    let (route, other) = (Route::new(), Route::new());
+    publish(&other, &["1"]);
+    let mut reader = subscribe(&route, "");
+    publish(&route, &["1"]);
+    let own = field(&reader.read(), "id").unwrap().to_owned();
+    let (epoch, _) = own.split_once('-').unwrap();
+    let foreign = field(&request_opening(&other), "id").unwrap().to_owned();
+    for id in [
+        own.clone(),
+        format!("{epoch}-0"),
+        format!("{epoch}-2"),
+        format!("{epoch}-18446744073709551615"),
+        foreign,
+    ] {
+        assert!(
+            publish_with_id(&route, &id, "x").contains("has the form of the ids that the server gives"),
+            "{id}"
+        );
+    }
+    // These can't be taken for one.
+    for id in [
+        format!("{epoch}-01"),
+        format!("{epoch}-"),
+        format!("x{own}"),
+        format!("{epoch}-18446744073709551616"),
+    ] {
+        assert_eq!(publish_with_id(&route, &id, "x"), "new", "{id}");
+        assert_eq!(subscribe(&route, &id).read_data(), ["-"]);
+    }
+}
+
+#[test]
+fn an_id_names_one_message() {
+    let route = Route::builder().history(2).build();
+    let mut reader = subscribe(&route, "");
+    assert_eq!(publish_with_id(&route, "7", "a"), "new");
+    assert_eq!(publish_with_id(&route, "7", "a"), "repeat");
+    assert_eq!(publish_with_id(&route, "8", "a"), "new", "the data may be the same");
+    let taken = "the id names another message of this topic; give each message its own id";
+    assert_eq!(publish_with_id(&route, "7", "b"), taken);
+    let typed = Message::new("a").id(EventId::from_static("7")).event_type(EventType::from_static("t"));
+    assert!(matches!(route.publish(&typed), Err(PublishError::IdTaken)));
+    assert!(matches!(
+        route.publish_keyed("k", &Message::new("a").id(EventId::from_static("7"))),
+        Err(PublishError::IdTaken)
+    ));
+    assert_eq!(reader.read_data(), ["a", "a", "-"]);
+    // Also when the message is kept no more, and then its id still tells what came next.
+    publish(&route, &["9", "10"]);
+    assert_eq!(publish_with_id(&route, "7", "a"), "repeat");
+    assert_eq!(publish_with_id(&route, "7", "b"), taken);
+    assert_eq!(subscribe(&route, "7").read_data(), [r#"{"missed":1}"#, "9", "10", "-"]);
+    assert_eq!(subscribe(&route, "8").read_data(), ["9", "10", "-"]);
+    assert_eq!((route.stats().published, route.stats().repeated), (4, 2));
+}
+
+#[test]
+fn messages_are_published_together_or_not_at_all() {
+    let message = |id: u64, data: &'static str| Message::new(data).id(EventId::from(id));
+    let route = Route::new();
+    let mut reader = subscribe(&route, "");
+    let all = |messages: &[Message<'_>]| {
+        let published = route.publish_all(messages)?;
+        Ok::<Vec<bool>, PublishError>(published.iter().map(sse_server::Published::is_repeat).collect())
+    };
+    assert_eq!(all(&[]).unwrap(), [false; 0]);
+    assert_eq!(all(&[message(1, "a"), message(2, "b"), Message::empty()]).unwrap(), [false; 3]);
+    assert_eq!(all(&[message(2, "b"), message(3, "c"), message(3, "c")]).unwrap(), [true, false, true]);
+    assert!(
+        matches!(all(&[message(4, "d"), message(4, "e")]), Err(PublishError::IdTaken)),
+        "within the batch"
+    );
+    assert!(
+        matches!(all(&[message(4, "d"), message(1, "e")]), Err(PublishError::IdTaken)),
+        "with an earlier one"
+    );
+    assert!(matches!(
+        all(&[message(4, "d"), Message::new("x").id(EventId::from_static(""))]),
+        Err(PublishError::InvalidId(_))
+    ));
+    assert_eq!(reader.frame(), "data: a\nid: 1\n\ndata: b\nid: 2\n\ndata: c\nid: 3\n\n", "in one piece");
+    assert_eq!(reader.read_data(), ["-"]);
+    route.close();
+    assert!(matches!(all(&[message(4, "d")]), Err(PublishError::Closed)));
+}
+
+#[test]
+fn a_burst_reaches_everybody_who_reads() {
+    for history in [0, 1, 100, 1024] {
+        for is_batch in [false, true] {
+            let route = Route::builder().history(history).history_age(Duration::ZERO).build();
+            let mut readers = [subscribe(&route, ""), subscribe(&route, "")];
+            for burst in 0..3 {
+                let data: Vec<String> = (0..5_000).map(|number| format!("{burst} {number}")).collect();
+                let messages: Vec<_> = data.iter().map(|data| Message::new(&**data)).collect();
+                if is_batch {
+                    route.publish_all(&messages).unwrap();
+                } else {
+                    messages.iter().for_each(|message| _ = route.publish(message).unwrap());
+                }
+                for reader in &mut readers {
+                    let mut seen = reader.read_data();
+                    assert_eq!(seen.pop().as_deref(), Some("-"));
+                    assert_eq!(seen, data, "{history} {is_batch}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_burst_is_bounded() {
+    let route = Route::builder().history(10).burst_bytes(10_000).build();
+    let mut reader = subscribe(&route, "");
+    let data = "x".repeat(100);
+    for _ in 0..1000 {
+        route.publish(&Message::new(&*data)).unwrap();
+    }
+    let mut seen = reader.read_data();
+    assert_eq!(seen.pop().as_deref(), Some("-"));
+    let gap = seen.remove(0);
+    assert_eq!(gap, format!("{{\"missed\":{}}}", 1000 - seen.len()));
+    assert!((70..100).contains(&seen.len()), "{} are kept", seen.len());
+    // A batch that could not be kept whole is refused, and one that the history or the bound keeps is not.
+    let batch = |messages| route.publish_all(&vec![Message::new(&*data); messages]);
+    assert!(matches!(batch(1000), Err(PublishError::BatchTooLarge)));
+    assert_eq!(reader.read_data(), ["-"]);
+    assert_eq!(batch(10).unwrap().len(), 10);
+    assert_eq!(batch(80).unwrap().len(), 80);
+    let large = "x".repeat(100_000);
+    assert_eq!(route.publish_all([&Message::new(&*large)]).unwrap().len(), 1, "one message is of any size");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The promise, against chance: each subscriber sees the events in the order of publishing, each once, with none
 //! missing, or is told of the gap by an event.
 //!
-//! One run is one seed: a publisher with bursts and pauses, a server that crashes and starts anew, and some clients
-//! that are slow, stall, lose their links and resume, over pipes with small buffers and a clock that only goes on when
-//! all wait. So hours pass in seconds, and a seed gives the same run each time.
+//! One run is one seed: a publisher with bursts, batches, pauses and ids of all kinds; a server that crashes, starts anew
+//! and ends the streams of single clients; and some clients that are slow, stall, lose their links and resume, over pipes
+//! with small buffers and a clock that only goes on when all wait. So hours pass in seconds, and a seed gives the same run
+//! each time.
 //!
 //! ```text
 //! SSE_SIMULATION_RUNS=10000 cargo test -p sse-server --release --test simulation
@@ -26,7 +27,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sse_codec::{Decoder, EventRef};
-use sse_server::{Message, Route, WriteDeadline};
+use sse_server::{EventId, Message, PublishError, Route, WriteDeadline};
 use sse_testing::ChunkedResponse;
 use sse_testing::simulation::Simulation;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -35,12 +36,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 #[test]
 fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
-    let Some(seen) = Simulation::new().runs(300).run(simulate) else { return };
+    let Some(seen) = Simulation::new().runs(100).run(simulate) else { return };
     // Where none of these happens, the promise is not put to the test.
     let Seen { numbers, gaps_by_lag, gaps_by_restart, gaps_of_late_comers, .. } = seen;
     let Seen { resumes_without_loss, fresh_starts, stalls_cut, ends, .. } = seen;
     assert!(numbers > 0 && gaps_by_lag > 0 && gaps_by_restart > 0 && gaps_of_late_comers > 0, "{seen:?}");
+    let Seen { early_ends, own_ids, repeats, refused_ids, batches, .. } = seen;
     assert!(resumes_without_loss > 0 && fresh_starts > 0 && stalls_cut > 0 && ends > 0, "{seen:?}");
+    assert!(early_ends > 0 && own_ids > 0 && repeats > 0 && refused_ids > 0 && batches > 0, "{seen:?}");
 }
 
 /// What has happened in a run, or in many.
@@ -58,6 +61,15 @@ struct Seen {
     stalls_cut: u64,
     /// Streams that were read to the end.
     ends: u64,
+    /// Streams that were ended though the route is open: of a client, or after a time.
+    early_ends: u64,
+    /// Messages that were published with ids of their own.
+    own_ids: u64,
+    /// Those of them that were published again.
+    repeats: u64,
+    /// Ids that were refused.
+    refused_ids: u64,
+    batches: u64,
 }
 
 impl AddAssign for Seen {
@@ -70,6 +82,11 @@ impl AddAssign for Seen {
         self.fresh_starts += other.fresh_starts;
         self.stalls_cut += other.stalls_cut;
         self.ends += other.ends;
+        self.early_ends += other.early_ends;
+        self.own_ids += other.own_ids;
+        self.repeats += other.repeats;
+        self.refused_ids += other.refused_ids;
+        self.batches += other.batches;
     }
 }
 
@@ -105,6 +122,7 @@ struct World {
     history: usize,
     /// `None` where the history is bounded by messages alone.
     history_bytes: Option<usize>,
+    burst_bytes: usize,
     heartbeat: Option<Duration>,
     deadline: Duration,
     max_buffer: usize,
@@ -115,6 +133,14 @@ struct World {
     born: Cell<u64>,
     /// The padding of each number that was published, from 1 on.
     published: RefCell<Vec<usize>>,
+    /// The ids that the publisher gave in this life, and their numbers.
+    own_ids: RefCell<Vec<(String, u64)>>,
+    /// One of so many messages gets an id of its publisher's; none, if it is zero.
+    own_id_share: u32,
+    /// An id that the route gave, in this life or an earlier one.
+    given_id: RefCell<Option<String>>,
+    /// How often the streams of each client were ended.
+    client_ends: RefCell<Vec<u64>>,
     connections: RefCell<Vec<AbortHandle>>,
     /// No more crashes, and links hold.
     is_calm: Cell<bool>,
@@ -129,6 +155,7 @@ impl World {
             seed,
             history: rng.usize(4..=64),
             history_bytes: rng.bool().then(|| rng.usize(1..40_000)),
+            burst_bytes: rng.choice([0, 1_000, 30_000, 1 << 20]).unwrap(),
             heartbeat: rng.bool().then(|| Duration::from_millis(rng.u64(200..10_000))),
             deadline: Duration::from_millis(rng.u64(500..5_000)),
             // hyper takes no less than the first.
@@ -137,6 +164,10 @@ impl World {
             life: Cell::new(0),
             born: Cell::new(0),
             published: RefCell::default(),
+            own_ids: RefCell::default(),
+            own_id_share: rng.choice([0, 1, 2, 5]).unwrap(),
+            given_id: RefCell::default(),
+            client_ends: RefCell::new(vec![0; clients]),
             connections: RefCell::default(),
             is_calm: Cell::new(false),
             waited_for: Cell::new(clients),
@@ -147,7 +178,8 @@ impl World {
     }
 
     fn new_route(&self) -> Route {
-        let route = Route::builder().history(self.history).heartbeat(self.heartbeat);
+        let route =
+            Route::builder().history(self.history).heartbeat(self.heartbeat).burst_bytes(self.burst_bytes);
         self.history_bytes.map_or(route.clone(), |bytes| route.history_bytes(bytes)).build()
     }
 
@@ -159,32 +191,130 @@ impl World {
                 1..4 => self.abort_one(rng),
                 _ => {}
             }
-            let most = if rng.u32(0..8) == 0 { 2 * self.history } else { 4 };
+            let most = match rng.u32(0..16) {
+                0 => 500,
+                1 | 2 => 2 * self.history,
+                _ => 4,
+            };
             let padding = rng.choice([1, 100, 1_000, 10_000]).unwrap();
-            for _ in 0..rng.usize(0..=most) {
-                self.publish(rng.usize(0..padding));
-                if rng.u32(0..8) == 0 {
-                    tokio::task::yield_now().await;
+            let messages: Vec<_> = (0..rng.usize(0..=most)).map(|_| rng.usize(0..padding)).collect();
+            if rng.u32(0..4) == 0 {
+                self.publish_batch(&messages, rng);
+            } else {
+                for padding in messages {
+                    self.publish(padding, rng);
+                    if rng.u32(0..8) == 0 {
+                        tokio::task::yield_now().await;
+                    }
                 }
+            }
+            if rng.u32(0..8) == 0 {
+                self.end_client(rng);
             }
             let longest = rng.choice([1, 50, 500, 3_000]).unwrap();
             sleep(Duration::from_millis(rng.u64(0..longest))).await;
         }
         self.is_calm.set(true);
         // By this one, everybody hears that it is calm now.
-        self.publish(0);
+        self.publish(0, rng);
     }
 
-    fn publish(&self, padding: usize) {
+    fn publish(&self, padding: usize, rng: &mut Rng) {
+        if rng.u32(0..8) == 0 {
+            self.try_bad_id(rng);
+        }
+        let message = self.next_message(padding, rng);
+        let published = self.route.borrow().publish(&message).expect("it is open");
+        assert!(!published.is_repeat(), "SSE_SIMULATION_SEED={}", self.seed);
+        // A request whose answer was lost is made again.
+        if rng.u32(0..8) == 0
+            && let Some((id, number)) = rng.choice(&*self.own_ids.borrow())
+        {
+            let published =
+                self.route.borrow().publish(&self.message(*number, Some(id))).expect("it is the same");
+            assert!(published.is_repeat(), "SSE_SIMULATION_SEED={}: {id}", self.seed);
+            self.count(|seen| seen.repeats += 1);
+        }
+    }
+
+    /// Publishes messages together, among them repeats.
+    fn publish_batch(&self, paddings: &[usize], rng: &mut Rng) {
+        let before = (self.published.borrow().len(), self.own_ids.borrow().len());
+        let mut batch = Vec::new();
+        for &padding in paddings {
+            batch.push(self.next_message(padding, rng));
+            if rng.u32(0..8) == 0
+                && let Some((id, number)) = rng.choice(&*self.own_ids.borrow())
+            {
+                batch.push(self.message(*number, Some(id)));
+            }
+        }
+        match self.route.borrow().publish_all(&batch) {
+            Ok(published) => assert_eq!(published.len(), batch.len()),
+            Err(error) => {
+                // None of them is published, so their numbers are free again.
+                assert!(
+                    matches!(error, PublishError::BatchTooLarge),
+                    "SSE_SIMULATION_SEED={}: {error}",
+                    self.seed
+                );
+                self.published.borrow_mut().truncate(before.0);
+                self.own_ids.borrow_mut().truncate(before.1);
+                return;
+            }
+        }
+        self.count(|seen| seen.batches += 1);
+    }
+
+    /// The message of the next number.
+    fn next_message(&self, padding: usize, rng: &mut Rng) -> Message<'static> {
         self.published.borrow_mut().push(padding);
-        let data = format!("{} {}", self.newest(), "x".repeat(padding));
-        let _ = self.route.borrow().publish(&Message::new(data)).expect("it is open");
+        let number = self.newest();
+        if self.own_id_share == 0 || rng.u32(0..self.own_id_share) > 0 {
+            return self.message(number, None);
+        }
+        let id =
+            rng.choice([format!("{number}"), format!("{number}-{number}"), format!("é {number}")]).unwrap();
+        self.own_ids.borrow_mut().push((id.clone(), number));
+        self.count(|seen| seen.own_ids += 1);
+        self.message(number, Some(&id))
+    }
+
+    fn message(&self, number: u64, id: Option<&str>) -> Message<'static> {
+        let padding = self.padding(number).expect("it is published");
+        let message = Message::new(format!("{number} {}", "x".repeat(padding)));
+        match id {
+            Some(id) => message.id(EventId::new(id).unwrap().into_owned()),
+            None => message,
+        }
+    }
+
+    /// Tries an id that names another message, that the route might have given, or that nobody can bring back.
+    fn try_bad_id(&self, rng: &mut Rng) {
+        let taken = rng.choice(&*self.own_ids.borrow()).map(|(id, _)| id.clone());
+        let own = self.given_id.borrow().clone();
+        let Some(id) = rng.choice([taken, own, Some(String::new()), Some(" x".to_owned())]).unwrap() else {
+            return;
+        };
+        let message = Message::new("0 other").id(EventId::new(&id).unwrap());
+        let result = self.route.borrow().publish(&message);
+        let is_refused = matches!(result, Err(PublishError::IdTaken | PublishError::InvalidId(_)));
+        assert!(is_refused, "SSE_SIMULATION_SEED={}: {id:?}: {result:?}", self.seed);
+        self.count(|seen| seen.refused_ids += 1);
+    }
+
+    /// Ends the streams of a client, as if its token were revoked.
+    fn end_client(&self, rng: &mut Rng) {
+        let client = rng.usize(..self.client_ends.borrow().len());
+        self.client_ends.borrow_mut()[client] += 1;
+        let _ = self.route.borrow().end_client(&client.to_string()).expect("there is no log");
     }
 
     /// A crash and a new start: all connections are lost, and all that the server knew but the next number.
     fn restart(&self) {
         self.connections.borrow_mut().drain(..).for_each(|connection| connection.abort());
         self.route.replace(self.new_route());
+        self.own_ids.borrow_mut().clear();
         self.life.set(self.life.get() + 1);
         self.born.set(self.newest());
     }
@@ -197,14 +327,24 @@ impl World {
     }
 
     /// Serves a connection. When its request is there, `place` is set to the newest number then.
-    fn serve(self: &Rc<Self>, io: DuplexStream, place: Rc<Cell<Option<u64>>>) {
+    fn serve(
+        self: &Rc<Self>,
+        io: DuplexStream,
+        place: Rc<Cell<Option<u64>>>,
+        client: usize,
+        until: Option<Duration>,
+    ) {
         let (world, route) = (self.clone(), self.route.borrow().clone());
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).max_buf_size(self.max_buffer);
         let task = spawn_local(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 place.set(Some(world.newest()));
-                std::future::ready(Ok::<_, Infallible>(route.respond(&request)))
+                let mut subscription = route.subscribe(&request).client(&client.to_string());
+                if let Some(time) = until {
+                    subscription = subscription.until(sleep(time));
+                }
+                std::future::ready(Ok::<_, Infallible>(subscription.respond()))
             });
             let io = TokioIo::new(WriteDeadline::new(io, world.deadline));
             if builder.serve_connection(io, service).await.is_err_and(|error| is_time_out(&error)) {
@@ -224,7 +364,13 @@ impl World {
         self.published.borrow().get(usize::try_from(number).ok()? - 1).copied()
     }
 
-    /// The newest number that the history may have let go of by now. Where its bytes are bounded, that's all but one.
+    /// How many bytes the messages after a number have at most.
+    fn most_bytes_after(&self, number: u64) -> usize {
+        let first = usize::try_from(number).unwrap();
+        self.published.borrow()[first..].iter().map(|padding| padding + 100).sum()
+    }
+
+    /// The newest number that the history may have evicted by now. Where its bytes are bounded, that's all but one.
     fn lost(&self) -> u64 {
         let kept = if self.history_bytes.is_some() { 1 } else { self.history as u64 };
         self.newest().saturating_sub(kept).max(self.born.get())
@@ -311,7 +457,10 @@ impl Client {
         let (mut io, far) = duplex(self.rng.usize(16..4096));
         let (id, place) = (self.decoder.last_event_id().to_owned(), Rc::default());
         self.decoder.reset();
-        self.world.serve(far, Rc::clone(&place));
+        let until =
+            (may_stall && self.rng.u32(0..8) == 0).then(|| Duration::from_millis(self.rng.u64(0..20_000)));
+        let ends = self.world.client_ends.borrow()[self.name];
+        self.world.serve(far, Rc::clone(&place), self.name, until);
         let mut connection =
             Connection { life: self.world.life.get(), place, has_id: !id.is_empty(), is_new: true };
         let header = if id.is_empty() { String::new() } else { format!("Last-Event-ID: {id}\r\n") };
@@ -338,7 +487,12 @@ impl Client {
             let Ok(len @ 1..) = read else { return false };
             let body = response.feed(&buffer[..len]);
             self.read(&mut connection, &body);
+            let was_ended = until.is_some() || ends != self.world.client_ends.borrow()[self.name];
             let status = response.status();
+            if response.is_whole() && was_ended && self.world.waited_for.get() > 0 {
+                self.world.count(|seen| seen.early_ends += 1);
+                return false;
+            }
             if response.is_whole() || status == Some(204) {
                 self.end(&connection, status.expect("it has come"));
                 return true;
@@ -359,6 +513,10 @@ impl Client {
                     )
                 },
             );
+        }
+        let id = self.decoder.last_event_id();
+        if id.split_once('-').is_some_and(|(epoch, _)| epoch.len() == 12) {
+            *world.given_id.borrow_mut() = Some(id.to_owned());
         }
         // The opening has an id and no event.
         if !self.decoder.last_event_id().is_empty() {
@@ -442,6 +600,9 @@ impl Connection {
                 return Err("nobody can know that".to_owned());
             }
             world.count(|seen| if is_new { seen.gaps_of_late_comers += 1 } else { seen.gaps_by_lag += 1 });
+            if !is_new && world.most_bytes_after(last) <= world.burst_bytes {
+                return Err("a connected subscriber gets what is within the bound of a burst".to_owned());
+            }
             // If it is unknown where the gap begins, then the next number shows where it ends.
             let Standing::Behind { .. } = standing else { return Ok(standing) };
             let number = last + missed;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::stream;
 use http::Request;
-use sse_server::{EventStream, EventType, Message, Shutdown};
+use sse_server::{EventType, Message, MessageStream, Shutdown};
 use sse_testing::Subscriber;
 use tokio::sync::mpsc;
 use tokio::time::{advance, pause};
 
-fn reader(stream: EventStream) -> Subscriber {
+fn reader(stream: MessageStream) -> Subscriber {
     let mut reader = Subscriber::of(stream.respond());
     assert_eq!(reader.read(), ":\n\n", "the first byte goes out at once");
     reader
@@ -33,7 +33,7 @@ impl Stream for Received {
 #[test]
 fn what_is_ready_goes_out_together() {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let mut reader = reader(EventStream::new(Received(receiver)));
+    let mut reader = reader(MessageStream::new(Received(receiver)));
     assert_eq!(reader.read(), "-");
     sender.send("1").unwrap();
     sender.send("2").unwrap();
@@ -47,7 +47,7 @@ fn what_is_ready_goes_out_together() {
 #[test]
 fn an_endless_stream_goes_out_in_pieces() {
     let data = "x".repeat(1000);
-    let mut reader = reader(EventStream::new(stream::repeat_with(move || Message::new(data.clone()))));
+    let mut reader = reader(MessageStream::new(stream::repeat_with(move || Message::new(data.clone()))));
     for _ in 0..3 {
         assert!((32_000..35_000).contains(&reader.frame().len()));
     }
@@ -55,7 +55,7 @@ fn an_endless_stream_goes_out_in_pieces() {
 
 #[test]
 fn empty_messages_do_not_spin() {
-    let mut reader = reader(EventStream::new(stream::repeat_with(Message::empty)));
+    let mut reader = reader(MessageStream::new(stream::repeat_with(Message::empty)));
     assert!(reader.frame().len() < 1000);
 }
 
@@ -63,7 +63,7 @@ fn empty_messages_do_not_spin() {
 fn an_error_ends_it_with_an_event_of_the_authors_choice() {
     let results =
         stream::iter([Ok(Message::new("1")), Err("the model is gone"), Ok(Message::new("never sent"))]);
-    let mut reader = reader(EventStream::fallible(results, |error| {
+    let mut reader = reader(MessageStream::fallible(results, |error| {
         Message::new(error).event_type(EventType::from_static("error"))
     }));
     assert_eq!(reader.frame(), "data: 1\n\nevent: error\ndata: the model is gone\n\n");
@@ -78,7 +78,7 @@ fn a_client_that_goes_away_drops_the_stream_at_once() {
         let _ = &held;
         Poll::Pending
     });
-    let reader = reader(EventStream::new(endless));
+    let reader = reader(MessageStream::new(endless));
     assert_eq!(Arc::strong_count(&alive), 2);
     drop(reader);
     assert_eq!(Arc::strong_count(&alive), 1);
@@ -87,7 +87,7 @@ fn a_client_that_goes_away_drops_the_stream_at_once() {
 #[test]
 fn a_stream_that_panics_ends() {
     let mut count = 0;
-    let mut reader = reader(EventStream::new(stream::poll_fn(move |_| {
+    let mut reader = reader(MessageStream::new(stream::poll_fn(move |_| {
         count += 1;
         assert!(count < 2, "a bug of the user's");
         Poll::Ready(Some(Message::new("1")))
@@ -100,7 +100,7 @@ fn a_stream_that_panics_ends() {
 async fn a_silent_stream_gets_a_comment() {
     pause();
     let (sender, receiver) = mpsc::unbounded_channel();
-    let mut reader = reader(EventStream::new(Received(receiver)).heartbeat(Duration::from_secs(10)));
+    let mut reader = reader(MessageStream::new(Received(receiver)).heartbeat(Duration::from_secs(10)));
     assert_eq!(reader.read(), "-");
     advance(Duration::from_secs(9)).await;
     sender.send("1").unwrap();
@@ -117,8 +117,8 @@ async fn a_shutdown_ends_it_if_asked_to() {
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
     let (sender, receiver) = mpsc::unbounded_channel();
-    let mut ends = reader(EventStream::new(Received(receiver)).until_shutdown_of(&request));
-    let mut goes_on = reader(EventStream::new(stream::pending()));
+    let mut ends = reader(MessageStream::new(Received(receiver)).until_shutdown_of(&request));
+    let mut goes_on = reader(MessageStream::new(stream::pending()));
     assert_eq!([ends.read(), goes_on.read()], ["-", "-"]);
     sender.send("1").unwrap();
     shutdown.begin();
@@ -132,7 +132,7 @@ async fn a_shutdown_may_be_spread() {
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
     let mut readers: Vec<_> = (0..50)
-        .map(|_| reader(EventStream::new(stream::pending()).heartbeat(None).until_shutdown_of(&request)))
+        .map(|_| reader(MessageStream::new(stream::pending()).heartbeat(None).until_shutdown_of(&request)))
         .collect();
     let open = |readers: &mut Vec<Subscriber>| {
         readers.retain_mut(|reader| reader.read() != ".");

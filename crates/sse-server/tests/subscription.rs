@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderValue, Request, StatusCode};
-use sse_server::{EventId, EventType, Lagging, Message, Route, RouteBuilder};
+use sse_server::{EventId, EventType, LagPolicy, Message, Route, RouteBuilder};
 use sse_testing::{Subscriber, field, request, subscribe};
 use tokio::time::{advance, pause};
 
@@ -192,7 +192,9 @@ fn a_client_has_a_bound_of_its_own() {
     let first = subscribe("a");
     assert!(first.is_open());
     assert!(!subscribe("a").is_open());
-    assert_eq!(subscribe("a").respond().status(), StatusCode::SERVICE_UNAVAILABLE);
+    let refused = subscribe("a").respond();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key("retry-after"));
     assert!(subscribe("b").is_open());
     assert!(first.client("b").is_open(), "the last client counts");
     assert!(subscribe("a").is_open());
@@ -300,7 +302,7 @@ async fn a_stream_ends_at_its_maximum_age() {
     };
     short.read();
     assert_eq!((short.read(), open(&mut readers)), ("-".to_owned(), 50));
-    advance(Duration::from_millis(1001)).await;
+    advance(Duration::from_millis(1101)).await;
     assert_eq!(short.read(), ".");
     advance(Duration::from_secs(88)).await;
     assert_eq!(open(&mut readers), 50);
@@ -327,7 +329,7 @@ async fn the_longest_times_are_as_good_as_never() {
 
 #[test]
 fn a_lagging_subscriber_may_be_disconnected() {
-    let route = Route::builder().history(2).lagging(Lagging::Disconnect).build();
+    let route = Route::builder().history(2).burst_bytes(0).lag_policy(LagPolicy::Disconnect).build();
     let mut reader = subscribe(&route, "");
     publish(&route, &["1"]);
     let id = field(&reader.read(), "id").unwrap().to_owned();
@@ -342,7 +344,7 @@ fn a_lagging_subscriber_may_be_disconnected() {
 
 #[test]
 fn a_lagging_subscriber_may_get_the_latest_of_each_key() {
-    let route = Route::builder().history(2).lagging(Lagging::LatestPerKey).build();
+    let route = Route::builder().history(2).burst_bytes(0).lag_policy(LagPolicy::LatestPerKey).build();
     let mut reader = subscribe(&route, "");
     for (key, data) in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("c", "c1"), ("c", "c2"), ("c", "c3")] {
         route.publish_keyed(key, &Message::new(data)).unwrap();
@@ -369,18 +371,18 @@ fn what_is_too_old_is_a_gap() {
 
 #[test]
 fn the_numbers_add_up() {
-    let route = Route::builder().history(2).build();
+    let route = Route::builder().history(2).burst_bytes(0).build();
     let mut reader = subscribe(&route, "");
     let stats = route.stats();
-    assert_eq!((stats.subscribers, stats.behind), (1, 1));
+    assert_eq!((stats.subscribers, stats.catching_up), (1, 1));
     assert_eq!(reader.read(), "-");
-    assert_eq!(route.stats().behind, 0);
+    assert_eq!(route.stats().catching_up, 0);
     publish(&route, &["1", "2", "3"]);
-    assert_eq!(route.stats().behind, 1);
+    assert_eq!(route.stats().catching_up, 1);
     let blocks: String = std::iter::repeat_with(|| reader.read()).take_while(|block| block != "-").collect();
     let stats = route.stats();
     assert_eq!((stats.published, stats.delivered, stats.replayed), (3, 2, 0));
-    assert_eq!((stats.gaps, stats.lagged, stats.behind), (1, 1, 0));
+    assert_eq!((stats.gaps, stats.lagged, stats.catching_up), (1, 1, 0));
     let (_, events) = blocks.split_once("\n\n").expect("a gap event and the rest");
     assert_eq!(usize::try_from(stats.bytes).unwrap(), events.len());
     // A late comer: the gap is not a lag, and what it gets from the history is a replay.

@@ -57,7 +57,7 @@ impl Subscriber for Log {
 fn a_stream_is_a_span_with_its_troubles() {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
-        let route = Route::builder().history(1).max_subscribers(1).build();
+        let route = Route::builder().history(1).burst_bytes(0).max_subscribers(1).build();
         let mut reader = sse_testing::subscribe(&route, "from afar");
         let request = http::Request::get("/").body(()).unwrap();
         assert_eq!(route.respond(&request).status(), 503);

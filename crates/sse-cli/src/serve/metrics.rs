@@ -12,7 +12,9 @@ type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
 const OF_TOPICS: [Metric<Stats>; 10] = [
     ("sse_topic_subscribers", "gauge", "Subscribers of the topic.", |stats| stats.subscribers as u64),
-    ("sse_topic_behind", "gauge", "Subscribers that have not read everything.", |stats| stats.behind as u64),
+    ("sse_topic_behind", "gauge", "Subscribers that have not read everything.", |stats| {
+        stats.catching_up as u64
+    }),
     ("sse_published_total", "counter", "Events published.", |stats| stats.published),
     ("sse_delivered_total", "counter", "Events handed to connections.", |stats| stats.delivered),
     ("sse_delivered_bytes_total", "counter", "Bytes of the events delivered.", |stats| stats.bytes),

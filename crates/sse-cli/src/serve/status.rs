@@ -65,7 +65,7 @@ impl Numbers {
         let shown = topics.iter().take(MAX_TOPICS).map(|(name, stats)| Topic {
             name,
             subscribers: stats.subscribers,
-            behind: stats.behind,
+            behind: stats.catching_up,
             published: stats.published,
             delivered: stats.delivered,
             gaps: stats.gaps,

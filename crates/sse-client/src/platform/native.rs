@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
-use reqwest::Response;
+use reqwest::{Client, Request, Response, redirect};
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
 pub use std::time::Instant;
@@ -16,6 +16,14 @@ pub trait MaybeSend: Send {}
 impl<T: Send> MaybeSend for T {}
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Sends a request.
+pub(crate) type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>> + Send + Sync;
+
+/// A client that leaves redirects to the event source, which knows what is secret.
+pub(crate) fn client() -> reqwest::Result<Client> {
+    Client::builder().redirect(redirect::Policy::none()).connect_timeout(Duration::from_secs(10)).build()
+}
 
 /// Now, by a clock that tests can pause.
 pub(crate) fn now() -> Instant {
@@ -34,10 +42,6 @@ pub(crate) struct Timer(Pin<Box<Sleep>>);
 impl Timer {
     pub(crate) fn at(deadline: Instant) -> Self {
         Self(Box::pin(sleep_until(deadline.into())))
-    }
-
-    pub(crate) fn after(duration: Duration) -> Self {
-        Self::at(super::later(now(), duration))
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use gloo_timers::future::TimeoutFuture;
-use reqwest::Response;
+use reqwest::{Client, Request, Response};
 use web_time::{SystemTime, UNIX_EPOCH};
 
 pub use web_time::Instant;
@@ -18,6 +18,14 @@ pub trait MaybeSend {}
 impl<T> MaybeSend for T {}
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Sends a request.
+pub(crate) type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>>;
+
+/// A client whose `fetch` follows redirects, as it must in a browser.
+pub(crate) fn client() -> reqwest::Result<Client> {
+    Client::builder().build()
+}
 
 /// Now.
 pub(crate) fn now() -> Instant {
@@ -39,10 +47,6 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn at(deadline: Instant) -> Self {
         Self { deadline, timeout: timeout(deadline) }
-    }
-
-    pub(crate) fn after(duration: Duration) -> Self {
-        Self::at(super::later(now(), duration))
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -9,8 +9,9 @@ use sse_codec::{Event, EventId};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::network::{REDIRECTS, network};
-use super::{Fact, World, content, lock, millis};
-use crate::{Error, EventSource, EventSourceBuilder, Notice, ReadyState};
+use super::world::{Fact, Standing, World, content, lock, millis};
+use crate::error::Error;
+use crate::source::{EventSource, EventSourceBuilder, Notice, ReadyState};
 
 /// Who reads the events, and knows which they must be.
 pub(super) struct Client {
@@ -116,20 +117,9 @@ fn source(world: &Arc<Mutex<World>>, last_event_id: &str) -> EventSource {
         .response_timeout(world.response_timeout)
         .initial_idle_timeout(world.initial_idle_timeout)
         .idle_timeout(world.idle_timeout)
-        .observer(move |notice| lock(&observed).notice(notice))
+        .on_notice(move |notice| lock(&observed).notice(notice))
         .build()
         .expect("it has no body")
-}
-
-/// What a client has been told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nothing.
-    Nowhere,
-    /// All up to this number, by the server of this life.
-    Behind { life: u64, number: u64 },
-    /// That something is missing behind this number, and not how much.
-    Unknown { life: u64, number: u64 },
 }
 
 impl World {
@@ -140,10 +130,9 @@ impl World {
             Notice::Opened => (self.heard, self.event_received) = (now, false),
             Notice::Waiting { delay, cause } => {
                 self.check_cause(cause);
-                let bounds = &self.policy.reconnection_times;
-                let asked = self.reconnection_time.unwrap_or(self.policy.first_reconnection_time);
-                let least = asked.max(*bounds.start()).min(*bounds.end()).max(self.retry_after);
-                let most = least + *self.policy.backoff.end();
+                let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
+                let least = asked.max(self.retry_after);
+                let most = least + self.policy.longest_backoff();
                 let is_right = least <= delay && delay <= most;
                 self.check(is_right, format_args!("it waits {delay:?}, not {least:?} to {most:?}"));
                 self.next_attempt = Some(now + delay);
@@ -156,7 +145,7 @@ impl World {
         self.note(match cause {
             None => Fact::Ended,
             Some(Error::Read(_)) => Fact::Broke,
-            Some(Error::Connect(_)) => Fact::Refused,
+            Some(Error::Connect(_)) => Fact::NoConnection,
             Some(Error::Status(_)) => Fact::Unavailable,
             Some(Error::ResponseTimeout { after }) => {
                 let is_right = *after == self.response_timeout && self.attempted.elapsed() >= *after;

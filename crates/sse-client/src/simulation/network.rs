@@ -10,15 +10,14 @@ use bytes::{Bytes, BytesMut};
 use fastrand::Rng;
 use http_body::Frame;
 use reqwest::header::{LOCATION, RETRY_AFTER};
-use reqwest::{Request, Response, ResponseBuilderExt as _, Url};
+use reqwest::{Request, Response, ResponseBuilderExt as _, StatusCode, Url};
 use sse_server::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::client::Standing;
-use super::{Fact, LONGEST_RETRY_AFTER, World, lock, millis};
-use crate::BoxError;
-use crate::exchange::Transport;
-use crate::request::LAST_EVENT_ID;
+use super::world::{Fact, Fate, LONGEST_RETRY_AFTER, Standing, World, lock, millis};
+use crate::connect::{LAST_EVENT_ID, Transport};
+use crate::error::BoxError;
+use crate::reconnect::Cause;
 
 /// How many redirects the client follows.
 pub(super) const REDIRECTS: u32 = 2;
@@ -36,8 +35,8 @@ async fn send(world: Arc<Mutex<World>>, request: Request) -> reqwest::Result<Res
     let is_down = Instant::now() < lock(&world).down_until;
     let response = match answer {
         Answer::Never => return std::future::pending().await,
-        _ if is_down => return Err(refused()),
-        Answer::Refused => return Err(refused()),
+        _ if is_down => return Err(no_connection()),
+        Answer::NoConnection => return Err(no_connection()),
         Answer::Unavailable(None) => response.status(503).body("come back later\n".into()),
         Answer::Unavailable(Some(seconds)) => {
             lock(&world).retry_after = Duration::from_secs(seconds);
@@ -64,7 +63,7 @@ fn hops(url: &Url) -> u32 {
 }
 
 /// Any error of reqwest's that is not about the request counts as one of the network.
-fn refused() -> reqwest::Error {
+fn no_connection() -> reqwest::Error {
     let response = Response::from(http::Response::builder().status(500).body("").expect("it is a response"));
     response.error_for_status().expect_err("500 is an error")
 }
@@ -227,20 +226,11 @@ impl http_body::Body for Faulty {
     }
 }
 
-/// What becomes of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Holds,
-    Breaks,
-    Ends,
-    Stalls,
-}
-
 /// What becomes of a request.
 #[derive(Debug)]
 enum Answer {
     Never,
-    Refused,
+    NoConnection,
     Unavailable(Option<u64>),
     Redirect,
     Stream,
@@ -262,8 +252,8 @@ impl World {
         let answer = match self.rng.u32(0..12) {
             _ if self.calm.is_some() => return (Duration::ZERO, Answer::Stream),
             0 => Answer::Never,
-            1 => Answer::Refused,
-            2 if self.policy.retries_statuses => {
+            1 => Answer::NoConnection,
+            2 if self.policy.tries_again_after(Cause::Status(StatusCode::SERVICE_UNAVAILABLE)) => {
                 Answer::Unavailable(self.rng.bool().then(|| self.rng.u64(0..=LONGEST_RETRY_AFTER)))
             }
             3 | 4 if hops < REDIRECTS => Answer::Redirect,

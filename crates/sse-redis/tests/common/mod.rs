@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
 pub mod example;
+pub mod proxy;
 pub mod running;
 pub mod subscriber;
 
@@ -11,6 +12,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
@@ -84,6 +86,15 @@ impl Redis {
         }
     }
 
+    /// The file to which it appends what it writes.
+    pub fn file(&self) -> PathBuf {
+        // Redis 6 has one file, later ones have a folder.
+        let folder = self.folder.path().join("appendonlydir");
+        let Ok(files) = fs::read_dir(folder) else { return self.folder.path().join("appendonly.aof") };
+        let mut files = files.map(|file| file.expect("a file").path());
+        files.find(|path| path.to_string_lossy().ends_with(".incr.aof")).expect("it appends to a file")
+    }
+
     pub fn signal(&self, signal: &str) {
         let done = Command::new("kill").args([signal, &self.process.0.id().to_string()]).status();
         assert!(done.expect("there is `kill`").success());
@@ -100,6 +111,22 @@ impl Redis {
     /// What a stream holds, oldest first: the ids, and the fields of each.
     pub fn entries(&self, stream: &str) -> Vec<(String, HashMap<String, String>)> {
         self.ask(&["XRANGE", stream, "-", "+"])
+    }
+
+    /// The entries of the stream that count: from the newest one back, each is the `previous` of the next.
+    pub fn linked_entries(&self, stream: &str) -> Vec<(String, HashMap<String, String>)> {
+        let mut entries = self.entries(stream);
+        let mut known: Option<String> = None;
+        entries.reverse();
+        entries.retain(|(id, fields)| {
+            let counts = known.as_ref().is_none_or(|known| known == id);
+            if counts {
+                known = Some(fields["previous"].clone());
+            }
+            counts
+        });
+        entries.reverse();
+        entries
     }
 
     /// How often a command was run, by `INFO commandstats`.

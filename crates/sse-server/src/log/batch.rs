@@ -1,6 +1,6 @@
 //! Messages that are appended together.
 
-use super::Record;
+use crate::message::Record;
 
 /// Messages of one publisher that are appended together, at least one.
 #[derive(Clone, Debug)]
@@ -11,6 +11,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many messages a batch has at most.
+    pub const MAX_MESSAGES: usize = 4096;
+
+    /// How many bytes the [fields](Record::fields) of a batch's messages have at most, unless it is one message alone.
+    pub const MAX_BYTES: usize = 1024 * 1024;
+
     /// A batch. `publisher` is a number that no other publisher has, and `number` rises with each of its
     /// batches, from 1.
     ///

@@ -2,11 +2,17 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use sse_codec::EventId;
 
-use super::{Batch, BoxFuture, Entry, Log, LogError, Position};
+use super::batch::Batch;
+use super::contract::Log;
+use super::error::LogError;
+use crate::history::{Entry, Position};
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 #[derive(Clone)]
 pub(crate) struct SharedLog(Arc<dyn ErasedLog>);

@@ -10,7 +10,7 @@ use sse_codec::Decoder;
 use sse_testing::request;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::log::Truth;
+use crate::log::{Fact, Kind, Truth};
 use crate::simulation::{Life, TOPICS, World};
 
 /// A client that knows what a client knows, and its judge.
@@ -75,9 +75,10 @@ impl Client {
         let began_calm = self.world.is_calm.get();
         let mut losses = life.stats().losses;
         let names = self.topics.iter().copied();
-        let response = life.topics.borrow().as_ref().unwrap().subscribe(&request(&id), names).respond();
-        // It is closed: the replica is going.
+        let subscription = life.topics.borrow().as_ref().unwrap().subscribe(&request(&id), names);
+        let response = subscription.client(&self.name.to_string()).respond();
         if response.status() == StatusCode::NO_CONTENT {
+            self.check_end(life);
             return false;
         }
         assert_eq!(response.status(), StatusCode::OK);
@@ -106,6 +107,13 @@ impl Client {
             let frame = match frame {
                 Err(_) if look < until => continue,
                 Ok(Some(Ok(frame))) => frame,
+                Ok(None) => {
+                    // The streams of a client, and those of one that lags, may end at any time.
+                    if !self.world.ends_early(self.name) {
+                        self.check_end(life);
+                    }
+                    return false;
+                }
                 _ => return false,
             };
             let mut bytes = frame.into_data().expect("only data is sent");
@@ -151,7 +159,7 @@ impl Client {
                 continue;
             }
             let position = event.last_event_id().parse().map_err(|_| "no position".to_owned())?;
-            self.event(position, event.data())?;
+            self.event(life, position, event.data())?;
             self.world.count(|seen| {
                 seen.events += 1;
                 seen.resumes += u64::from(std::mem::take(is_resuming));
@@ -171,10 +179,12 @@ impl Client {
         Ok(())
     }
 
-    fn event(&mut self, position: u64, data: &str) -> Result<(), String> {
+    fn event(&mut self, life: &Life, position: u64, data: &str) -> Result<(), String> {
         let fact = self.world.store.truth.lock().unwrap().entries.get(&position).cloned();
         let fact = fact.ok_or("that was never in the log")?;
-        if fact.data != data || !self.topics.contains(&&*fact.topic) {
+        let is_alive =
+            fact.kind == Kind::Message || fact.kind == Kind::Dead && !self.knows_end(life, position);
+        if fact.data != data || !self.topics.contains(&&*fact.topic) || !is_alive {
             return Err(format!("at {position} there is {fact:?}"));
         }
         if position <= self.newest && !(self.has_gap && self.is_lost(self.newest)) {
@@ -183,6 +193,22 @@ impl Client {
         self.skip_to(position - 1)?;
         (self.place, self.newest, self.has_gap) = (Some(position), position, false);
         Ok(())
+    }
+
+    /// Whether a replica must know the end that a message at this position came after: it has seen the end, or had it at
+    /// hand when it was started, the log has not lost it, and the replica has not begun anew.
+    fn knows_end(&self, life: &Life, position: u64) -> bool {
+        let truth = self.world.store.truth.lock().unwrap();
+        let topic = &truth.entries[&position].topic;
+        let mut before = truth.entries.range(..position).rev();
+        let end = before
+            .find(|(_, fact)| fact.topic == *topic && fact.kind == Kind::End)
+            .map_or(0, |(end, _)| *end);
+        let began = life.began;
+        let was_there =
+            end > truth.trimmed && truth.entries.range(end.min(began)..began).count() < self.world.recent;
+        let is_at_hand = end >= began || was_there;
+        truth.losses == 0 && life.stats().losses == 0 && is_at_hand
     }
 
     /// Nothing of its topics may be between its place and this one, but what was lost by the log.
@@ -197,7 +223,7 @@ impl Client {
         let truth = self.world.store.truth.lock().unwrap();
         let from = place.max(self.excused);
         let mut between = truth.entries.range(from.min(position)..=position).filter(|(at, _)| **at > from);
-        let missing = between.find(|(_, fact)| !fact.is_lost && self.topics.contains(&&*fact.topic));
+        let missing = between.find(|(_, fact)| is_due(fact) && self.topics.contains(&&*fact.topic));
         missing.map_or(Ok(()), |(at, fact)| Err(format!("{at} is missing: {fact:?}")))
     }
 
@@ -219,8 +245,43 @@ impl Client {
         Ok(())
     }
 
+    /// The stream has come to its end: each topic must have ended, and nothing before that end be missing.
+    fn check_end(&self, life: &Life) {
+        if life.topics.borrow().is_none() {
+            // The replica is going.
+            return;
+        }
+        self.world.count(|seen| seen.ends += 1);
+        let truth = self.world.store.truth.lock().unwrap();
+        let place = self.place.unwrap_or(u64::MAX);
+        for topic in &self.topics {
+            let of_topic = || truth.entries.iter().filter(|(_, fact)| fact.topic == *topic);
+            let mut ends = of_topic().filter(|(_, fact)| fact.kind == Kind::End).map(|(at, _)| *at);
+            let end = ends.clone().find(|end| *end > place).or_else(|| ends.next_back());
+            let missing = end.and_then(|end| {
+                let before =
+                    |(at, fact): &(&u64, &Fact)| **at > place.max(self.excused) && **at < end && is_due(fact);
+                of_topic().find(before)
+            });
+            assert!(
+                end.is_some() && (missing.is_none() || self.has_gap),
+                "SSE_SIMULATION_SEED={}: client {} of {:?} behind {:?} is told that {topic} has ended, at {end:?}, \
+                 without {missing:?}",
+                self.world.seed,
+                self.name,
+                self.topics,
+                self.place
+            );
+        }
+    }
+
     fn is_lost(&self, position: u64) -> bool {
         let truth = self.world.store.truth.lock().unwrap();
         truth.entries.get(&position).is_some_and(|fact| fact.is_lost)
     }
+}
+
+/// Whether a client must get what the entry says.
+fn is_due(fact: &Fact) -> bool {
+    !fact.is_lost && fact.kind == Kind::Message
 }

@@ -35,6 +35,19 @@ pub(crate) struct Fact {
     pub(crate) topic: String,
     pub(crate) data: String,
     pub(crate) is_lost: bool,
+    pub(crate) kind: Kind,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    /// A message that came after the end of its topic: nobody gets it.
+    Dead,
+    End,
+    Open,
+    /// The end of a client's streams.
+    EndClient,
 }
 
 impl Store {
@@ -71,15 +84,40 @@ impl Store {
         truth.losses += u64::from(!before.is_empty());
     }
 
-    /// The data of all that is in the log.
+    /// The data of all messages that are in the log.
     pub(crate) fn data(&self) -> Vec<String> {
-        self.entries().iter().filter_map(|entry| entry.record.as_ref()).map(data).collect()
+        self.entries().iter().filter_map(|entry| data(entry.record.as_ref()?)).collect()
     }
 }
 
-fn data(record: &Record) -> String {
+impl Truth {
+    /// Whether a topic has ended, as far as the log still knows.
+    pub(crate) fn is_ended(&self, topic: &str) -> bool {
+        let mut facts = self.entries.values().rev().filter(|fact| !fact.is_lost && fact.topic == topic);
+        facts
+            .find(|fact| matches!(fact.kind, Kind::End | Kind::Open))
+            .is_some_and(|fact| fact.kind == Kind::End)
+    }
+
+    /// The fact of a record that is appended now.
+    fn fact(&self, record: &Record) -> Fact {
+        let topic = record.topic().to_owned();
+        let text = std::str::from_utf8(record.fields()).unwrap().trim_end();
+        let kind = match text.strip_prefix("control: ").and_then(|control| control.split(' ').next()) {
+            Some("end") => Kind::End,
+            Some("open") => Kind::Open,
+            Some(_) => Kind::EndClient,
+            None if self.is_ended(&topic) => Kind::Dead,
+            None => Kind::Message,
+        };
+        Fact { topic, data: data(record).unwrap_or_default(), is_lost: false, kind }
+    }
+}
+
+/// The data of a message.
+fn data(record: &Record) -> Option<String> {
     let fields = std::str::from_utf8(record.fields()).unwrap();
-    fields.trim_end().strip_prefix("data: ").expect("data alone is published").to_owned()
+    fields.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned)
 }
 
 /// The way of one process to the log.
@@ -186,11 +224,10 @@ impl Log for Link {
         {
             let mut truth = self.0.store.truth.lock().unwrap();
             for (position, record) in positions.iter().zip(batch.records()) {
-                truth.entries.entry(position.get()).or_insert_with(|| Fact {
-                    topic: record.topic().to_owned(),
-                    data: data(record),
-                    is_lost: false,
-                });
+                if !truth.entries.contains_key(&position.get()) {
+                    let fact = truth.fact(record);
+                    truth.entries.insert(position.get(), fact);
+                }
             }
         }
         {

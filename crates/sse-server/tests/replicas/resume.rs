@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sse_server::{Lagging, LogStats, Message, PublishError, Route, Topics};
+use http::StatusCode;
+use sse_server::{LagPolicy, LogStats, Message, PublishError, Route, Topics};
 use sse_testing::{Subscriber, field, request};
 use tokio::time::sleep;
 
@@ -208,7 +209,7 @@ async fn a_slow_subscriber_reads_on_from_the_log() {
 #[tokio::test(start_paused = true)]
 async fn who_lags_is_disconnected_where_that_is_the_policy() {
     let log = Arc::default();
-    let route = Route::builder().history(4).heartbeat(None).lagging(Lagging::Disconnect);
+    let route = Route::builder().history(4).burst_bytes(0).heartbeat(None).lag_policy(LagPolicy::Disconnect);
     let topics = Topics::builder().route(route).recent(4).build_on(Link::new(&log)).await.unwrap();
     let mut reader = subscribe(&topics, "", &["a"]);
     store(&topics, "a", 1).await;
@@ -221,7 +222,7 @@ async fn who_lags_is_disconnected_where_that_is_the_policy() {
 #[tokio::test(start_paused = true)]
 async fn who_catches_up_does_not_lag() {
     let log = Arc::default();
-    let route = Route::builder().history(4).heartbeat(None).lagging(Lagging::Disconnect);
+    let route = Route::builder().history(4).burst_bytes(0).heartbeat(None).lag_policy(LagPolicy::Disconnect);
     let topics = Topics::builder().route(route).recent(4).build_on(Link::new(&log)).await.unwrap();
     store_all(&topics, "a", 1..=1000).await;
     assert_eq!(all(&mut subscribe(&topics, "1", &["a"])).await, numbers(2..=1000));
@@ -230,7 +231,7 @@ async fn who_catches_up_does_not_lag() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_too_late_is_told_and_not_disconnected() {
     let log: Arc<Store> = Arc::default();
-    let route = Route::builder().history(4).heartbeat(None).lagging(Lagging::Disconnect);
+    let route = Route::builder().history(4).burst_bytes(0).heartbeat(None).lag_policy(LagPolicy::Disconnect);
     let topics = Topics::builder().route(route).recent(4).build_on(Link::new(&log)).await.unwrap();
     store_all(&topics, "a", 1..=20).await;
     log.trim(4);
@@ -267,19 +268,41 @@ async fn from_the_start_is_what_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_route_ends_here_only_and_when_all_is_sent() {
-    let log = Arc::default();
-    let (here, _) = small(&log).await;
-    let there = replica(&log).await;
-    let mut readers = [subscribe(&here, "", &["a"]), subscribe(&there, "", &["a"])];
-    let first = store_all(&here, "a", 1..=20).await;
-    let mut late = subscribe(&here, &first, &["a"]);
-    here.route("a").unwrap().close();
-    assert!(matches!(here.route("a").unwrap().publish(&Message::new("x")), Err(PublishError::Closed)));
-    assert_eq!(all(&mut readers[0]).await, [&numbers(1..=20)[..], &[".".to_owned()]].concat());
-    assert_eq!(all(&mut late).await, [&numbers(2..=20)[..], &[".".to_owned()]].concat());
-    store(&there, "a", 21).await;
-    assert_eq!(all(&mut readers[1]).await, numbers(1..=21));
+async fn a_closed_route_ends_everywhere_when_all_is_sent() {
+    for delay in [0, 5, 200] {
+        let log = Arc::default();
+        let (here, link) = small(&log).await;
+        let there = replica(&log).await;
+        let mut readers = [subscribe(&here, "", &["a"]), subscribe(&there, "", &["a"])];
+        let first = store_all(&here, "a", 1..=20).await;
+        let mut late = subscribe(&here, &first, &["a"]);
+        // What is stored just before the end takes as long as it may to come back.
+        link.set(|weather| weather.delay = Duration::from_millis(delay));
+        for number in 21..=23 {
+            publish(&here, "a", number).stored().await.unwrap();
+        }
+        let end = here.route("a").unwrap().close();
+        assert!(matches!(here.route("a").unwrap().publish(&Message::new("x")), Err(PublishError::Closed)));
+        let ended = |from| [&numbers(from..=23)[..], &[".".to_owned()]].concat();
+        assert_eq!(all(&mut readers[0]).await, ended(1), "{delay}");
+        assert_eq!(all(&mut readers[1]).await, ended(1), "{delay}");
+        assert_eq!(all(&mut late).await, ended(2), "{delay}");
+        assert_eq!(end.stored().await.unwrap(), None, "an end is no event");
+        here.route("a").unwrap().closed().await;
+        there.route("a").unwrap().closed().await;
+        assert!(matches!(there.route("a").unwrap().publish(&Message::new("x")), Err(PublishError::Closed)));
+        // Also where the topic, or the replica, is made later.
+        let later = replica(&log).await;
+        for topics in [&here, &there, &later] {
+            let status = |id| topics.subscribe(&request(id), ["a"]).respond().status();
+            assert_eq!(
+                (status(""), status("23"), status("24")),
+                (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT, StatusCode::NO_CONTENT)
+            );
+            let mut reader = subscribe(topics, &first, &["a"]);
+            assert_eq!(all(&mut reader).await, ended(2));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ pub(crate) const GAP: &str = r#"{"missed":null}"#;
 
 /// Replicas with little memory, or much, that are silent unless there is something to say.
 pub(crate) fn builder(history: usize, recent: usize) -> TopicsBuilder {
-    Topics::builder().route(Route::builder().history(history).heartbeat(None)).recent(recent)
+    Topics::builder().route(Route::builder().history(history).burst_bytes(0).heartbeat(None)).recent(recent)
 }
 
 pub(crate) async fn replica(store: &Arc<Store>) -> Topics {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use sse_server::log::Publisher;
-use sse_server::{Lagging, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
+use sse_server::{LagPolicy, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
 use sse_testing::simulation::Simulation;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,9 +24,11 @@ use crate::log::{Fact, Link, Store, Storm, Truth, Weather};
 fn each_sees_all_in_order_or_is_told_of_the_gap() {
     let Some(seen) = Simulation::new().runs(60).run(simulate) else { return };
     // Where none of these happens, the promise is not put to the test.
-    let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes } = seen;
+    let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes, .. } = seen;
+    let Seen { closed, opened, client_ends, ends, batches, .. } = seen;
     assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
     assert!(outages > 0 && trims > 0 && losses > 0 && crashes > 0, "{seen:?}");
+    assert!(closed > 0 && opened > 0 && client_ends > 0 && ends > 0 && batches > 0, "{seen:?}");
 }
 
 /// What has happened in a run, or in many.
@@ -44,6 +46,12 @@ pub(crate) struct Seen {
     trims: u64,
     losses: u64,
     crashes: u64,
+    closed: u64,
+    opened: u64,
+    client_ends: u64,
+    /// Streams that were told that their topics had ended.
+    pub(crate) ends: u64,
+    batches: u64,
 }
 
 impl AddAssign for Seen {
@@ -57,6 +65,11 @@ impl AddAssign for Seen {
         self.trims += other.trims;
         self.losses += other.losses;
         self.crashes += other.crashes;
+        self.closed += other.closed;
+        self.opened += other.opened;
+        self.client_ends += other.client_ends;
+        self.ends += other.ends;
+        self.batches += other.batches;
     }
 }
 
@@ -103,6 +116,11 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) store: Arc<Store>,
     settings: TopicsBuilder,
+    /// How many entries a replica has at hand.
+    pub(crate) recent: usize,
+    /// Whether subscribers that lag are disconnected.
+    disconnects: bool,
+    client_ends: RefCell<BTreeMap<String, u64>>,
     calm: u32,
     delay: u64,
     replicas: RefCell<Vec<Option<Rc<Life>>>>,
@@ -122,6 +140,8 @@ pub(crate) struct Life {
     pub(crate) topics: RefCell<Option<Topics>>,
     link: Link,
     route: Route,
+    /// The newest entry of the log when it was started.
+    pub(crate) began: u64,
     /// Connections are cut when it says so.
     pub(crate) crashed: watch::Sender<bool>,
 }
@@ -131,15 +151,21 @@ impl World {
         let history = rng.choice([1, 4, 32, 300]).unwrap();
         let heartbeat = rng.bool().then(|| Duration::from_millis(rng.u64(50..5_000)));
         let route = Route::builder().history(history).heartbeat(heartbeat);
-        let lagging = if rng.u32(0..4) == 0 { Lagging::Disconnect } else { Lagging::Gap };
+        let disconnects = rng.u32(0..4) == 0;
+        let policy = if disconnects { LagPolicy::Disconnect } else { LagPolicy::Gap };
+        let route = route.burst_bytes(rng.choice([0, 500, 100_000]).unwrap());
         let publisher = Publisher::builder().patience(Duration::from_secs(rng.u64(1..20)));
+        let recent = rng.choice([1, 8, 100, 1000]).unwrap();
         Self {
             seed,
+            recent,
             store: Arc::default(),
             settings: Topics::builder()
-                .route(route.lagging(lagging))
-                .recent(rng.choice([1, 8, 100, 1000]).unwrap())
+                .route(route.lag_policy(policy))
+                .recent(recent)
                 .publisher(publisher.max_queued(rng.usize(10..1000))),
+            disconnects,
+            client_ends: RefCell::default(),
             calm: rng.choice([4, 20, 200, u32::MAX]).unwrap(),
             delay: rng.choice([0, 3, 30, 500]).unwrap(),
             replicas: RefCell::new((0..rng.usize(1..=3)).map(|_| None).collect()),
@@ -166,9 +192,11 @@ impl World {
         loop {
             let link = self.link(Rng::with_seed(fastrand::u64(..)));
             if let Ok(topics) = self.settings.clone().build_on(link.clone()).await {
+                let began = self.store.truth.lock().unwrap().entries.keys().next_back().copied().unwrap_or(0);
                 let (route, crashed) = (topics.route("stats").unwrap(), watch::Sender::new(false));
                 let topics = RefCell::new(Some(topics));
-                self.replicas.borrow_mut()[place] = Some(Rc::new(Life { topics, link, route, crashed }));
+                self.replicas.borrow_mut()[place] =
+                    Some(Rc::new(Life { topics, link, route, began, crashed }));
                 return;
             }
             sleep(Duration::from_millis(50)).await;
@@ -192,6 +220,11 @@ impl World {
         self.replicas.borrow().len()
     }
 
+    /// Whether the stream of a client may end though its topics have not.
+    pub(crate) fn ends_early(&self, client: usize) -> bool {
+        self.disconnects || self.client_ends.borrow().contains_key(&client.to_string())
+    }
+
     /// A replica that is up.
     pub(crate) fn any(&self, rng: &mut Rng) -> Option<Rc<Life>> {
         rng.choice(self.replicas.borrow().iter().flatten().cloned().collect::<Vec<_>>())
@@ -200,7 +233,7 @@ impl World {
     /// What happens to the log, its links, and the replicas.
     async fn trouble(&self, rng: &mut Rng) {
         for _ in 0..rng.u32(10..50) {
-            match rng.u32(0..12) {
+            match rng.u32(0..16) {
                 0 => {
                     let place = rng.usize(..self.places());
                     let (is_crash, pause) = (rng.bool(), rng.u64(0..1000));
@@ -219,6 +252,30 @@ impl World {
                         life.link.set(|weather| (weather.is_down, weather.is_blind) = (false, false));
                     }
                 }
+                6 | 7 => {
+                    let Some(life) = self.any(rng) else { continue };
+                    let topic = rng.choice(TOPICS).unwrap();
+                    let topics = life.topics.borrow();
+                    let topics = topics.as_ref().expect("it is up");
+                    if self.store.truth.lock().unwrap().is_ended(topic) {
+                        let _ = topics.open(topic).unwrap();
+                        self.count(|seen| seen.opened += 1);
+                    } else {
+                        let _ = topics.route(topic).unwrap().close();
+                        self.count(|seen| seen.closed += 1);
+                    }
+                }
+                8 => {
+                    let Some(life) = self.any(rng) else { continue };
+                    let client = rng.u32(0..6).to_string();
+                    *self.client_ends.borrow_mut().entry(client.clone()).or_default() += 1;
+                    let topics = life.topics.borrow();
+                    let topics = topics.as_ref().expect("it is up");
+                    // Told twice, or by a queue that is full: it is all the same.
+                    let _ = topics.end_client(&client);
+                    let _ = topics.route("a").unwrap().end_client(&client);
+                    self.count(|seen| seen.client_ends += 1);
+                }
                 4 => self.store.trim(rng.choice([1, 3, 30, 300]).unwrap()),
                 5 if rng.u32(0..3) == 0 => self.store.lose(rng.choice([1, 3, 30, 10_000]).unwrap()),
                 _ => {}
@@ -233,24 +290,44 @@ impl World {
         let mut number = 0;
         for _ in 0..rng.u32(10..50) {
             let most = rng.choice([1, 5, 40, 400]).unwrap();
-            for _ in 0..rng.usize(0..=most) {
+            let count = rng.usize(0..=most);
+            let is_batch = rng.u32(0..4) == 0;
+            let mut batch = Vec::new();
+            for _ in 0..count {
                 number += 1;
-                let (topic, data) = (rng.choice(TOPICS).unwrap(), format!("{name} {number}"));
-                let message = Message::new(&*data);
+                batch.push(format!("{name} {number}"));
+                if is_batch && batch.len() < count {
+                    continue;
+                }
+                let topic = rng.choice(TOPICS).unwrap();
+                let messages: Vec<_> = batch.iter().map(|data| Message::new(&**data)).collect();
                 let published = if name == 0 {
-                    alone.publish(topic, &message)
+                    alone.publish_all(topic, &messages)
                 } else {
-                    let Some(life) = self.any(&mut rng) else { continue };
-                    life.topics.borrow().as_ref().unwrap().route(topic).unwrap().publish(&message)
+                    match self.any(&mut rng) {
+                        Some(life) => life
+                            .topics
+                            .borrow()
+                            .as_ref()
+                            .unwrap()
+                            .route(topic)
+                            .unwrap()
+                            .publish_all(&messages),
+                        None => Ok(Vec::new()),
+                    }
                 };
                 match published {
-                    Ok(published) => self.published.borrow_mut().push((data, published)),
-                    Err(error) => assert!(matches!(error, PublishError::Full), "{error}"),
+                    Ok(published) => self.published.borrow_mut().extend(batch.drain(..).zip(published)),
+                    Err(error) => {
+                        assert!(matches!(error, PublishError::Full | PublishError::Closed), "{error}");
+                        batch.clear();
+                    }
                 }
                 if rng.u32(0..8) == 0 {
                     tokio::task::yield_now().await;
                 }
             }
+            self.count(|seen| seen.batches += u64::from(is_batch && count > 1));
             let longest = rng.choice([1, 50, 500, 3_000]).unwrap();
             sleep(Duration::from_millis(rng.u64(0..longest))).await;
         }
@@ -275,6 +352,13 @@ impl World {
         sleep(Duration::from_secs(30)).await;
         let last = Publisher::new(Link::new(&self.store));
         for topic in TOPICS {
+            // Wherever it is open already, that changes nothing.
+            for life in self.replicas.borrow().iter().flatten() {
+                let _ = life.topics.borrow().as_ref().expect("it is up").open(topic).unwrap();
+            }
+        }
+        sleep(Duration::from_secs(30)).await;
+        for topic in TOPICS {
             let published = last.publish(topic, &Message::new("9 9")).unwrap();
             let id = published.stored().await.unwrap().unwrap();
             self.ends.borrow_mut().insert(topic, id.as_str().parse().unwrap());
@@ -289,7 +373,9 @@ impl World {
         }
         let mut known = std::collections::HashSet::new();
         let (mut alone, seed) = (0, self.seed);
-        for Fact { data, .. } in truth.entries.values().filter(|fact| fact.data != "9 9") {
+        for Fact { data, .. } in
+            truth.entries.values().filter(|fact| fact.data != "9 9" && !fact.data.is_empty())
+        {
             assert!(known.insert(data), "SSE_SIMULATION_SEED={seed}: {data} is there twice");
             let (name, number) = data.split_once(' ').unwrap();
             let number: u64 = number.parse().unwrap();

@@ -76,7 +76,7 @@ impl Log for MemoryLog {
             for record in batch.records() {
                 *last = Position::new(last.get() + 1);
                 let previous = mem::replace(end, *last);
-                entries.push_back(Entry { position: *last, previous, record: Some(record.clone()) });
+                entries.push_back(Entry::new(*last, previous, Some(record.clone())));
                 positions.push(*last);
             }
         }

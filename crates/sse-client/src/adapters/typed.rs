@@ -1,0 +1,150 @@
+//! Events as values of the caller's own type.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::{FusedStream, Stream};
+use sse_codec::Event;
+
+use crate::error::{BoxError, Error};
+use crate::read::EventStream;
+use crate::source::EventSource;
+
+/// The events of a source or of a response, as values of type `T`.
+///
+/// `T` is made of an [`Event`] by [`TryFrom`], or of its data by JSON. An event that can't be converted is an
+/// [`Error::Decode`], and the next event follows.
+///
+/// ```
+/// use sse_client::{Event, EventSource, Typed};
+///
+/// enum Update {
+///     Price(f64),
+///     News(String),
+/// }
+///
+/// impl TryFrom<Event> for Update {
+///     type Error = std::num::ParseFloatError;
+///
+///     fn try_from(event: Event) -> Result<Self, Self::Error> {
+///         match event.event_type() {
+///             "price" => event.data().parse().map(Self::Price),
+///             _ => Ok(Self::News(event.into_data())),
+///         }
+///     }
+/// }
+///
+/// # async fn example() -> Result<(), sse_client::Error> {
+/// let mut updates: Typed<_, Update> = EventSource::get("https://example.com/updates")?.decode();
+/// while let Some(update) = updates.next().await {
+///     match update? {
+///         Update::Price(price) => println!("{price}"),
+///         Update::News(text) => println!("{text}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is read unless it is polled"]
+pub struct Typed<S, T> {
+    events: S,
+    decode: fn(Event) -> Result<T, Error>,
+}
+
+impl<S, T> Typed<S, T> {
+    fn new(events: S, decode: fn(Event) -> Result<T, Error>) -> Self {
+        Self { events, decode }
+    }
+
+    /// The source, or the stream, that the events are of.
+    pub fn get_ref(&self) -> &S {
+        &self.events
+    }
+
+    /// The source, or the stream, that the events are of: to close it, say.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.events
+    }
+
+    /// The source, or the stream, that the events are of.
+    pub fn into_inner(self) -> S {
+        self.events
+    }
+}
+
+impl<S, T> Typed<S, T>
+where
+    S: Stream<Item = Result<Event, Error>> + Unpin,
+{
+    /// Returns the next value, or `None` at the end.
+    ///
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
+    pub async fn next(&mut self) -> Option<Result<T, Error>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl<S, T> Stream for Typed<S, T>
+where
+    S: Stream<Item = Result<Event, Error>> + Unpin,
+{
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let decode = self.decode;
+        Pin::new(&mut self.events).poll_next(cx).map(|item| item.map(|event| event.and_then(decode)))
+    }
+}
+
+impl<S, T> FusedStream for Typed<S, T>
+where
+    S: FusedStream<Item = Result<Event, Error>> + Unpin,
+{
+    fn is_terminated(&self) -> bool {
+        self.events.is_terminated()
+    }
+}
+
+impl<S: fmt::Debug, T> fmt::Debug for Typed<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Typed").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+fn decode<T>(event: Event) -> Result<T, Error>
+where
+    T: TryFrom<Event, Error: Into<BoxError>>,
+{
+    T::try_from(event).map_err(|error| Error::Decode(error.into()))
+}
+
+#[cfg(feature = "json")]
+#[expect(clippy::needless_pass_by_value, reason = "as `decode`, which needs it")]
+fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, Error> {
+    event.json().map_err(|error| Error::Decode(error.into()))
+}
+
+macro_rules! typed {
+    ($($events:ident),*) => {$(
+        impl $events {
+            /// Returns the events as values of the caller's own type.
+            pub fn decode<T>(self) -> Typed<Self, T>
+            where
+                T: TryFrom<Event, Error: Into<BoxError>>,
+            {
+                Typed::new(self, decode)
+            }
+
+            /// Returns the data of the events, read as JSON. If the data of an event is not the JSON of a `T`, the
+            /// [`Error::Decode`] holds a [`JsonError`](crate::JsonError).
+            #[cfg(feature = "json")]
+            pub fn json<T: serde::de::DeserializeOwned>(self) -> Typed<Self, T> {
+                Typed::new(self, json)
+            }
+        }
+    )*};
+}
+
+typed!(EventSource, EventStream);

@@ -1,0 +1,17 @@
+//! The first step of a connection: sends one request, follows its redirects, and checks the response.
+
+mod connector;
+mod redirect;
+mod refusal;
+mod request;
+mod response;
+mod transport;
+
+pub use self::connector::Attempt;
+pub(crate) use self::connector::{AttemptHook, Connector};
+pub(crate) use self::redirect::MAX_REDIRECTS;
+#[cfg(test)]
+pub(crate) use self::request::LAST_EVENT_ID;
+pub(crate) use self::request::{Template, fits_header};
+pub(crate) use self::response::{Fault, check};
+pub(crate) use self::transport::Transport;

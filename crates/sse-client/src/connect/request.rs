@@ -1,0 +1,57 @@
+//! The request: made once by the caller, sent once per connection.
+
+use reqwest::Request;
+use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue};
+use sse_codec::EventId;
+
+use crate::error::Error;
+
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The request that each connection repeats.
+#[derive(Debug)]
+pub(crate) struct Template(Request);
+
+impl Template {
+    /// Adds the headers of 9.2.3, where the caller has not set them. A `Last-Event-ID` is taken out and returned: it
+    /// will change with the events.
+    pub(crate) fn new(mut request: Request) -> Result<(Self, Option<EventId<'static>>), Error> {
+        let last_event_id = take_last_event_id(&mut request);
+        let headers = request.headers_mut();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static(sse_codec::CONTENT_TYPE));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+        if request.try_clone().is_none() {
+            return Err(Error::BodyNotRepeatable);
+        }
+        Ok((Self(request), last_event_id))
+    }
+
+    /// Whether sending it again is harmless by the rules of HTTP (RFC 9110, 9.2.1).
+    pub(crate) fn is_safe(&self) -> bool {
+        self.0.method().is_safe()
+    }
+
+    /// The request for the next connection, with the id unless it is empty or no header can hold it.
+    pub(super) fn request(&self, last_event_id: &str) -> Result<Request, Error> {
+        let mut request = self.0.try_clone().ok_or(Error::BodyNotRepeatable)?;
+        if let Some(id) = header_value(last_event_id).filter(|id| !id.is_empty()) {
+            request.headers_mut().insert(LAST_EVENT_ID, id);
+        }
+        Ok(request)
+    }
+}
+
+/// Whether a header can hold this id.
+pub(crate) fn fits_header(last_event_id: &str) -> bool {
+    header_value(last_event_id).is_some()
+}
+
+fn header_value(last_event_id: &str) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(last_event_id.as_bytes()).ok()
+}
+
+/// The id that a caller has set as a header, which the codec takes over.
+fn take_last_event_id(request: &mut Request) -> Option<EventId<'static>> {
+    let id = request.headers_mut().remove(LAST_EVENT_ID)?;
+    EventId::try_from(String::from_utf8_lossy(id.as_bytes()).into_owned()).ok()
+}

@@ -1,0 +1,10 @@
+//! The second step of a connection: turns the bytes of a response into events, and notices when no bytes come.
+
+mod event_stream;
+mod idle;
+mod reader;
+mod settings;
+
+pub use self::event_stream::{EventStream, ResponseExt};
+pub(crate) use self::reader::{Connection, Read, Reader};
+pub(crate) use self::settings::reader_settings;

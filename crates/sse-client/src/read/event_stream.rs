@@ -1,0 +1,129 @@
+//! The events of one response.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::{FusedStream, Stream};
+use reqwest::Response;
+use sse_codec::{Decoder, Event};
+
+use super::reader::{Connection, Read, Reader};
+use super::settings::reader_settings;
+use crate::connect::Fault;
+use crate::error::Error;
+use crate::platform::BoxFuture;
+
+/// The events of one [`reqwest::Response`]. It never reconnects.
+///
+/// This is the reader for LLM APIs and other streams that are asked for once:
+///
+/// ```no_run
+/// use sse_client::ResponseExt as _;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let response = reqwest::Client::new().post("https://example.com/chat").body("{}").send().await?;
+/// let mut events = response.events().end_at("[DONE]").fail_at(|event| event.event_type() == "error");
+/// while let Some(event) = events.next().await {
+///     println!("{}", event?.data());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// If the response is no event stream, the only item is an error with the status, the headers and the beginning of the
+/// body ([`Refusal`](crate::Refusal)).
+///
+/// After an error that is [not final](Error::is_final) the stream goes on with the next event. Any other error ends it.
+#[must_use = "nothing is read unless it is polled"]
+pub struct EventStream {
+    state: State,
+    reader: Reader,
+}
+
+enum State {
+    Open(Box<Connection>),
+    /// No event stream: the beginning of its body is read.
+    Refused(BoxFuture<Error>),
+    Ended,
+}
+
+impl EventStream {
+    /// Reads the events of `response`, each up to 16 MiB.
+    pub fn new(response: Response) -> Self {
+        Self::with_decoder(response, Decoder::new())
+    }
+
+    /// Reads the events of `response` with the caller's decoder, which may have another limit or a last event ID. If
+    /// the decoder has begun to read an event elsewhere, that event is dropped.
+    pub fn with_decoder(response: Response, decoder: Decoder) -> Self {
+        let mut reader = Reader::with_decoder(decoder);
+        let state = match Fault::of(&response) {
+            None => State::Open(Box::new(reader.open(response))),
+            Some(fault) => State::Refused(Box::pin(fault.into_error(response))),
+        };
+        Self { state, reader }
+    }
+
+    reader_settings!();
+
+    /// Returns the next event, or `None` at the end.
+    ///
+    /// The future may be dropped at any time, as `select!` does: no event is lost.
+    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// Returns the last event ID: send it as `Last-Event-ID` to go on after the last event. It is empty if the server
+    /// has sent no ID.
+    pub fn last_event_id(&self) -> &str {
+        self.reader.last_event_id()
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        let error = match &mut self.state {
+            State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
+                Read::Item(item) => return Poll::Ready(Some(item)),
+                Read::Disconnected(error) => error.or_else(|| self.reader.missing_end()),
+                Read::Finished(error) => error,
+            },
+            State::Refused(error) => Some(ready!(error.as_mut().poll(cx))),
+            State::Ended => None,
+        };
+        self.state = State::Ended;
+        Poll::Ready(error.map(Err))
+    }
+}
+
+/// Reads a [`reqwest::Response`] as an event stream.
+pub trait ResponseExt {
+    /// The events of this response: see [`EventStream`].
+    fn events(self) -> EventStream;
+}
+
+impl ResponseExt for Response {
+    fn events(self) -> EventStream {
+        EventStream::new(self)
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx)
+    }
+}
+
+impl FusedStream for EventStream {
+    fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("last_event_id", &self.last_event_id()).finish_non_exhaustive()
+    }
+}

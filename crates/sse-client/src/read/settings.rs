@@ -1,0 +1,47 @@
+//! The settings that an event source and an event stream share: written and documented once.
+
+/// The setters of a type with a field `reader`.
+macro_rules! reader_settings {
+    () => {
+        /// Limits how long a connection may bring nothing before its first event; 10 min by default, because a server
+        /// may have to think before it answers. `None` sets no limit.
+        ///
+        /// Any byte counts, also that of a comment. After this time an [`EventSource`](crate::EventSource) makes
+        /// another attempt, and an [`EventStream`](crate::EventStream) ends with
+        /// [`Error::IdleTimeout`](crate::Error::IdleTimeout).
+        pub fn initial_idle_timeout(mut self, limit: impl Into<Option<std::time::Duration>>) -> Self {
+            self.reader.set_initial_idle_timeout(limit.into());
+            self
+        }
+
+        /// Limits how long a connection may bring nothing after its first event; 5 min by default. `None` sets no
+        /// limit.
+        ///
+        /// Any byte counts, also that of a comment. Three times the server's heartbeat, if you know it, is a good
+        /// choice. After this time an [`EventSource`](crate::EventSource) makes another attempt, and an
+        /// [`EventStream`](crate::EventStream) ends with [`Error::IdleTimeout`](crate::Error::IdleTimeout).
+        pub fn idle_timeout(mut self, limit: impl Into<Option<std::time::Duration>>) -> Self {
+            self.reader.set_idle_timeout(limit.into());
+            self
+        }
+
+        /// Ends the stream at the event with this data, as the `[DONE]` of LLM APIs. That event is not given.
+        ///
+        /// If the response ends without it, an [`EventSource`](crate::EventSource) makes another attempt. An
+        /// [`EventStream`](crate::EventStream), and an event source that does not reconnect, end with
+        /// [`Error::Incomplete`](crate::Error::Incomplete).
+        pub fn end_at(mut self, data: impl Into<String>) -> Self {
+            self.reader.end_at(data.into());
+            self
+        }
+
+        /// Ends the stream with [`Error::Event`](crate::Error::Event) at the first event for which `is_error` returns
+        /// `true`: an event that says that something went wrong at the server. No reconnect follows.
+        pub fn fail_at(mut self, is_error: impl FnMut(&sse_codec::Event) -> bool + Send + 'static) -> Self {
+            self.reader.fail_at(Box::new(is_error));
+            self
+        }
+    };
+}
+
+pub(crate) use reader_settings;

@@ -1,0 +1,509 @@
+//! Follows a reconnect policy: facts in, decision out.
+//!
+//! - Pure: time and chance are arguments; nothing here reads a clock, a socket or a generator.
+//! - A server can ask for a longer wait than ours, never for a shorter one than the shortest.
+//! - A connection that brings nothing and is over soon counts as a failure, so that no server can make a client spin.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::policy::{Cause, Decision, Reconnect};
+use crate::platform::Instant;
+
+/// Follows a [`Reconnect`] policy: you tell it what happens to connections, and it decides whether another attempt
+/// follows, and when.
+///
+/// ```
+/// use std::time::Instant;
+/// use sse_client::{Cause, Decision, Reconnect, Reconnector};
+///
+/// let mut reconnector = Reconnector::new(Reconnect::new().max_retries(1));
+/// let jitter = 0.5;
+/// let Decision::Wait(wait) = reconnector.closed(Cause::Network, Instant::now(), jitter) else { panic!() };
+/// assert_eq!(wait.as_millis(), 100 + 500);
+/// assert_eq!(reconnector.closed(Cause::Network, Instant::now(), jitter), Decision::GiveUp);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reconnector {
+    policy: Reconnect,
+    renews_requests: bool,
+    /// What the server asked for, if it did.
+    reconnection_time: Option<Duration>,
+    /// What the last response asked for, if it did.
+    retry_after: Option<Duration>,
+    opened: Option<Opened>,
+    /// What was decided last.
+    wait: Duration,
+    /// How many failures there were in a row.
+    failures: u32,
+    /// When the first of them was.
+    failing_since: Option<Instant>,
+    /// The last attempt had its request renewed because of a 401.
+    renewed: bool,
+    /// How many times the backoff is to be doubled; `None` before the first failure.
+    doublings: Option<u32>,
+}
+
+/// A connection that had a good response.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    at: Instant,
+    event_received: bool,
+}
+
+impl Reconnector {
+    /// Follows `policy`. No attempt has been made yet.
+    pub fn new(policy: Reconnect) -> Self {
+        Self {
+            policy,
+            renews_requests: false,
+            reconnection_time: None,
+            retry_after: None,
+            opened: None,
+            wait: Duration::ZERO,
+            failures: 0,
+            failing_since: None,
+            renewed: false,
+            doublings: None,
+        }
+    }
+
+    /// Follows `policy` for requests that are made anew for each attempt, as by
+    /// [`on_attempt`](crate::EventSourceBuilder::on_attempt): a 401 may mean that a credential has expired, so the next
+    /// attempt follows at once. A second 401 without a good response in between is final.
+    pub fn with_renewed_requests(policy: Reconnect) -> Self {
+        Self { renews_requests: true, ..Self::new(policy) }
+    }
+
+    /// Records a good response.
+    pub fn opened(&mut self, now: Instant) {
+        self.opened = Some(Opened { at: now, event_received: false });
+        self.renewed = false;
+    }
+
+    /// Records an event.
+    pub fn event_received(&mut self) {
+        if let Some(opened) = &mut self.opened {
+            opened.event_received = true;
+        }
+    }
+
+    /// Records the reconnection time that the server asks for (`retry`). It holds until the server asks for another
+    /// one.
+    pub fn reconnection_time_received(&mut self, time: Duration) {
+        self.reconnection_time = Some(time);
+    }
+
+    /// Records the `Retry-After` of a response that is no event stream. It holds for the next decision only.
+    pub fn retry_after_received(&mut self, time: Duration) {
+        self.retry_after = Some(time);
+    }
+
+    /// Records the end of a connection, or of the attempt at one, and decides what to do. `jitter` is a random number
+    /// from 0 to 1.
+    pub fn closed(&mut self, cause: Cause, now: Instant, jitter: f64) -> Decision {
+        let opened = self.opened.take();
+        let retry_after = self.retry_after.take();
+        if cause == Cause::Status(StatusCode::UNAUTHORIZED) && self.renews_requests && !self.renewed {
+            self.renewed = true;
+            return Decision::Wait(Duration::ZERO);
+        }
+        if !self.policy.tries_again_after(cause) {
+            return Decision::Stop;
+        }
+        self.count(opened, now);
+        self.wait = self.next_wait(retry_after, jitter);
+        let next = |since| now.saturating_duration_since(since).saturating_add(self.wait);
+        if self.policy.gives_up(self.failures, self.failing_since.map(next)) {
+            return Decision::GiveUp;
+        }
+        Decision::Wait(self.wait)
+    }
+
+    /// Counts a connection, or the attempt at one, as a failure or not.
+    fn count(&mut self, opened: Option<Opened>, now: Instant) {
+        let lasted = opened.map(|opened| now.saturating_duration_since(opened.at));
+        let event_received = opened.is_some_and(|opened| opened.event_received);
+        if lasted.is_some_and(|lasted| self.policy.is_healthy(lasted)) {
+            self.failures = 0;
+            self.doublings = None;
+        } else if event_received || lasted.is_some_and(|lasted| lasted > self.wait && !self.wait.is_zero()) {
+            self.failures = 0;
+            self.doublings = self.doublings.and_then(|doublings| doublings.checked_sub(1));
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            self.doublings = Some(self.doublings.map_or(0, |doublings| doublings.saturating_add(1)));
+        }
+        self.failing_since = if self.failures == 0 { None } else { self.failing_since.or(Some(now)) };
+    }
+
+    /// What the server asked for, and a random part of the backoff.
+    fn next_wait(&self, retry_after: Option<Duration>, jitter: f64) -> Duration {
+        let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
+        let asked = asked.max(self.policy.bounded_retry_after(retry_after));
+        let backoff = self.policy.doubled_backoff(self.doublings.unwrap_or(0));
+        asked.saturating_add(part(backoff, jitter))
+    }
+}
+
+/// The part of `time` that `jitter`, a number from 0 to 1, stands for.
+fn part(time: Duration, jitter: f64) -> Duration {
+    // `Duration::mul_f64` would panic on NaN and near the greatest time: both count as the whole.
+    Duration::try_from_secs_f64(time.as_secs_f64() * jitter.clamp(0.0, 1.0)).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    /// A policy with a clock of its own, so that tests read as a sequence of facts.
+    struct Story {
+        reconnector: Reconnector,
+        now: Instant,
+    }
+
+    fn story(policy: Reconnect) -> Story {
+        Story { reconnector: Reconnector::new(policy), now: Instant::now() }
+    }
+
+    fn story_with_renewed_requests(policy: Reconnect) -> Story {
+        Story { reconnector: Reconnector::with_renewed_requests(policy), now: Instant::now() }
+    }
+
+    /// The default policy, and one that waits for nothing but its backoff.
+    fn backoff_only() -> Reconnect {
+        Reconnect::new().reconnection_times(Duration::ZERO..=Duration::ZERO)
+    }
+
+    impl Story {
+        fn after(&mut self, time: Duration) -> &mut Self {
+            self.now += time;
+            self
+        }
+
+        fn opened(&mut self) -> &mut Self {
+            self.reconnector.opened(self.now);
+            self
+        }
+
+        fn event(&mut self) -> &mut Self {
+            self.reconnector.event_received();
+            self
+        }
+
+        fn refused(&mut self, retry_after: Duration) -> Option<(Duration, Duration)> {
+            self.reconnector.retry_after_received(retry_after);
+            self.closed(Cause::Status(StatusCode::SERVICE_UNAVAILABLE))
+        }
+
+        fn asked_for(&mut self, time: Duration) -> &mut Self {
+            self.reconnector.reconnection_time_received(time);
+            self
+        }
+
+        /// The shortest and the longest wait after this cause, by the least and the greatest jitter; `None` to stop.
+        fn closed(&mut self, cause: Cause) -> Option<(Duration, Duration)> {
+            let shortest = self.reconnector.clone().closed(cause, self.now, 0.0);
+            match (shortest, self.reconnector.closed(cause, self.now, 1.0)) {
+                (Decision::Wait(shortest), Decision::Wait(longest)) => Some((shortest, longest)),
+                (Decision::Stop, Decision::Stop) | (Decision::GiveUp, Decision::GiveUp) => None,
+                (shortest, longest) => panic!("chance decided: {shortest:?}, {longest:?}"),
+            }
+        }
+
+        /// The same, and as if it had not been.
+        fn clone_closed(&self, cause: Cause) -> Option<(Duration, Duration)> {
+            Story { reconnector: self.reconnector.clone(), now: self.now }.closed(cause)
+        }
+
+        /// The longest wait, in seconds.
+        fn seconds(&mut self, cause: Cause) -> Option<f64> {
+            self.closed(cause).map(|(_, longest)| longest.as_secs_f64())
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        let mut story = story(backoff_only());
+        let waits: Vec<_> = (0..9).map(|_| story.seconds(Cause::Network)).collect();
+        assert_eq!(waits, [1., 2., 4., 8., 16., 32., 60., 60., 60.].map(Some));
+    }
+
+    #[test]
+    fn a_healthy_connection_lets_the_backoff_begin_anew() {
+        let mut story = story(backoff_only());
+        for _ in 0..5 {
+            story.closed(Cause::Network);
+        }
+        assert_eq!(story.opened().after(60 * SECOND).seconds(Cause::End), Some(1.));
+        assert_eq!(story.seconds(Cause::Network), Some(1.), "and it counts for itself only");
+        assert_eq!(story.seconds(Cause::Network), Some(2.));
+    }
+
+    #[test]
+    fn a_shorter_one_with_events_halves_it() {
+        let mut story = story(backoff_only());
+        for _ in 0..5 {
+            story.closed(Cause::Network);
+        }
+        let waits: Vec<_> = (0..6).map(|_| story.opened().event().seconds(Cause::End)).collect();
+        assert_eq!(waits, [8., 4., 2., 1., 1., 1.].map(Some));
+    }
+
+    #[test]
+    fn accept_then_close_is_a_failure() {
+        let mut story = story(backoff_only());
+        let waits: Vec<_> = (0..4).map(|_| story.opened().after(MILLISECOND).seconds(Cause::End)).collect();
+        assert_eq!(waits, [1., 2., 4., 8.].map(Some));
+    }
+
+    #[test]
+    fn a_silent_connection_that_outlives_the_wait_before_it_is_none() {
+        let mut story = story(backoff_only().max_retries(1));
+        assert_eq!(
+            story.opened().after(30 * SECOND).seconds(Cause::End),
+            Some(1.),
+            "there was no wait before it"
+        );
+        for _ in 0..100 {
+            assert_eq!(story.opened().after(30 * SECOND).seconds(Cause::End), Some(1.));
+        }
+        assert_eq!(story.opened().after(SECOND).seconds(Cause::End), Some(1.));
+        assert_eq!(story.opened().after(SECOND).seconds(Cause::End), None);
+    }
+
+    #[test]
+    fn the_servers_reconnection_time_comes_first() {
+        let mut story = story(Reconnect::new());
+        story.asked_for(3 * SECOND);
+        assert_eq!(story.closed(Cause::End), Some((3 * SECOND, 4 * SECOND)));
+        assert_eq!(story.closed(Cause::End), Some((3 * SECOND, 5 * SECOND)));
+    }
+
+    #[test]
+    fn the_reconnection_time_is_bounded() {
+        let shortest = 100 * MILLISECOND;
+        let mut story = story(Reconnect::new());
+        assert_eq!(
+            story.closed(Cause::End),
+            Some((shortest, shortest + SECOND)),
+            "also before any was asked for"
+        );
+        story.asked_for(Duration::ZERO).opened().event();
+        assert_eq!(story.closed(Cause::End), Some((shortest, shortest + SECOND)));
+        story.asked_for(Duration::MAX).opened().event();
+        assert_eq!(story.closed(Cause::End), Some((300 * SECOND, 301 * SECOND)));
+        let mut late = self::story(Reconnect::standard().reconnection_times(10 * SECOND..=20 * SECOND));
+        assert_eq!(late.closed(Cause::End), Some((10 * SECOND, 10 * SECOND)));
+    }
+
+    #[test]
+    fn which_statuses_pass() {
+        for status in 100..=599 {
+            let passes = matches!(status, 408 | 425 | 429 | 500..=599);
+            let cause = Cause::Status(StatusCode::from_u16(status).unwrap());
+            assert_eq!(story(Reconnect::new()).closed(cause).is_some(), passes, "{status}");
+            assert_eq!(story(Reconnect::standard()).closed(cause), None, "{status}");
+        }
+        assert_eq!(story(Reconnect::new()).closed(Cause::ContentType), None);
+        assert_eq!(story(Reconnect::new()).closed(Cause::Request), None);
+    }
+
+    #[test]
+    fn the_standard_waits_the_reconnection_time() {
+        let mut story = story(Reconnect::standard());
+        for _ in 0..3 {
+            assert_eq!(story.seconds(Cause::Network), Some(3.));
+        }
+        assert_eq!(story.asked_for(SECOND / 2).seconds(Cause::End), Some(0.5));
+        assert_eq!(story.asked_for(3600 * SECOND).seconds(Cause::End), Some(3600.), "as long as it likes");
+        assert_eq!(story.asked_for(Duration::ZERO).seconds(Cause::End), Some(0.1), "but no spinning");
+    }
+
+    #[test]
+    fn failures_in_a_row_can_be_bounded() {
+        for policy in [Reconnect::new(), Reconnect::standard()] {
+            let mut story = story(policy.max_retries(2));
+            for _ in 0..10 {
+                assert!(story.closed(Cause::Network).is_some());
+                assert!(story.opened().after(MILLISECOND).closed(Cause::End).is_some());
+                assert!(story.opened().event().closed(Cause::End).is_some(), "an event breaks the row");
+            }
+            assert!(story.closed(Cause::Network).is_some());
+            assert!(story.opened().after(MILLISECOND).closed(Cause::End).is_some());
+            assert_eq!(story.reconnector.closed(Cause::Network, story.now, 0.0), Decision::GiveUp);
+        }
+        assert_eq!(story(Reconnect::new().max_retries(0)).closed(Cause::Network), None);
+    }
+
+    #[test]
+    fn retry_after_is_waited_for() {
+        let mut story = story(Reconnect::new());
+        assert_eq!(story.refused(30 * SECOND), Some((30 * SECOND, 31 * SECOND)));
+        assert_eq!(
+            story.seconds(Cause::Status(StatusCode::SERVICE_UNAVAILABLE)),
+            Some(2.1),
+            "it holds for once"
+        );
+        story.asked_for(60 * SECOND);
+        assert_eq!(story.refused(30 * SECOND), Some((60 * SECOND, 64 * SECOND)), "the longer one counts");
+        assert_eq!(story.refused(Duration::MAX), Some((3600 * SECOND, 3608 * SECOND)), "an hour at most");
+        let mut impatient = self::story(Reconnect::new().max_retry_after(SECOND));
+        assert_eq!(impatient.refused(Duration::MAX), Some((SECOND, 2 * SECOND)));
+        impatient.reconnector.retry_after_received(SECOND);
+        assert_eq!(impatient.closed(Cause::Status(StatusCode::FORBIDDEN)), None, "what is final is final");
+    }
+
+    #[test]
+    fn failures_can_be_bounded_in_time() {
+        let mut story = story(Reconnect::new().max_elapsed(60 * SECOND));
+        assert!(story.closed(Cause::Network).is_some());
+        assert!(story.after(30 * SECOND).closed(Cause::Network).is_some());
+        assert!(story.opened().event().after(40 * SECOND).closed(Cause::Network).is_some(), "that was none");
+        assert!(story.closed(Cause::Network).is_some(), "from here on it counts");
+        assert!(story.after(55 * SECOND).closed(Cause::Network).is_some());
+        assert_eq!(story.after(5 * SECOND).closed(Cause::Network), None, "the next one would come too late");
+        let mut story = self::story(Reconnect::new().max_elapsed(60 * SECOND));
+        assert_eq!(story.refused(61 * SECOND), None);
+        assert_eq!(self::story(Reconnect::new().max_elapsed(Duration::ZERO)).closed(Cause::Network), None);
+    }
+
+    #[test]
+    fn a_request_that_is_renewed_may_be_unauthorized_once() {
+        let unauthorized = Cause::Status(StatusCode::UNAUTHORIZED);
+        assert_eq!(story(Reconnect::new()).closed(unauthorized), None);
+        for policy in [Reconnect::new(), Reconnect::standard(), Reconnect::never()] {
+            let mut story = story_with_renewed_requests(policy);
+            assert_eq!(story.closed(unauthorized), Some((Duration::ZERO, Duration::ZERO)));
+            assert_eq!(story.closed(unauthorized), None);
+        }
+        let mut story = story_with_renewed_requests(Reconnect::new());
+        assert!(story.closed(unauthorized).is_some());
+        assert!(story.closed(Cause::Network).is_some());
+        assert_eq!(story.clone_closed(unauthorized), None, "there was no good response in between");
+        assert!(story.opened().closed(Cause::End).is_some());
+        assert!(story.closed(unauthorized).is_some(), "now there was");
+    }
+
+    #[test]
+    fn never_is_never() {
+        let mut story = story(Reconnect::never());
+        assert_eq!(
+            story.opened().event().reconnector.closed(Cause::End, Instant::now(), 0.0),
+            Decision::Stop
+        );
+    }
+
+    #[test]
+    fn a_long_backoff_doubles_all_the_way() {
+        let day = 24 * 3600 * SECOND;
+        let mut story = story(backoff_only().backoff(SECOND..=day));
+        let longest = (0..20).map(|_| story.closed(Cause::Network)).max();
+        assert_eq!(longest, Some(Some((Duration::ZERO, day))));
+    }
+
+    #[test]
+    fn odd_settings_do_not_panic() {
+        let [short, long] = [SECOND, Duration::MAX];
+        let mut story = story(Reconnect::new().backoff(long..=long).reconnection_times(long..=short));
+        assert!(story.asked_for(SECOND).closed(Cause::Network).is_some());
+        let mut reconnector = Reconnector::new(Reconnect::new());
+        assert_ne!(reconnector.closed(Cause::Network, Instant::now(), f64::NAN), Decision::Stop);
+    }
+
+    /// What may happen to a connection.
+    #[derive(Clone, Copy, Debug)]
+    enum Fact {
+        Opened,
+        Event,
+        Millis(u64),
+        ReconnectionTime(u64),
+        RetryAfter(u64),
+        Closed(Cause),
+    }
+
+    fn cause() -> impl Strategy<Value = Cause> {
+        let status = prop_oneof![(100u16..600), Just(401), Just(429), Just(503)];
+        prop_oneof![
+            3 => Just(Cause::Network),
+            3 => Just(Cause::End),
+            2 => status.prop_map(|status| Cause::Status(StatusCode::from_u16(status).unwrap())),
+            1 => Just(Cause::ContentType),
+            1 => Just(Cause::Request),
+        ]
+    }
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        prop_oneof![
+            Just(Fact::Opened),
+            Just(Fact::Event),
+            (0u64..200_000).prop_map(Fact::Millis),
+            (0u64..40).prop_map(|bits| Fact::ReconnectionTime(1 << bits)),
+            (0u64..40).prop_map(|bits| Fact::RetryAfter(1 << bits)),
+            cause().prop_map(Fact::Closed),
+        ]
+    }
+
+    /// Follows any sequence of facts, as far as a client would, and checks each decision.
+    #[track_caller]
+    fn check(mut story: Story, facts: &[Fact], jitter: f64) {
+        let policy = story.reconnector.policy.clone();
+        let mut retry_after = Duration::ZERO;
+        // Without a good response in between, a 401 is passed over once.
+        let mut renewed = false;
+        for &fact in facts {
+            match fact {
+                Fact::Opened => {
+                    story.opened();
+                    renewed = false;
+                }
+                Fact::Event => drop(story.event()),
+                Fact::Millis(millis) => drop(story.after(Duration::from_millis(millis))),
+                Fact::ReconnectionTime(millis) => drop(story.asked_for(Duration::from_millis(millis))),
+                Fact::RetryAfter(seconds) => {
+                    retry_after = Duration::from_secs(seconds);
+                    story.reconnector.retry_after_received(retry_after);
+                }
+                Fact::Closed(cause) => {
+                    let decision = story.reconnector.closed(cause, story.now, jitter);
+                    let asked = policy.bounded_retry_after(Some(std::mem::take(&mut retry_after)));
+                    let renews = story.reconnector.renews_requests
+                        && !renewed
+                        && cause == Cause::Status(StatusCode::UNAUTHORIZED);
+                    if renews {
+                        assert_eq!(decision, Decision::Wait(Duration::ZERO));
+                        renewed = true;
+                        continue;
+                    }
+                    let is_final = !policy.tries_again_after(cause);
+                    assert_eq!(decision == Decision::Stop, is_final, "{cause:?}");
+                    let Decision::Wait(wait) = decision else { return };
+                    let [least, most] = [Duration::ZERO, Duration::MAX]
+                        .map(|time| asked.max(policy.bounded_reconnection_time(Some(time))));
+                    assert!(wait >= least, "{wait:?} is too short");
+                    assert!(wait <= most.saturating_add(policy.longest_backoff()), "{wait:?} is too long");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_is_ever_out_of_bounds_and_nothing_follows_what_is_final(
+            facts in prop::collection::vec(fact(), 0..200), jitter in 0.0f64..=1.0, bound in 0u32..20,
+        ) {
+            for policy in [Reconnect::new(), Reconnect::standard(), Reconnect::never()] {
+                check(story(policy.clone()), &facts, jitter);
+                check(story_with_renewed_requests(policy.clone()), &facts, jitter);
+                check(story(policy.max_retries(bound).max_elapsed(bound * 60 * SECOND)), &facts, jitter);
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The loop around all other steps: connects, reads, asks the policy, waits, and connects again.
+
+mod builder;
+mod event_source;
+mod notice;
+
+pub use self::builder::EventSourceBuilder;
+pub use self::event_source::{EventSource, ReadyState};
+pub use self::notice::Notice;

@@ -1,0 +1,201 @@
+//! The settings of an event source.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Request, Response};
+use sse_codec::EventId;
+
+use super::event_source::EventSource;
+use super::notice::{Notice, Observer};
+use crate::connect::{Attempt, AttemptHook, Connector, Template, Transport};
+use crate::error::{BoxError, Error};
+use crate::platform::MaybeSend;
+use crate::read::{Reader, reader_settings};
+use crate::reconnect::{Reconnect, Reconnector};
+
+/// Settings of an [`EventSource`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use sse_client::{EventId, EventSource, Reconnect, reqwest::Client};
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new();
+/// let request = client.get("https://example.com/events").bearer_auth("token").build()?;
+/// let source = EventSource::builder(client, request)
+///     .last_event_id(EventId::try_from(std::fs::read_to_string("last-event-id")?)?)
+///     .reconnect(Reconnect::new().max_retries(10))
+///     .idle_timeout(Duration::from_secs(45))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct EventSourceBuilder {
+    transport: Transport,
+    request: Request,
+    hook: Option<AttemptHook>,
+    policy: Option<Reconnect>,
+    observer: Observer,
+    last_event_id: Option<EventId<'static>>,
+    first_response: Option<Response>,
+    reader: Reader,
+}
+
+impl EventSourceBuilder {
+    pub(crate) fn new(transport: Transport, request: Request) -> Self {
+        Self {
+            transport,
+            request,
+            hook: None,
+            policy: None,
+            observer: Observer::default(),
+            last_event_id: None,
+            first_response: None,
+            reader: Reader::default(),
+        }
+    }
+
+    /// Sets when to reconnect. The default is [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
+    /// [`Reconnect::never`] for others: a `POST` is sent again only if you say so here.
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Starts after the event with this ID, which was stored when the program ran before, for example. A
+    /// `Last-Event-ID` among the request's headers does the same.
+    pub fn last_event_id(mut self, id: impl Into<Option<EventId<'static>>>) -> Self {
+        self.last_event_id = id.into();
+        self
+    }
+
+    /// Sets a header of the request.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.request.headers_mut().insert(name, value);
+        self
+    }
+
+    /// Begins with this response, and sends the request only to go on after it.
+    ///
+    /// So the caller makes a `POST` once, and may find that the response is no event stream. If it is an event stream
+    /// and breaks, a `GET` goes on with it, as in the Model Context Protocol.
+    pub fn first_response(mut self, response: Response) -> Self {
+        self.first_response = Some(response);
+        self
+    }
+
+    /// Makes the request of each attempt anew, because of a token that expires, for example. `prepare` gets the
+    /// [`Attempt`], which says what went wrong before, and returns the request that is sent. An error that it returns
+    /// is final ([`Error::Attempt`]).
+    ///
+    /// With this hook, the next attempt follows at once after a 401. A second 401 without a good response in between is
+    /// final.
+    ///
+    /// ```no_run
+    /// use sse_client::{EventSource, reqwest::{Client, header::{AUTHORIZATION, HeaderValue}}};
+    ///
+    /// # async fn fetch_token() -> std::io::Result<HeaderValue> { unimplemented!() }
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::new();
+    /// let request = client.get("https://example.com/events").build()?;
+    /// let source = EventSource::builder(client, request)
+    ///     .on_attempt(async |mut attempt| {
+    ///         attempt.request.headers_mut().insert(AUTHORIZATION, fetch_token().await?);
+    ///         Ok::<_, std::io::Error>(attempt.request)
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_attempt<F, R, E>(mut self, mut prepare: F) -> Self
+    where
+        F: FnMut(Attempt) -> R + Send + 'static,
+        R: Future<Output = Result<Request, E>> + MaybeSend + 'static,
+        E: Into<BoxError>,
+    {
+        self.hook = Some(Box::new(move |attempt| {
+            let prepared = prepare(attempt);
+            Box::pin(async { prepared.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Follows this many redirects that the client does not follow itself; more of them are
+    /// [`Error::TooManyRedirects`]. 0 by default; 20 for [`EventSource::get`].
+    ///
+    /// The request is repeated at the new URL. If that URL has another origin, only these headers are sent there:
+    /// `Accept`, `Accept-Language`, `Cache-Control`, `Content-Type`, `Last-Event-ID`, `Pragma` and `User-Agent`.
+    ///
+    /// By default, reqwest follows redirects itself. It does not send `Authorization` and `Cookie` to another host, but
+    /// it does send any other header. If your secret is in a header of another name, turn that off:
+    ///
+    /// ```no_run
+    /// use sse_client::{EventSource, reqwest::{Client, redirect::Policy}};
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder().redirect(Policy::none()).build()?;
+    /// let request = client.get("https://example.com/events").header("x-api-key", "secret").build()?;
+    /// let source = EventSource::builder(client, request).max_redirects(20).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The client's [`default_headers`](reqwest::ClientBuilder::default_headers) are sent with every request, to any
+    /// origin. Do not put secrets there.
+    pub fn max_redirects(mut self, limit: u32) -> Self {
+        self.transport.set_max_redirects(limit);
+        self
+    }
+
+    /// Limits how long the response may take, redirects and connecting included; 60 s by default. `None` sets no limit.
+    /// After this time another attempt follows.
+    pub fn response_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.transport.set_response_timeout(limit.into());
+        self
+    }
+
+    /// Limits how large an event may be, in bytes; 16 MiB by default.
+    pub fn max_event_bytes(mut self, limit: usize) -> Self {
+        self.reader.set_max_event_bytes(limit);
+        self
+    }
+
+    reader_settings!();
+
+    /// Calls `observer` with a [`Notice`] of each connection, chunk of bytes, last event ID and wait. That happens
+    /// while the source is polled, so `observer` must not block.
+    pub fn on_notice(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
+    /// Returns the source. It connects when it is polled for the first time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BodyNotRepeatable`] if the request's body is a stream: it can't be sent again.
+    pub fn build(self) -> Result<EventSource, Error> {
+        let (template, header) = Template::new(self.request)?;
+        let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
+        let policy = self.policy.unwrap_or_else(default);
+        let reconnector = match self.hook {
+            Some(_) => Reconnector::with_renewed_requests(policy),
+            None => Reconnector::new(policy),
+        };
+        let mut reader = self.reader;
+        if let Some(id) = self.last_event_id.or(header) {
+            reader.set_last_event_id(&id);
+        }
+        let connector = Connector::new(self.transport, template, self.hook);
+        Ok(EventSource::new(connector, reconnector, reader, self.observer, self.first_response))
+    }
+}
+
+impl fmt::Debug for EventSourceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSourceBuilder").field("request", &self.request).finish_non_exhaustive()
+    }
+}

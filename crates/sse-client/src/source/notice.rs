@@ -1,0 +1,68 @@
+//! What an event source tells its observer.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// What an [`EventSource`](crate::EventSource) tells its [observer](crate::EventSourceBuilder::on_notice).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// There is a good response: the events that follow come from a new connection.
+    Opened,
+    /// Bytes came, not decoded yet: the events in them follow. A comment is a sign of life too; a
+    /// [`LineDecoder`](crate::LineDecoder) that is reset at [`Opened`](Self::Opened) reads it.
+    Received(&'a [u8]),
+    /// The last event ID is another one now: the next connection will send it. If it came with an event, that event is
+    /// given next.
+    LastEventId(&'a str),
+    /// The last event ID holds control characters, which no header can: the request goes without it, and the server
+    /// can't know where to go on.
+    LastEventIdNotSent(&'a str),
+    /// The connection ended, with an error or without one, and the next attempt follows after this time.
+    #[non_exhaustive]
+    Waiting {
+        /// Until the next attempt.
+        delay: Duration,
+        /// What ended the connection; `None` if the stream just ended.
+        cause: Option<&'a Error>,
+    },
+    /// There will be no connection any more, because of this error, which is given next, or because the stream is over
+    /// or [closed](crate::EventSource::close).
+    Closed(Option<&'a Error>),
+}
+
+/// The caller's observer, if there is one.
+#[derive(Default)]
+pub(super) struct Observer {
+    callback: Option<Callback>,
+    /// The last event ID that the observer knows.
+    last_event_id: String,
+}
+
+type Callback = Box<dyn FnMut(Notice<'_>) + Send>;
+
+impl Observer {
+    pub(super) fn new(callback: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
+        Self { callback: Some(Box::new(callback)), last_event_id: String::new() }
+    }
+
+    /// The stream starts with this id, which the caller has set and knows.
+    pub(super) fn start_at(&mut self, last_event_id: &str) {
+        last_event_id.clone_into(&mut self.last_event_id);
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice<'_>) {
+        if let Some(callback) = &mut self.callback {
+            callback(notice);
+        }
+    }
+
+    /// Tells the last event ID, if it is another one now. It may have come without an event.
+    pub(super) fn tell_last_event_id(&mut self, id: &str) {
+        if self.callback.is_some() && self.last_event_id != id {
+            id.clone_into(&mut self.last_event_id);
+            self.tell(Notice::LastEventId(id));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Bytes to events, and bytes to lines.
+
+mod block;
+mod buffer;
+mod chunk;
+mod decoder;
+mod edge;
+mod field;
+mod line;
+mod line_decoder;
+mod span;
+mod utf8;
+mod value;
+
+pub use self::buffer::{Buffer, FixedBuffer, GrowBuffer};
+pub use self::decoder::{Decoder, FixedDecoder};
+pub use self::line::Line;
+pub use self::line_decoder::{FixedLineDecoder, LineDecoder};

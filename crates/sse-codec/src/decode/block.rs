@@ -1,0 +1,303 @@
+//! Fields to events (9.2.6): the standard's buffers and what an empty line makes of them.
+//!
+//! - A value that the chunk holds whole stays there. It is copied when the chunk ends before the block does, or when a
+//!   second `data` line has to be joined to it.
+//! - The last event ID *buffer* belongs to the block, the last event ID *string* to the stream: the one becomes the
+//!   other at each empty line, whether an event is dispatched or not.
+//! - Text is decoded once per event: the bytes around a value are ASCII, so that a value decodes alone as it does
+//!   within its stream.
+
+use core::time::Duration;
+
+use memchr::memchr;
+
+use super::buffer::{Collect, Keep, Storage};
+use super::chunk::Chunk;
+use super::field::{Name, Part};
+use super::span::Span;
+use super::value::Value;
+use crate::event::{Digits, EventRef, TooLarge};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Block<S: Storage> {
+    state: State,
+    data: Value<S::Data>,
+    event_type: Value<S::Name>,
+    /// The last event ID buffer; it exists if it is to become the string.
+    id: Value<S::Name>,
+    /// The value of an `id` line that is cut, until it is known to be whole and without NUL.
+    id_line: S::Name,
+    ignores_id: bool,
+    last_event_id: S::Id,
+    retry: Digits,
+    reconnection_time: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No field has come that an empty line would do something about.
+    Empty,
+    /// Fields are being collected.
+    Open,
+    /// The event is lent to the caller; what it borrows is cleared at the next call.
+    Dispatched,
+    /// Over a limit: only `id` and `retry` still count, until the block ends.
+    TooLarge,
+}
+
+impl<S: Storage> Block<S> {
+    /// An empty block in empty buffers.
+    pub(crate) const fn new(
+        data: S::Data,
+        event_type: S::Name,
+        id: S::Name,
+        id_line: S::Name,
+        last_event_id: S::Id,
+    ) -> Self {
+        Self {
+            state: State::Empty,
+            data: Value::new(data),
+            event_type: Value::new(event_type),
+            id: Value::new(id),
+            id_line,
+            ignores_id: true,
+            last_event_id,
+            retry: Digits::new(),
+            reconnection_time: None,
+        }
+    }
+
+    pub(crate) fn last_event_id(&self) -> &str {
+        self.last_event_id.as_str()
+    }
+
+    /// Sets the string and the buffer: a block without an `id` keeps it. What is unfinished of another id is dropped.
+    pub(crate) fn set_last_event_id(&mut self, id: &str) {
+        self.last_event_id.set(id);
+        self.forget_id();
+    }
+
+    pub(crate) fn reconnection_time(&self) -> Option<Duration> {
+        self.reconnection_time
+    }
+
+    /// Drops the unfinished block; the last event ID string and the reconnection time stay.
+    pub(crate) fn reset(&mut self) {
+        self.clear();
+        self.forget_id();
+    }
+
+    fn forget_id(&mut self) {
+        self.id.clear();
+        self.ignores_id = true;
+    }
+
+    /// Forgets the event that the last call lent out.
+    #[inline]
+    pub(crate) fn clear_dispatched(&mut self) {
+        if self.state == State::Dispatched {
+            self.clear();
+        }
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        self.state = State::Empty;
+        self.data.clear();
+        self.event_type.clear();
+    }
+
+    /// Opens the block for data or a type, unless it is over a limit.
+    #[inline]
+    fn open(&mut self) -> bool {
+        let is_open = self.state != State::TooLarge;
+        if is_open {
+            self.state = State::Open;
+        }
+        is_open
+    }
+
+    #[cold]
+    fn drop_event(&mut self, error: TooLarge) -> TooLarge {
+        self.clear();
+        self.state = State::TooLarge;
+        error
+    }
+
+    /// Takes in a field whose value lies in the chunk.
+    #[inline]
+    pub(crate) fn apply(&mut self, name: Name, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        match name {
+            Name::Data => self.apply_data(value, chunk),
+            Name::Event => self.apply_event_type(value),
+            Name::Id => self.apply_id(value, chunk),
+            Name::Retry => {
+                self.apply_retry(Part { name, bytes: chunk.bytes(value), starts: true, ends: true });
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn apply_data(&mut self, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        if !self.open() {
+            return Ok(());
+        }
+        let fits = if self.data.exists() {
+            self.data.keep(chunk);
+            self.data.push(b"\n") && self.data.push(chunk.bytes(value))
+        } else {
+            self.data.lend(value)
+        };
+        if fits { Ok(()) } else { Err(self.drop_event(TooLarge::Data { limit: self.data.limit() })) }
+    }
+
+    #[inline]
+    fn apply_event_type(&mut self, value: Span) -> Result<(), TooLarge> {
+        // The last one in a block wins.
+        if !self.open() || self.event_type.lend(value) {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::EventType { limit: self.event_type.limit() }))
+    }
+
+    #[inline]
+    fn apply_id(&mut self, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        let bytes = chunk.bytes(value);
+        if bytes.len() > self.id.limit() || bytes.contains(&0) {
+            return self.apply_id_part(Part { name: Name::Id, bytes, starts: true, ends: true });
+        }
+        self.open();
+        let fits = self.id.lend(value);
+        debug_assert!(fits);
+        Ok(())
+    }
+
+    /// Takes in a part of a field's value. Nothing of the block lies in the chunk then: it is the first line there, or
+    /// the last.
+    #[inline(never)]
+    pub(crate) fn apply_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        match part.name {
+            Name::Data => self.apply_data_part(part),
+            Name::Event => self.apply_event_type_part(part),
+            Name::Id => self.apply_id_part(part),
+            Name::Retry => {
+                self.apply_retry(part);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn apply_data_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if !self.open() {
+            return Ok(());
+        }
+        let joined = !part.starts || !self.data.exists() || self.data.push(b"\n");
+        if joined && self.data.push(part.bytes) {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::Data { limit: self.data.limit() }))
+    }
+
+    fn apply_event_type_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if !self.open() {
+            return Ok(());
+        }
+        if part.starts {
+            self.event_type.clear();
+        }
+        if self.event_type.push(part.bytes) {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::EventType { limit: self.event_type.limit() }))
+    }
+
+    fn apply_id_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if self.collect_id(part) || self.state == State::TooLarge {
+            return Ok(());
+        }
+        Err(self.drop_event(TooLarge::Id { limit: self.id.limit() }))
+    }
+
+    /// Collects an id; false if that is too much of it, and then the field is ignored.
+    fn collect_id(&mut self, part: Part<'_>) -> bool {
+        if part.starts {
+            self.id_line.clear();
+            self.ignores_id = false;
+        }
+        if self.ignores_id {
+            return true;
+        }
+        // A value with NUL is ignored as a whole (9.2.6).
+        let nul = memchr(0, part.bytes);
+        let fits = self.id_line.push(&part.bytes[..nul.unwrap_or(part.bytes.len())]);
+        self.ignores_id = nul.is_some() || !fits;
+        if part.ends && !self.ignores_id {
+            self.open();
+            self.id.take(&mut self.id_line);
+        }
+        fits
+    }
+
+    fn apply_retry(&mut self, part: Part<'_>) {
+        if part.starts {
+            self.retry = Digits::new();
+        }
+        self.retry.push(part.bytes);
+        if part.ends {
+            self.reconnection_time = self.retry.duration().or(self.reconnection_time);
+        }
+    }
+
+    /// Copies what lies in the chunk, because the chunk ends before the block does.
+    #[inline]
+    pub(crate) fn keep(&mut self, chunk: &Chunk<'_>) {
+        self.data.keep(chunk);
+        self.event_type.keep(chunk);
+        self.id.keep(chunk);
+    }
+
+    /// Ends the block at an empty line, and returns whether it is an event.
+    #[inline]
+    pub(crate) fn finish(&mut self, chunk: &Chunk<'_>) -> Result<bool, TooLarge> {
+        if self.state == State::Empty {
+            return Ok(false);
+        }
+        if self.id.exists() {
+            self.commit_id(chunk)?;
+        }
+        if self.state == State::Open && self.data.exists() {
+            self.state = State::Dispatched;
+            return Ok(true);
+        }
+        self.clear();
+        Ok(false)
+    }
+
+    /// Makes the last event ID buffer the string.
+    #[inline]
+    fn commit_id(&mut self, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
+        let limit = self.id.limit();
+        let text = self.id.text(chunk);
+        if let Some(text) = text {
+            self.last_event_id.set(text);
+        }
+        let fits = text.is_some();
+        self.id.clear();
+        if fits || self.state == State::TooLarge {
+            return Ok(());
+        }
+        self.clear();
+        Err(TooLarge::Id { limit })
+    }
+
+    /// The event that [`finish`](Self::finish) found.
+    #[inline]
+    pub(crate) fn event<'a>(&'a mut self, chunk: &Chunk<'a>) -> Result<EventRef<'a>, TooLarge> {
+        let [data_limit, type_limit] = [self.data.limit(), self.event_type.limit()];
+        let data = self.data.text(chunk).ok_or(TooLarge::Data { limit: data_limit })?;
+        let event_type = self.event_type.text(chunk).ok_or(TooLarge::EventType { limit: type_limit })?;
+        Ok(EventRef::new(event_type, data, self.last_event_id.as_str()))
+    }
+}

@@ -1,0 +1,71 @@
+//! Memory that grows.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::storage::{Collect, Keep};
+use crate::decode::utf8;
+
+/// As many bytes as there are, up to a limit.
+#[derive(Clone, Debug)]
+pub struct GrowBytes {
+    limit: usize,
+    /// The bytes, and behind them what `text` has filled the last block with.
+    bytes: Vec<u8>,
+    len: usize,
+    /// The text, where the bytes are none.
+    repaired: String,
+}
+
+impl GrowBytes {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { limit, bytes: Vec::new(), len: 0, repaired: String::new() }
+    }
+}
+
+impl Collect for GrowBytes {
+    fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        let fits = bytes.len() <= self.limit - self.len;
+        if fits {
+            self.bytes.truncate(self.len);
+            self.bytes.extend_from_slice(bytes);
+            self.len = self.bytes.len();
+        }
+        fits
+    }
+
+    fn text(&mut self) -> Option<&str> {
+        // Whole blocks are checked several times faster than the odd end of one, and NUL is text.
+        self.bytes.resize(self.len.next_multiple_of(utf8::BLOCK), 0);
+        if let Some(text) = utf8::check(&self.bytes) {
+            return text.get(..self.len);
+        }
+        let bytes = &self.bytes[..self.len];
+        if utf8::repaired_len(bytes) > self.limit {
+            return None;
+        }
+        self.repaired.clear();
+        utf8::push_repaired(bytes, &mut self.repaired);
+        Some(&self.repaired)
+    }
+}
+
+impl Keep for String {
+    fn as_str(&self) -> &str {
+        self
+    }
+
+    fn set(&mut self, text: &str) {
+        self.clear();
+        self.push_str(text);
+    }
+}

@@ -1,0 +1,296 @@
+//! Where lines end in a chunk, 64 bytes at a time.
+//!
+//! Most lines are short: finding each end by a search of its own would cost more than the line. So the ends within 64
+//! bytes are found at once, as bits of a word, and used up one after the other. Where there are none, the line is long,
+//! and `memchr` goes on.
+
+use memchr::memchr2;
+
+use super::span::Span;
+use super::utf8;
+
+/// How many bytes a word of ends covers.
+const BLOCK: usize = 64;
+
+/// After so many blocks without an end the line is taken for a long one.
+const BLOCKS: usize = 4;
+
+/// A chunk as it is read, line by line.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk<'i> {
+    bytes: &'i [u8],
+    /// Where reading goes on.
+    at: usize,
+    /// Which of the last `BLOCK` bytes before `searched` end a line that has not been read. There are none before.
+    ends: u64,
+    searched: usize,
+}
+
+impl<'i> Chunk<'i> {
+    #[inline]
+    pub(crate) fn new(bytes: &'i [u8]) -> Self {
+        Self { bytes, at: 0, ends: 0, searched: 0 }
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'i [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Whether all has been read, and the last of it was a CR: an LF that follows in the next chunk belongs to it.
+    #[inline]
+    pub(crate) fn ended_with_cr(&self) -> bool {
+        self.at == self.bytes.len() && self.bytes.last() == Some(&b'\r')
+    }
+
+    /// Reads the next byte, if it is this one. Only before the first line, when no ends are known.
+    #[inline]
+    pub(crate) fn skip(&mut self, byte: u8) -> bool {
+        let is_next = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Reads a line with its ending, CRLF as one; `None` if the chunk holds no end of it.
+    #[inline]
+    pub(crate) fn line(&mut self) -> Option<Span> {
+        if self.ends == 0 {
+            let from = self.searched.max(self.at);
+            if from >= self.bytes.len() {
+                return None;
+            }
+            (self.ends, self.searched) = search(self.bytes, from);
+            if self.ends == 0 {
+                return None;
+            }
+        }
+        let start = self.at;
+        let end = self.searched - BLOCK + self.take_end();
+        self.at = end + 1;
+        if self.bytes[end] == b'\r' && self.bytes.get(self.at) == Some(&b'\n') {
+            if self.at < self.searched {
+                self.take_end();
+            }
+            self.at += 1;
+        }
+        Some(Span { start, end })
+    }
+
+    /// Takes the first of the ends that are known.
+    #[inline]
+    fn take_end(&mut self) -> usize {
+        let first = self.ends.trailing_zeros();
+        self.ends &= self.ends - 1;
+        first as usize
+    }
+
+    /// Reads what is left, which has no end of a line.
+    #[inline]
+    pub(crate) fn unended(&mut self) -> Span {
+        let start = self.at;
+        self.at = self.bytes.len();
+        Span { start, end: self.at }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self, span: Span) -> &'i [u8] {
+        &self.bytes[span.start..span.end]
+    }
+
+    /// The span as text, if it is UTF-8.
+    #[inline]
+    pub(crate) fn text(&self, span: Span) -> Option<&'i str> {
+        // Whole blocks are checked several times faster than the odd ends of one. So what follows the span is checked
+        // along with it, unless that would cut a character.
+        let whole = &self.bytes[span.start..];
+        let len = span.len().next_multiple_of(utf8::BLOCK);
+        let ends_a_character = whole.get(len).is_some_and(|byte| byte & 0xC0 != 0x80);
+        let text = if ends_a_character { utf8::check(&whole[..len]) } else { None };
+        text.and_then(|text| text.get(..span.len())).or_else(|| utf8::check(self.bytes(span)))
+    }
+}
+
+/// Searches from `at` on for a block in which lines end. Returns the ends, and where the block does, which may be behind
+/// the last byte.
+#[inline(never)]
+fn search(bytes: &[u8], mut at: usize) -> (u64, usize) {
+    let (blocks, few) = bytes[at..].as_chunks();
+    for block in blocks.iter().take(BLOCKS) {
+        at += BLOCK;
+        let found = ends(block);
+        if found != 0 {
+            return (found, at);
+        }
+    }
+    if blocks.len() <= BLOCKS {
+        return (ends_of_few(few), at + BLOCK);
+    }
+    let Some(length) = memchr2(b'\r', b'\n', &bytes[at..]) else { return (0, bytes.len()) };
+    at += length;
+    let found = bytes[at..].first_chunk().map_or_else(|| ends_of_few(&bytes[at..]), ends);
+    (found, at + BLOCK)
+}
+
+#[inline]
+fn is_end(byte: u8) -> bool {
+    byte == b'\n' || byte == b'\r'
+}
+
+/// The ends of lines in a block, by the vectors that every machine of this kind has.
+#[cfg(feature = "std")]
+#[inline]
+fn ends(block: &[u8; BLOCK]) -> u64 {
+    let vectors = block.as_chunks::<16>().0.iter().rev();
+    vectors.fold(0, |mask, &bytes| mask << 16 | ends_of_vector(bytes))
+}
+
+#[cfg(feature = "std")]
+#[inline]
+fn ends_of_vector(bytes: [u8; 16]) -> u64 {
+    use wide::u8x16;
+
+    let bytes = u8x16::new(bytes);
+    let is_end = bytes.simd_eq(u8x16::splat(b'\n')) | bytes.simd_eq(u8x16::splat(b'\r'));
+    is_end.to_bitmask().into()
+}
+
+/// The ends of lines in a block, eight bytes at a time.
+#[cfg(not(feature = "std"))]
+#[inline]
+fn ends(block: &[u8; BLOCK]) -> u64 {
+    let words = block.as_chunks::<8>().0.iter().rev();
+    words.fold(0, |mask, &bytes| mask << 8 | ends_of_word(bytes))
+}
+
+/// The ends of lines in eight bytes.
+#[inline]
+fn ends_of_word(bytes: [u8; 8]) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    const LF: u64 = u64::from_ne_bytes([b'\n'; 8]);
+    const CR: u64 = u64::from_ne_bytes([b'\r'; 8]);
+
+    // The high bit of each byte that is not zero: of all its bits or, by the carry, of one below.
+    let not_zero = |word: u64| ((word & LOW) + LOW) | word;
+    let word = u64::from_le_bytes(bytes);
+    let is_end = !(not_zero(word ^ LF) & not_zero(word ^ CR)) & !LOW;
+    // The product moves bit 8n to bit 56 + n.
+    (is_end >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// The ends of lines in less than a block; the last piece overlaps with the one before it.
+#[inline]
+fn ends_of_few(bytes: &[u8]) -> u64 {
+    #[cfg(feature = "std")]
+    if let Some(&last) = bytes.last_chunk::<16>() {
+        let vectors = bytes.as_chunks::<16>().0.iter().enumerate();
+        let found = vectors.fold(0, |mask, (number, &bytes)| mask | ends_of_vector(bytes) << (16 * number));
+        return found | ends_of_vector(last) << (bytes.len() - last.len());
+    }
+    if let Some(&last) = bytes.last_chunk::<8>() {
+        let words = bytes.as_chunks::<8>().0.iter().enumerate();
+        let found = words.fold(0, |mask, (number, &bytes)| mask | ends_of_word(bytes) << (8 * number));
+        return found | ends_of_word(last) << (bytes.len() - last.len());
+    }
+    bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(is_end(byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    /// Lines by a search of each end alone.
+    fn expected(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+        let mut lines = Vec::new();
+        while let Some(end) = bytes.iter().position(|&byte| is_end(byte)) {
+            lines.push(&bytes[..end]);
+            let ending = if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
+            bytes = &bytes[end + ending..];
+        }
+        (lines, bytes)
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8]) {
+        let (lines, rest) = expected(bytes);
+        let mut chunk = Chunk::new(bytes);
+        let mut found = Vec::new();
+        while let Some(line) = chunk.line() {
+            found.push(chunk.bytes(line));
+        }
+        assert_eq!(found, lines, "{}", bytes.escape_ascii());
+        assert_eq!(chunk.rest(), rest);
+        assert_eq!(chunk.ended_with_cr(), bytes.ends_with(b"\r"));
+        let unended = chunk.unended();
+        assert_eq!(chunk.bytes(unended), rest);
+        assert!(chunk.rest().is_empty());
+    }
+
+    fn dense() -> impl Strategy<Value = u8> {
+        prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()]
+    }
+
+    proptest! {
+        #[test]
+        fn the_ends_of_a_block_are_found(bytes in prop::collection::vec(dense(), BLOCK)) {
+            let mask = |bytes: &[u8]| bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(is_end(byte)));
+            prop_assert_eq!(ends(bytes.first_chunk().unwrap()), mask(&bytes));
+            for few in 0..BLOCK {
+                prop_assert_eq!(ends_of_few(&bytes[..few]), mask(&bytes[..few]));
+            }
+        }
+
+        #[test]
+        fn short_lines_are_those_between_the_ends(bytes in prop::collection::vec(dense(), 0..300)) {
+            check(&bytes);
+        }
+
+        #[test]
+        fn lines_of_any_length_are_those_between_the_ends(
+            lengths in prop::collection::vec(
+                (prop_oneof![0usize..4, 60usize..70, 100usize..300], prop::sample::select(&["\n", "\r", "\r\n"][..])), 0..12,
+            ),
+            rest in 0usize..200,
+        ) {
+            let mut bytes = Vec::new();
+            for (length, ending) in lengths {
+                bytes.resize(bytes.len() + length, b'x');
+                bytes.extend_from_slice(ending.as_bytes());
+            }
+            bytes.resize(bytes.len() + rest, b'y');
+            check(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_skipped_is_part_of_no_line() {
+        let mut chunk = Chunk::new(b"\na\nb");
+        assert!(chunk.skip(b'\n'));
+        assert!(!chunk.skip(b'\n'));
+        assert_eq!(chunk.line(), Some(Span { start: 1, end: 2 }));
+        assert!(chunk.line().is_none());
+        assert_eq!(chunk.rest(), b"b");
+    }
+
+    #[track_caller]
+    fn check_text(text: &[u8], behind: &[u8]) {
+        let bytes = [b"x", text, behind].concat();
+        let found = Chunk::new(&bytes).text(Span { start: 1, end: 1 + text.len() });
+        assert_eq!(found, core::str::from_utf8(text).ok(), "{}", bytes.escape_ascii());
+    }
+
+    #[test]
+    fn what_follows_does_not_decide_what_is_text() {
+        let (ascii, even, odd) = ([b'x'; 200], "é".repeat(100), "xé".repeat(100));
+        for behind in [&b""[..], b"\xFF", &ascii, even.as_bytes(), odd.as_bytes()] {
+            for text in
+                [&b""[..], b"a", "é".as_bytes(), &even.as_bytes()[..80], b"\xFF", b"a\xE2\x82", &[0x80; 70]]
+            {
+                check_text(text, behind);
+            }
+        }
+        check_text(&even.as_bytes()[..33], &even.as_bytes()[33..]);
+    }
+}

@@ -1,0 +1,226 @@
+//! The pull loop: bytes in, events out.
+
+#[cfg(feature = "alloc")]
+use alloc::string::String;
+use core::time::Duration;
+
+use super::block::Block;
+#[cfg(feature = "alloc")]
+use super::buffer::GrowBytes;
+use super::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer};
+use super::chunk::Chunk;
+use super::edge::Edge;
+use super::field::{self, CutLine};
+use crate::event::{EventId, EventRef, TooLarge};
+
+/// Turns the bytes of one event stream into events, as a browser does (9.2.6).
+///
+/// Feed it chunks as they come, cut anywhere:
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use sse_codec::Decoder;
+///
+/// let mut decoder = Decoder::new();
+/// let mut seen = Vec::new();
+/// for mut chunk in [&b"id: 7\ndata: Hel"[..], b"lo\n\ndata: wor", b"ld\n\n"] {
+///     while let Some(event) = decoder.next_event(&mut chunk)? {
+///         seen.push(event.data().to_owned());
+///     }
+/// }
+/// assert_eq!(seen, ["Hello", "world"]);
+/// assert_eq!(decoder.last_event_id(), "7");
+/// # }
+/// # Ok::<(), sse_codec::TooLarge>(())
+/// ```
+///
+/// Whatever the bytes are, they are never an error but for their size: what is not UTF-8 becomes U+FFFD, what is not
+/// a known field is ignored, and an unfinished event at the end of the stream is dropped, all as the standard says.
+///
+/// An event that lies in one chunk is lent from it; one that does not is put together in the decoder's buffer, which
+/// is used again for the next. So no event is allocated for, once the buffer has grown to the size of the largest.
+///
+/// # Storage
+///
+/// `Decoder` alone is one over memory that grows. A [`FixedDecoder`] lies in memory of a fixed size, and decodes the
+/// same.
+#[derive(Clone, Debug)]
+pub struct Decoder<B: Buffer = GrowBuffer> {
+    edge: Edge,
+    line: CutLine,
+    block: Block<B>,
+}
+
+/// A decoder that needs no allocator: it holds up to `DATA` bytes of data, and types and ids of up to `NAME` bytes.
+///
+/// ```
+/// use sse_codec::{FixedDecoder, TooLarge};
+///
+/// let mut decoder = FixedDecoder::<16>::fixed();
+/// let mut chunk = &b"data: 0123456789abcdef\n\ndata: 0123456789abcdefg\n\ndata: x\n\n"[..];
+/// assert_eq!(decoder.next_event(&mut chunk)?.unwrap().data().len(), 16);
+/// assert!(matches!(decoder.next_event(&mut chunk), Err(TooLarge::Data { limit: 16, .. })));
+/// assert_eq!(decoder.next_event(&mut chunk)?.unwrap().data(), "x");
+/// # Ok::<(), TooLarge>(())
+/// ```
+pub type FixedDecoder<const DATA: usize, const NAME: usize = 64> = Decoder<FixedBuffer<DATA, NAME>>;
+
+#[cfg(feature = "alloc")]
+impl Decoder {
+    /// The limit of [`Decoder::new`]: 16 MiB of data per event.
+    ///
+    /// The standard names none. Events of 14 MB are seen in real streams (images in LLM responses); without a limit
+    /// a server could fill the memory with one endless event.
+    pub const DEFAULT_LIMIT: usize = 16 * 1024 * 1024;
+
+    /// A decoder for a new stream, with a limit of 16 MiB per event.
+    pub fn new() -> Self {
+        Self::with_limit(Self::DEFAULT_LIMIT)
+    }
+
+    /// A decoder whose events may have up to `max_event_bytes` of data.
+    ///
+    /// What counts is the decoded data: its lines with the LF between them, and each U+FFFD as three bytes. An event
+    /// type and an id count alone, and may be [`EventId::MAX_LEN`] long each at most. Comments, unknown fields and
+    /// field names are never stored, so they don't count.
+    ///
+    /// In the worst case, data that is not UTF-8, the decoder holds twice as much.
+    pub fn with_limit(max_event_bytes: usize) -> Self {
+        let data = GrowBytes::new(max_event_bytes);
+        let name = GrowBytes::new(max_event_bytes.min(EventId::MAX_LEN));
+        Self::with_block(Block::new(data, name.clone(), name.clone(), name, String::new()))
+    }
+
+    /// Sets the last event ID string, to go on from a stored one.
+    pub fn set_last_event_id(&mut self, id: &EventId<'_>) {
+        self.block.set_last_event_id(id.as_str());
+    }
+}
+
+impl<const DATA: usize, const NAME: usize> FixedDecoder<DATA, NAME> {
+    /// A decoder for a new stream, in memory of a fixed size. It may be a `static`.
+    pub const fn fixed() -> Self {
+        const { assert!(NAME <= EventId::MAX_LEN, "an id of more than 8 KiB could not be written") };
+        Self::with_block(Block::new(
+            FixedBytes::new(),
+            FixedBytes::new(),
+            FixedBytes::new(),
+            FixedBytes::new(),
+            FixedBytes::new(),
+        ))
+    }
+
+    /// Sets the last event ID string, to go on from a stored one.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge::Id`] if it is longer than `NAME` bytes; nothing has changed then.
+    pub fn set_last_event_id(&mut self, id: &EventId<'_>) -> Result<(), TooLarge> {
+        if id.as_str().len() > NAME {
+            return Err(TooLarge::Id { limit: NAME });
+        }
+        self.block.set_last_event_id(id.as_str());
+        Ok(())
+    }
+}
+
+impl<B: Buffer> Decoder<B> {
+    const fn with_block(block: Block<B>) -> Self {
+        Self { edge: Edge::START, line: CutLine::new(), block }
+    }
+
+    /// Returns the next event, or `None` when `input` is used up and more bytes are needed.
+    ///
+    /// `input` is advanced past what was read. Call again with the same `input` until `None` comes, then with the
+    /// next chunk. At the end of the stream nothing has to be called: an event without its empty line is none.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] once for each event over the limit. The rest of that event is skipped, but an id and a reconnection
+    /// time in it still count, so that a client which resumes doesn't get it again. The next call goes on.
+    pub fn next_event<'d, 'i: 'd>(
+        &'d mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<EventRef<'d>>, TooLarge> {
+        self.block.clear_dispatched();
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let mut chunk = Chunk::new(input);
+        let found = self.read_event(&mut chunk);
+        if found.is_err() {
+            // An id before or behind the error still counts.
+            self.block.keep(&chunk);
+        }
+        self.edge.leave(&chunk);
+        *input = chunk.rest();
+        if found? { self.block.event(&chunk).map(Some) } else { Ok(None) }
+    }
+
+    /// Reads until an event is whole, or the chunk has been read; returns whether there is an event.
+    #[inline]
+    fn read_event(&mut self, chunk: &mut Chunk<'_>) -> Result<bool, TooLarge> {
+        let mark = self.edge.pass(chunk);
+        if !mark.is_empty() {
+            self.line.part(mark);
+        }
+        if self.line.has_begun() {
+            let Some(line) = chunk.line() else { return self.read_unended(chunk) };
+            if let Some(part) = self.line.end(chunk.bytes(line)) {
+                self.block.apply_part(part)?;
+            }
+        }
+        while let Some(line) = chunk.line() {
+            if line.is_empty() {
+                if self.block.finish(chunk)? {
+                    return Ok(true);
+                }
+            } else if let Some((name, value)) = field::whole(chunk.bytes(line)) {
+                self.block.apply(name, line.skip(value), chunk)?;
+            }
+        }
+        self.block.keep(chunk);
+        self.read_unended(chunk)
+    }
+
+    /// Reads the rest of the chunk, which is a part of a line.
+    #[inline]
+    fn read_unended(&mut self, chunk: &mut Chunk<'_>) -> Result<bool, TooLarge> {
+        let unended = chunk.unended();
+        if let Some(part) = self.line.part(chunk.bytes(unended)) {
+            self.block.apply_part(part)?;
+        }
+        Ok(false)
+    }
+
+    /// The last event ID string: what a client sends as `Last-Event-ID` when it reconnects. Empty if there is none.
+    ///
+    /// It changes with each empty line after an `id` field, also where no event was dispatched.
+    pub fn last_event_id(&self) -> &str {
+        self.block.last_event_id()
+    }
+
+    /// The reconnection time that the stream asked for last, if it did.
+    ///
+    /// Kept exactly up to 2^53 - 1 ms; a longer one counts as this. Clamp it before you wait for it.
+    pub fn reconnection_time(&self) -> Option<Duration> {
+        self.block.reconnection_time()
+    }
+
+    /// Makes ready for the body of a new connection.
+    ///
+    /// The unfinished event is dropped and a byte order mark may come again; the last event ID and the reconnection
+    /// time stay.
+    pub fn reset(&mut self) {
+        self.edge = Edge::START;
+        self.line = CutLine::new();
+        self.block.reset();
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

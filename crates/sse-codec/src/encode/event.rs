@@ -1,0 +1,64 @@
+//! Events as messages.
+
+use core::fmt;
+
+use super::message::Message;
+#[cfg(feature = "alloc")]
+use crate::event::Event;
+use crate::event::EventRef;
+
+impl<'a> From<EventRef<'a>> for Message<'a> {
+    /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
+    fn from(event: EventRef<'a>) -> Self {
+        Self::of_event(event.fields())
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'a, T: AsRef<str>> From<&'a Event<T>> for Message<'a> {
+    /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
+    fn from(event: &'a Event<T>) -> Self {
+        event.as_borrowed().into()
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl From<Event> for Message<'static> {
+    /// The [message of an event](Message#the-message-of-an-event), with the text of the event: nothing is copied.
+    ///
+    /// ```
+    /// use sse_codec::{Decoder, Message};
+    ///
+    /// // The second event has no `id` field: its last event ID is that of the first. The third one resets it.
+    /// let mut stream = &b"event: wind\ndata: 12 knots\nid: 7\n\ndata: calm\n\ndata: storm\nid\n\n"[..];
+    /// let mut decoder = Decoder::new();
+    /// let mut messages = Vec::new();
+    /// while let Some(event) = decoder.next_event(&mut stream)? {
+    ///     messages.push(Message::from(event.to_event()).to_string());
+    /// }
+    /// assert_eq!(messages, [
+    ///     "event: wind\ndata: 12 knots\nid: 7\n\n",
+    ///     "data: calm\nid: 7\n\n",
+    ///     "data: storm\n\n",
+    /// ]);
+    /// # Ok::<(), sse_codec::TooLarge>(())
+    /// ```
+    fn from(event: Event) -> Self {
+        Self::of_event(event.into_fields())
+    }
+}
+
+impl fmt::Display for EventRef<'_> {
+    /// The wire form, ready to be decoded again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Message::from(*self).fmt(f)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T: AsRef<str>> fmt::Display for Event<T> {
+    /// The wire form, ready to be decoded again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_borrowed().fmt(f)
+    }
+}

@@ -1,0 +1,34 @@
+//! The event id, checked.
+
+super::text::checked_text! {
+    /// An event id that can be written: text without CR, LF and NUL, of 8 KiB at most.
+    ///
+    /// A reader keeps it as its last event ID and sends it back as `Last-Event-ID` when it reconnects. An empty one
+    /// resets the reader's: it then sends none (9.2.6).
+    ///
+    /// ```
+    /// use sse_codec::EventId;
+    ///
+    /// let id = EventId::new("42")?;
+    /// assert_eq!(id.as_str(), "42");
+    ///
+    /// let error = EventId::new("4\02").unwrap_err();
+    /// assert_eq!(error.to_string(), "NUL at byte 1 can't be written in the field `id`; remove it or escape it");
+    /// # Ok::<(), sse_codec::InvalidField>(())
+    /// ```
+    EventId, field: "id", refuses: b'\r' | b'\n' | 0, max: EventId::MAX_LEN
+}
+
+impl EventId<'_> {
+    /// The longest id, in bytes. The standard names no limit, but an id comes back as a request header, and servers
+    /// commonly refuse headers of more than 8 KiB. It is also part of every event that follows, so that a longer one
+    /// would cost a reader much more than it is long.
+    pub const MAX_LEN: usize = 8 * 1024;
+}
+
+#[cfg(feature = "alloc")]
+impl From<u64> for EventId<'static> {
+    fn from(number: u64) -> Self {
+        Self(alloc::string::ToString::to_string(&number).into())
+    }
+}

@@ -1,0 +1,24 @@
+//! What a topic keeps, and how a reader moves through it.
+//!
+//! Pure: no clock, no lock, no runtime. `cargo xtask tidy` checks it.
+
+mod cursor;
+mod entry;
+mod epoch;
+mod kept;
+mod latest;
+mod lifetime;
+mod own_ids;
+mod position;
+mod recent;
+mod ring;
+
+pub(crate) use self::cursor::{Cursor, Gap, merge};
+pub use self::entry::Entry;
+pub(crate) use self::epoch::{Epoch, is_hubs};
+pub(crate) use self::kept::Kept;
+pub(crate) use self::lifetime::Lifetime;
+pub(crate) use self::own_ids::{Known as KnownId, OwnIds};
+pub use self::position::Position;
+pub(crate) use self::recent::{Broken, Known, Recent, linked, size};
+pub(crate) use self::ring::{Bounds, FRAME, Frame, Ring};

@@ -1,0 +1,578 @@
+//! A reader's position in one topic or in several that share their positions.
+//!
+//! What a cursor can't get any more is told as a [`Gap`], never passed over.
+
+use std::iter;
+
+use super::kept::Kept;
+use super::position::Position;
+use super::ring::Ring;
+
+/// How far a reader has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// Everything up to here has been read, or was passed over.
+    after: Position,
+    /// The reader has been told that messages up to this one are evicted.
+    told: Position,
+    /// It came with an id that nobody knows: what it missed can't be counted.
+    is_unknown: bool,
+}
+
+/// A stretch of the stream that a reader can't get any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// How many messages it was; `None` if that is not known.
+    pub(crate) missed: Option<u64>,
+    /// The end of the gap: a reader that resumes after this position misses nothing more.
+    pub(crate) end: Position,
+}
+
+impl Cursor {
+    /// Right after this message.
+    pub(crate) fn after(position: Position) -> Self {
+        Self { after: position, told: Position::START, is_unknown: false }
+    }
+
+    /// Right after this message; but what came next is not known.
+    pub(crate) fn lost(position: Position) -> Self {
+        Self { is_unknown: true, ..Self::after(position) }
+    }
+
+    /// At the oldest kept message, without a gap event for earlier ones.
+    pub(crate) fn oldest<'r>(rings: impl Iterator<Item = &'r Ring>) -> Self {
+        let told = rings.map(Ring::evicted).max().unwrap_or_default();
+        Self { told, ..Self::after(Position::START) }
+    }
+
+    /// The position after which it reads on.
+    pub(crate) fn read_to(&self) -> Position {
+        self.after
+    }
+
+    /// The position up to which everything has been read or told.
+    pub(crate) fn position(&self) -> Position {
+        self.after.max(self.told)
+    }
+
+    /// Whether it is not known what the reader missed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_unknown
+    }
+
+    /// Moves right after this message.
+    pub(crate) fn advance(&mut self, position: Position) {
+        self.after = position;
+    }
+
+    /// Whether there is a gap ahead that the reader has not been told of.
+    pub(crate) fn has_gap<'r>(&self, mut rings: impl Iterator<Item = &'r Ring>) -> bool {
+        self.is_unknown || rings.any(|ring| ring.evicted() > self.position())
+    }
+
+    /// Whether there is nothing left to read.
+    pub(crate) fn is_read<'r>(&self, mut rings: impl Iterator<Item = &'r Ring> + Clone) -> bool {
+        !self.has_gap(rings.clone()) && !rings.any(|ring| ring.has_more(self.after))
+    }
+
+    /// Takes the gap ahead, and moves to its end. `is_counted` says that no position is another topic's.
+    pub(crate) fn take_gap<'r>(
+        &mut self,
+        rings: impl Iterator<Item = &'r Ring> + Clone,
+        last: Position,
+        is_counted: bool,
+    ) -> Option<Gap> {
+        if !self.has_gap(rings.clone()) {
+            return None;
+        }
+        let told = rings.clone().map(Ring::evicted).max().unwrap_or_default();
+        let end = if self.is_unknown { last } else { told };
+        let readable = rings.filter_map(|ring| Some(ring.after(self.after).next()?.position)).min();
+        // Right before the first message that can be read.
+        let end = readable.map_or(end, |readable| Position::new(readable.get() - 1).min(end)).max(self.after);
+        let missed = (is_counted && !self.is_unknown).then(|| end.since(self.position()));
+        *self = Self { after: end, told, is_unknown: false };
+        Some(Gap { missed, end })
+    }
+}
+
+/// The messages of several rings after a position, in order, each with the number of its ring.
+pub(crate) fn merge<'r>(
+    rings: impl Iterator<Item = &'r Ring>,
+    after: Position,
+) -> impl Iterator<Item = (usize, &'r Kept)> {
+    let mut rings: Vec<_> = rings.map(|ring| ring.after(after).peekable()).collect();
+    iter::from_fn(move || {
+        let heads = rings.iter_mut().enumerate().filter_map(|(n, ring)| Some((ring.peek()?.position, n)));
+        let (_, number) = heads.min()?;
+        Some((number, rings[number].next()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use sse_codec::EventId;
+
+    use super::*;
+    use crate::history::{Bounds, Epoch, OwnIds};
+    use crate::message::{Draft, fingerprint};
+
+    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 1000, age: None, burst: 0 };
+
+    /// Whose the id of a message is.
+    #[derive(Clone, Debug)]
+    enum Id {
+        Hub,
+        Own(String),
+        None,
+    }
+
+    /// Topics that share their positions.
+    struct Log {
+        rings: Vec<Ring>,
+        own_ids: Vec<OwnIds>,
+        last: Position,
+        now: Duration,
+        is_counted: bool,
+        /// Whether a connected reader has not read everything.
+        is_awaited: bool,
+    }
+
+    impl Log {
+        fn new(topics: usize, bounds: Bounds, latest_per_key: bool) -> Self {
+            Self {
+                rings: (0..topics).map(|_| Ring::new(bounds, latest_per_key, Position::START)).collect(),
+                own_ids: (0..topics).map(|_| OwnIds::default()).collect(),
+                last: Position::START,
+                now: Duration::ZERO,
+                is_counted: topics == 1 && !latest_per_key,
+                is_awaited: false,
+            }
+        }
+
+        /// One topic with as many entries.
+        fn of(entries: u64) -> Self {
+            let mut log = Self::new(1, BOUNDS, false);
+            for _ in 0..entries {
+                log.push(0, Id::Hub, None);
+            }
+            log
+        }
+
+        /// Publishes the next number to a topic.
+        fn push(&mut self, topic: usize, id: Id, key: Option<&str>) {
+            self.push_data(topic, id, key, &self.last.next().to_string());
+        }
+
+        fn push_data(&mut self, topic: usize, id: Id, key: Option<&str>, data: &str) {
+            self.last = self.last.next();
+            let own_id = match &id {
+                Id::Own(id) => Some(EventId::new(id).unwrap().into_owned()),
+                Id::Hub | Id::None => None,
+            };
+            if let Some(id) = &own_id {
+                let evicted = self.rings[topic].evicted();
+                self.own_ids[topic].insert(fingerprint(id.as_str()), self.last, 0, evicted);
+            }
+            let fields = format!(": {data}\n").into_bytes();
+            let draft = Draft::new(fields, matches!(id, Id::Hub), own_id, key, None);
+            let block = draft.into_block(|| Self::epoch().id(self.last));
+            self.rings[topic].push(Kept { position: self.last, at: self.now, block }, self.is_awaited);
+        }
+
+        fn epoch() -> Epoch {
+            Epoch::new(0xE << 16)
+        }
+
+        /// As [`State::resume`](crate::hub) does without a log.
+        fn resume(&self, last_event_id: &str) -> Cursor {
+            if last_event_id.is_empty() {
+                return Cursor::after(self.last);
+            }
+            let known = Self::epoch().position(last_event_id).filter(|&position| position <= self.last);
+            let own = || match &*self.own_ids {
+                [ids] => ids.position(fingerprint(last_event_id)),
+                _ => None,
+            };
+            known.or_else(own).map_or(Cursor::lost(Position::START), Cursor::after)
+        }
+
+        /// What a reader sees: what there is, joined, and `gap` with what it missed.
+        fn read(&mut self, cursor: &mut Cursor) -> String {
+            let mut seen = String::new();
+            loop {
+                if let Some(gap) = cursor.take_gap(self.rings.iter(), self.last, self.is_counted) {
+                    let missed = gap.missed.map_or("?".to_owned(), |missed| missed.to_string());
+                    seen.push_str(&format!("(gap {missed}) "));
+                    continue;
+                }
+                let before = seen.len();
+                let is_read = cursor.is_read(self.rings.iter());
+                if let [ring] = &mut *self.rings {
+                    if let Some(frame) = ring.frame(cursor.read_to()) {
+                        seen.push_str(&data(&frame.bytes));
+                        cursor.advance(frame.to);
+                    }
+                } else {
+                    for (_, entry) in merge(self.rings.iter(), cursor.read_to()) {
+                        seen.push_str(&data(entry.block.bytes()));
+                        cursor.advance(entry.position);
+                    }
+                }
+                assert_eq!(before == seen.len(), is_read, "{cursor:?}");
+                if before == seen.len() {
+                    return seen;
+                }
+            }
+        }
+    }
+
+    /// The data of blocks, each with a space after it.
+    fn data(blocks: &[u8]) -> String {
+        let lines = std::str::from_utf8(blocks).unwrap().lines();
+        lines.filter_map(|line| line.strip_prefix(": ")).map(|data| format!("{data} ")).collect()
+    }
+
+    /// What a reader sees that comes with this id.
+    #[track_caller]
+    fn check(log: &mut Log, last_event_id: &str, expected: &str) {
+        let mut cursor = log.resume(last_event_id);
+        assert_eq!(log.read(&mut cursor), expected, "after {last_event_id:?}");
+        assert_eq!(log.read(&mut cursor), "");
+    }
+
+    #[test]
+    fn a_reader_without_an_id_reads_from_now_on() {
+        let mut log = Log::of(3);
+        check(&mut log, "", "");
+        let mut cursor = log.resume("");
+        log.push(0, Id::Hub, None);
+        assert_eq!(log.read(&mut cursor), "4 ");
+    }
+
+    #[test]
+    fn a_reader_may_begin_with_the_oldest() {
+        let mut log = Log::of(5);
+        let mut cursor = Cursor::oldest(log.rings.iter());
+        assert_eq!(log.read(&mut cursor), "3 4 5 ");
+        log.push(0, Id::Hub, None);
+        assert_eq!(log.read(&mut cursor), "6 ");
+        let mut cursor = Cursor::oldest(log.rings.iter());
+        log.push(0, Id::Hub, None);
+        assert_eq!(log.read(&mut cursor), "(gap 1) 5 6 7 ");
+    }
+
+    #[test]
+    fn a_reader_resumes_after_its_id() {
+        check(&mut Log::of(3), "00000000000e-0", "1 2 3 ");
+        check(&mut Log::of(3), "00000000000e-2", "3 ");
+        check(&mut Log::of(3), "00000000000e-3", "");
+    }
+
+    #[test]
+    fn what_is_gone_is_a_gap() {
+        check(&mut Log::of(5), "00000000000e-0", "(gap 2) 3 4 5 ");
+        check(&mut Log::of(5), "00000000000e-1", "(gap 1) 3 4 5 ");
+        check(&mut Log::of(5), "00000000000e-2", "3 4 5 ");
+    }
+
+    #[test]
+    fn an_unknown_id_is_a_gap_without_a_count() {
+        for id in ["x", "00000000000f-2", "00000000000e-6", "\u{fffd}"] {
+            check(&mut Log::of(5), id, "(gap ?) 3 4 5 ");
+        }
+        check(&mut Log::of(0), "00000000000f-2", "(gap ?) ");
+    }
+
+    #[test]
+    fn a_gap_leads_to_its_end() {
+        let mut log = Log::of(5);
+        let gap = log.resume("x").take_gap(log.rings.iter(), log.last, true).expect("there is a gap");
+        check(&mut log, Log::epoch().id(gap.end).as_str(), "3 4 5 ");
+    }
+
+    #[test]
+    fn a_lagging_reader_goes_on_at_the_oldest_that_is_kept() {
+        let mut log = Log::of(1);
+        let mut cursor = log.resume("");
+        (2..=7).for_each(|_| log.push(0, Id::Hub, None));
+        assert_eq!(log.read(&mut cursor), "(gap 3) 5 6 7 ");
+    }
+
+    #[test]
+    fn authors_ids_resume_too() {
+        let mut log = Log::new(1, BOUNDS, false);
+        for id in ["a", "b", "c", "d"] {
+            log.push(0, Id::Own(id.to_owned()), None);
+        }
+        check(&mut log, "b", "3 4 ");
+        check(&mut log, "d", "");
+        // Its message is evicted, but it is known what came next.
+        check(&mut log, "a", "2 3 4 ");
+        check(&mut log, "x", "(gap ?) 2 3 4 ");
+        check(&mut log, "00000000000e-3", "4 ");
+        log.push(0, Id::None, None);
+        assert_eq!(
+            log.rings[0].own_id().as_ref().map(EventId::as_str),
+            Some("d"),
+            "a comment leaves the last one"
+        );
+        check(&mut log, "d", "5 ");
+        log.push(0, Id::Hub, None);
+        log.push(0, Id::Hub, None);
+        check(&mut log, "a", "(gap 3) 5 6 7 ");
+    }
+
+    #[test]
+    fn on_several_topics_a_publishers_id_is_nobodys() {
+        let mut log = Log::new(2, BOUNDS, false);
+        log.push(0, Id::Own("1".to_owned()), None);
+        log.push(1, Id::Own("1".to_owned()), None);
+        check(&mut log, "1", "(gap ?) 1 2 ");
+        check(&mut log, "00000000000e-1", "2 ");
+    }
+
+    #[test]
+    fn a_burst_is_kept_for_those_who_have_not_read_it() {
+        let mut log = Log::new(1, Bounds { burst: 100, ..BOUNDS }, false);
+        let mut cursor = log.resume("");
+        for _ in 0..9 {
+            log.push(0, Id::None, None);
+            log.is_awaited = true;
+        }
+        assert_eq!(log.read(&mut cursor), "1 2 3 4 5 6 7 8 9 ");
+        // Each is five bytes: twenty of them fit.
+        for _ in 0..30 {
+            log.push_data(0, Id::None, None, "x");
+        }
+        assert_eq!(log.read(&mut cursor), format!("(gap 10) {}", "x ".repeat(20)));
+        log.is_awaited = false;
+        log.push_data(0, Id::None, None, "y");
+        check(&mut log, "00000000000e-0", "(gap 37) x x y ");
+    }
+
+    #[test]
+    fn what_is_awaited_is_kept_whatever_its_age() {
+        let mut log = Log::new(1, Bounds { age: Some(Duration::ZERO), burst: 100, ..BOUNDS }, false);
+        let mut cursor = log.resume("");
+        log.is_awaited = true;
+        for _ in 0..3 {
+            log.push(0, Id::None, None);
+            log.now += Duration::from_secs(1);
+        }
+        assert_eq!(log.read(&mut cursor), "1 2 3 ");
+        log.rings[0].trim(log.now, false);
+        check(&mut log, "00000000000e-0", "(gap 3) ");
+    }
+
+    #[test]
+    fn bytes_are_bounded_but_the_newest_is_kept() {
+        let mut log = Log::new(1, Bounds { messages: 100, bytes: 18, ..BOUNDS }, false);
+        // Each has four bytes more.
+        for (block, expected) in [
+            ("12345", "12345 "),
+            ("6789", "12345 6789 "),
+            ("abc", "(gap 1) 6789 abc "),
+            ("more than fourteen bytes", "(gap 3) more than fourteen bytes "),
+            ("x", "(gap 4) x "),
+        ] {
+            log.push_data(0, Id::None, None, block);
+            check(&mut log, "00000000000e-0", expected);
+        }
+    }
+
+    #[test]
+    fn age_is_bounded() {
+        let mut log = Log::new(1, Bounds { age: Some(Duration::from_secs(10)), ..BOUNDS }, false);
+        log.push(0, Id::Hub, None);
+        log.now = Duration::from_secs(10);
+        log.push(0, Id::Hub, None);
+        check(&mut log, "00000000000e-0", "1 2 ");
+        log.rings[0].trim(Duration::from_secs(11), false);
+        check(&mut log, "00000000000e-0", "(gap 1) 2 ");
+        log.rings[0].trim(Duration::from_secs(21), false);
+        check(&mut log, "00000000000e-1", "(gap 1) ");
+        check(&mut log, "00000000000e-2", "");
+        log.push(0, Id::Hub, None);
+        check(&mut log, "00000000000e-1", "(gap 1) 3 ");
+    }
+
+    #[test]
+    fn a_frame_is_bounded_and_shared() {
+        let mut log = Log::new(1, Bounds { messages: 100, bytes: 1 << 20, ..BOUNDS }, false);
+        for _ in 0..10 {
+            log.push_data(0, Id::None, None, &"x".repeat(9_996));
+        }
+        let frame = |log: &mut Log, after| log.rings[0].frame(Position::new(after));
+        let sizes = [0, 3, 6, 9].map(|after| frame(&mut log, after).map_or(0, |frame| frame.bytes.len()));
+        assert_eq!(sizes, [30_000, 30_000, 30_000, 10_000]);
+        let [first, second] = [0, 0].map(|after| frame(&mut log, after).unwrap().bytes.as_ptr());
+        assert_eq!(first, second, "joined once");
+        log.push_data(0, Id::None, None, &"x".repeat(99_996));
+        assert_eq!(frame(&mut log, 9).unwrap().bytes.len(), 10_000);
+        assert_eq!(frame(&mut log, 10).unwrap().bytes.len(), 100_000, "one message goes whole");
+        assert_eq!(frame(&mut log, 11), None);
+    }
+
+    #[test]
+    fn topics_are_read_as_one() {
+        let mut log = Log::new(2, BOUNDS, false);
+        for topic in [0, 1, 1, 0, 1] {
+            log.push(topic, Id::Hub, None);
+        }
+        check(&mut log, "00000000000e-0", "1 2 3 4 5 ");
+        check(&mut log, "00000000000e-3", "4 5 ");
+        // Of the second topic, 2 and 3 are evicted.
+        log.push(1, Id::Hub, None);
+        log.push(1, Id::Hub, None);
+        check(&mut log, "00000000000e-0", "(gap ?) 1 4 5 6 7 ");
+        check(&mut log, "00000000000e-2", "(gap ?) 4 5 6 7 ");
+        check(&mut log, "00000000000e-3", "4 5 6 7 ");
+    }
+
+    #[test]
+    fn a_later_topic_tells_what_an_earlier_one_lost() {
+        let mut log = Log::of(2);
+        log.rings = vec![Ring::new(BOUNDS, false, Position::new(2))];
+        check(&mut log, "00000000000e-1", "(gap 1) ");
+        check(&mut log, "00000000000e-2", "");
+    }
+
+    #[test]
+    fn the_latest_of_each_key_outlives_the_others() {
+        let mut log = Log::new(1, Bounds { messages: 2, ..BOUNDS }, true);
+        for key in ["a", "b", "a", "c", "a", "a"] {
+            log.push(0, Id::Hub, Some(key));
+        }
+        // The ring holds 5 and 6.
+        check(&mut log, "00000000000e-0", "2 4 5 6 ");
+        check(&mut log, "00000000000e-2", "4 5 6 ");
+        log.push(0, Id::Hub, Some("b"));
+        check(&mut log, "00000000000e-0", "4 6 7 ");
+        log.push(0, Id::Hub, None);
+        check(&mut log, "00000000000e-0", "4 6 7 8 ");
+        // One without a key has no other to make up for it.
+        log.push(0, Id::Hub, Some("b"));
+        log.push(0, Id::Hub, Some("b"));
+        check(&mut log, "00000000000e-7", "(gap ?) 9 10 ");
+        check(&mut log, "00000000000e-0", "(gap ?) 4 6 9 10 ");
+    }
+
+    #[test]
+    fn keys_are_bounded() {
+        let mut log = Log::new(1, Bounds { messages: 2, ..BOUNDS }, true);
+        for key in ["a", "b", "c", "d", "e"] {
+            log.push(0, Id::Hub, Some(key));
+        }
+        check(&mut log, "00000000000e-1", "2 3 4 5 ");
+        check(&mut log, "00000000000e-0", "(gap ?) 2 3 4 5 ");
+        let mut log = Log::new(1, Bounds { messages: 10, bytes: 18, ..BOUNDS }, true);
+        for key in ["a", "b", "c"] {
+            log.push_data(0, Id::None, Some(key), "12345");
+        }
+        check(&mut log, "00000000000e-1", "12345 12345 ");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Publish { topic: usize, id: u8 },
+        Read(usize),
+        Resume(usize),
+        Wait(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0usize..3, 0u8..3).prop_map(|(topic, id)| Step::Publish { topic, id }),
+            4 => (0usize..4).prop_map(Step::Read),
+            2 => (0usize..4).prop_map(Step::Resume),
+            1 => (0u64..4).prop_map(Step::Wait),
+        ]
+    }
+
+    /// A reader, beside what it ought to have seen.
+    struct Reader {
+        cursor: Cursor,
+        /// The newest number that it has accounted for.
+        seen: u64,
+    }
+
+    proptest! {
+        /// Readers come, go, lag and resume at random. Each sees every number once and in order, or is told of a gap:
+        /// and then what it was not sent is indeed no longer kept. With one topic, the gap says how long it is.
+        #[test]
+        fn nothing_is_lost_or_doubled_in_silence(
+            topics in 1usize..4,
+            messages in 1usize..6,
+            bytes in 1usize..40,
+            age in prop::option::of(1u64..5),
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let bounds = Bounds { messages, bytes: bytes * 4, age: age.map(Duration::from_secs), burst: 0 };
+            let mut log = Log::new(topics, bounds, false);
+            let mut readers: Vec<_> = (0..4).map(|_| Reader { cursor: log.resume(""), seen: 0 }).collect();
+            for step in steps {
+                match step {
+                    Step::Publish { topic, id } => {
+                        let number = log.last.next();
+                        let id = [Id::Hub, Id::Own(number.to_string()), Id::None][usize::from(id)].clone();
+                        log.push(topic % topics, id, None);
+                    }
+                    Step::Read(reader) => {
+                        let Reader { cursor, seen } = &mut readers[reader];
+                        let kept: Vec<u64> =
+                            merge(log.rings.iter(), Position::new(*seen)).map(|(_, entry)| entry.position.get()).collect();
+                        let lost = log.last.get() - *seen - kept.len() as u64;
+                        let read = log.read(cursor);
+                        let (gaps, numbers): (Vec<_>, Vec<_>) =
+                            read.split_inclusive(' ').partition(|word| word.starts_with("(gap") || word.ends_with(") "));
+                        let numbers: Vec<u64> = numbers.iter().map(|number| number.trim().parse().unwrap()).collect();
+                        prop_assert_eq!(numbers, kept, "what is kept is sent, once and in order");
+                        prop_assert_eq!(gaps.is_empty(), lost == 0, "what is lost is told: {}", read);
+                        if topics == 1 && lost > 0 {
+                            prop_assert_eq!(gaps.concat(), format!("(gap {lost}) "));
+                        }
+                        *seen = log.last.get();
+                    }
+                    Step::Resume(reader) => {
+                        let Reader { cursor, seen } = &mut readers[reader];
+                        *cursor = log.resume(Log::epoch().id(Position::new(*seen)).as_str());
+                    }
+                    Step::Wait(seconds) => {
+                        log.now += Duration::from_secs(seconds);
+                        let now = log.now;
+                        log.rings.iter_mut().for_each(|ring| ring.trim(now, false));
+                    }
+                }
+            }
+        }
+
+        /// Whoever reads at random ends up with the latest of each key, if there is room for the keys.
+        #[test]
+        fn the_latest_of_each_key_arrives(
+            messages in 4usize..8, steps in prop::collection::vec((0usize..4, any::<bool>()), 1..100),
+        ) {
+            let mut log = Log::new(1, Bounds { messages, ..BOUNDS }, true);
+            let mut cursor = log.resume("");
+            let (mut sent, mut seen) = ([0; 4], [0; 4]);
+            let mut keys = vec![0];
+            for (key, reads) in steps {
+                log.push(0, Id::Hub, Some(["a", "b", "c", "d"][key]));
+                sent[key] = log.last.get();
+                keys.push(key);
+                if reads {
+                    for number in log.read(&mut cursor).split_whitespace() {
+                        let number: u64 = number.parse().expect("no gap");
+                        let key = keys[usize::try_from(number).unwrap()];
+                        prop_assert!(seen[key] < number, "in order and once");
+                        seen[key] = number;
+                    }
+                    prop_assert_eq!(seen, sent);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The newest message of each key, kept when the ring has no room for it any more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::kept::Kept;
+use super::position::Position;
+
+#[derive(Debug, Default)]
+pub(crate) struct Latest {
+    /// Those that the ring evicted, by position.
+    kept: BTreeMap<Position, Kept>,
+    /// The newest position of each key, in the ring or here.
+    newest: HashMap<Arc<str>, Position>,
+}
+
+impl Latest {
+    /// A new entry takes the place of the one before it with its key. Returns how many bytes that frees here.
+    pub(crate) fn supersede(&mut self, key: &Arc<str>, position: Position) -> usize {
+        let before = self.newest.insert(key.clone(), position);
+        before.and_then(|before| self.kept.remove(&before)).map_or(0, |entry| entry.block.len())
+    }
+
+    /// Takes an entry over from the ring, if it is the newest of its key.
+    pub(crate) fn keep(&mut self, entry: Kept) -> bool {
+        let is_newest = entry.block.key().and_then(|key| self.newest.get(key)) == Some(&entry.position);
+        if is_newest {
+            self.kept.insert(entry.position, entry);
+        }
+        is_newest
+    }
+
+    /// Evicts the oldest entry, and forgets its key.
+    pub(crate) fn pop_oldest(&mut self) -> Option<Kept> {
+        let (_, entry) = self.kept.pop_first()?;
+        entry.block.key().map(|key| self.newest.remove(key));
+        Some(entry)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The entries kept here, from a position on. All are older than those of the ring.
+    pub(crate) fn from(&self, position: Position) -> impl Iterator<Item = &Kept> {
+        self.kept.range(position..).map(|(_, entry)| entry)
+    }
+}

@@ -1,0 +1,89 @@
+//! The ids that publishers gave to the messages of one topic.
+//!
+//! An id names one message. It is remembered for longer than its message is kept, so that a client that comes back with
+//! it is told exactly what it missed, and so that the same id can't come to name another message while a client may
+//! still come with it.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::position::Position;
+
+/// How many of the newest ids are remembered, though their messages are kept no more.
+const REMEMBERED: usize = 16 * 1024;
+
+/// The ids of one topic, as hashes that nobody can foresee: so an id costs the same memory whatever its length.
+#[derive(Debug, Default)]
+pub(crate) struct OwnIds {
+    named: HashMap<u64, Named>,
+    /// The hashes, oldest first.
+    order: VecDeque<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    position: Position,
+    fingerprint: u64,
+}
+
+/// What is known of an id that is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It names no message.
+    New,
+    /// It names the same message, which was published before.
+    Repeat,
+    /// It names another message.
+    Taken,
+}
+
+impl OwnIds {
+    /// What is known of an id (as a hash) with a message (as its fingerprint).
+    pub(crate) fn look_up(&self, id: u64, fingerprint: u64) -> Known {
+        match self.named.get(&id) {
+            None => Known::New,
+            Some(named) if named.fingerprint == fingerprint => Known::Repeat,
+            Some(_) => Known::Taken,
+        }
+    }
+
+    /// The position of the message that an id names.
+    pub(crate) fn position(&self, id: u64) -> Option<Position> {
+        Some(self.named.get(&id)?.position)
+    }
+
+    /// Remembers a new id. The messages up to `evicted` are kept no more.
+    pub(crate) fn insert(&mut self, id: u64, position: Position, fingerprint: u64, evicted: Position) {
+        self.named.insert(id, Named { position, fingerprint });
+        self.order.push_back(id);
+        while self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.front()
+            && self.position(*oldest).is_none_or(|position| position <= evicted)
+        {
+            self.named.remove(oldest);
+            self.order.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_one_message_until_it_is_forgotten() {
+        let mut ids = OwnIds::default();
+        assert_eq!(ids.look_up(7, 70), Known::New);
+        ids.insert(7, Position::new(1), 70, Position::START);
+        assert_eq!(ids.look_up(7, 70), Known::Repeat);
+        assert_eq!(ids.look_up(7, 71), Known::Taken);
+        assert_eq!(ids.position(7), Some(Position::new(1)));
+        for id in 100..100 + REMEMBERED as u64 {
+            ids.insert(id, Position::new(id), 0, Position::START);
+        }
+        assert_eq!(ids.look_up(7, 70), Known::Repeat, "its message is kept");
+        ids.insert(8, Position::new(100_000), 0, Position::new(100));
+        assert_eq!((ids.look_up(7, 70), ids.position(7)), (Known::New, None));
+        assert_eq!((ids.named.len(), ids.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(ids.position(101), Some(Position::new(101)));
+    }
+}

@@ -1,0 +1,128 @@
+//! The task that follows a log, and keeps a hub up to date.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::sleep;
+
+use super::hub::Hub;
+use super::settings::Settings;
+use super::source::{Replica, Source};
+use crate::history::{Broken, Entry, Position, size as entry_size};
+use crate::log::{Backoff, LogError, Outbox, SharedLog, trace};
+
+/// How many entries are read at once.
+const PAGE: usize = 512;
+
+/// How much of the log's end a hub begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A hub whose topics are copies of what is in a log, which it follows within the current runtime.
+pub(crate) async fn follow_log(
+    log: SharedLog,
+    outbox: Outbox,
+    settings: Settings,
+    beginning: Beginning,
+) -> Result<Arc<Hub>, LogError> {
+    let newest = newest(&log, beginning).await?;
+    let position = newest.last().map_or(Position::START, |entry| entry.position);
+    let source = Source::of_log(log.clone(), outbox);
+    let hub = Arc::new(Hub::of_log(source, settings, beginning.messages, beginning.bytes));
+    if let Some(replica) = hub.source().replica() {
+        hub.begin(replica, newest);
+        let follower = tokio::spawn(follow(Arc::downgrade(&hub), log, position, beginning));
+        replica.stop_with(follower.abort_handle());
+    }
+    Ok(hub)
+}
+
+/// Reads the end of the log.
+async fn newest(log: &SharedLog, beginning: Beginning) -> Result<Vec<Entry>, LogError> {
+    let Beginning { messages, bytes } = beginning;
+    // Pages, the newest first.
+    let mut pages: Vec<Vec<Entry>> = Vec::new();
+    let (mut count, mut size) = (0, 0);
+    while count < messages && size < bytes {
+        let oldest = pages.last().and_then(|page| page.first());
+        let page = log.before(oldest.map(|entry| entry.position), (messages - count).min(PAGE)).await?;
+        // An entry between two pages may be gone by now: what is ahead of it does not belong to the rest.
+        let follows = match (page.last(), oldest) {
+            (Some(last), Some(oldest)) => oldest.previous == last.position,
+            (last, _) => last.is_some(),
+        };
+        if !follows {
+            break;
+        }
+        count += page.len();
+        size += page.iter().map(entry_size).sum::<usize>();
+        pages.push(page);
+    }
+    let mut entries: Vec<Entry> = pages.into_iter().rev().flatten().collect();
+    // What follows the last break in the chain.
+    let linked = entries.windows(2).rposition(|pair| pair[1].previous != pair[0].position);
+    entries.drain(..linked.map_or(0, |position| position + 1));
+    Ok(entries)
+}
+
+/// Follows a log for as long as the hub lives.
+async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginning: Beginning) {
+    let stopped = Stopped(hub.clone());
+    let mut wait = Backoff::default();
+    loop {
+        let page = log.follow(position, PAGE).await;
+        let Some(hub) = hub.upgrade() else { break };
+        let Some(replica) = hub.source().replica() else { break };
+        let begun = match page {
+            Ok(page) => match page.map(|entries| hub.take_in(replica, entries)) {
+                Some(Ok(last)) => {
+                    position = last;
+                    wait = Backoff::default();
+                    continue;
+                }
+                Some(Err(Broken)) | None => begin_anew(&hub, replica, &mut position, beginning).await,
+            },
+            Err(error) => Err(error),
+        };
+        let pause = wait.next();
+        if let Err(error) = begun {
+            hub.lock().lose_sight();
+            trace::following_failed(&error, pause);
+        }
+        drop(hub);
+        sleep(pause).await;
+    }
+    drop(stopped);
+}
+
+/// What was to follow the position is lost: the hub begins with what there is, and tells all subscribers of a gap.
+async fn begin_anew(
+    hub: &Hub,
+    replica: &Replica,
+    position: &mut Position,
+    beginning: Beginning,
+) -> Result<(), LogError> {
+    let entries = newest(replica.log(), beginning).await?;
+    let last = entries.last().map_or(Position::START, |entry| entry.position);
+    // A log that was emptied says so again and again, until there is something in it.
+    if *position != last {
+        trace::log_lost(position.get());
+        *position = last;
+        hub.begin(replica, entries);
+    }
+    Ok(())
+}
+
+/// Tells when nobody follows the log any more, though the hub lives: the runtime is gone, or the log has panicked.
+struct Stopped(Weak<Hub>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.lock().lose_sight();
+            trace::stopped();
+        }
+    }
+}

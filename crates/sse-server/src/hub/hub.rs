@@ -1,0 +1,143 @@
+//! The hub: its lock, its settings, and how subscribers are woken.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::settings::Settings;
+use super::source::{Replica, Source};
+use super::state::State;
+use crate::history::{Broken, Entry, Epoch, Position};
+use crate::log::trace;
+use crate::sync::{Mutex, MutexGuard};
+
+/// What topics with one order share.
+pub(crate) struct Hub {
+    settings: Settings,
+    source: Source,
+    /// Whether there is one topic only, so that no position is another's.
+    is_single: bool,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+impl Hub {
+    /// A hub of its own publishers.
+    pub(crate) fn new(epoch: Epoch, settings: Settings, is_single: bool) -> Self {
+        Self::of(Source::Memory(epoch), settings, is_single, State::new(0, 0))
+    }
+
+    /// A hub whose topics are copies of what is in a log, of which it keeps so many of the newest entries at hand.
+    pub(crate) fn of_log(
+        source: Source,
+        settings: Settings,
+        recent_messages: usize,
+        recent_bytes: usize,
+    ) -> Self {
+        Self::of(source, settings, false, State::new(recent_messages, recent_bytes))
+    }
+
+    fn of(source: Source, settings: Settings, is_single: bool, state: State) -> Self {
+        Self { settings, source, is_single, started: Instant::now(), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// How long the hub has been there.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Whether what a gap misses can be counted.
+    pub(crate) fn counts_gaps(&self) -> bool {
+        self.is_single && !self.settings.lag_policy.is_latest_per_key()
+    }
+
+    /// Takes the wakers of a topic out, frees the lock, and wakes.
+    pub(crate) fn wake(&self, mut state: MutexGuard<'_, State>, key: usize) {
+        let wakers = state.topic_mut(key).touch();
+        drop(state);
+        self.wake_up(key, wakers);
+    }
+
+    /// Takes the wakers of several topics out, frees the lock, and wakes. Those that wait for the end of a topic are
+    /// told, too.
+    pub(crate) fn wake_all(&self, mut state: MutexGuard<'_, State>, keys: Vec<usize>) {
+        let mut drained = Vec::new();
+        let touched: Vec<_> = keys
+            .into_iter()
+            .map(|key| {
+                let topic = state.topic_mut(key);
+                if topic.is_drained() {
+                    drained.push(topic.signals().clone());
+                }
+                (key, topic.touch())
+            })
+            .collect();
+        drop(state);
+        touched.into_iter().for_each(|(key, wakers)| self.wake_up(key, wakers));
+        drained.iter().for_each(|signals| signals.drained.notify_waiters());
+    }
+
+    fn wake_up(&self, key: usize, mut wakers: Slab<Waker>) {
+        if wakers.is_empty() {
+            return;
+        }
+        wakers.drain().for_each(Waker::wake);
+        let smaller = self.lock().get_topic_mut(key).map(|topic| topic.give_back(wakers));
+        drop(smaller);
+    }
+
+    /// Begins with the newest entries of the log, for the first time or anew.
+    pub(crate) fn begin(&self, replica: &Replica, entries: Vec<Entry>) {
+        let now = self.age(Instant::now());
+        let mut state = self.lock();
+        let dropped = state.begin(entries, &self.settings, replica.log(), now);
+        let keys = state.keys();
+        self.wake_all(state, keys);
+        drop(dropped);
+        replica.backlog().clear();
+    }
+
+    /// Takes what is new in the log, and wakes the subscribers. Returns the position of the newest entry; if the
+    /// entries do not go on where the last ones ended, the log must be begun anew.
+    pub(crate) fn take_in(&self, replica: &Replica, entries: Vec<Entry>) -> Result<Position, Broken> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let taken = state.take_in(entries, replica.log(), self.age(now), now);
+        let seen = state.seen();
+        self.wake_all(state, taken.touched);
+        if taken.is_back {
+            trace::following_again();
+        }
+        if taken.is_broken { Err(Broken) } else { Ok(seen) }
+    }
+
+    /// Ends the streams of a client on all topics of this process.
+    pub(crate) fn end_client(&self, client: &Arc<str>) {
+        let mut state = self.lock();
+        let keys = state.end_client(client);
+        self.wake_all(state, keys);
+    }
+}
+
+impl fmt::Debug for Hub {
+    /// Shows nothing of the messages, and takes no lock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the messages of a hub come from.
+
+use std::sync::{Arc, OnceLock};
+
+use sse_codec::EventId;
+use tokio::task::AbortHandle;
+
+use super::stats::LogStats;
+use crate::history::{Epoch, Position, is_hubs};
+use crate::log::{Backlog, Outbox, SharedLog};
+use crate::message::InvalidId;
+
+/// Where the messages of a hub come from, and what gives them their ids.
+pub(crate) enum Source {
+    /// Its publishers: a message has its position as soon as it is published.
+    Memory(Epoch),
+    /// A log that other processes share: a message has its position when it comes back from there.
+    Log(Box<Replica>),
+}
+
+/// How a hub reaches its log.
+pub(crate) struct Replica {
+    log: SharedLog,
+    outbox: Outbox,
+    backlog: Arc<Backlog>,
+    /// The task that follows the log; it ends with the hub.
+    follower: OnceLock<AbortHandle>,
+}
+
+impl Source {
+    pub(crate) fn of_log(log: SharedLog, outbox: Outbox) -> Self {
+        let backlog = Arc::new(Backlog::new(log.clone()));
+        Self::Log(Box::new(Replica { log, outbox, backlog, follower: OnceLock::new() }))
+    }
+
+    /// The log, if there is one.
+    pub(crate) fn replica(&self) -> Option<&Replica> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Log(replica) => Some(replica),
+        }
+    }
+
+    /// The hub's id of a position.
+    pub(crate) fn id(&self, position: Position) -> EventId<'static> {
+        match self {
+            Self::Memory(epoch) => epoch.id(position),
+            Self::Log(replica) => replica.log.id(position),
+        }
+    }
+
+    /// The position of an id that the hub gave.
+    pub(crate) fn position(&self, id: &str) -> Option<Position> {
+        match self {
+            Self::Memory(epoch) => epoch.position(id),
+            Self::Log(replica) => replica.log.position(id),
+        }
+    }
+
+    /// Checks that an id can be a publisher's.
+    pub(crate) fn check_own_id(id: &EventId<'_>) -> Result<(), InvalidId> {
+        if is_hubs(id.as_str()) { Err(InvalidId::Reserved) } else { InvalidId::check(id) }
+    }
+}
+
+impl Replica {
+    pub(crate) fn log(&self) -> &SharedLog {
+        &self.log
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
+    /// The task that follows the log ends with the hub.
+    pub(crate) fn stop_with(&self, follower: AbortHandle) {
+        // There is one task.
+        let _ = self.follower.set(follower);
+    }
+
+    /// How it stands with the log, as far as this process writes to it and reads its past.
+    pub(crate) fn stats(&self) -> LogStats {
+        let numbers = self.outbox.numbers();
+        LogStats {
+            reads: self.backlog.reads(),
+            queued: numbers.queued,
+            appended: numbers.appended,
+            failed: numbers.failed,
+            retries: numbers.retries,
+            ..LogStats::default()
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(follower) = self.follower.get() {
+            follower.abort();
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What is under the lock of a hub.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::settings::Settings;
+use super::source::Source;
+use super::stats::LogStats;
+use super::topic_state::{Signals, TopicState};
+use crate::history::{Broken, Cursor, Entry, Kept, Known, Position, Recent, Ring};
+use crate::log::SharedLog;
+use crate::message::{Body, Control, fingerprint};
+
+/// The topics, and their common order.
+pub(crate) struct State {
+    /// The position of the newest message of any topic; with a log, of its newest entry.
+    last: Position,
+    /// The newest position of any topic that was dropped.
+    dropped: Position,
+    topics: Slab<TopicState>,
+    view: View,
+}
+
+/// What a hub has seen of its log. Without a log, nothing.
+struct View {
+    recent: Recent,
+    /// The topics that there are here.
+    names: HashMap<Arc<str>, usize>,
+    /// How often the log began anew: a subscriber from before that has lost its position.
+    generation: u32,
+    is_following: bool,
+    interruptions: u64,
+}
+
+/// Where a subscriber begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resume {
+    pub(crate) cursor: Cursor,
+    /// What comes next is not in the rings: the log must be asked.
+    pub(crate) needs_log: bool,
+}
+
+/// What came of entries that were taken in, to be done when the lock is free.
+#[derive(Debug, Default)]
+pub(crate) struct TakenIn {
+    /// The topics whose subscribers must be woken.
+    pub(crate) touched: Vec<usize>,
+    /// Whether the log is followed again after an interruption.
+    pub(crate) is_back: bool,
+    /// Whether the entries do not go on where the last ones ended.
+    pub(crate) is_broken: bool,
+}
+
+impl State {
+    /// The state of a hub that keeps so many of the newest entries of its log.
+    pub(crate) fn new(recent_messages: usize, recent_bytes: usize) -> Self {
+        let view = View {
+            recent: Recent::new(recent_messages, recent_bytes),
+            names: HashMap::new(),
+            generation: 0,
+            is_following: false,
+            interruptions: 0,
+        };
+        Self { last: Position::START, dropped: Position::START, topics: Slab::new(), view }
+    }
+
+    /// The position of the newest message.
+    pub(crate) fn last(&self) -> Position {
+        self.last
+    }
+
+    /// Gives the next message its position.
+    pub(crate) fn next_position(&mut self) -> Position {
+        self.last = self.last.next();
+        self.last
+    }
+
+    pub(crate) fn topic(&self, key: usize) -> &TopicState {
+        &self.topics[key]
+    }
+
+    pub(crate) fn topic_mut(&mut self, key: usize) -> &mut TopicState {
+        &mut self.topics[key]
+    }
+
+    /// A topic that may have been dropped meanwhile.
+    pub(crate) fn get_topic_mut(&mut self, key: usize) -> Option<&mut TopicState> {
+        self.topics.get_mut(key)
+    }
+
+    pub(crate) fn rings(
+        &self,
+        keys: impl Iterator<Item = usize> + Clone,
+    ) -> impl Iterator<Item = &Ring> + Clone {
+        keys.map(|key| self.topics[key].ring())
+    }
+
+    /// Adds a topic. With a log, it begins with what was seen of it.
+    pub(crate) fn add_topic(
+        &mut self,
+        name: &Arc<str>,
+        signals: Arc<Signals>,
+        source: &Source,
+        settings: &Settings,
+        now: Duration,
+    ) -> usize {
+        let topic = match source {
+            Source::Memory(_) => TopicState::new(new_ring(settings, self.dropped), settings, signals),
+            Source::Log(replica) => {
+                let ring = self.view.ring(name, settings, replica.log(), now);
+                let mut topic = TopicState::new(ring, settings, signals);
+                topic.set_lifetime(self.view.recent.lifetime(name));
+                topic
+            }
+        };
+        let key = self.topics.insert(topic);
+        self.view.names.insert(name.clone(), key);
+        key
+    }
+
+    /// Takes a topic out: whoever resumes what it held, in a later one, is told of a gap.
+    #[must_use = "it may be large: drop it without the lock"]
+    pub(crate) fn drop_topic(&mut self, key: usize, name: &str) -> TopicState {
+        // Another topic may have taken its name over.
+        if self.view.names.get(name) == Some(&key) {
+            self.view.names.remove(name);
+        }
+        let topic = self.topics.remove(key);
+        self.dropped = self.dropped.max(topic.ring().newest());
+        topic
+    }
+
+    /// Where a subscriber begins that comes with this last event ID. One that comes with none reads from now on.
+    pub(crate) fn resume(
+        &self,
+        keys: impl Iterator<Item = usize> + Clone,
+        last_event_id: &str,
+        source: &Source,
+    ) -> Resume {
+        let here = |cursor| Resume { cursor, needs_log: false };
+        if last_event_id.is_empty() {
+            return here(Cursor::after(self.last));
+        }
+        let known = source.position(last_event_id);
+        match source {
+            Source::Memory(_) => {
+                let known = known.filter(|&position| position <= self.last);
+                // An id of a publisher's names an event of one topic. On a stream of several it is nobody's.
+                let mut only = keys.clone();
+                let only = only.next().filter(|_| only.next().is_none());
+                let own = || self.topics[only?].own_id_position(fingerprint(last_event_id));
+                here(known.or_else(own).map_or(Cursor::lost(Position::START), Cursor::after))
+            }
+            Source::Log(_) => {
+                let Some(position) = known else { return here(Cursor::lost(Position::START)) };
+                let cursor = Cursor::after(position);
+                match self.view.recent.knows(position) {
+                    Known::Yes => Resume { cursor, needs_log: cursor.has_gap(self.rings(keys)) },
+                    Known::Ask => Resume { cursor, needs_log: true },
+                    Known::No => here(Cursor::lost(position)),
+                }
+            }
+        }
+    }
+
+    /// The name of the topic that an event with a hub's id belongs to, as far as the event is at hand.
+    pub(crate) fn topic_of(&self, position: Position) -> Option<Arc<str>> {
+        let is_here = |key: usize| {
+            let before = Position::new(position.get().checked_sub(1)?);
+            self.topics.get(key)?.ring().after(before).next().filter(|kept| kept.position == position)
+        };
+        let name =
+            self.view.names.iter().find(|(_, key)| is_here(**key).is_some()).map(|(name, _)| name.clone());
+        name.or_else(|| self.view.recent.topic_of(position))
+    }
+
+    /// How often the log began anew.
+    pub(crate) fn generation(&self) -> u32 {
+        self.view.generation
+    }
+
+    /// The entries of the log right after a position, at most `limit`, if they are at hand.
+    pub(crate) fn recent_after(&self, position: Position, limit: usize) -> Option<Arc<[Entry]>> {
+        Some(self.view.recent.after(position)?.take(limit).cloned().collect())
+    }
+
+    /// Begins with the newest entries of the log, for the first time or anew. Returns what it held before, to be
+    /// dropped without the lock; all subscribers must be woken.
+    #[must_use = "it may be large: drop it without the lock"]
+    pub(crate) fn begin(
+        &mut self,
+        entries: Vec<Entry>,
+        settings: &Settings,
+        log: &SharedLog,
+        now: Duration,
+    ) -> Vec<Ring> {
+        let Self { last, topics, view, .. } = self;
+        view.recent.begin(entries);
+        view.generation = view.generation.wrapping_add(1);
+        view.is_following = true;
+        *last = view.recent.last();
+        let mut dropped = Vec::with_capacity(topics.len());
+        for (name, &key) in &view.names {
+            let topic = &mut topics[key];
+            // Its end may be among what was lost.
+            topic.set_lifetime(view.recent.lifetime(name));
+            dropped.push(topic.replace_ring(view.ring(name, settings, log, now)));
+        }
+        dropped
+    }
+
+    /// Takes what is new in the log.
+    pub(crate) fn take_in(
+        &mut self,
+        entries: Vec<Entry>,
+        log: &SharedLog,
+        at: Duration,
+        now: Instant,
+    ) -> TakenIn {
+        let mut taken =
+            TakenIn { is_back: !std::mem::replace(&mut self.view.is_following, true), ..TakenIn::default() };
+        for entry in entries {
+            let (position, record) = (entry.position, entry.record.clone());
+            if self.view.recent.push(entry) == Err(Broken) {
+                taken.is_broken = true;
+                break;
+            }
+            self.last = position;
+            let Some(record) = record else { continue };
+            if let Body::Control(Control::EndClient { client, everywhere: true }) = record.body() {
+                taken.touched.extend(self.end_client(client));
+            }
+            let Some(&key) = self.view.names.get(record.topic()) else { continue };
+            let topic = &mut self.topics[key];
+            match record.body() {
+                Body::Control(Control::End { spread }) => topic.end(position, *spread),
+                Body::Control(Control::Open) => topic.open(position),
+                Body::Control(Control::EndClient { client, .. }) => _ = topic.end_client(client),
+                Body::Message { .. } if topic.is_ended() => continue,
+                Body::Message { .. } => {
+                    let Some(block) = record.block(|| log.id(position)) else { continue };
+                    topic.push(Kept { position, at, block }, now);
+                }
+            }
+            if taken.touched.last() != Some(&key) {
+                taken.touched.push(key);
+            }
+        }
+        taken.touched.sort_unstable();
+        taken.touched.dedup();
+        taken
+    }
+
+    /// Ends the streams of a client on all topics. Returns the topics whose subscribers must be woken.
+    pub(crate) fn end_client(&mut self, client: &str) -> Vec<usize> {
+        let mut touched = Vec::new();
+        for (key, topic) in &mut self.topics {
+            if topic.end_client(client) {
+                touched.push(key);
+            }
+        }
+        touched
+    }
+
+    /// All topics.
+    pub(crate) fn keys(&self) -> Vec<usize> {
+        self.topics.iter().map(|(key, _)| key).collect()
+    }
+
+    /// The position of the newest entry that was seen of the log.
+    pub(crate) fn seen(&self) -> Position {
+        self.view.recent.last()
+    }
+
+    /// The log can't be followed at the moment.
+    pub(crate) fn lose_sight(&mut self) {
+        self.view.interruptions += u64::from(self.view.is_following);
+        self.view.is_following = false;
+        self.view.recent.lose_sight();
+    }
+
+    /// How it stands with the log, if there is one.
+    pub(crate) fn log_stats(&self, source: &Source) -> Option<LogStats> {
+        Some(LogStats {
+            is_following: self.view.is_following,
+            interruptions: self.view.interruptions,
+            losses: self.view.generation.saturating_sub(1).into(),
+            ..source.replica()?.stats()
+        })
+    }
+}
+
+impl View {
+    /// What there is of a topic.
+    fn ring(&self, topic: &str, settings: &Settings, log: &SharedLog, now: Duration) -> Ring {
+        let mut ring = new_ring(settings, self.recent.since());
+        let mut is_ended = self.recent.lifetime(topic).has_ended_at(self.recent.since()).unwrap_or(false);
+        for entry in self.recent.of_topic(topic) {
+            let Some(record) = &entry.record else { continue };
+            match record.body() {
+                Body::Control(Control::End { .. }) => is_ended = true,
+                Body::Control(Control::Open) => is_ended = false,
+                Body::Control(Control::EndClient { .. }) => {}
+                Body::Message { .. } if is_ended => {}
+                Body::Message { .. } => {
+                    let block = record.block(|| log.id(entry.position));
+                    let kept = block.map(|block| Kept { position: entry.position, at: now, block });
+                    kept.into_iter().for_each(|kept| ring.push(kept, false));
+                }
+            }
+        }
+        ring
+    }
+}
+
+/// A ring whose readers are told of a gap if they come from before `evicted`.
+fn new_ring(settings: &Settings, evicted: Position) -> Ring {
+    Ring::new(settings.bounds, settings.lag_policy.is_latest_per_key(), evicted)
+}

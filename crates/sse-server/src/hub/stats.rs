@@ -1,0 +1,58 @@
+//! Numbers for operators.
+
+/// What a route has done since it was made, and how it stands: from [`Route::stats`](crate::Route::stats).
+///
+/// All but [`subscribers`](Self::subscribers) and [`catching_up`](Self::catching_up) are sums that only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many subscribers are connected now.
+    pub subscribers: usize,
+    /// How many of them have not read everything: they are about to, or their sockets are full.
+    pub catching_up: usize,
+    /// Subscriptions that were refused because a bound was reached.
+    pub refused: u64,
+    /// Messages published.
+    pub published: u64,
+    /// Messages that were not published because they had been: repeats, by the ids of their publishers.
+    pub repeated: u64,
+    /// Messages handed to connections, one for each subscriber.
+    pub delivered: u64,
+    /// The bytes of those messages.
+    pub bytes: u64,
+    /// Of the messages delivered, those that were published before their subscriber came.
+    pub replayed: u64,
+    /// Gap events, to subscribers that came too late or lagged.
+    pub gaps: u64,
+    /// How often a connected subscriber lagged so far that it missed messages.
+    pub lagged: u64,
+    /// Subscribers whose connections were cut because the write deadline passed; known under
+    /// [`serve`](crate::serve) only.
+    pub stalled: u64,
+    /// How it stands with the log, if there is one.
+    pub log: Option<LogStats>,
+}
+
+/// How it stands with the log of [`Topics`](crate::Topics): the same for all of their routes.
+///
+/// All but [`is_following`](Self::is_following) and [`queued`](Self::queued) are sums that only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// Whether the log is being followed: if not, subscribers get nothing new until it can be reached again.
+    pub is_following: bool,
+    /// How often the log could not be followed any more.
+    pub interruptions: u64,
+    /// How often what was to come next was no longer in the log, so that all subscribers were told of a gap.
+    pub losses: u64,
+    /// Reads of what is older than this process keeps in memory, for subscribers that resume there.
+    pub reads: u64,
+    /// Messages of this process that wait to be appended.
+    pub queued: usize,
+    /// Messages of this process that were appended.
+    pub appended: u64,
+    /// Messages that this process gave up, because the log failed for too long.
+    pub failed: u64,
+    /// How often an append was repeated.
+    pub retries: u64,
+}

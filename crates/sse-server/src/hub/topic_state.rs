@@ -1,0 +1,352 @@
+//! One topic, under the lock of its hub.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use slab::Slab;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::heartbeat::{Beat, Beats};
+use super::settings::Settings;
+use super::stats::Stats;
+use crate::history::{Frame, Kept, KnownId, Lifetime, OwnIds, Position, Ring};
+use crate::sync::{AtomicU64, Ticket, Wakers};
+
+/// What a topic holds, and who reads it.
+pub(crate) struct TopicState {
+    ring: Ring,
+    own_ids: OwnIds,
+    lifetime: Lifetime,
+    /// What this process has asked the log for.
+    asked: Option<Asked>,
+    subscribers: usize,
+    /// The clients of those subscribers that have said whose they are.
+    clients: HashMap<Box<str>, Client>,
+    /// Of the subscribers, those that have read everything.
+    wakers: Wakers,
+    /// Whether there are messages of which the subscribers have not been told.
+    has_news: bool,
+    beats: Beats,
+    stats: Stats,
+    signals: Arc<Signals>,
+}
+
+/// What is told of a topic without its lock.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// Rises, under the lock, with everything that subscribers have to look at.
+    version: AtomicU64,
+    /// Told when the heartbeat's interval changes, or the topic is dropped.
+    pub(crate) heartbeat_changed: Arc<Notify>,
+    /// Told when an ended topic has lost its last subscriber.
+    pub(crate) drained: Notify,
+}
+
+/// What is on its way into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    End,
+    Open,
+}
+
+/// The streams of one client.
+#[derive(Debug, Default)]
+struct Client {
+    streams: usize,
+    /// How often they have been ended.
+    ends: u64,
+}
+
+/// A client's stream, by which it is told whether it has been ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientTicket(u64);
+
+impl Signals {
+    /// The version now; one that is read without the lock may be old.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+}
+
+impl TopicState {
+    pub(crate) fn new(ring: Ring, settings: &Settings, signals: Arc<Signals>) -> Self {
+        Self {
+            ring,
+            own_ids: OwnIds::default(),
+            lifetime: Lifetime::default(),
+            asked: None,
+            subscribers: 0,
+            clients: HashMap::new(),
+            wakers: Wakers::default(),
+            has_news: false,
+            beats: Beats::new(settings.heartbeat),
+            stats: Stats::default(),
+            signals,
+        }
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Puts what a log has of the topic in the place of what it held, which is returned.
+    #[must_use = "it may be large: drop it without the lock"]
+    pub(crate) fn replace_ring(&mut self, ring: Ring) -> Ring {
+        std::mem::replace(&mut self.ring, ring)
+    }
+
+    /// Appends a message. The subscribers are to be [told](Self::touch).
+    pub(crate) fn push(&mut self, kept: Kept, now: Instant) {
+        let is_awaited = self.is_awaited();
+        self.ring.push(kept, is_awaited);
+        self.has_news = true;
+        self.stats.published += 1;
+        self.beats.put_off(now);
+    }
+
+    /// Evicts what is too old, or was kept for subscribers that have read it.
+    pub(crate) fn trim(&mut self, now: Duration) {
+        let is_awaited = self.is_awaited();
+        self.ring.trim(now, is_awaited);
+    }
+
+    /// Whether a subscriber has not read everything.
+    fn is_awaited(&self) -> bool {
+        let read_all = if self.has_news { 0 } else { self.wakers.len() };
+        self.subscribers > read_all
+    }
+
+    /// What is known of an id of a publisher's, by their hashes.
+    pub(crate) fn look_up_own_id(&self, id: u64, fingerprint: u64) -> KnownId {
+        self.own_ids.look_up(id, fingerprint)
+    }
+
+    pub(crate) fn remember_own_id(&mut self, id: u64, position: Position, fingerprint: u64) {
+        self.own_ids.insert(id, position, fingerprint, self.ring.evicted());
+    }
+
+    pub(crate) fn own_id_position(&self, id: u64) -> Option<Position> {
+        self.own_ids.position(id)
+    }
+
+    pub(crate) fn count_repeat(&mut self) {
+        self.stats.repeated += 1;
+    }
+
+    /// Lets all subscribers know that there is something to look at. The caller must wake everything that is returned.
+    #[must_use = "whoever is not woken sleeps on"]
+    pub(crate) fn touch(&mut self) -> Slab<Waker> {
+        self.has_news = false;
+        self.signals.version.fetch_add(1, Ordering::Release);
+        self.wakers.take()
+    }
+
+    /// Keeps the storage of wakers for the next time; returns what is not needed.
+    #[must_use = "its storage is freed better without a lock"]
+    pub(crate) fn give_back(&mut self, drained: Slab<Waker>) -> Slab<Waker> {
+        self.wakers.give_back(drained)
+    }
+
+    /// Lets a subscriber wait for the next change. Returns the version, and the waker that it left before.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> (u64, Option<Waker>) {
+        let replaced = self.wakers.wait(ticket, waker);
+        (self.signals.version.load(Ordering::Relaxed), replaced)
+    }
+
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    // Ends.
+
+    /// Whether messages can be published.
+    pub(crate) fn is_open(&self) -> bool {
+        match self.asked {
+            Some(Asked::End) => false,
+            Some(Asked::Open) => true,
+            None => !self.is_ended(),
+        }
+    }
+
+    /// Whether nothing will come any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.lifetime.is_ended()
+    }
+
+    /// Whether the topic had ended at a position; `None` if that is not known.
+    pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
+        self.lifetime.has_ended_at(position)
+    }
+
+    /// Over how long the streams of an ended topic end.
+    pub(crate) fn spread(&self) -> Duration {
+        self.lifetime.spread()
+    }
+
+    /// This process has asked the log to end the topic.
+    pub(crate) fn ask_for_end(&mut self) {
+        self.asked = Some(Asked::End);
+    }
+
+    /// This process has asked the log to open the topic again.
+    pub(crate) fn ask_for_open(&mut self) {
+        self.asked = Some(Asked::Open);
+    }
+
+    /// The log says that the topic ends at a position. The subscribers are to be [told](Self::touch).
+    pub(crate) fn end(&mut self, at: Position, spread: Duration) {
+        self.asked.take_if(|asked| *asked == Asked::End);
+        self.lifetime.end(at, spread);
+    }
+
+    /// The log says that the topic is open again.
+    pub(crate) fn open(&mut self, at: Position) {
+        self.asked.take_if(|asked| *asked == Asked::Open);
+        self.lifetime.open(at);
+    }
+
+    /// Takes over what is known of the topic from its log.
+    pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
+        self.lifetime.replace_with(lifetime);
+    }
+
+    /// Ends the topic right now, and here only. The subscribers are to be [told](Self::touch).
+    pub(crate) fn end_here(&mut self, spread: Duration) {
+        self.lifetime.end(self.lifetime.changed().max(self.ring.newest()).next(), spread);
+    }
+
+    /// Ends the topic because its last publisher's handle is gone. The subscribers are to be [told](Self::touch).
+    pub(crate) fn end_for_good(&mut self) {
+        self.asked = None;
+        self.lifetime.end_for_good();
+    }
+
+    /// Opens the topic again right now, and here only.
+    pub(crate) fn open_here(&mut self) {
+        self.lifetime.reopen();
+    }
+
+    /// Whether it has ended and nobody reads it any more.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_ended() && self.subscribers == 0
+    }
+
+    // Subscribers.
+
+    pub(crate) fn subscribers(&self) -> usize {
+        self.subscribers
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let catching_up = self.subscribers.saturating_sub(self.wakers.len());
+        Stats { subscribers: self.subscribers, catching_up, ..self.stats }
+    }
+
+    /// Counts a subscriber that was refused.
+    pub(crate) fn refuse(&mut self) {
+        self.stats.refused += 1;
+    }
+
+    pub(crate) fn add_subscriber(&mut self) {
+        self.subscribers += 1;
+    }
+
+    /// Takes a subscriber out. Returns its waker, if it was waiting.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn remove_subscriber(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+        self.subscribers -= 1;
+        self.wakers.remove(ticket)
+    }
+
+    /// How many streams a client has.
+    pub(crate) fn streams_of(&self, client: &str) -> usize {
+        self.clients.get(client).map_or(0, |client| client.streams)
+    }
+
+    /// Counts a stream of a client's.
+    pub(crate) fn join_client(&mut self, client: &str) -> ClientTicket {
+        let client = self.clients.entry(client.into()).or_default();
+        client.streams += 1;
+        ClientTicket(client.ends)
+    }
+
+    pub(crate) fn leave_client(&mut self, client: &str) {
+        match self.clients.get_mut(client) {
+            Some(client) if client.streams > 1 => client.streams -= 1,
+            _ => drop(self.clients.remove(client)),
+        }
+    }
+
+    /// Ends the streams of a client. Returns whether there are any; then the subscribers are to be
+    /// [told](Self::touch).
+    pub(crate) fn end_client(&mut self, client: &str) -> bool {
+        let client = self.clients.get_mut(client);
+        let has_streams = client.is_some();
+        if let Some(client) = client {
+            client.ends += 1;
+        }
+        has_streams
+    }
+
+    /// Whether the streams of a client have been ended since one of them joined.
+    pub(crate) fn is_client_ended(&self, client: &str, ticket: ClientTicket) -> bool {
+        self.clients.get(client).is_some_and(|client| client.ends != ticket.0)
+    }
+
+    // Reading.
+
+    /// The next frame after a position. What was published before `start` counts as replayed.
+    pub(crate) fn read_frame(&mut self, after: Position, start: Position) -> Option<(Bytes, Position)> {
+        let Frame { bytes, messages, to, .. } = self.ring.frame(after)?;
+        if after < start {
+            let replayed = self.ring.after(after).take_while(|kept| kept.position <= start.min(to));
+            self.stats.replayed += replayed.count() as u64;
+        }
+        self.count_delivered(messages, bytes.len() as u64);
+        Some((bytes, to))
+    }
+
+    pub(crate) fn count_delivered(&mut self, messages: u64, bytes: u64) {
+        self.stats.delivered += messages;
+        self.stats.bytes += bytes;
+    }
+
+    pub(crate) fn count_replayed(&mut self, messages: u64) {
+        self.stats.replayed += messages;
+    }
+
+    pub(crate) fn count_gap(&mut self) {
+        self.stats.gaps += 1;
+    }
+
+    /// Counts a connected subscriber that missed messages.
+    pub(crate) fn count_lagged(&mut self) {
+        self.stats.lagged += 1;
+    }
+
+    /// Counts a subscriber whose connection was cut because it took nothing.
+    pub(crate) fn count_stalled(&mut self) {
+        self.stats.stalled += 1;
+    }
+
+    // The heartbeat.
+
+    pub(crate) fn beats(&self) -> &Beats {
+        &self.beats
+    }
+
+    pub(crate) fn beats_mut(&mut self) -> &mut Beats {
+        &mut self.beats
+    }
+
+    /// What a timer has to do now.
+    pub(crate) fn beat(&mut self, now: Instant) -> Beat {
+        self.beats.beat(now, self.subscribers > 0)
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading what the log holds and no ring does any more, for subscribers that resume there.
+//!
+//! Subscribers at the same position share one read, and what it found: a herd is a few reads.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SetOnce};
+use tokio::time::sleep;
+
+use super::backoff::Backoff;
+use super::erased::SharedLog;
+use super::error::LogError;
+use super::trace;
+use crate::history::{Entry, Position, linked, size};
+use crate::sync::{AtomicU64, Mutex};
+
+/// How many entries are read at once.
+const PAGE: usize = 256;
+
+/// How many reads are under way at once.
+const READS: usize = 4;
+
+/// How many pages are kept for the next that comes, and how many bytes of them.
+const PAGES: usize = 64;
+const BYTES: usize = 8 * 1024 * 1024;
+
+pub(crate) struct Backlog {
+    reader: Arc<Reader>,
+    pages: Mutex<VecDeque<(Position, Arc<Read>)>>,
+    /// Reads are tasks of their own: a subscriber that is not polled keeps nobody waiting.
+    runtime: Handle,
+}
+
+struct Reader {
+    log: SharedLog,
+    permits: Semaphore,
+    reads: AtomicU64,
+}
+
+/// A read that is under way or done.
+#[derive(Default)]
+struct Read(SetOnce<Page>);
+
+/// The entries right after a position: none at the end of the log.
+pub(crate) type Page = Result<Arc<[Entry]>, Unknown>;
+
+/// The log does not know what follows the position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unknown {
+    /// The newest position of the log.
+    pub(crate) end: Position,
+}
+
+impl Backlog {
+    /// The runtime is that of the caller.
+    pub(crate) fn new(log: SharedLog) -> Self {
+        let reader = Reader { log, permits: Semaphore::new(READS), reads: AtomicU64::new(0) };
+        Self { reader: Arc::new(reader), pages: Mutex::default(), runtime: Handle::current() }
+    }
+
+    /// What follows a position. If the log fails, it is asked again until it answers.
+    pub(crate) async fn after(&self, position: Position) -> Page {
+        let read = self.read(position);
+        let page = read.0.wait().await;
+        // Something may come after it, or it may come to be known.
+        if page.as_ref().map_or(true, |page| page.is_empty()) {
+            self.pages.lock().retain(|(_, kept)| !Arc::ptr_eq(kept, &read));
+        }
+        page.clone()
+    }
+
+    /// How many reads there have been.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reader.reads.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what was read: the log is another one.
+    pub(crate) fn clear(&self) {
+        let pages = std::mem::take(&mut *self.pages.lock());
+        drop(pages);
+    }
+
+    fn read(&self, position: Position) -> Arc<Read> {
+        let mut pages = self.pages.lock();
+        if let Some((_, read)) = pages.iter().find(|(at, _)| *at == position) {
+            return read.clone();
+        }
+        let read = Arc::new(Read::default());
+        self.runtime.spawn(self.reader.clone().ask(position, Arc::downgrade(&read)));
+        pages.push_back((position, read.clone()));
+        let mut bytes: usize = pages.iter().map(|(_, read)| read.bytes()).sum();
+        let mut dropped = Vec::new();
+        while pages.len() > PAGES || pages.len() > 1 && bytes > BYTES {
+            let Some((_, oldest)) = pages.pop_front() else { break };
+            bytes -= oldest.bytes();
+            dropped.push(oldest);
+        }
+        drop(pages);
+        read
+    }
+}
+
+impl Reader {
+    async fn page(&self, position: Position) -> Result<Page, LogError> {
+        if let Some(mut page) = self.log.after(position, PAGE).await? {
+            let is_end = page.is_empty();
+            page.truncate(linked(position, &page));
+            // Else the log has lost what came first.
+            if is_end || !page.is_empty() {
+                return Ok(Ok(page.into()));
+            }
+        }
+        let newest = self.log.before(None, 1).await?;
+        Ok(Err(Unknown { end: newest.last().map_or(Position::START, |entry| entry.position) }))
+    }
+
+    /// Asks for as long as somebody wants to know.
+    async fn ask(self: Arc<Self>, position: Position, read: Weak<Read>) {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let mut wait = Backoff::default();
+        while read.strong_count() > 0 {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            match self.page(position).await {
+                Ok(page) => {
+                    if let Some(read) = read.upgrade() {
+                        // Nobody else sets it.
+                        let _ = read.0.set(page);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    let pause = wait.next();
+                    trace::read_failed(&error, pause);
+                    sleep(pause).await;
+                }
+            }
+        }
+    }
+}
+
+impl Read {
+    fn bytes(&self) -> usize {
+        let page = self.0.get().and_then(|page| page.as_ref().ok());
+        page.map_or(0, |page| page.iter().map(size).sum())
+    }
+}

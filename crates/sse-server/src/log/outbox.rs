@@ -1,0 +1,325 @@
+//! The queue of what is to be appended to a log, and the task that appends it.
+//!
+//! One batch is under way at a time, so messages keep their order; what comes meanwhile is the next one, so the more is
+//! published, the fewer appends it takes for each message.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::backoff::Backoff;
+use super::batch::Batch;
+use super::erased::SharedLog;
+use super::error::{LogError, PublishError};
+use super::published::Published;
+use super::trace;
+use crate::history::Position;
+use crate::message::Record;
+use crate::sync::Mutex;
+
+/// How much is appended together that was not published together.
+const BATCH_MESSAGES: usize = 256;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// How many ends of topics may wait beyond the limit of messages: what ends must not fail because of what goes on.
+const RESERVE: usize = 1024;
+
+/// How much may wait, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) patience: Duration,
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// The queue of messages that are to be appended.
+#[derive(Clone)]
+pub(crate) struct Outbox(Arc<Handle>);
+
+/// When the last one goes, the task that appends ends, once it has nothing left to do.
+struct Handle(Arc<Queue>);
+
+struct Queue {
+    limits: Limits,
+    state: Mutex<State>,
+    /// Told when there is something to append, or nobody is left to publish.
+    filled: Notify,
+    log: SharedLog,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Pending>,
+    /// Of what waits or is being appended.
+    messages: usize,
+    bytes: usize,
+    /// Nobody is left to publish.
+    is_closed: bool,
+    /// Nobody is left to append: the runtime is gone, or the log has panicked.
+    is_abandoned: bool,
+    numbers: Numbers,
+}
+
+impl State {
+    /// Whether nothing is left to append, nor will be. Both are asked at once: the last one may publish as it goes.
+    fn is_done(&self) -> bool {
+        self.is_closed && self.waiting.is_empty()
+    }
+}
+
+/// What has become of the messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbers {
+    pub(crate) queued: usize,
+    pub(crate) appended: u64,
+    pub(crate) failed: u64,
+    pub(crate) retries: u64,
+}
+
+enum Pending {
+    /// What was published together.
+    Group { records: Vec<Record>, accepted: Instant, answers: Vec<Answer> },
+    /// Somebody waits for all before it.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Tells a publisher what has become of its message.
+type Answer = oneshot::Sender<Result<Position, PublishError>>;
+
+impl Outbox {
+    /// A queue within the current tokio runtime.
+    pub(crate) fn new(limits: Limits, log: SharedLog) -> Self {
+        let queue = Arc::new(Queue {
+            limits,
+            state: Mutex::new(State::default()),
+            filled: Notify::new(),
+            log: log.clone(),
+        });
+        let publisher = RandomState::new().hash_one("publisher");
+        let writer = Writer { queue: queue.clone(), log, publisher, number: 0 };
+        tokio::spawn(writer.run());
+        Self(Arc::new(Handle(queue)))
+    }
+
+    /// Queues what is published together; `None` stands for a message in which there is nothing to publish. The task
+    /// that appends must be [woken](Self::wake).
+    pub(crate) fn enqueue(&self, records: Vec<Option<Record>>) -> Result<Vec<Published>, PublishError> {
+        let limits = self.0.0.limits;
+        let size = |record: &Record| record.fields().len();
+        let messages = records.iter().flatten().count();
+        let bytes: usize = records.iter().flatten().map(size).sum();
+        if messages > 1 && (messages > Batch::MAX_MESSAGES || bytes > Batch::MAX_BYTES) {
+            return Err(PublishError::BatchTooLarge);
+        }
+        self.push(records, messages, bytes, limits)
+    }
+
+    /// Queues what ends a topic or opens it. The task that appends must be [woken](Self::wake).
+    pub(crate) fn enqueue_control(&self, record: Record) -> Published {
+        let limits = self.0.0.limits;
+        let limits =
+            Limits { messages: limits.messages.saturating_add(RESERVE), bytes: usize::MAX, ..limits };
+        match self.push(vec![Some(record)], 1, 0, limits) {
+            Ok(mut published) => published.pop().unwrap_or_else(|| Published::known(None)),
+            Err(error) => Published::failed(error),
+        }
+    }
+
+    fn push(
+        &self,
+        records: Vec<Option<Record>>,
+        messages: usize,
+        bytes: usize,
+        limits: Limits,
+    ) -> Result<Vec<Published>, PublishError> {
+        let Queue { state, log, .. } = &*self.0.0;
+        if messages == 0 {
+            return Ok(records.iter().map(|_| Published::known(None)).collect());
+        }
+        let mut state = state.lock();
+        if state.is_abandoned {
+            return Err(PublishError::Closed);
+        }
+        if state.messages.saturating_add(messages) > limits.messages
+            || state.bytes.saturating_add(bytes) > limits.bytes
+        {
+            return Err(PublishError::Full);
+        }
+        state.messages += messages;
+        state.bytes += bytes;
+        let (mut published, mut group, mut answers) =
+            (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+        for record in records {
+            let Some(record) = record else {
+                published.push(Published::known(None));
+                continue;
+            };
+            let (answer, answered) = oneshot::channel();
+            published.push(Published::waiting(answered, record.has_id().then(|| log.clone())));
+            group.push(record);
+            answers.push(answer);
+        }
+        state.waiting.push_back(Pending::Group { records: group, accepted: Instant::now(), answers });
+        Ok(published)
+    }
+
+    /// Wakes the task that appends.
+    pub(crate) fn wake(&self) {
+        self.0.0.filled.notify_one();
+    }
+
+    pub(crate) async fn flush(&self) {
+        let (done, is_done) = oneshot::channel();
+        {
+            let mut state = self.0.0.state.lock();
+            if state.is_abandoned {
+                return;
+            }
+            state.waiting.push_back(Pending::Flush(done));
+        }
+        self.0.0.filled.notify_one();
+        // A writer that goes meanwhile has given all up.
+        let _ = is_done.await;
+    }
+
+    pub(crate) fn numbers(&self) -> Numbers {
+        let state = self.0.0.state.lock();
+        Numbers { queued: state.messages, ..state.numbers }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.state.lock().is_closed = true;
+        self.0.filled.notify_one();
+    }
+}
+
+struct Writer {
+    queue: Arc<Queue>,
+    log: SharedLog,
+    publisher: u64,
+    number: u64,
+}
+
+/// Messages that are appended together, with those that wait for them.
+struct Ready {
+    batch: Batch,
+    answers: Vec<Answer>,
+    bytes: usize,
+    deadline: Instant,
+}
+
+impl Drop for Writer {
+    /// Whoever waits for an answer gets none.
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock();
+        state.is_abandoned = true;
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        drop(waiting);
+    }
+}
+
+impl Writer {
+    async fn run(mut self) {
+        loop {
+            let ready = self.take();
+            match ready {
+                Some(ready) => self.append(ready).await,
+                None if self.queue.state.lock().is_done() => return,
+                None => self.queue.filled.notified().await,
+            }
+        }
+    }
+
+    /// Takes the next batch, of whole groups; `None` if there is none.
+    fn take(&mut self) -> Option<Ready> {
+        let mut state = self.queue.state.lock();
+        let (mut batch, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut newest = None;
+        while let Some(next) = state.waiting.pop_front() {
+            match next {
+                Pending::Flush(done) if batch.is_empty() => drop(done.send(())),
+                Pending::Group { mut records, accepted, mut answers }
+                    if batch.is_empty()
+                        || batch.len() + records.len() <= BATCH_MESSAGES
+                            && bytes + size(&records) <= BATCH_BYTES =>
+                {
+                    bytes += size(&records);
+                    batch.append(&mut records);
+                    batch_answers.append(&mut answers);
+                    newest = Some(accepted);
+                }
+                later => {
+                    state.waiting.push_front(later);
+                    break;
+                }
+            }
+        }
+        drop(state);
+        let deadline = newest? + self.queue.limits.patience;
+        self.number += 1;
+        let batch = Batch::new(self.publisher, self.number, batch);
+        Some(Ready { batch, answers: batch_answers, bytes, deadline })
+    }
+
+    /// Appends a batch, again and again until it is appended or its time is over.
+    async fn append(&self, ready: Ready) {
+        let Ready { batch, answers, bytes, deadline } = ready;
+        let mut wait = Backoff::default();
+        let outcome = loop {
+            let error = match self.log.append(&batch).await {
+                Ok(positions) if positions.len() == answers.len() => break Ok(positions),
+                Ok(_) => LogError::refused("it told of another number of messages than it was given"),
+                Err(error) => error,
+            };
+            let pause = wait.next();
+            if Instant::now() + pause > deadline {
+                break Err(Arc::new(error));
+            }
+            trace::append_failed(&error, pause);
+            self.queue.state.lock().numbers.retries += 1;
+            sleep(pause).await;
+        };
+        let mut state = self.queue.state.lock();
+        state.messages -= answers.len();
+        state.bytes = state.bytes.saturating_sub(bytes);
+        match &outcome {
+            Ok(_) => state.numbers.appended += answers.len() as u64,
+            Err(_) => state.numbers.failed += answers.len() as u64,
+        }
+        drop(state);
+        // A publisher that does not wait for the answer has dropped its end.
+        match outcome {
+            Ok(positions) => {
+                for (answer, position) in answers.into_iter().zip(positions) {
+                    let _ = answer.send(Ok(position));
+                }
+            }
+            Err(error) => {
+                trace::gave_up(&error, answers.len());
+                for answer in answers {
+                    let _ = answer.send(Err(PublishError::Log(error.clone())));
+                }
+            }
+        }
+    }
+}
+
+fn size(records: &[Record]) -> usize {
+    records.iter().map(|record| record.fields().len()).sum()
+}
+
+impl fmt::Debug for Outbox {
+    /// Shows nothing of the messages, and takes no lock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").finish_non_exhaustive()
+    }
+}

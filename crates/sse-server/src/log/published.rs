@@ -1,0 +1,91 @@
+//! What becomes of a message that was published.
+
+use std::fmt;
+
+use sse_codec::EventId;
+use tokio::sync::oneshot;
+
+use super::erased::SharedLog;
+use super::error::PublishError;
+use crate::history::Position;
+
+/// A message that was published. Nothing needs to be done with it. Without a log the message has been delivered to the
+/// route; with one it is queued for the log.
+pub struct Published(State);
+
+enum State {
+    Known(Option<EventId<'static>>),
+    /// It had been published before.
+    Repeat(EventId<'static>),
+    Failed(PublishError),
+    Waiting {
+        answered: oneshot::Receiver<Result<Position, PublishError>>,
+        /// Where the message has an id.
+        log: Option<SharedLog>,
+    },
+}
+
+impl Published {
+    pub(crate) fn known(id: Option<EventId<'static>>) -> Self {
+        Self(State::Known(id))
+    }
+
+    /// A message that had been published before with this id.
+    pub(crate) fn repeat(id: EventId<'static>) -> Self {
+        Self(State::Repeat(id))
+    }
+
+    /// One that can't be stored.
+    pub(crate) fn failed(error: PublishError) -> Self {
+        Self(State::Failed(error))
+    }
+
+    pub(crate) fn waiting(
+        answered: oneshot::Receiver<Result<Position, PublishError>>,
+        log: Option<SharedLog>,
+    ) -> Self {
+        Self(State::Waiting { answered, log })
+    }
+
+    /// The id of the event, if it is an event, and as far as it is known: with a log, it is known when the message is
+    /// [`stored`](Self::stored).
+    pub fn id(&self) -> Option<&EventId<'static>> {
+        match &self.0 {
+            State::Known(id) => id.as_ref(),
+            State::Repeat(id) => Some(id),
+            State::Waiting { .. } | State::Failed(_) => None,
+        }
+    }
+
+    /// Whether it was not published now, because it had been before: a message with this id and the same fields.
+    pub fn is_repeat(&self) -> bool {
+        matches!(self.0, State::Repeat(_))
+    }
+
+    /// Completes when the message is in the log: at once, where there is none. Returns the id of the event, if it is
+    /// one. The message does not depend on somebody waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Log`] if the log failed for as long as the publisher's
+    /// [patience](crate::log::PublisherBuilder::patience). Where the log has not [refused](crate::log::LogError) it,
+    /// the message may still be in it.
+    pub async fn stored(self) -> Result<Option<EventId<'static>>, PublishError> {
+        match self.0 {
+            State::Known(id) => Ok(id),
+            State::Repeat(id) => Ok(Some(id)),
+            State::Failed(error) => Err(error),
+            State::Waiting { answered, log } => {
+                // The task that appends is gone.
+                let position = answered.await.map_err(|_| PublishError::Closed)??;
+                Ok(log.map(|log| log.id(position)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

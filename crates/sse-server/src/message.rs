@@ -1,0 +1,12 @@
+//! One message as it is written to subscribers and to logs.
+
+mod block;
+mod publication;
+mod record;
+mod writer;
+
+pub(crate) use self::block::{Block, Draft, fingerprint};
+pub use self::publication::{InvalidId, Publication};
+pub(crate) use self::record::{Body, Control};
+pub use self::record::{InvalidRecord, Record};
+pub use self::writer::EventWriter;

@@ -1,0 +1,303 @@
+//! What a log holds: messages, and what ends a topic or a client's streams.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sse_codec::{EventId, Message};
+
+use super::block::{Block, Draft, Label};
+use super::writer::EventWriter;
+
+/// What a log holds for one topic: a message, without an id and without the empty line at its end; or a note that ends
+/// the topic or a client's streams on every replica.
+///
+/// A log stores three values and need not understand them: [`topic`](Self::topic), [`key`](Self::key) and
+/// [`fields`](Self::fields). [`from_parts`](Self::from_parts) makes the record of them again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    topic: Arc<str>,
+    fields: Bytes,
+    body: Body,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Message {
+        has_data: bool,
+        /// How many bytes of the fields are for the replicas alone.
+        hidden: usize,
+        label: Label,
+    },
+    Control(Control),
+}
+
+/// What happens to a topic at this place of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// It ends: nothing that comes later reaches its subscribers, until it is opened again.
+    End { spread: Duration },
+    /// It is open again.
+    Open,
+    /// The streams of a client end: those of the topic, or of all topics.
+    EndClient { client: Arc<str>, everywhere: bool },
+}
+
+/// The names of lines that no subscriber gets. No publisher can write them: they are no fields of the standard.
+const TAG: &str = "tag";
+const CONTROL: &str = "control";
+
+impl Record {
+    /// A message of a topic; its id is left out. `None` if nothing is left.
+    pub fn new(topic: &str, message: &Message<'_>) -> Option<Self> {
+        Self::of(topic.into(), EventWriter::of(message).take_draft(None, None))
+    }
+
+    /// `None` if there is nothing to publish.
+    pub(crate) fn of(topic: Arc<str>, draft: Draft) -> Option<Self> {
+        let (fields, has_data, label) = draft.into_parts();
+        if fields.is_empty() {
+            return None;
+        }
+        let tag = label.tag.as_ref().map(|tag| format!("{TAG}: {}\n", encoded(tag)));
+        let hidden = tag.as_ref().map_or(0, String::len);
+        let fields = match tag {
+            Some(tag) => [tag.as_bytes(), &fields].concat(),
+            None => fields,
+        };
+        Some(Self { topic, fields: fields.into(), body: Body::Message { has_data, hidden, label } })
+    }
+
+    pub(crate) fn control(topic: Arc<str>, control: Control) -> Self {
+        let text = match &control {
+            Control::End { spread } => format!("end {}", spread.as_millis()),
+            Control::Open => "open".to_owned(),
+            Control::EndClient { client, everywhere: false } => format!("end-client {}", encoded(client)),
+            Control::EndClient { client, everywhere: true } => {
+                format!("end-client-everywhere {}", encoded(client))
+            }
+        };
+        Self { topic, fields: format!("{CONTROL}: {text}\n").into(), body: Body::Control(control) }
+    }
+
+    /// A record from what a log has kept of it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRecord`] if the fields are not as [`fields`](Self::fields) gives them: whole lines, none of them empty,
+    /// each ended by a line feed, with no carriage return and no `id`.
+    pub fn from_parts(topic: Arc<str>, key: Option<Arc<str>>, fields: Bytes) -> Result<Self, InvalidRecord> {
+        let lines = fields.strip_suffix(b"\n").ok_or(InvalidRecord)?;
+        let mut has_data = false;
+        for line in lines.split(|&byte| byte == b'\n') {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            if line.is_empty() || line.contains(&b'\r') || name == b"id" {
+                return Err(InvalidRecord);
+            }
+            has_data |= name == b"data";
+        }
+        if let Some(text) = first_line(&fields, CONTROL) {
+            let control = Control::parse(text).ok_or(InvalidRecord)?;
+            return Ok(Self { topic, fields, body: Body::Control(control) });
+        }
+        let tag = first_line(&fields, TAG);
+        let hidden = tag.map_or(0, |tag| TAG.len() + tag.len() + 3);
+        if hidden == fields.len() {
+            return Err(InvalidRecord);
+        }
+        let label = Label { key, tag: tag.map(decoded) };
+        Ok(Self { topic, fields, body: Body::Message { has_data, hidden, label } })
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The key of which this is the latest message, if it was published with one.
+    pub fn key(&self) -> Option<&str> {
+        match &self.body {
+            Body::Message { label, .. } => label.key.as_deref(),
+            Body::Control(_) => None,
+        }
+    }
+
+    /// The lines to store, at least one. Of a message, they are its fields as they go over the wire.
+    pub fn fields(&self) -> &Bytes {
+        &self.fields
+    }
+
+    pub(crate) fn shared_topic(&self) -> Arc<str> {
+        self.topic.clone()
+    }
+
+    pub(crate) fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Whether it is an event, which has an id.
+    pub(crate) fn has_id(&self) -> bool {
+        matches!(self.body, Body::Message { has_data: true, .. })
+    }
+
+    /// The block that subscribers get, if it is a message.
+    pub(crate) fn block(&self, id: impl FnOnce() -> EventId<'static>) -> Option<Block> {
+        let Body::Message { has_data, hidden, label } = &self.body else { return None };
+        let id = has_data.then(id);
+        Some(Block::of_fields(&self.fields[*hidden..], id.as_ref(), label.clone()))
+    }
+}
+
+impl Control {
+    fn parse(text: &str) -> Option<Self> {
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match word {
+            "end" => Some(Self::End { spread: Duration::from_millis(rest.parse().ok()?) }),
+            "open" => Some(Self::Open),
+            "end-client" => Some(Self::EndClient { client: decoded(rest), everywhere: false }),
+            "end-client-everywhere" => Some(Self::EndClient { client: decoded(rest), everywhere: true }),
+            _ => None,
+        }
+    }
+}
+
+/// The value of the first line, if it has this name.
+fn first_line<'f>(fields: &'f [u8], name: &str) -> Option<&'f str> {
+    let line = fields.split(|&byte| byte == b'\n').next()?;
+    std::str::from_utf8(line.strip_prefix(name.as_bytes())?.strip_prefix(b": ")?).ok()
+}
+
+/// Any text as one line.
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+fn decoded(text: &str) -> Arc<str> {
+    let text = format!("x={text}");
+    form_urlencoded::parse(text.as_bytes()).next().map_or("".into(), |(_, value)| value.into())
+}
+
+/// Bytes that are not the fields of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidRecord;
+
+impl fmt::Display for InvalidRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "not the fields of a message: whole lines, each ended by a line feed, none empty, without an id",
+        )
+    }
+}
+
+impl Error for InvalidRecord {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sse_codec::Decoder;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(fields: &'static str, block: Option<&str>) {
+        let record = Record::from_parts("t".into(), None, Bytes::from_static(fields.as_bytes()));
+        let id = || EventId::from_static("7");
+        let seen = record.ok().and_then(|record| record.block(id)).map(|block| block.bytes().clone());
+        assert_eq!(seen.as_deref(), block.map(str::as_bytes), "{fields:?}");
+    }
+
+    #[test]
+    fn fields_become_a_block_with_an_id() {
+        check("data: x\n", Some("data: x\nid: 7\n\n"));
+        check("event: a\ndata: x\ndata\n", Some("event: a\ndata: x\ndata\nid: 7\n\n"));
+        check("dat: x\n", Some("dat: x\n\n"));
+        check(": a comment\nretry: 7\n", Some(": a comment\nretry: 7\n\n"));
+        check("tag: a%0Ab\ndata: x\n", Some("data: x\nid: 7\n\n"));
+    }
+
+    #[test]
+    fn what_would_break_the_stream_is_no_record() {
+        for fields in [
+            "",
+            "\n",
+            "data: x",
+            "data: x\n\n",
+            "\ndata: x\n",
+            "data: x\n\ndata: y\n",
+            "data: x\rid: 8\n",
+            "id: 8\n",
+            "id\n",
+            "tag: a\n",
+            "control: \n",
+            "control: end\n",
+            "control: end -1\n",
+        ] {
+            check(fields, None);
+        }
+    }
+
+    #[test]
+    fn a_message_loses_its_id_only() {
+        let message = Message::new("x\ny").event_type(sse_codec::EventType::from_static("a"));
+        let record = Record::new("t", &message.clone().id(EventId::from_static("8"))).unwrap();
+        assert_eq!(Some(record.clone()), Record::new("t", &message));
+        assert_eq!(Record::from_parts("t".into(), None, record.fields().clone()), Ok(record));
+        assert_eq!(Record::new("t", &Message::empty()), None);
+    }
+
+    #[test]
+    fn what_replicas_tell_one_another_comes_back_as_it_was() {
+        let client: Arc<str> = "a b\r\n=&é".into();
+        for control in [
+            Control::End { spread: Duration::from_millis(1500) },
+            Control::Open,
+            Control::EndClient { client: client.clone(), everywhere: false },
+            Control::EndClient { client: client.clone(), everywhere: true },
+            Control::EndClient { client: "".into(), everywhere: true },
+        ] {
+            let record = Record::control("t".into(), control.clone());
+            assert_eq!(Record::from_parts("t".into(), None, record.fields().clone()).as_ref(), Ok(&record));
+            assert_eq!(record.body(), &Body::Control(control));
+            assert!(record.block(|| EventId::from_static("7")).is_none(), "subscribers get nothing of it");
+        }
+        let message = Message::new("x");
+        let draft = EventWriter::draft(&crate::Publication::new(&message).key("k").tag(&client));
+        let record = Record::of("t".into(), draft).unwrap();
+        let back = Record::from_parts("t".into(), Some("k".into()), record.fields().clone()).unwrap();
+        assert_eq!(back, record);
+        let block = back.block(|| EventId::from_static("7")).unwrap();
+        assert_eq!((&block.bytes()[..], block.tag()), (&b"data: x\nid: 7\n\n"[..], Some(&client)));
+    }
+
+    proptest! {
+        /// Whatever others have put into a log: it is one event with the id of its place, or none, and what follows
+        /// it in the stream is as it was.
+        #[test]
+        fn no_record_reaches_beyond_itself(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "data:x\n", "id:9\n", "tag: ", "control: end 0", ":\n", "event:e\n", "id", "data", ":", " ", "\n", "\r", "\0", "x", "\u{feff}",
+                ]),
+                0..8,
+            ),
+        ) {
+            let fields = pieces.concat() + "\n";
+            let Ok(record) = Record::from_parts("t".into(), None, fields.into()) else { return Ok(()) };
+            let Some(block) = record.block(|| EventId::from_static("7")) else { return Ok(()) };
+            let stream = [b":\n\n", &block.bytes()[..], b"data: next\n\n"].concat();
+            let mut decoder = Decoder::new();
+            let (mut input, mut events) = (&stream[..], Vec::new());
+            while let Some(event) = decoder.next_event(&mut input).unwrap() {
+                events.push((event.last_event_id().to_owned(), event.data().to_owned()));
+            }
+            let id = if record.has_id() { "7" } else { "" };
+            prop_assert_eq!(events.pop(), Some((id.to_owned(), "next".to_owned())));
+            prop_assert!(events.len() == usize::from(record.has_id()), "{events:?}");
+            prop_assert!(events.iter().all(|(id, _)| id == "7"), "{events:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A TCP listener whose connections are fit for event streams.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use super::deadline::WriteDeadline;
+
+/// Accepts connections that send an event at once, and that end when their peer takes nothing.
+///
+/// - `TCP_NODELAY` is set: an event does not wait for the acknowledgement of the one before.
+/// - A connection that takes no byte for the [write deadline](Self::write_deadline) is cut. A peer that has vanished
+///   is noticed within the heartbeat's interval plus the deadline, where the system knows `TCP_USER_TIMEOUT` (Linux,
+///   Android, Fuchsia); elsewhere by TCP keep-alive, or when the socket's buffers are full.
+///
+/// [`serve`](crate::serve) makes one of a [`TcpListener`]. With the feature `axum` it is a listener for
+/// `axum::serve`.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    write_deadline: Duration,
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, write_deadline: Duration::from_secs(30) }
+    }
+}
+
+impl Listener {
+    /// How long a connection may take no byte of what is written to it; 30 s by default, at least 10 ms.
+    #[must_use]
+    pub fn write_deadline(mut self, deadline: Duration) -> Self {
+        self.write_deadline = deadline.max(Duration::from_millis(10));
+        self
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The next connection. What goes wrong with one does not stop the others: so there is no error.
+    pub async fn accept(&self) -> (WriteDeadline<TcpStream>, SocketAddr) {
+        /// How long to wait when the system has no file left for a connection.
+        const PAUSE: Duration = Duration::from_millis(100);
+
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => {
+                    // Without one of them the stream is slower to notice things, but whole.
+                    let _ = self.prepare(&stream);
+                    return (WriteDeadline::new(stream, self.write_deadline), address);
+                }
+                // The peer went away before it was accepted.
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        socket.set_tcp_user_timeout(Some(self.write_deadline))?;
+        Ok(())
+    }
+}
+
+#[cfg(feature = "axum")]
+impl axum::serve::Listener for Listener {
+    type Io = WriteDeadline<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        Self::accept(self).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,26 @@
+//! Subscribers: from a request, or from inside of the program, to the stream that each of them gets.
+
+mod body;
+mod delivery;
+mod events;
+mod feeds;
+mod filter;
+mod message_stream;
+mod messages;
+mod response;
+mod shutdown;
+mod stalled;
+mod subscriber;
+mod subscription;
+mod trace;
+
+pub use self::body::Body;
+pub use self::events::{Events, Gap, Item, Received};
+pub use self::filter::Candidate;
+pub use self::message_stream::MessageStream;
+pub(crate) use self::response::method_not_allowed;
+pub use self::response::no_content;
+pub use self::shutdown::Shutdown;
+pub(crate) use self::stalled::Stalled;
+pub(crate) use self::subscriber::Denied;
+pub use self::subscription::Subscription;

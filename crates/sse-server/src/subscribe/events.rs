@@ -1,0 +1,168 @@
+//! A subscriber inside of the program.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use sse_codec::{Decoder, Event, EventId};
+
+use super::filter::Filter;
+use super::subscriber::{self, Next, Subscriber};
+
+/// The events of topics, for a reader inside of the program: a worker, a snapshot that is made from a log, a
+/// `WebSocket`, a test. From [`Subscription::into_events`](crate::Subscription::into_events).
+///
+/// It is a [`Stream`], and has the [promise](crate::Route) of every subscriber.
+///
+/// ```
+/// use sse_server::{Item, Message, Route};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let route = Route::new();
+/// let mut events = route.subscribe_from("").into_events();
+/// route.publish(&Message::new("Hello"))?;
+/// let Some(Item::Event(received)) = events.next().await else { panic!("it has been published") };
+/// assert_eq!(received.event().data(), "Hello");
+/// # Ok::<(), sse_server::PublishError>(())
+/// # }).unwrap();
+/// ```
+///
+/// One that is not read costs nothing more than a slow connection does: it lags, and is told of the gap. When it is
+/// dropped, it is a subscriber no more.
+#[derive(Debug)]
+#[must_use = "nothing is read until it is polled"]
+pub struct Events {
+    /// `None` when it has ended.
+    subscriber: Option<Subscriber>,
+    filter: Option<Filter>,
+    decoder: Decoder,
+    ready: VecDeque<Item>,
+}
+
+/// What a subscriber gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// An event.
+    Event(Received),
+    /// Events that the subscriber can't get any more.
+    Gap(Gap),
+}
+
+/// An event, with what its publisher said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    event: Event,
+    topic: Arc<str>,
+    key: Option<Arc<str>>,
+    tag: Option<Arc<str>>,
+}
+
+impl Received {
+    /// The event, as a client sees it.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The event, without the rest.
+    pub fn into_event(self) -> Event {
+        self.event
+    }
+
+    /// The name of the topic; empty on a [`Route`](crate::Route) of its own.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The [key](crate::Publication::key) that it was published with.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The [tag](crate::Publication::tag) that it was published with.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+}
+
+/// Events that a subscriber can't get any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// How many messages; `None` if that is not known.
+    pub missed: Option<u64>,
+    /// The id with which a subscriber resumes that knows of this gap.
+    pub last_event_id: EventId<'static>,
+}
+
+impl Events {
+    pub(crate) fn new(mut subscriber: Subscriber, filter: Option<Filter>) -> Self {
+        // Nobody waits for a sign of life.
+        subscriber.ignore_heartbeat();
+        let decoder = Decoder::with_limit(usize::MAX);
+        Self { subscriber: Some(subscriber), filter, decoder, ready: VecDeque::new() }
+    }
+
+    /// One that has ended.
+    pub(crate) fn ended() -> Self {
+        Self { subscriber: None, filter: None, decoder: Decoder::new(), ready: VecDeque::new() }
+    }
+
+    /// The next event or gap; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Option<Item> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Poll::Ready(Some(item));
+            }
+            let Some(subscriber) = &mut self.subscriber else { return Poll::Ready(None) };
+            match ready!(subscriber.poll_next(cx, true)) {
+                Some(Next::Messages(messages)) => self.take(messages),
+                Some(Next::Gap(gap)) => {
+                    let last_event_id = subscriber.hub().source().id(gap.end);
+                    return Poll::Ready(Some(Item::Gap(Gap { missed: gap.missed, last_event_id })));
+                }
+                // Frames are for connections, and there is no heartbeat.
+                Some(Next::Frame(_) | Next::Heartbeat) => {}
+                None => self.subscriber = None,
+            }
+        }
+    }
+
+    fn take(&mut self, messages: Vec<subscriber::Item>) {
+        let Some(subscriber) = &mut self.subscriber else { return };
+        for item in messages {
+            let topic = subscriber.topic(item.feed).name().clone();
+            let passes = self.filter.as_mut().map_or(Ok(true), |filter| filter.passes(&item, &topic));
+            let Ok(passes) = passes else {
+                // The filter has panicked.
+                self.subscriber = None;
+                return;
+            };
+            if !passes {
+                continue;
+            }
+            subscriber.count(&item);
+            let mut bytes = &item.bytes[..];
+            // A block without data is no event.
+            if let Ok(Some(event)) = self.decoder.next_event(&mut bytes) {
+                let event = event.to_event();
+                self.ready.push_back(Item::Event(Received { event, topic, key: item.key, tag: item.tag }));
+            }
+        }
+    }
+}
+
+impl Stream for Events {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.poll(cx)
+    }
+}

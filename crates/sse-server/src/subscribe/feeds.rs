@@ -1,0 +1,132 @@
+//! The topics that a subscriber reads, one or several of one hub.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::hub::{State, Topic, TopicState};
+use crate::sync::Ticket;
+
+/// At least one. Most subscribers have one, and it is at hand.
+#[derive(Debug)]
+pub(crate) enum Feeds {
+    One([Feed; 1]),
+    Several(Box<[Feed]>),
+}
+
+/// One of the topics.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    topic: Arc<Topic>,
+    ticket: Ticket,
+    /// The topic's version when the waker was left.
+    version: u64,
+    /// What passed the subscriber's filter, to be added to the topic's numbers.
+    delivered: u64,
+    bytes: u64,
+    /// Of a reader of the log's past: whether the topic has ended there.
+    has_ended: bool,
+}
+
+impl Feeds {
+    pub(crate) fn new(topics: Vec<Arc<Topic>>) -> Self {
+        let feeds: Vec<Feed> = topics.into_iter().map(Feed::new).collect();
+        feeds.try_into().map_or_else(|feeds: Vec<Feed>| Self::Several(feeds.into()), Self::One)
+    }
+
+    /// The only topic, if there is one only.
+    pub(crate) fn only(&self) -> Option<&Feed> {
+        match self {
+            Self::One([feed]) => Some(feed),
+            Self::Several(_) => None,
+        }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = usize> + Clone {
+        self.iter().map(Feed::key)
+    }
+}
+
+impl Deref for Feeds {
+    type Target = [Feed];
+
+    fn deref(&self) -> &[Feed] {
+        match self {
+            Self::One(feed) => feed,
+            Self::Several(feeds) => feeds,
+        }
+    }
+}
+
+impl DerefMut for Feeds {
+    fn deref_mut(&mut self) -> &mut [Feed] {
+        match self {
+            Self::One(feed) => feed,
+            Self::Several(feeds) => feeds,
+        }
+    }
+}
+
+impl Feed {
+    fn new(topic: Arc<Topic>) -> Self {
+        Self { topic, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0, has_ended: false }
+    }
+
+    pub(crate) fn topic(&self) -> &Arc<Topic> {
+        &self.topic
+    }
+
+    pub(crate) fn key(&self) -> usize {
+        self.topic.key()
+    }
+
+    pub(crate) fn state<'s>(&self, state: &'s State) -> &'s TopicState {
+        state.topic(self.key())
+    }
+
+    pub(crate) fn state_mut<'s>(&self, state: &'s mut State) -> &'s mut TopicState {
+        state.topic_mut(self.key())
+    }
+
+    /// Counts a message that passed the filter.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.delivered += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Adds what was counted to the topic's numbers.
+    pub(crate) fn report(&mut self, state: &mut State) {
+        if self.delivered > 0 {
+            state.topic_mut(self.topic.key()).count_delivered(self.delivered, self.bytes);
+            (self.delivered, self.bytes) = (0, 0);
+        }
+    }
+
+    /// Whether nothing has happened to the topic since the waker was left, and there is nothing to tell it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.topic.version() == self.version && self.delivered == 0
+    }
+
+    /// Leaves a waker with the topic. Returns the one that it had left before.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn wait(&mut self, waker: Waker, state: &mut State) -> Option<Waker> {
+        let (version, replaced) = state.topic_mut(self.topic.key()).wait(&mut self.ticket, waker);
+        self.version = version;
+        replaced
+    }
+
+    /// Takes the subscriber out of the topic. Returns its waker, if it was waiting.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn leave(&mut self, state: &mut State) -> Option<Waker> {
+        state.topic_mut(self.topic.key()).remove_subscriber(&mut self.ticket)
+    }
+
+    /// Whether the topic has ended at this place of the log's past.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    pub(crate) fn set_ended(&mut self, has_ended: bool) {
+        self.has_ended = has_ended;
+    }
+}

@@ -1,0 +1,180 @@
+//! How a server tells the event streams on its connections to end.
+//!
+//! A graceful shutdown waits for responses to end, and an event stream does not end by itself. So a [`Shutdown`]
+//! travels in the extensions of each request, and the subscriber that is made from the request looks at it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use http::Extensions;
+
+use crate::sync::{AtomicBool, Delay, Mutex, Ticket, Wakers, addresses};
+
+/// The signal by which event streams end, when their server shuts down.
+///
+/// [`serve`](crate::serve) does all this by itself. Another server puts the signal into the
+/// [extensions](http::Extensions) of its requests; with axum, by a layer of `Extension(shutdown.clone())`, as in the
+/// example `board`. It is a handle: clones are the same signal.
+///
+/// A signal of your own beside that of `serve` does not replace it: the first of the two ends the stream. Further ones
+/// are [attached](Self::attach).
+///
+/// ```
+/// use http::Request;
+/// use sse_server::{Route, Shutdown};
+///
+/// let shutdown = Shutdown::new();
+/// let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
+/// let response = Route::new().respond(&request);
+/// // Its body ends, behind what has been published until then.
+/// shutdown.begin();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown(Arc<Signal>);
+
+#[derive(Debug, Default)]
+struct Signal {
+    /// Whether it has been given, for a look without the lock.
+    has_begun: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Over how long the streams end, once the signal is given.
+    begun: Option<Duration>,
+    wakers: Wakers,
+}
+
+impl Shutdown {
+    /// A signal that has not been given.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the signal to those that end the stream of a request.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use sse_server::{Route, Shutdown};
+    ///
+    /// let (server, tenant) = (Shutdown::new(), Shutdown::new());
+    /// let mut request = Request::get("/events").body(()).unwrap();
+    /// server.attach(request.extensions_mut());
+    /// tenant.attach(request.extensions_mut());
+    /// let response = Route::new().respond(&request);
+    /// // Either of them ends the stream.
+    /// tenant.begin();
+    /// ```
+    pub fn attach(&self, extensions: &mut Extensions) {
+        let mut signals = extensions.get::<Signals>().cloned().unwrap_or_default();
+        signals.0.push(self.clone());
+        extensions.insert(signals);
+    }
+
+    /// Gives the signal: streams end behind what has been published, and their clients come back elsewhere.
+    pub fn begin(&self) {
+        self.begin_within(Duration::ZERO);
+    }
+
+    /// Gives the signal, and lets each stream end at a random moment within `spread`, so that not all clients come
+    /// back at once. Until then a stream goes on.
+    pub fn begin_within(&self, spread: Duration) {
+        let mut state = self.0.state.lock();
+        state.begun.get_or_insert(spread);
+        self.0.has_begun.store(true, Ordering::Release);
+        let wakers = state.wakers.take();
+        drop(state);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Completes when the signal is given.
+    pub async fn begun(&self) {
+        let mut waiter = Waiter::new(self.clone());
+        poll_fn(|cx| waiter.poll_begun(cx)).await;
+    }
+
+    fn ending(&self) -> Ending {
+        Ending { waiter: Waiter::new(self.clone()), delay: None }
+    }
+}
+
+/// All signals that end the stream of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals(Vec<Shutdown>);
+
+impl Signals {
+    /// Those of a request.
+    pub(crate) fn endings(extensions: &Extensions) -> Box<[Ending]> {
+        let attached = extensions.get::<Self>().into_iter().flat_map(|signals| &signals.0);
+        attached.chain(extensions.get::<Shutdown>()).map(Shutdown::ending).collect()
+    }
+}
+
+/// A stream that waits for the signal.
+#[derive(Debug)]
+struct Waiter {
+    shutdown: Shutdown,
+    ticket: Ticket,
+    /// The waker that it has left, as its addresses.
+    left: Option<(usize, usize)>,
+}
+
+impl Waiter {
+    fn new(shutdown: Shutdown) -> Self {
+        Self { shutdown, ticket: Ticket::NONE, left: None }
+    }
+
+    fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let signal = &self.shutdown.0;
+        if signal.has_begun.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        let own = Some(addresses(cx.waker()));
+        if self.left == own {
+            return Poll::Pending;
+        }
+        let waker = cx.waker().clone();
+        let mut state = signal.state.lock();
+        if state.begun.is_some() {
+            return Poll::Ready(());
+        }
+        let replaced = state.wakers.wait(&mut self.ticket, waker);
+        drop(state);
+        drop::<Option<Waker>>(replaced);
+        self.left = own;
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut state = self.shutdown.0.state.lock();
+        let waker = state.wakers.remove(&mut self.ticket);
+        drop(state);
+        drop(waker);
+    }
+}
+
+/// The signal, as one stream waits for it.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    waiter: Waiter,
+    delay: Option<Delay>,
+}
+
+impl Ending {
+    /// Ready once it is this stream's turn to end, also when it is asked again.
+    pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.waiter.poll_begun(cx));
+        let state = &self.waiter.shutdown.0.state;
+        let delay = self.delay.get_or_insert_with(|| {
+            let spread = state.lock().begun.unwrap_or_default();
+            Delay::new(spread.mul_f64(fastrand::f64()))
+        });
+        delay.poll(cx)
+    }
+}

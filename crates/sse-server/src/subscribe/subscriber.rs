@@ -1,0 +1,605 @@
+//! One subscriber: where it reads, and how it waits.
+//!
+//! It reads the rings of its topics, and the log where the rings do not go back far enough; both by one cursor.
+
+use std::iter;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sse_codec::EventId;
+use tokio::time::Instant;
+
+use super::feeds::{Feed, Feeds};
+use super::stalled::Stalled;
+use crate::history::{Cursor, Entry, FRAME, Gap, Position, Ring, merge};
+use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, Source, State, Topic};
+use crate::log::{Page, Unknown};
+use crate::message::{Block, Body, Control};
+use crate::sync::{Exclusive, addresses};
+
+/// How many entries that are at hand a subscriber takes at once.
+const PAGE: usize = 256;
+
+/// One open stream of a topic, or of several of one hub.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    hub: Arc<Hub>,
+    feeds: Feeds,
+    cursor: Cursor,
+    reading: Reading,
+    /// The newest message when the subscriber came: what is older is a replay.
+    start: Position,
+    /// The id of the newest event then, if its publisher gave it one.
+    start_id: Option<Box<EventId<'static>>>,
+    /// Whether nothing has been read: a gap is that of a late comer, not of one that lags.
+    is_new: bool,
+    /// How often the log had begun anew when the subscriber took its position.
+    generation: u32,
+    /// How many of the topic's heartbeats it has had; `None` if it has a heartbeat of its own.
+    beats: Option<u64>,
+    client: Option<Box<Client>>,
+    /// Whether its connection was cut because it took nothing.
+    stalled: Option<Stalled>,
+    /// The waker that it has left, as its two addresses.
+    left: Option<(usize, usize)>,
+}
+
+/// Where a subscriber reads.
+#[derive(Debug)]
+enum Reading {
+    /// The rings.
+    Live,
+    /// The log: the rings have evicted what comes next. `is_asked_again` says that the log has told that it ends here,
+    /// though the rings have gone on.
+    Log { is_asked_again: bool },
+    /// The log, which has been asked.
+    Waiting { is_asked_again: bool, answer: Box<Exclusive<Answer>> },
+}
+
+type Answer = Pin<Box<dyn Future<Output = Page> + Send>>;
+
+/// Whose subscriber it is.
+#[derive(Debug)]
+struct Client {
+    name: Box<str>,
+    /// One for each topic.
+    tickets: Box<[ClientTicket]>,
+}
+
+/// Why somebody can't subscribe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// There is nothing to read, now or later.
+    Over,
+    /// There are as many subscribers as allowed, or as many topics.
+    Full,
+    /// This client has as many streams as allowed.
+    ClientFull,
+}
+
+/// What a subscriber gets.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Frame(Bytes),
+    Messages(Vec<Item>),
+    Gap(Gap),
+    Heartbeat,
+}
+
+/// One message for a subscriber.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// The number of the topic among the subscriber's.
+    pub(crate) feed: usize,
+    pub(crate) bytes: Bytes,
+    pub(crate) key: Option<Arc<str>>,
+    pub(crate) tag: Option<Arc<str>>,
+}
+
+impl Subscriber {
+    /// A subscriber that comes with this last event ID, to at least one topic.
+    pub(crate) fn new(topics: Vec<Arc<Topic>>, last_event_id: &str) -> Result<Self, Denied> {
+        let hub = topics[0].hub().clone();
+        let now = hub.age(Instant::now());
+        let feeds = Feeds::new(topics);
+        let mut state = hub.lock();
+        for feed in &*feeds {
+            feed.state_mut(&mut state).trim(now);
+        }
+        let Resume { cursor, needs_log } = state.resume(feeds.keys(), last_event_id, hub.source());
+        let reading = if needs_log { Reading::Log { is_asked_again: false } } else { Reading::Live };
+        let beats = feeds.only().map(|feed| feed.state(&state).beats().count());
+        let (start, generation) = (state.last(), state.generation());
+        let start_id = own_id(&feeds, &state).map(Box::new);
+        if let Some(denied) = deny(&feeds, &cursor, &reading, &mut state, hub.settings().max_subscribers) {
+            // The last handle of a topic takes the lock.
+            drop(state);
+            return Err(denied);
+        }
+        for feed in &*feeds {
+            feed.state_mut(&mut state).add_subscriber();
+        }
+        drop(state);
+        feeds.iter().for_each(|feed| feed.topic().start_timer());
+        Ok(Self {
+            hub,
+            feeds,
+            cursor,
+            reading,
+            start,
+            start_id,
+            is_new: true,
+            generation,
+            beats,
+            client: None,
+            stalled: None,
+            left: None,
+        })
+    }
+
+    /// Watches whether its connection is cut because it takes nothing.
+    pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
+        self.stalled = stalled;
+    }
+
+    /// Counts the subscriber as one of this client's, if it may have one more.
+    pub(crate) fn join_client(&mut self, name: &str) -> Result<(), Denied> {
+        self.leave_client();
+        let most = self.hub.settings().max_subscribers_per_client;
+        let mut state = self.hub.lock();
+        for feed in &*self.feeds {
+            let topic = feed.state_mut(&mut state);
+            if topic.streams_of(name) >= most {
+                topic.refuse();
+                return Err(Denied::ClientFull);
+            }
+        }
+        let join = |feed: &Feed| feed.state_mut(&mut state).join_client(name);
+        let tickets = self.feeds.iter().map(join).collect();
+        drop(state);
+        self.client = Some(Box::new(Client { name: name.into(), tickets }));
+        Ok(())
+    }
+
+    fn leave_client(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        let mut state = self.hub.lock();
+        for feed in &*self.feeds {
+            feed.state_mut(&mut state).leave_client(&client.name);
+        }
+    }
+
+    fn is_client_ended(&self, state: &State) -> bool {
+        let Some(client) = &self.client else { return false };
+        let mut feeds = self.feeds.iter().zip(&client.tickets);
+        feeds.any(|(feed, ticket)| feed.state(state).is_client_ended(&client.name, *ticket))
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The topics that it reads.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.feeds.iter().map(Feed::topic)
+    }
+
+    /// The topic of one of its messages.
+    pub(crate) fn topic(&self, feed: usize) -> &Arc<Topic> {
+        self.feeds[feed].topic()
+    }
+
+    /// The id with which a client resumes that has everything from before this subscriber came.
+    pub(crate) fn start_id(&self) -> EventId<'static> {
+        self.start_id.as_deref().cloned().unwrap_or_else(|| self.hub.source().id(self.start))
+    }
+
+    /// The id with which a client resumes that has got everything so far; `None` if there is more to read.
+    pub(crate) fn id(&self) -> Option<EventId<'static>> {
+        let state = self.hub.lock();
+        let own_id = self.is_read(&state).then(|| own_id(&self.feeds, &state))?;
+        // It may have come from a replica that is ahead of this one.
+        let last = state.last().max(self.cursor.position());
+        Some(own_id.unwrap_or_else(|| self.hub.source().id(last)))
+    }
+
+    /// How long to wait before the end of the stream.
+    pub(crate) fn closing_delay(&self) -> Duration {
+        let state = self.hub.lock();
+        if self.is_client_ended(&state) {
+            return Duration::ZERO;
+        }
+        self.feeds[0].state(&state).spread().mul_f64(fastrand::f64())
+    }
+
+    /// Goes back to the oldest message that is kept.
+    pub(crate) fn rewind(&mut self) {
+        let state = self.hub.lock();
+        self.cursor = Cursor::oldest(self.rings(&state));
+    }
+
+    /// Gives up what is older than the subscriber. Returns the gap, if something of it is missing.
+    pub(crate) fn skip_to_start(&mut self) -> Option<Gap> {
+        let state = self.hub.lock();
+        let before = self.cursor.position();
+        let was_live = matches!(self.reading, Reading::Live);
+        self.reading = Reading::Live;
+        let gap = take_gap(&mut self.cursor, &self.feeds, &self.hub, &state);
+        self.cursor = Cursor::after(self.start);
+        let missed = match gap {
+            _ if !was_live => None,
+            Some(gap) => gap.missed.map(|_| self.start.since(before)),
+            None => return None,
+        };
+        Some(Gap { missed, end: self.start })
+    }
+
+    /// Whether nothing is missing between what the subscriber has seen and its position.
+    pub(crate) fn is_whole(&self) -> bool {
+        let state = self.hub.lock();
+        let is_live = matches!(self.reading, Reading::Live);
+        is_live && !self.cursor.has_gap(self.rings(&state)) || self.recent_page(&state).is_some()
+    }
+
+    /// Whether its client gets nothing more here, for the time being: everything has been read, or the log is asked.
+    pub(crate) fn is_idle(&self) -> bool {
+        !matches!(self.reading, Reading::Live) || self.is_read(&self.hub.lock())
+    }
+
+    /// Whether the topic's own heartbeat reaches it.
+    pub(crate) fn has_heartbeat(&self) -> bool {
+        self.beats.is_some()
+    }
+
+    /// Lets the topic's heartbeats pass: there is another.
+    pub(crate) fn ignore_heartbeat(&mut self) {
+        self.beats = None;
+    }
+
+    /// Counts a message that passed the filter.
+    pub(crate) fn count(&mut self, item: &Item) {
+        self.feeds[item.feed].count(item.bytes.len());
+    }
+
+    /// Reads on; `None` at the end. `is_apart` asks for messages one by one.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
+        loop {
+            if matches!(self.reading, Reading::Log { .. }) {
+                let at_hand = self.recent_page(&self.hub.lock());
+                if let Some(page) = at_hand {
+                    match self.take_page(Ok(page)) {
+                        Some(messages) => return Poll::Ready(Some(Next::Messages(messages))),
+                        None => continue,
+                    }
+                }
+                self.ask_log();
+            }
+            if let Reading::Waiting { answer, is_asked_again } = &mut self.reading
+                && let Poll::Ready(page) = answer.get_mut().as_mut().poll(cx)
+            {
+                // What the answer leads to is new, though no topic has changed.
+                self.left = None;
+                self.reading = Reading::Log { is_asked_again: *is_asked_again };
+                if let Some(messages) = self.take_page(page) {
+                    return Poll::Ready(Some(Next::Messages(messages)));
+                }
+                continue;
+            }
+            let next = self.poll_rings(cx, is_apart);
+            if next.is_ready() || !matches!(self.reading, Reading::Log { .. }) {
+                return next;
+            }
+        }
+    }
+
+    /// Asks the log for what comes next.
+    fn ask_log(&mut self) {
+        let Source::Log(replica) = self.hub.source() else { return };
+        let Reading::Log { is_asked_again } = self.reading else { return };
+        let (backlog, position) = (replica.backlog().clone(), self.cursor.position());
+        let answer: Answer = Box::pin(async move { backlog.after(position).await });
+        self.reading = Reading::Waiting { is_asked_again, answer: Box::new(Exclusive::new(answer)) };
+    }
+
+    /// What comes next in the log, where it is at hand though the rings have evicted it.
+    fn recent_page(&self, state: &State) -> Option<Arc<[Entry]>> {
+        self.hub.source().replica()?;
+        state.recent_after(self.cursor.position(), PAGE)
+    }
+
+    /// The messages of a page, if there are any for this subscriber.
+    fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
+        let hub = self.hub.clone();
+        let mut state = hub.lock();
+        if !self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state) {
+            return None;
+        }
+        let mut ended = Vec::new();
+        let messages = self.items_of_page(&page.ok()?, &mut state, &mut ended);
+        self.feeds[0].state_mut(&mut state).count_replayed(messages.len() as u64);
+        hub.wake_all(state, ended);
+        (!messages.is_empty()).then_some(messages)
+    }
+
+    /// Goes on by the answer of the log to what comes next. Returns whether the page is for the subscriber.
+    fn follow_page(&mut self, page: Result<&[Entry], Unknown>, state: &State) -> bool {
+        if mem::replace(&mut self.generation, state.generation()) != state.generation() {
+            // It may be the answer of a log that is no more: the new one is asked.
+            return false;
+        }
+        let is_here = !self.cursor.has_gap(self.rings(state));
+        match page {
+            // The log knows the position, and all that comes next is at hand.
+            Ok(_) if is_here => self.go_live(),
+            Ok([.., last]) => {
+                self.cursor.advance(last.position);
+                if self.cursor.has_gap(self.rings(state)) {
+                    self.reading = Reading::Log { is_asked_again: false };
+                } else {
+                    self.reading = Reading::Live;
+                }
+                return true;
+            }
+            // More has come since the log was asked; or it has lost what was seen of it.
+            Ok([]) if !matches!(self.reading, Reading::Log { is_asked_again: true }) => {
+                self.reading = Reading::Log { is_asked_again: true };
+            }
+            Ok([]) => self.lose_position(None),
+            Err(Unknown { end }) => self.lose_position(Some(end)),
+        }
+        false
+    }
+
+    /// The messages of a page of the log that are of the subscriber's topics. Topics of which the page is the first to
+    /// tell that they have ended are added to `ended`.
+    fn items_of_page(&mut self, page: &[Entry], state: &mut State, ended: &mut Vec<usize>) -> Vec<Item> {
+        let mut items = Vec::new();
+        for feed in &mut *self.feeds {
+            let first = page.first().map(|entry| entry.previous);
+            let known = first.and_then(|position| feed.state(state).has_ended_at(position));
+            known.into_iter().for_each(|has_ended| feed.set_ended(has_ended));
+        }
+        for entry in page {
+            let Some(record) = &entry.record else { continue };
+            let Some(number) = self.feeds.iter().position(|feed| **feed.topic().name() == *record.topic())
+            else {
+                continue;
+            };
+            let feed = &mut self.feeds[number];
+            match record.body() {
+                Body::Control(Control::End { spread }) => {
+                    feed.set_ended(true);
+                    let topic = feed.state_mut(state);
+                    let was_ended = topic.is_ended();
+                    topic.end(entry.position, *spread);
+                    if topic.is_ended() && !was_ended {
+                        ended.push(feed.key());
+                    }
+                }
+                Body::Control(Control::Open) => feed.set_ended(false),
+                Body::Control(Control::EndClient { .. }) => {}
+                Body::Message { .. } if feed.has_ended() => {}
+                Body::Message { .. } => {
+                    let block = record.block(|| self.hub.source().id(entry.position));
+                    items.extend(block.map(|block| self.item(number, entry.position, &block)));
+                }
+            }
+        }
+        if self.feeds.iter().all(|feed| feed.has_ended() && feed.state(state).is_ended()) {
+            // Nothing of these topics comes later.
+            self.cursor = Cursor::after(state.last());
+            self.go_live();
+        } else if matches!(self.reading, Reading::Live) {
+            self.go_live();
+        }
+        items
+    }
+
+    fn go_live(&mut self) {
+        self.reading = Reading::Live;
+        self.feeds.iter_mut().for_each(|feed| feed.set_ended(false));
+    }
+
+    /// A message as this subscriber gets it.
+    fn item(&self, feed: usize, position: Position, block: &Block) -> Item {
+        let bytes = match &self.feeds {
+            Feeds::One(_) => block.bytes().clone(),
+            Feeds::Several(_) => block.bytes_with_hub_id(|| self.hub.source().id(position)),
+        };
+        Item { feed, bytes, key: block.key().cloned(), tag: block.tag().cloned() }
+    }
+
+    fn poll_rings(&mut self, cx: &Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
+        let waits = matches!(self.reading, Reading::Waiting { .. });
+        let addresses = Some(addresses(cx.waker()));
+        // A waker that waits is alive: no other can have its addresses.
+        if self.left == addresses && self.feeds.iter().all(Feed::is_quiet) {
+            return Poll::Pending;
+        }
+        self.left = None;
+        let mut waker = Some(cx.waker().clone());
+        let mut others: Vec<_> = iter::repeat_n(waker.clone(), self.feeds.len() - 1).collect();
+        let hub = self.hub.clone();
+        let mut state = hub.lock();
+        let next = if waits { self.read_waiting(&mut state) } else { self.read(&mut state, is_apart) };
+        if !waits && (self.is_ended(&state) || !self.is_read(&state)) {
+            return next;
+        }
+        // Also when there is something: a second question at once, for more, is answered without the lock.
+        self.left = addresses;
+        for (feed, waker) in self.feeds.iter_mut().zip(iter::once(&mut waker).chain(&mut others)) {
+            *waker = waker.take().and_then(|waker| feed.wait(waker, &mut state));
+        }
+        drop(state);
+        // The wakers that were left before are dropped without the lock.
+        if next.is_pending() {
+            self.feeds.iter().for_each(|feed| feed.topic().start_timer());
+        }
+        next
+    }
+
+    /// Reads on in the rings; `None` at the end.
+    fn read(&mut self, state: &mut State, is_apart: bool) -> Poll<Option<Next>> {
+        self.feeds.iter_mut().for_each(|feed| feed.report(state));
+        if self.is_client_ended(state) {
+            return Poll::Ready(None);
+        }
+        self.check_generation(state);
+        let beat = self.take_beat(state);
+        let policy = self.hub.settings().lag_policy;
+        let has_log = self.hub.source().replica().is_some();
+        let stays = self.is_new || policy != LagPolicy::Disconnect;
+        if has_log && stays && !self.cursor.is_lost() && self.cursor.has_gap(self.rings(state)) {
+            self.reading = Reading::Log { is_asked_again: false };
+            return Poll::Pending;
+        }
+        let is_new = mem::replace(&mut self.is_new, false);
+        if let Some(gap) = take_gap(&mut self.cursor, &self.feeds, &self.hub, state) {
+            let topic = self.feeds[0].state_mut(state);
+            if !is_new {
+                topic.count_lagged();
+                if policy == LagPolicy::Disconnect {
+                    return Poll::Ready(None);
+                }
+            }
+            topic.count_gap();
+            return Poll::Ready(Some(Next::Gap(gap)));
+        }
+        let next = match &self.feeds {
+            Feeds::One(_) if !is_apart => self.read_frame(state).map(Next::Frame),
+            _ => self.read_messages(state).map(Next::Messages),
+        };
+        if next.is_some() || self.is_ended(state) {
+            return Poll::Ready(next);
+        }
+        if has_log {
+            // Of a silent topic, the last message may be gone from the log when the next one comes.
+            self.cursor.advance(self.cursor.position().max(state.last()));
+        }
+        if beat { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
+    }
+
+    /// While the log is asked for what comes next, there are heartbeats only.
+    fn read_waiting(&mut self, state: &mut State) -> Poll<Option<Next>> {
+        self.feeds.iter_mut().for_each(|feed| feed.report(state));
+        if self.is_client_ended(state) {
+            return Poll::Ready(None);
+        }
+        if self.take_beat(state) { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
+    }
+
+    fn read_frame(&mut self, state: &mut State) -> Option<Bytes> {
+        let topic = self.feeds[0].state_mut(state);
+        let (bytes, to) = topic.read_frame(self.cursor.read_to(), self.start)?;
+        self.cursor.advance(to);
+        Some(bytes)
+    }
+
+    fn read_messages(&mut self, state: &mut State) -> Option<Vec<Item>> {
+        let mut messages = Vec::new();
+        let (mut size, mut replayed) = (0, 0);
+        let mut end = self.cursor;
+        for (feed, kept) in merge(self.rings(state), self.cursor.read_to()) {
+            size += kept.block.len();
+            if size > FRAME && !messages.is_empty() {
+                break;
+            }
+            replayed += u64::from(kept.position <= self.start);
+            end.advance(kept.position);
+            messages.push(self.item(feed, kept.position, &kept.block));
+        }
+        self.cursor = end;
+        self.feeds[0].state_mut(state).count_replayed(replayed);
+        (!messages.is_empty()).then_some(messages)
+    }
+
+    /// If the log was lost meanwhile, so is the subscriber's position.
+    fn check_generation(&mut self, state: &State) {
+        if mem::replace(&mut self.generation, state.generation()) != state.generation() {
+            self.lose_position(None);
+        }
+    }
+
+    /// Positions rise, also where a log begins anew: so the subscriber has had what is not above its position; unless
+    /// the position is not even one of a log that `end`s here.
+    fn lose_position(&mut self, end: Option<Position>) {
+        let position = self.cursor.position();
+        self.go_live();
+        self.cursor = Cursor::lost(end.map_or(position, |end| position.min(end)));
+    }
+
+    fn take_beat(&mut self, state: &State) -> bool {
+        let beats = self.feeds[0].state(state).beats().count();
+        self.beats.as_mut().is_some_and(|seen| mem::replace(seen, beats) != beats)
+    }
+
+    fn rings<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Ring> + Clone {
+        state.rings(self.feeds.keys())
+    }
+
+    /// Whether nothing will come any more.
+    fn is_ended(&self, state: &State) -> bool {
+        has_ended(&self.feeds, state)
+    }
+
+    /// Whether everything has been read.
+    fn is_read(&self, state: &State) -> bool {
+        matches!(self.reading, Reading::Live)
+            && self.generation == state.generation()
+            && self.cursor.is_read(self.rings(state))
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.leave_client();
+        let mut state = self.hub.lock();
+        let mut waker: Option<Waker> = None;
+        let mut others = Vec::new();
+        for (number, feed) in self.feeds.iter_mut().enumerate() {
+            feed.report(&mut state);
+            if self.stalled.as_ref().is_some_and(Stalled::is_set) {
+                feed.state_mut(&mut state).count_stalled();
+            }
+            let left = feed.leave(&mut state);
+            if number == 0 { waker = left } else { others.extend(left) }
+        }
+        drop(state);
+        drop((waker, others));
+        self.topics().for_each(|topic| topic.has_lost_one());
+    }
+}
+
+/// The id of the newest event of the only topic, if its publisher gave it one.
+fn own_id(feeds: &Feeds, state: &State) -> Option<EventId<'static>> {
+    feeds.only()?.state(state).ring().own_id()
+}
+
+fn has_ended(feeds: &Feeds, state: &State) -> bool {
+    feeds.iter().all(|feed| feed.state(state).is_ended())
+}
+
+fn take_gap(cursor: &mut Cursor, feeds: &Feeds, hub: &Hub, state: &State) -> Option<Gap> {
+    cursor.take_gap(state.rings(feeds.keys()), state.last(), hub.counts_gaps())
+}
+
+/// Why a subscriber can't be taken, if so.
+fn deny(
+    feeds: &Feeds,
+    cursor: &Cursor,
+    reading: &Reading,
+    state: &mut State,
+    max_subscribers: usize,
+) -> Option<Denied> {
+    let is_read = matches!(reading, Reading::Live) && cursor.is_read(state.rings(feeds.keys()));
+    if is_read && has_ended(feeds, state) {
+        return Some(Denied::Over);
+    }
+    let full = feeds.iter().find(|feed| feed.state(state).subscribers() >= max_subscribers)?;
+    full.state_mut(state).refuse();
+    Some(Denied::Full)
+}
