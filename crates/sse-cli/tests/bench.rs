@@ -2,17 +2,14 @@
 
 mod common;
 
-use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Output;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
 use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
 use serde_json::Value;
+use sse_testing::{Answer, Request, Server};
 
 /// The JSON of a run.
 #[track_caller]
@@ -112,7 +109,7 @@ fn a_report_has_a_row_for_each_number_and_a_histogram() {
 }
 
 /// What a server does with a request.
-enum Answer {
+enum Reply {
     /// An event stream, of what is published from now on.
     Stream,
     /// The event is published: to all streams go these texts.
@@ -123,110 +120,40 @@ enum Answer {
     Raw(&'static str),
 }
 
-struct Request {
-    /// As `GET /path`.
-    line: String,
-    headers: HashMap<String, String>,
-    body: String,
-}
-
-impl Request {
-    fn method(&self) -> &str {
-        self.line.split(' ').next().unwrap_or_default()
-    }
-}
-
-/// A server that does what a test says.
-struct Server {
-    address: String,
-}
-
-impl Server {
-    /// The closure is asked with the number of the request among those of its method.
-    fn start(answer: impl FnMut(&Request, usize) -> Answer + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (answer, streams) = (Arc::new(Mutex::new((answer, [0, 0]))), Arc::new(Mutex::new(Vec::new())));
-        thread::spawn(move || {
-            for connection in listener.incoming() {
-                let (answer, streams) = (answer.clone(), streams.clone());
-                thread::spawn(move || {
-                    let mut reader = BufReader::new(connection.unwrap());
-                    while let Some(request) = read_request(&mut reader) {
-                        let answer = {
-                            let (answer, counts) = &mut *answer.lock().unwrap();
-                            let count = &mut counts[usize::from(request.method() == "POST")];
-                            *count += 1;
-                            answer(&request, *count - 1)
-                        };
-                        if !serve(reader.get_mut(), answer, &mut streams.lock().unwrap()) {
-                            return;
-                        }
-                    }
-                });
+/// A server that does what a test says. The closure is asked with the number of the request among those of its method.
+fn replying(mut reply: impl FnMut(&Request, usize) -> Reply + Send + 'static) -> Server {
+    let (mut streams, mut counts) = (Vec::<Sender<Vec<u8>>>::new(), [0, 0]);
+    Server::answering(move |request| {
+        let count = &mut counts[usize::from(request.method() == "POST")];
+        *count += 1;
+        let (texts, is_end) = match reply(request, *count - 1) {
+            Reply::Raw(text) => return Answer::raw(text),
+            Reply::Stream => {
+                let (sender, bytes) = mpsc::channel();
+                streams.push(sender);
+                return Answer::stream(":\n\n").live(bytes);
             }
-        });
-        Self { address }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/stream", self.address)
-    }
-}
-
-/// Returns whether more requests may follow.
-fn serve(connection: &mut TcpStream, answer: Answer, streams: &mut Vec<TcpStream>) -> bool {
-    match answer {
-        Answer::Raw(text) => {
-            let _ = connection.write_all(text.as_bytes());
-            let _ = connection.shutdown(Shutdown::Write);
-            return false;
+            Reply::Publish(texts) => (texts, false),
+            Reply::PublishAndEnd(texts) => (texts, true),
+        };
+        for stream in &streams {
+            // The subscriber may be gone.
+            let _ = stream.send(texts.concat().into_bytes());
         }
-        Answer::Stream => {
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:\n\n";
-            let mut stream = connection.try_clone().unwrap();
-            // Before the head, so that it gets all that is published behind it.
-            stream.write_all(head.as_bytes()).unwrap();
-            streams.push(stream);
-            return true;
+        if is_end {
+            streams.clear();
         }
-        Answer::Publish(texts) => {
-            for stream in streams {
-                let _ = stream.write_all(texts.concat().as_bytes());
-            }
-        }
-        Answer::PublishAndEnd(texts) => {
-            for mut stream in streams.drain(..) {
-                let _ = stream.write_all(texts.concat().as_bytes());
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-        }
-    }
-    let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-    true
-}
-
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut lines = reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-    let line = lines.next()?;
-    let headers = lines.filter_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        Some((name.to_ascii_lowercase(), value.to_owned()))
-    });
-    let headers: HashMap<_, _> = headers.collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Request { line, headers, body: String::from_utf8(body).unwrap() })
+        Answer::response("200 OK\r\nContent-Length: 2\r\n\r\n{}").keep_alive()
+    })
 }
 
 /// The events of a POST, on the wire.
 fn events(request: &Request) -> Vec<String> {
     let event = |data: &str| format!("data: {data}\n\n");
-    if request.headers["content-type"].starts_with("text/plain") {
-        return vec![event(&request.body)];
+    if request.header("content-type").unwrap().starts_with("text/plain") {
+        return vec![event(request.body())];
     }
-    let lines = request.body.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines = request.body().lines().map(|line| serde_json::from_str(line).unwrap());
     lines.map(|line: Value| event(line["data"].as_str().unwrap())).collect()
 }
 
@@ -238,18 +165,27 @@ fn check_faults(
     expected: &[(&str, u64)],
 ) {
     let mut number = 0;
-    let server = Server::start(move |request, _| {
+    let server = replying(move |request, _| {
         if request.method() == "GET" {
-            return Answer::Stream;
+            return Reply::Stream;
         }
         let events = events(request).into_iter().flat_map(|event| {
             number += 1;
             fault(number - 1, event)
         });
-        Answer::Publish(events.collect())
+        Reply::Publish(events.collect())
     });
-    let output =
-        run(&["bench", &server.url(), "-n", "2", "--publish", "100", "--duration", "100ms", "--json"]);
+    let output = run(&[
+        "bench",
+        &server.url("/stream"),
+        "-n",
+        "2",
+        "--publish",
+        "100",
+        "--duration",
+        "100ms",
+        "--json",
+    ]);
     let json = json(&output, code);
     assert_numbers(&json, &[("published", 10)]);
     assert_numbers(&json, expected);
@@ -304,15 +240,24 @@ fn gaps_and_events_of_others_are_counted_apart() {
 
 #[test]
 fn what_a_stream_that_has_ended_no_more_gets_is_lost() {
-    let server = Server::start(|request, number| match request.method() {
-        "GET" => Answer::Stream,
-        _ if number == 4 => Answer::PublishAndEnd(events(request)),
-        _ => Answer::Publish(events(request)),
+    let server = replying(|request, number| match request.method() {
+        "GET" => Reply::Stream,
+        _ if number == 4 => Reply::PublishAndEnd(events(request)),
+        _ => Reply::Publish(events(request)),
     });
     let start = Instant::now();
     // One event per request: the next one is due long after.
-    let output =
-        run(&["bench", &server.url(), "-n", "3", "--publish", "20", "--duration", "300ms", "--json"]);
+    let output = run(&[
+        "bench",
+        &server.url("/stream"),
+        "-n",
+        "3",
+        "--publish",
+        "20",
+        "--duration",
+        "300ms",
+        "--json",
+    ]);
     let json = json(&output, 5);
     assert_numbers(&json, &[("ended_early", 3), ("published", 6), ("delivered", 15), ("lost", 3)]);
     // Nothing is waited for that can't come.
@@ -321,25 +266,22 @@ fn what_a_stream_that_has_ended_no_more_gets_is_lost() {
 
 #[test]
 fn publishing_has_its_own_token_and_nothing_that_only_a_subscriber_says() {
-    let (sender, requests): (Sender<(String, String)>, Receiver<_>) = mpsc::channel();
-    let server = Server::start(move |request, _| {
-        let token = request.headers.get("authorization").cloned().unwrap_or_default();
-        sender.send((request.line.clone(), token)).unwrap();
-        match request.method() {
-            "GET" => Answer::Stream,
-            _ => Answer::Publish(events(request)),
-        }
+    let server = replying(|request, _| match request.method() {
+        "GET" => Reply::Stream,
+        _ => Reply::Publish(events(request)),
     });
-    let url = format!("{}?lastEventId=7&a=b", server.url());
+    let url = format!("{}?lastEventId=7&a=b", server.url("/stream"));
     let tokens = ["--token", "read", "--publish-token", "write", "-H", "X-A: b"];
     let once = ["-n", "1", "--publish", "1", "--duration", "1s"];
     assert!(sse(&["bench", &url]).args(tokens).args(once).output().unwrap().status.success());
-    let requests: Vec<_> = requests.try_iter().collect();
+    let requests = server.requests();
     let expected = [
-        ("GET /stream?lastEventId=7&a=b HTTP/1.1", "Bearer read"),
-        ("POST /stream?a=b HTTP/1.1", "Bearer write"),
+        ("GET", "/stream?lastEventId=7&a=b", Some("Bearer read")),
+        ("POST", "/stream?a=b", Some("Bearer write")),
     ];
-    let found: Vec<_> = requests.iter().map(|(line, token)| (line.as_str(), token.as_str())).collect();
+    let requests = requests.iter();
+    let found: Vec<_> =
+        requests.map(|request| (request.method(), request.path(), request.header("authorization"))).collect();
     assert_eq!(found, expected);
 }
 
@@ -356,33 +298,29 @@ fn who_refuses_all_subscribers_is_told_with_the_reason() {
         ("SSH-2.0-x\r\n", 3, "what is no HTTP"),
         ("", 1, "closed before an answer"),
     ] {
-        let server = Server::start(move |_, _| Answer::Raw(answer));
-        assert_fails(&run(&["bench", &server.url(), "-n", "3", "--publish", "10"]), code, text);
+        let server = replying(move |_, _| Reply::Raw(answer));
+        assert_fails(&run(&["bench", &server.url("/stream"), "-n", "3", "--publish", "10"]), code, text);
     }
     // It does not try thousands in vain.
-    let (sender, requests) = mpsc::channel();
-    let server = Server::start(move |_, _| {
-        sender.send(()).unwrap();
-        Answer::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-    });
+    let server = Server::answering(|_| Answer::status(503));
     assert_fails(
-        &run(&["bench", &server.url(), "-n", "3000", "--connecting", "4"]),
+        &run(&["bench", &server.url("/stream"), "-n", "3000", "--connecting", "4"]),
         3,
         "503 Service Unavailable",
     );
-    assert!(requests.try_iter().count() < 1000);
+    assert!(server.requests().len() < 1000);
 }
 
 #[test]
 fn who_refuses_some_subscribers_is_measured_with_the_others() {
-    let server = Server::start(|request, number| match request.method() {
+    let server = replying(|request, number| match request.method() {
         "GET" if number % 3 == 0 => {
-            Answer::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            Reply::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
         }
-        "GET" => Answer::Stream,
-        _ => Answer::Publish(events(request)),
+        "GET" => Reply::Stream,
+        _ => Reply::Publish(events(request)),
     });
-    let arguments = ["bench", &server.url(), "-n", "9", "--publish", "10", "--duration", "300ms"];
+    let arguments = ["bench", &server.url("/stream"), "-n", "9", "--publish", "10", "--duration", "300ms"];
     let json = json(&sse(&arguments).arg("--json").output().unwrap(), 0);
     assert_numbers(&json, &[("subscribers", 9), ("connected", 6), ("delivered", 18), ("lost", 0)]);
     assert_numbers(&json["refused"], &[("503 Service Unavailable", 3)]);
@@ -393,22 +331,23 @@ fn who_refuses_some_subscribers_is_measured_with_the_others() {
 
 #[test]
 fn who_takes_nothing_that_is_published_is_told_with_the_reason() {
-    let server = Server::start(|request, _| match request.method() {
-        "GET" => Answer::Stream,
-        _ => Answer::Raw("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"),
+    let server = replying(|request, _| match request.method() {
+        "GET" => Reply::Stream,
+        _ => Reply::Raw("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"),
     });
-    let output = run(&["bench", &server.url(), "-n", "2", "--publish", "10"]);
+    let output = run(&["bench", &server.url("/stream"), "-n", "2", "--publish", "10"]);
     assert_fails(&output, 3, "nothing could be published: 405 Method Not Allowed");
 }
 
 #[test]
 fn who_takes_no_more_of_what_is_published_is_told_behind_the_report_of_the_rest() {
-    let server = Server::start(|request, number| match request.method() {
-        "GET" => Answer::Stream,
-        _ if number == 2 => Answer::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
-        _ => Answer::Publish(events(request)),
+    let server = replying(|request, number| match request.method() {
+        "GET" => Reply::Stream,
+        _ if number == 2 => Reply::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+        _ => Reply::Publish(events(request)),
     });
-    let output = run(&["bench", &server.url(), "-n", "2", "--publish", "10", "--duration", "2s", "--json"]);
+    let output =
+        run(&["bench", &server.url("/stream"), "-n", "2", "--publish", "10", "--duration", "2s", "--json"]);
     let json = json(&output, 3);
     assert_numbers(&json, &[("due", 20), ("published", 2), ("delivered", 4), ("lost", 0)]);
     assert_eq!(json["publish_ended_by"], "503 Service Unavailable");
@@ -418,21 +357,16 @@ fn who_takes_no_more_of_what_is_published_is_told_behind_the_report_of_the_rest(
 
 #[test]
 fn an_interrupt_ends_the_run_with_a_report() {
-    let (sender, published) = mpsc::channel();
-    let server = Server::start(move |request, _| {
-        if request.method() == "GET" {
-            return Answer::Stream;
-        }
-        // The test may have seen enough.
-        let _ = sender.send(());
-        Answer::Publish(events(request))
+    let server = replying(|request, _| match request.method() {
+        "GET" => Reply::Stream,
+        _ => Reply::Publish(events(request)),
     });
-    let url = server.url();
+    let url = server.url("/stream");
     let arguments = ["bench", &url, "-n", "2", "--publish", "20", "--duration", "1h", "--json"];
     let mut program = Program::start(sse(&arguments));
     // The second is sent when the first has been answered.
     for _ in 0..2 {
-        published.recv_timeout(PATIENCE).unwrap();
+        while server.blocking_request().method() == "GET" {}
     }
     program.signal("INT");
     let json: Value = serde_json::from_str(&program.line()).unwrap();

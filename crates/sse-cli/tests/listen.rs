@@ -4,69 +4,28 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
+use sse_testing::{Answer, Server};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
 
 /// A server that gives its connections what is written down for them, one after the other, and then closes them; the
 /// last one stays open.
-struct Server {
-    address: String,
-    requests: Receiver<String>,
+fn of_answers(answers: &[impl AsRef<str>]) -> Server {
+    let (last, others) = answers.split_last().unwrap();
+    let others = others.iter().map(|answer| Answer::raw(answer.as_ref()));
+    Server::start(others.chain([Answer::raw(last.as_ref()).held()]))
 }
 
-impl Server {
-    fn start(answers: Vec<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (sender, requests) = mpsc::channel();
-        thread::spawn(move || {
-            let mut last = None;
-            for answer in answers {
-                // The one before is closed.
-                drop(last.take());
-                let (mut stream, _) = listener.accept().unwrap();
-                sender.send(request(&mut stream)).unwrap();
-                // Who has seen enough may be gone.
-                let _ = stream.write_all(answer.as_bytes());
-                last = Some(stream);
-            }
-            // Until the test is over.
-            let _ = listener.accept();
-        });
-        Self { address, requests }
-    }
-
-    /// One that gives each connection a part of a stream, which ends it.
-    fn of_streams(parts: &[&str]) -> Self {
-        Self::start(parts.iter().map(|part| format!("{STREAM}{part}")).collect())
-    }
-
-    fn request(&self) -> String {
-        self.requests.recv_timeout(PATIENCE).unwrap()
-    }
-}
-
-/// A request, with its body.
-fn request(stream: &mut TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let mut request = String::new();
-    while !request.ends_with("\r\n\r\n") {
-        assert_ne!(reader.read_line(&mut request).unwrap(), 0);
-    }
-    let head = request.to_lowercase();
-    let length =
-        head.split_once("content-length: ").map_or("0", |(_, rest)| rest.split('\r').next().unwrap());
-    let mut body = vec![0; length.parse().unwrap()];
-    reader.read_exact(&mut body).unwrap();
-    request + &String::from_utf8(body).unwrap()
+/// One that gives each connection a part of a stream, which ends it.
+fn of_streams(parts: &[&str]) -> Server {
+    of_answers(&parts.iter().map(|part| format!("{STREAM}{part}")).collect::<Vec<_>>())
 }
 
 /// Sends a signal to a process, or to a group of them if the number is negative.
@@ -78,8 +37,8 @@ fn kill(signal: &str, id: i64) {
 /// Listens to this stream, the connection of which stays open, and gives what is printed of so many events.
 #[track_caller]
 fn check(stream: &str, arguments: &[&str], expected: &str) {
-    let server = Server::of_streams(&[stream]);
-    let output = run(&[&["listen", &server.address], arguments].concat());
+    let server = of_streams(&[stream]);
+    let output = run(&[&["listen", &server.url("/")], arguments].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{stderr}");
@@ -98,8 +57,8 @@ fn events_are_printed_in_the_form_that_is_asked_for() {
         "{\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"}\n{\"data\":\"two\\nlines\"}\n";
     check(stream, &["-n", "2", "--json"], json);
     check(stream, &["-n", "2", "--data"], "{\"tea\":1250}\ntwo\nlines\n");
-    let server = Server::of_streams(&[stream]);
-    let mut program = Program::start(sse(&["listen", &server.address]));
+    let server = of_streams(&[stream]);
+    let mut program = Program::start(sse(&["listen", &server.url("/")]));
     let line = program.line();
     let (time, event) = line.split_once("  ").unwrap();
     assert_eq!(event, "price  7  {\"tea\":1250}");
@@ -109,8 +68,8 @@ fn events_are_printed_in_the_form_that_is_asked_for() {
 
 #[test]
 fn no_server_can_steer_the_terminal() {
-    let server = Server::of_streams(&["event: \x1b[31m\nid: \x07\ndata: \x1b]0;title\x07\n\n"]);
-    let mut program = Program::start(sse(&["listen", &server.address]));
+    let server = of_streams(&["event: \x1b[31m\nid: \x07\ndata: \x1b]0;title\x07\n\n"]);
+    let mut program = Program::start(sse(&["listen", &server.url("/")]));
     assert_eq!(lines(&mut program, 1), ["\\u{1b}[31m  \\u{7}  \\u{1b}]0;title\\u{7}"]);
 }
 
@@ -118,8 +77,8 @@ fn no_server_can_steer_the_terminal() {
 fn no_server_can_steer_the_terminal_by_what_goes_wrong() {
     #[track_caller]
     fn check(answer: &str, arguments: &[&str], expected: &str) {
-        let server = Server::start(vec![answer.to_owned()]);
-        let mut command = sse(&["listen", &server.address]);
+        let server = of_answers(&[answer]);
+        let mut command = sse(&["listen", &server.url("/")]);
         // So that escape sequences go through, as on a terminal.
         let output = command.args(arguments).env("CLICOLOR_FORCE", "1").output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -155,8 +114,8 @@ fn comments_are_printed_in_their_place() {
 #[test]
 fn an_event_that_is_too_large_is_told_of_even_where_it_should_be_quiet() {
     let stream = format!("data: 1\n\ndata: {}\n\ndata: 3\n\n", "a".repeat(17 << 20));
-    let server = Server::of_streams(&[&stream]);
-    let output = run(&["listen", &server.address, "--data", "--quiet", "-n", "2"]);
+    let server = of_streams(&[&stream]);
+    let output = run(&["listen", &server.url("/"), "--data", "--quiet", "-n", "2"]);
     assert_eq!(output.stdout, b"1\n3\n");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.starts_with("sse: ") && stderr.contains("16777216"), "{stderr}");
@@ -165,15 +124,15 @@ fn an_event_that_is_too_large_is_told_of_even_where_it_should_be_quiet() {
 
 #[test]
 fn a_connection_that_ends_is_made_again_behind_the_last_event() {
-    let server = Server::of_streams(&["retry: 100\nid: 1\ndata: 1\n\ndata: cut", "id: 2\ndata: 2\n\n"]);
-    let mut program = Program::start(sse(&["listen", &server.address, "--data", "-n", "2"]));
+    let server = of_streams(&["retry: 100\nid: 1\ndata: 1\n\ndata: cut", "id: 2\ndata: 2\n\n"]);
+    let mut program = Program::start(sse(&["listen", &server.url("/"), "--data", "-n", "2"]));
     assert_eq!(program.line(), "1");
     program.notice("sse: the stream ended; trying again in ");
     program.notice("sse: connected, behind the event \"1\"");
     assert_eq!(program.line(), "2");
     assert!(program.end().success());
-    assert!(!server.request().contains("last-event-id"));
-    assert!(server.request().contains("\r\nlast-event-id: 1\r\n"));
+    assert!(!server.blocking_request().head().contains("last-event-id"));
+    assert!(server.blocking_request().head().contains("\r\nlast-event-id: 1\r\n"));
 }
 
 #[test]
@@ -279,9 +238,11 @@ fn a_state_file_may_be_behind_a_link() {
     let [state, link] = ["state", "link"].map(|name| folder.path().join(name));
     fs::write(&state, "7\n").unwrap();
     std::os::unix::fs::symlink("state", &link).unwrap();
-    let server = Server::of_streams(&["id: 8\ndata: a\n\n"]);
-    assert!(run(&["listen", &server.address, "-n", "1", "--state", link.to_str().unwrap()]).status.success());
-    assert!(server.request().contains("\r\nlast-event-id: 7\r\n"));
+    let server = of_streams(&["id: 8\ndata: a\n\n"]);
+    assert!(
+        run(&["listen", &server.url("/"), "-n", "1", "--state", link.to_str().unwrap()]).status.success()
+    );
+    assert!(server.blocking_request().head().contains("\r\nlast-event-id: 7\r\n"));
     assert_eq!(fs::read_to_string(&state).unwrap(), "8\n");
     assert!(link.is_symlink());
 }
@@ -306,10 +267,10 @@ fn a_state_that_can_not_be_saved_stays_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     fs::write(&state, "7\n").unwrap();
-    let server = Server::of_streams(&["id: 8\ndata: a\n\n"]);
+    let server = of_streams(&["id: 8\ndata: a\n\n"]);
     // As on a full disk: no file can grow. The signal for it is ignored, so that it is an error.
     let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
-    let listen = ["listen", &server.address, "--data", "--quiet", "--state", state.to_str().unwrap()];
+    let listen = ["listen", &server.url("/"), "--data", "--quiet", "--state", state.to_str().unwrap()];
     let output =
         Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_sse")]).args(listen).output().unwrap();
     assert_eq!(output.stdout, b"a\n");
@@ -321,14 +282,14 @@ fn a_state_that_can_not_be_saved_stays_as_it_was() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(fs::read_to_string(&state).unwrap(), "7\n");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(server.request().contains("\r\nlast-event-id: 7\r\n"));
+    assert!(server.blocking_request().head().contains("\r\nlast-event-id: 7\r\n"));
 }
 
 #[test]
 fn an_id_from_the_command_line_is_where_it_begins() {
-    let server = Server::of_streams(&["data: a\n\n"]);
-    run(&["listen", &server.address, "--last-event-id", "42", "-n", "1"]);
-    assert!(server.request().contains("\r\nlast-event-id: 42\r\n"));
+    let server = of_streams(&["data: a\n\n"]);
+    run(&["listen", &server.url("/"), "--last-event-id", "42", "-n", "1"]);
+    assert!(server.blocking_request().head().contains("\r\nlast-event-id: 42\r\n"));
 }
 
 #[test]
@@ -343,8 +304,8 @@ fn a_command_is_run_for_each_event() {
     // What it leaves behind, with its input open, is not waited for.
     let start = Instant::now();
     let leave = "exec 3<&0; sleep 60 <&3 >/dev/null 2>&1 & echo $!";
-    let server = Server::of_streams(&[&large]);
-    let output = run(&["listen", &server.address, "--quiet", "-n", "1", "--exec", leave]);
+    let server = of_streams(&[&large]);
+    let output = run(&["listen", &server.url("/"), "--quiet", "-n", "1", "--exec", leave]);
     kill("KILL", String::from_utf8(output.stdout).unwrap().trim().parse().unwrap());
     assert!(output.status.success() && start.elapsed() < PATIENCE);
 }
@@ -360,8 +321,8 @@ fn a_command_has_all_of_its_event_whatever_becomes_of_the_listener() {
     };
     // It begins to read when the listener is gone.
     let exec = "touch started; while [ ! -e go ]; do sleep 0.02; done; wc -c > count; mv count done";
-    let server = Server::of_streams(&[&format!("data: {}\n\n", "a".repeat(3_000_000))]);
-    let mut command = sse(&["listen", &server.address, "--exec", exec]);
+    let server = of_streams(&[&format!("data: {}\n\n", "a".repeat(3_000_000))]);
+    let mut command = sse(&["listen", &server.url("/"), "--exec", exec]);
     command.current_dir(folder.path());
     let mut program = Program::start(command);
     until_there("started");
@@ -375,9 +336,9 @@ fn a_command_has_all_of_its_event_whatever_becomes_of_the_listener() {
 fn a_command_that_fails_ends_it_before_its_event() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let server = Server::of_streams(&["id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n"]);
+    let server = of_streams(&["id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n"]);
     let exec = ["--exec", "read line; test $line != 2", "--quiet", "--state", state.to_str().unwrap()];
-    let output = run(&[&["listen", &server.address], &exec[..]].concat());
+    let output = run(&[&["listen", &server.url("/")], &exec[..]].concat());
     assert_fails(&output, 1, "failed with exit status: 1 at the event with the id 2");
     assert_eq!(fs::read_to_string(&state).unwrap(), "1\n");
 }
@@ -386,8 +347,8 @@ fn a_command_that_fails_ends_it_before_its_event() {
 fn a_command_that_ctrl_c_ends_has_not_failed() {
     // Which of the two ends is seen first is a matter of chance.
     for _ in 0..20 {
-        let server = Server::of_streams(&["data: 1\n\n"]);
-        let mut command = sse(&["listen", &server.address, "--quiet", "--exec", "echo; exec sleep 60"]);
+        let server = of_streams(&["data: 1\n\n"]);
+        let mut command = sse(&["listen", &server.url("/"), "--quiet", "--exec", "echo; exec sleep 60"]);
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
@@ -402,15 +363,15 @@ fn a_command_that_ctrl_c_ends_has_not_failed() {
 fn a_request_is_made_as_with_curl() {
     #[track_caller]
     fn check(arguments: &[&str], first_line: &str, expected: &[&str], body: &str) {
-        let server = Server::of_streams(&["data: a\n\n"]);
-        let url = format!("http://{}/v1/chat?a=b", server.address);
+        let server = of_streams(&["data: a\n\n"]);
+        let url = format!("http://{}/v1/chat?a=b", server.address());
         assert!(run(&[&["listen", &url, "-n", "1"], arguments].concat()).status.success());
-        let request = server.request();
-        assert!(request.starts_with(first_line), "{request}");
+        let request = server.blocking_request();
+        assert!(request.head().starts_with(first_line), "{request}");
         for header in expected {
-            assert!(request.contains(&format!("\r\n{header}\r\n")), "{header} is not in {request}");
+            assert!(request.head().contains(&format!("\r\n{header}\r\n")), "{header} is not in {request}");
         }
-        assert_eq!(request.split_once("\r\n\r\n").unwrap().1, body);
+        assert_eq!(request.body(), body);
     }
 
     let folder = tempfile::tempdir().unwrap();
@@ -434,22 +395,22 @@ fn a_request_is_made_as_with_curl() {
 
 #[test]
 fn a_name_and_a_password_in_the_url_are_sent() {
-    let server = Server::of_streams(&["data: a\n\n"]);
-    run(&["listen", &format!("http://user:password@{}/news", server.address), "-n", "1"]);
-    let request = server.request();
-    assert!(request.starts_with("GET /news HTTP/1.1\r\n"), "{request}");
-    assert!(request.contains("\r\nauthorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), "{request}");
+    let server = of_streams(&["data: a\n\n"]);
+    run(&["listen", &format!("http://user:password@{}/news", server.address()), "-n", "1"]);
+    let request = server.blocking_request();
+    assert!(request.head().starts_with("GET /news HTTP/1.1\r\n"), "{request}");
+    assert!(request.head().contains("\r\nauthorization: Basic dXNlcjpwYXNzd29yZA==\r\n"), "{request}");
 }
 
 #[test]
 fn a_body_may_come_from_standard_input() {
-    let server = Server::of_streams(&["data: a\n\n"]);
-    let mut command = sse(&["listen", &server.address, "-d", "@-", "-n", "1"]);
+    let server = of_streams(&["data: a\n\n"]);
+    let mut command = sse(&["listen", &server.url("/"), "-d", "@-", "-n", "1"]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"{}").unwrap();
     assert!(child.wait().unwrap().success());
-    assert!(server.request().ends_with("\r\n\r\n{}"));
+    assert!(server.blocking_request().body() == "{}");
 }
 
 #[test]
@@ -466,8 +427,8 @@ fn a_body_that_does_not_come_can_be_interrupted() {
 fn its_end_has_a_code_for_scripts() {
     #[track_caller]
     fn check(answers: &[&str], arguments: &[&str], code: i32, text: &str) {
-        let server = Server::start(answers.iter().map(|&answer| answer.to_owned()).collect());
-        let output = run(&[&["listen", &server.address], arguments].concat());
+        let server = of_answers(answers);
+        let output = run(&[&["listen", &server.url("/")], arguments].concat());
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.contains(text), "{stderr}");
@@ -492,8 +453,8 @@ fn its_end_has_a_code_for_scripts() {
 #[test]
 fn a_signal_ends_it_with_the_code_of_shells() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
-        let server = Server::of_streams(&["data: a\n\n"]);
-        let mut program = Program::start(sse(&["listen", &server.address]));
+        let server = of_streams(&["data: a\n\n"]);
+        let mut program = Program::start(sse(&["listen", &server.url("/")]));
         assert_eq!(lines(&mut program, 1), ["message  a"]);
         program.signal(signal);
         assert_eq!(program.end().code(), Some(code));
@@ -506,7 +467,6 @@ fn a_signal_ends_it_though_nobody_takes_its_output() {
     let program = sse(&["listen", &listener.local_addr().unwrap().to_string(), "--data"]);
     let mut program = Program::start(program);
     let (mut stream, _) = listener.accept().unwrap();
-    request(&mut stream);
     stream.write_all(STREAM.as_bytes()).unwrap();
     stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let events = "data: a\n\n".repeat(10_000);
@@ -519,8 +479,8 @@ fn a_signal_ends_it_though_nobody_takes_its_output() {
 #[test]
 fn output_that_nobody_reads_ends_it() {
     let events = "data: a\n\n".repeat(100_000);
-    let server = Server::of_streams(&[&events]);
-    let mut command = sse(&["listen", &server.address, "--data", "--quiet"]);
+    let server = of_streams(&[&events]);
+    let mut command = sse(&["listen", &server.url("/"), "--data", "--quiet"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     // As `head -1` does.
@@ -534,8 +494,8 @@ fn output_that_nobody_reads_ends_it() {
 fn the_time_is_up_though_nobody_takes_the_output() {
     #[track_caller]
     fn check(arguments: &[&str], code: i32) {
-        let server = Server::of_streams(&[&"data: a\n\n".repeat(1 << 17)]);
-        let mut command = sse(&["listen", &server.address, "--data", "--quiet", "--timeout", "500ms"]);
+        let server = of_streams(&[&"data: a\n\n".repeat(1 << 17)]);
+        let mut command = sse(&["listen", &server.url("/"), "--data", "--quiet", "--timeout", "500ms"]);
         command.args(arguments);
         let mut program = Program::start(command);
         // Nobody reads on.
@@ -551,18 +511,18 @@ fn the_time_is_up_though_nobody_takes_the_output() {
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_can_not_be_written_is_told() {
-    let server = Server::of_streams(&["data: a\n\n"]);
+    let server = of_streams(&["data: a\n\n"]);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = sse(&["listen", &server.address, "--quiet"]);
+    let mut command = sse(&["listen", &server.url("/"), "--quiet"]);
     assert_fails(&command.stdout(full).output().unwrap(), 1, "the output can't be written: No space left");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn status_lines_that_can_not_be_written_harm_nothing() {
-    let server = Server::of_streams(&["data: a\n\n"]);
+    let server = of_streams(&["data: a\n\n"]);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = sse(&["listen", &server.address, "--data", "-n", "1"]);
+    let mut command = sse(&["listen", &server.url("/"), "--data", "-n", "1"]);
     let output = command.stderr(full).output().unwrap();
     assert_eq!((output.status.code(), output.stdout), (Some(0), b"a\n".to_vec()));
 }

@@ -3,98 +3,43 @@
 mod common;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::sync::mpsc;
 
 use common::{Hub, PATIENCE, Program, Redis, assert_fails, run, sse};
 use serde_json::Value;
+use sse_testing::{Answer, Request, Server};
 
-/// What the program sent.
-#[derive(Debug)]
-struct Request {
-    /// The first line and the headers, in small letters.
-    head: String,
-    body: String,
-    /// The number of its connection, from 0 on.
-    connection: usize,
-}
+/// Where events are published.
+const NEWS: &str = "/topics/news";
 
-impl Request {
-    fn read(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<Self> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        head.make_ascii_lowercase();
-        let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap().parse().unwrap();
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        Some(Self { head, body: String::from_utf8(body).unwrap(), connection })
-    }
-
-    /// The data of the events in it.
-    fn data(&self) -> Vec<String> {
-        let event = |line| serde_json::from_str::<Value>(line).unwrap()["data"].as_str().unwrap().to_owned();
-        self.body.lines().map(event).collect()
-    }
+/// The data of the events in a request.
+fn data(request: &Request) -> Vec<String> {
+    let event = |line| serde_json::from_str::<Value>(line).unwrap()["data"].as_str().unwrap().to_owned();
+    request.body().lines().map(event).collect()
 }
 
 /// A server whose answers are made by the test, one for each request. One that says `Connection: close` is the last
 /// on its connection, as is an empty one.
-struct Server {
-    address: String,
-    requests: Receiver<Request>,
+fn answering(mut answer: impl FnMut(&Request) -> String + Send + 'static) -> Server {
+    Server::answering(move |request| {
+        let text = answer(request);
+        let is_last = text.is_empty() || text.contains("Connection: close");
+        let answer = Answer::raw(text);
+        if is_last { answer } else { answer.keep_alive() }
+    })
 }
 
-impl Server {
-    fn start(mut answer: impl FnMut(&Request) -> String + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (sender, requests) = mpsc::channel();
-        thread::spawn(move || {
-            for (connection, stream) in listener.incoming().enumerate() {
-                let mut reader = BufReader::new(stream.unwrap());
-                while let Some(request) = Request::read(&mut reader, connection) {
-                    let answer = answer(&request);
-                    // The test may have seen enough.
-                    let _ = sender.send(request);
-                    let _ = reader.get_mut().write_all(answer.as_bytes());
-                    if answer.is_empty() || answer.contains("Connection: close") {
-                        break;
-                    }
-                }
-            }
-        });
-        Self { address, requests }
-    }
-
-    /// One that takes all that comes, as a hub does.
-    fn hub() -> Self {
-        let mut last = 0;
-        Self::start(move |request| receipt(request, &mut last))
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/topics/news", self.address)
-    }
-
-    fn request(&self) -> Request {
-        self.requests.recv_timeout(PATIENCE).unwrap()
-    }
-
-    /// The data of all events that have come until now.
-    fn data(&self) -> Vec<String> {
-        self.requests.try_iter().flat_map(|request| request.data()).collect()
-    }
+/// One that takes all that comes, as a hub does.
+fn hub() -> Server {
+    let mut last = 0;
+    answering(move |request| receipt(request, &mut last))
 }
 
 fn receipt(request: &Request, last: &mut usize) -> String {
-    let published = request.body.lines().count();
+    let published = request.body().lines().count();
     *last += published;
     answer("200 OK", "application/json", &format!(r#"{{"published":{published},"id":"e{last}"}}"#))
 }
@@ -141,9 +86,9 @@ fn numbers(last: usize) -> Vec<String> {
 
 #[test]
 fn one_event_is_posted_as_json_and_its_id_is_printed() {
-    let server = Server::hub();
+    let server = hub();
     let output = run_publish(&[
-        &server.url(),
+        &server.url(NEWS),
         "two\nlines",
         "--type",
         "price",
@@ -155,51 +100,55 @@ fn one_event_is_posted_as_json_and_its_id_is_printed() {
         "A: b",
     ]);
     assert_published(&output, "e1\n", "");
-    let request = server.request();
-    assert_eq!(request.body, "{\"type\":\"price\",\"id\":\"7\",\"data\":\"two\\nlines\"}\n");
-    assert!(request.head.starts_with("post /topics/news http/1.1\r\n"), "{}", request.head);
-    for header in ["content-type: application/x-ndjson", "authorization: bearer s", "a: b"] {
-        assert!(request.head.contains(&format!("\r\n{header}\r\n")), "{}", request.head);
+    let request = server.blocking_request();
+    assert_eq!(request.body(), "{\"type\":\"price\",\"id\":\"7\",\"data\":\"two\\nlines\"}\n");
+    assert!(request.head().starts_with("POST /topics/news HTTP/1.1\r\n"), "{}", request.head());
+    for header in ["content-type: application/x-ndjson", "authorization: Bearer s", "a: b"] {
+        assert!(request.head().contains(&format!("\r\n{header}\r\n")), "{}", request.head());
     }
 }
 
 #[test]
 fn an_event_may_be_empty_or_json_and_the_token_from_the_environment() {
-    let server = Server::hub();
-    assert_published(&run_publish(&[&server.url(), ""]), "e1\n", "");
-    assert_eq!(server.request().body, "{\"data\":\"\"}\n");
+    let server = hub();
+    assert_published(&run_publish(&[&server.url(NEWS), ""]), "e1\n", "");
+    assert_eq!(server.blocking_request().body(), "{\"data\":\"\"}\n");
     let json = "{\n  \"type\": \"price\",\n  \"data\": {\"tea\": 1250}\n}";
-    let output = publish(&["--json", &server.url(), json]).env("SSE_TOKEN", "s").output().unwrap();
+    let output = publish(&["--json", &server.url(NEWS), json]).env("SSE_TOKEN", "s").output().unwrap();
     assert_published(&output, "e2\n", "");
-    let request = server.request();
-    assert_eq!(request.body, "{\"type\":\"price\",\"data\":\"{\\\"tea\\\": 1250}\"}\n");
-    assert!(request.head.contains("\r\nauthorization: bearer s\r\n"), "{}", request.head);
+    let request = server.blocking_request();
+    assert_eq!(request.body(), "{\"type\":\"price\",\"data\":\"{\\\"tea\\\": 1250}\"}\n");
+    assert!(request.head().contains("\r\nauthorization: Bearer s\r\n"), "{}", request.head());
 }
 
 #[test]
 fn lines_are_published_in_order_in_batches_on_one_connection() {
-    let server = Server::hub();
-    let output = publish_file(&[&server.url(), "--type", "number"], numbers(2500).join("\r\n"));
+    let server = hub();
+    let output = publish_file(&[&server.url(NEWS), "--type", "number"], numbers(2500).join("\r\n"));
     assert_published(&output, "", "published 2,500 events; the id of the last is e2500\n");
-    let requests: Vec<_> = server.requests.try_iter().collect();
-    let sizes: Vec<_> = requests.iter().map(|request| request.body.lines().count()).collect();
+    let requests = server.requests();
+    let sizes: Vec<_> = requests.iter().map(|request| request.body().lines().count()).collect();
     // How much of the file has been read when a batch begins is the system's to choose.
     assert!(sizes.iter().all(|&size| size <= 1000) && sizes.len() < 20, "{sizes:?}");
-    assert!(requests.iter().all(|request| request.connection == 0));
-    assert!(requests[0].body.starts_with("{\"type\":\"number\",\"data\":\"1\"}\n"), "{}", requests[0].body);
-    let data: Vec<_> = requests.iter().flat_map(Request::data).collect();
+    assert!(requests.iter().all(|request| request.connection() == 0));
+    assert!(
+        requests[0].body().starts_with("{\"type\":\"number\",\"data\":\"1\"}\n"),
+        "{}",
+        requests[0].body()
+    );
+    let data: Vec<_> = requests.iter().flat_map(data).collect();
     assert_eq!(data, numbers(2500));
 }
 
 #[test]
 fn few_lines_are_told_as_such_and_quiet_tells_nothing() {
-    let server = Server::hub();
-    assert_published(&publish_file(&[&server.url()], "a\n"), "", "published 1 event; its id is e1\n");
-    assert_published(&publish_file(&[&server.url(), "-"], ""), "", "published 0 events\n");
-    assert_published(&publish_file(&[&server.url(), "-", "-q"], "b\n\n"), "", "");
+    let server = hub();
+    assert_published(&publish_file(&[&server.url(NEWS)], "a\n"), "", "published 1 event; its id is e1\n");
+    assert_published(&publish_file(&[&server.url(NEWS), "-"], ""), "", "published 0 events\n");
+    assert_published(&publish_file(&[&server.url(NEWS), "-", "-q"], "b\n\n"), "", "");
     let json = "{\"data\":\"c\"}\n\n{\"data\":7}\n";
-    assert_published(&publish_file(&[&server.url(), "--json", "-q"], json), "", "");
-    assert_eq!(server.data(), ["a", "b", "", "c", "7"]);
+    assert_published(&publish_file(&[&server.url(NEWS), "--json", "-q"], json), "", "");
+    assert_eq!(server.requests().iter().flat_map(data).collect::<Vec<_>>(), ["a", "b", "", "c", "7"]);
 }
 
 #[cfg(unix)]
@@ -219,15 +168,15 @@ mod at_once {
 
     #[test]
     fn a_line_is_published_while_the_input_stays_open() {
-        let server = Server::hub();
-        let (mut program, mut input) = start(&server.url());
+        let server = hub();
+        let (mut program, mut input) = start(&server.url(NEWS));
         for line in ["a", "b"] {
             writeln!(input, "{line}").unwrap();
-            assert_eq!(server.request().data(), [line]);
+            assert_eq!(data(&server.blocking_request()), [line]);
         }
         input.write_all(b"half of a line").unwrap();
         drop(input);
-        assert_eq!(server.request().data(), ["half of a line"]);
+        assert_eq!(data(&server.blocking_request()), ["half of a line"]);
         assert_eq!(program.notice("published"), "published 3 events; the id of the last is e3");
         assert_eq!(program.end().code(), Some(0));
     }
@@ -237,36 +186,36 @@ mod at_once {
         let (answers, go) = mpsc::channel();
         let (begun, has_begun) = mpsc::channel();
         let mut last = 0;
-        let server = Server::start(move |request| {
+        let server = answering(move |request| {
             begun.send(()).unwrap();
             go.recv_timeout(PATIENCE).unwrap();
             receipt(request, &mut last)
         });
-        let (mut program, mut input) = start(&server.url());
+        let (mut program, mut input) = start(&server.url(NEWS));
         input.write_all(b"a\n").unwrap();
         has_begun.recv_timeout(PATIENCE).unwrap();
         input.write_all(b"b\nc\nd\n").unwrap();
         drop(input);
         answers.send(()).unwrap();
         answers.send(()).unwrap();
-        assert_eq!(server.request().data(), ["a"]);
-        assert_eq!(server.request().data(), ["b", "c", "d"]);
+        assert_eq!(data(&server.blocking_request()), ["a"]);
+        assert_eq!(data(&server.blocking_request()), ["b", "c", "d"]);
         assert_eq!(program.end().code(), Some(0));
     }
 
     #[test]
     fn a_signal_ends_it_and_what_was_published_is_told() {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
-            let server = Server::start({
+            let server = answering({
                 let mut last = 0;
                 move |request| receipt(request, &mut last)
             });
-            let (mut program, mut input) = start(&server.url());
+            let (mut program, mut input) = start(&server.url(NEWS));
             input.write_all(b"a\n").unwrap();
-            server.request();
+            server.blocking_request();
             // The second request comes when the answer to the first one is known.
             input.write_all(b"b\n").unwrap();
-            server.request();
+            server.blocking_request();
             program.signal(signal);
             let notice = program.notice("interrupted");
             assert!(
@@ -285,11 +234,11 @@ mod at_once {
     fn a_signal_during_a_request_leaves_open_what_came_of_it() {
         let (begun, has_begun) = mpsc::channel();
         let (_answers, never) = mpsc::channel::<String>();
-        let server = Server::start(move |_| {
+        let server = answering(move |_| {
             begun.send(()).unwrap();
             never.recv().unwrap_or_default()
         });
-        let (mut program, mut input) = start(&server.url());
+        let (mut program, mut input) = start(&server.url(NEWS));
         input.write_all(b"a\n").unwrap();
         has_begun.recv_timeout(PATIENCE).unwrap();
         program.signal("INT");
@@ -302,17 +251,17 @@ mod at_once {
 #[test]
 fn batches_that_are_too_large_are_halved_until_they_fit() {
     let mut last = 0;
-    let server = Server::start(move |request| match request.body.len() {
+    let server = answering(move |request| match request.body().len() {
         ..=300 => receipt(request, &mut last),
         _ => answer("413 Payload Too Large", "text/plain", "too large"),
     });
-    let output = publish_file(&[&server.url()], numbers(200).join("\n"));
+    let output = publish_file(&[&server.url(NEWS)], numbers(200).join("\n"));
     assert_published(&output, "", "published 200 events; the id of the last is e200\n");
-    let requests: Vec<_> = server.requests.try_iter().collect();
-    let taken = requests.iter().filter(|request| request.body.len() <= 300);
-    assert_eq!(taken.flat_map(Request::data).collect::<Vec<_>>(), numbers(200));
+    let requests = server.requests();
+    let taken = requests.iter().filter(|request| request.body().len() <= 300);
+    assert_eq!(taken.flat_map(data).collect::<Vec<_>>(), numbers(200));
     // What was learned is kept.
-    let refused = requests.iter().filter(|request| request.body.len() > 300).count();
+    let refused = requests.iter().filter(|request| request.body().len() > 300).count();
     assert!((1..10).contains(&refused), "{refused} refused of {}", requests.len());
 }
 
@@ -398,26 +347,26 @@ fn an_id_that_is_taken_is_told_with_its_line() {
 #[test]
 fn an_event_that_is_too_large_is_told_with_its_line() {
     let mut last = 0;
-    let server = Server::start(move |request| match request.body.len() {
+    let server = answering(move |request| match request.body().len() {
         ..=300 => receipt(request, &mut last),
         _ => answer("413 Payload Too Large", "text/plain", "too large"),
     });
-    let output = publish_file(&[&server.url()], format!("a\nb\n{}\nc", "x".repeat(300)));
+    let output = publish_file(&[&server.url(NEWS)], format!("a\nb\n{}\nc", "x".repeat(300)));
     assert_fails(&output, 3, "line 3 has 312 bytes as JSON");
     assert_fails(&output, 3, "raise its --max-body; 2 events were published before");
-    assert_fails(&run_publish(&[&server.url(), &"x".repeat(300)]), 3, "the event has 312 bytes as JSON");
+    assert_fails(&run_publish(&[&server.url(NEWS), &"x".repeat(300)]), 3, "the event has 312 bytes as JSON");
 }
 
 /// Checks what is said when the server answers so.
 #[track_caller]
 fn check(answer: &str, code: i32, texts: &[&str]) {
     let answer = answer.to_owned();
-    let server = Server::start(move |_| answer.clone());
-    let output = run_publish(&[&server.url(), "a"]);
+    let server = answering(move |_| answer.clone());
+    let output = run_publish(&[&server.url(NEWS), "a"]);
     for text in texts {
         assert_fails(&output, code, text);
     }
-    assert_eq!(server.requests.try_iter().count(), 1, "it is not sent again");
+    assert_eq!(server.requests().len(), 1, "it is not sent again");
 }
 
 #[test]
@@ -460,9 +409,9 @@ fn answers_that_are_not_a_hubs_are_told() {
 #[test]
 fn no_server_can_steer_the_terminal() {
     let receipt = r#"{"published":1,"id":"\u001b]0;title\u0007\nline"}"#;
-    let server = Server::start(move |_| answer("200 OK", "application/json", receipt));
-    assert_published(&run_publish(&[&server.url(), "a"]), "\\u{1b}]0;title\\u{7}\\nline\n", "");
-    let output = run_publish(&[&server.url(), "--json", "{\"a\\nb\\u001b\":1}"]);
+    let server = answering(move |_| answer("200 OK", "application/json", receipt));
+    assert_published(&run_publish(&[&server.url(NEWS), "a"]), "\\u{1b}]0;title\\u{7}\\nline\n", "");
+    let output = run_publish(&[&server.url(NEWS), "--json", "{\"a\\nb\\u001b\":1}"]);
     assert_fails(&output, 2, r"unknown field `a\nb\u{1b}`");
 }
 
@@ -481,12 +430,12 @@ fn a_failure_says_what_is_published_and_which_lines_are_not() {
         (String::new(), 1, "gave no answer for ", ", so it may be published or not: "),
     ] {
         let mut last = 0;
-        let server = Server::start(move |request| match request.data()[0].as_str() {
+        let server = answering(move |request| match data(request)[0].as_str() {
             "1" => receipt(request, &mut last),
             _ => refusal.clone(),
         });
-        let output = publish_file(&[&server.url()], numbers(1500).join("\n"));
-        let sizes: Vec<_> = server.requests.try_iter().map(|request| request.data().len()).collect();
+        let output = publish_file(&[&server.url(NEWS)], numbers(1500).join("\n"));
+        let sizes: Vec<_> = server.requests().iter().map(|request| data(request).len()).collect();
         let [published, refused] = sizes[..] else { panic!("{sizes:?}") };
         assert!(refused > 1, "{sizes:?}");
         let lines = format!("lines {} to {}", published + 1, published + refused);
@@ -498,15 +447,15 @@ fn a_failure_says_what_is_published_and_which_lines_are_not() {
 
 #[test]
 fn what_is_before_a_wrong_line_is_published() {
-    let server = Server::hub();
-    let output = publish_file(&[&server.url()], b"a\nb\n\xff\nc");
+    let server = hub();
+    let output = publish_file(&[&server.url(NEWS)], b"a\nb\n\xff\nc");
     assert_fails(&output, 2, "line 3 is not UTF-8 from its byte 1 on; 2 events were published before\n");
-    let output = publish_file(&[&server.url(), "--json"], "{\"data\":\"c\"}\n\n{\"id\":\"7\"}\n");
+    let output = publish_file(&[&server.url(NEWS), "--json"], "{\"data\":\"c\"}\n\n{\"id\":\"7\"}\n");
     assert_fails(&output, 2, "line 3 is not an event: missing field `data`, at column 10");
     assert_fails(&output, 2, "; 1 event was published before\n");
-    let output = publish_file(&[&server.url()], "x".repeat((16 << 20) + 1));
+    let output = publish_file(&[&server.url(NEWS)], "x".repeat((16 << 20) + 1));
     assert_fails(&output, 2, "line 1 is longer than 16 MiB; nothing was published before\n");
-    assert_eq!(server.data(), ["a", "b", "c"]);
+    assert_eq!(server.requests().iter().flat_map(data).collect::<Vec<_>>(), ["a", "b", "c"]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
+use sse_testing::simulation::Simulation;
 use tokio::time::{Instant, sleep};
 
 use self::client::Client;
@@ -26,37 +27,23 @@ use self::world::{Fact, Facts, World, lock, millis};
 
 #[test]
 fn events_arrive_in_order_and_once_or_a_gap_is_told() {
-    let number = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
-    if let Some(seed) = number("SSE_SIMULATION_SEED") {
-        return eprintln!("{:?}", simulate(seed));
-    }
-    let runs = number("SSE_SIMULATION_RUNS").unwrap_or(300);
-    let mut facts = Facts::new();
-    for (fact, count) in (0..runs).flat_map(simulate) {
-        *facts.entry(fact).or_default() += count;
-    }
-    eprintln!("{runs} runs: {facts:?}");
-    assert_eq!(facts.len(), Fact::Unavailable as usize + 1, "what does not happen is not tested");
+    let Some(facts) = Simulation::new().runs(300).run(simulate) else { return };
+    assert_eq!(facts.seen().count(), Fact::Unavailable as usize + 1, "what does not happen is not tested");
 }
 
 #[test]
 fn a_seed_gives_the_same_run() {
-    assert_eq!(simulate(7), simulate(7));
+    let run = || Simulation::new().run_seed(7, simulate);
+    assert_eq!(run(), run());
 }
 
-fn simulate(seed: u64) -> Facts {
-    // The client's own chance.
-    fastrand::seed(seed);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let mut rng = Rng::with_seed(seed);
-        let world = Arc::new(Mutex::new(World::new(seed, &mut rng)));
-        let client = Client::new(&world, rng.fork());
-        tokio::join!(publish_all(&world, rng), client.run());
-        let world = lock(&world);
-        world.facts.clone()
-    })
+async fn simulate(seed: u64) -> Facts {
+    let mut rng = Rng::with_seed(seed);
+    let world = Arc::new(Mutex::new(World::new(seed, &mut rng)));
+    let client = Client::new(&world, rng.fork());
+    tokio::join!(publish_all(&world, rng), client.run());
+    let world = lock(&world);
+    world.facts.clone()
 }
 
 /// The whole life of the server.

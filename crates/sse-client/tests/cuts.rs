@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use common::{Answer, Server, header, quick, raw, soon, status, stream};
+use common::{Answer, Server, Sources as _, quick, raw, soon, status, stream};
 use reqwest::Client;
 use sse_client::{BoxError, EventSource};
+use sse_testing::Request;
 use tokio::task::{JoinSet, yield_now};
 
 /// Last event ID, wire form, and the data if that is an event.
@@ -55,8 +56,8 @@ fn id_after(length: usize) -> Option<&'static str> {
 }
 
 /// What a server that knows its history answers to this request.
-fn resumed(request: &str) -> Answer {
-    match header(request, "last-event-id") {
+fn resumed(request: &Request) -> Answer {
+    match request.header("last-event-id") {
         Some("6") => status(204),
         id => stream(&history_after(id)),
     }
@@ -104,13 +105,12 @@ enum End {
 /// The first connection ends after these bytes, of which so many are of the body.
 async fn check_cut(client: Client, bytes: Vec<u8>, body: usize, end: End) {
     let length = bytes.len();
-    let mut server = Server::answering(move |number, request| match (number, end) {
+    let server = Server::answering(move |request| match (request.number(), end) {
         (0, End::Closed) => raw(&*bytes),
         (0, End::Reset) => raw(&*bytes).reset(),
         _ => resumed(request),
-    })
-    .await;
-    let request = client.get(&server.url).build().unwrap();
+    });
+    let request = client.get(server.url("/events")).build().unwrap();
     let mut source = EventSource::builder(client, request).reconnect(quick()).build().unwrap();
     let mut found = Vec::new();
     while let Some(item) = soon(source.next()).await {
@@ -123,7 +123,7 @@ async fn check_cut(client: Client, bytes: Vec<u8>, body: usize, end: End) {
     // What is on its way when a connection is reset may be lost.
     if end == End::Closed {
         let second = server.request().await;
-        assert_eq!(header(&second, "last-event-id"), id_after(body), "{end:?} after {length} bytes");
+        assert_eq!(second.header("last-event-id"), id_after(body), "{end:?} after {length} bytes");
     }
 }
 
@@ -168,16 +168,15 @@ async fn a_connection_may_be_reset_in_any_chunk() {
 
 /// A source that meets every kind of end on its way through the history, with a hook that takes its time. The counter
 /// is that of its attempts.
-async fn eventful() -> (Server, EventSource, Arc<AtomicUsize>) {
-    let server = Server::answering(|number, request| match number {
+fn eventful() -> (Server, EventSource, Arc<AtomicUsize>) {
+    let server = Server::answering(|request| match request.number() {
         0 => raw(""),
         1 => status(503),
         // The first event and the ID of the second.
         2 => stream(&history_after(None)).cut(90),
-        3 => stream(&history_after(header(request, "last-event-id"))).cut(130).reset(),
+        3 => stream(&history_after(request.header("last-event-id"))).cut(130).reset(),
         _ => resumed(request),
-    })
-    .await;
+    });
     let attempts = Arc::new(AtomicUsize::new(0));
     let counter = attempts.clone();
     let source = server.builder().on_attempt(move |attempt| {
@@ -193,7 +192,7 @@ async fn eventful() -> (Server, EventSource, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn whoever_stops_waiting_loses_nothing() {
-    let (server, mut source, attempts) = eventful().await;
+    let (server, mut source, attempts) = eventful();
     let mut found = Vec::new();
     let mut dropped = 0;
     soon(async {
@@ -217,7 +216,7 @@ async fn whoever_stops_waiting_loses_nothing() {
 /// A waker that does nothing: what counts is when the source is polled, and not by whom.
 #[tokio::test]
 async fn a_poll_by_whoever_comes_by_loses_nothing() {
-    let (server, mut source, attempts) = eventful().await;
+    let (server, mut source, attempts) = eventful();
     let mut found = Vec::new();
     soon(async {
         loop {
@@ -237,5 +236,5 @@ fn check_eventful(server: &Server, found: &[sse_client::Event], attempts: &Atomi
     let found: Vec<_> =
         found.iter().map(|event| (event.last_event_id().to_owned(), event.data().to_owned())).collect();
     assert_eq!(found, events());
-    assert_eq!(server.more_requests(), attempts.load(Ordering::Relaxed));
+    assert_eq!(server.requests().len(), attempts.load(Ordering::Relaxed));
 }

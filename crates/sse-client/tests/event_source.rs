@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedStream as _;
 
-use common::{Server, event, next, quick, response, soon, status, stream};
+use common::{Server, Sources as _, event, next, quick, response, soon, status, stream};
 use reqwest::Client;
 use sse_client::{Error, EventId, EventSource, EventStream, Notice, ReadyState, Reconnect};
 use tokio::sync::mpsc;
 
 #[tokio::test]
 async fn events_arrive_and_the_state_shows() {
-    let server = Server::start([stream("event: tick\ndata: 1\nid: a\n\ndata: 2\n\n").held()]).await;
+    let server = Server::start([stream("event: tick\ndata: 1\nid: a\n\ndata: 2\n\n").held()]);
     let mut source = server.source();
     assert_eq!(source.ready_state(), ReadyState::Connecting);
     let first = soon(source.next()).await.unwrap().unwrap();
@@ -29,62 +29,64 @@ async fn events_arrive_and_the_state_shows() {
 
 #[tokio::test]
 async fn the_request_is_that_of_an_event_source() {
-    let mut server = Server::start([stream("")]).await;
+    let server = Server::start([stream("")]);
     let mut source = server.source_with(Reconnect::never());
     assert!(soon(source.next()).await.is_none(), "the end of a stream that is not resumed is no error");
     let request = server.request().await;
-    assert!(request.starts_with("get /events http/1.1\r\n"), "{request}");
-    assert!(request.contains("\r\naccept: text/event-stream\r\n"), "{request}");
-    assert!(request.contains("\r\ncache-control: no-cache\r\n"), "{request}");
-    assert!(!request.contains("last-event-id"), "{request}");
+    assert!(request.head().starts_with("GET /events HTTP/1.1\r\n"), "{request}");
+    assert!(request.head().contains("\r\naccept: text/event-stream\r\n"), "{request}");
+    assert!(request.head().contains("\r\ncache-control: no-cache\r\n"), "{request}");
+    assert!(!request.head().contains("last-event-id"), "{request}");
 }
 
 #[tokio::test]
 async fn it_resumes_behind_the_last_event() {
-    let mut server = Server::start([
+    let server = Server::start([
         stream("data: 1\nid: a\n\ndata: unfinished\nid: b\n"),
         stream("data: 2\nid: é\n\n"),
         stream("\u{feff}data: 3\n\nid\ndata: 4\n\n"),
         stream("data: 5\n\n").held(),
-    ])
-    .await;
+    ]);
     let mut source = server.source();
     for expected in [event("1", "a"), event("2", "é"), event("3", "é"), event("4", ""), event("5", "")] {
         assert_eq!(next(&mut source).await, expected);
     }
-    assert!(!server.request().await.contains("last-event-id"));
-    assert!(server.request().await.contains("\r\nlast-event-id: a\r\n"));
-    assert!(server.request().await.contains("\r\nlast-event-id: é\r\n"), "as UTF-8");
-    assert!(!server.request().await.contains("last-event-id"), "an id that was reset is not sent");
+    assert!(!server.request().await.head().contains("last-event-id"));
+    assert!(server.request().await.head().contains("\r\nlast-event-id: a\r\n"));
+    assert!(server.request().await.head().contains("\r\nlast-event-id: é\r\n"), "as UTF-8");
+    assert!(!server.request().await.head().contains("last-event-id"), "an id that was reset is not sent");
 }
 
 #[tokio::test]
 async fn it_starts_behind_a_stored_id() {
-    let mut server = Server::start([stream("data: 1\n\n")]).await;
+    let server = Server::start([stream("data: 1\n\n")]);
     let client = Client::new();
-    let request = client.get(&server.url).header("last-event-id", "old").build().unwrap();
+    let request = client.get(server.url("/events")).header("last-event-id", "old").build().unwrap();
     let mut source = EventSource::builder(client, request).last_event_id(EventId::from(41)).build().unwrap();
     assert_eq!(source.last_event_id(), "41");
     assert_eq!(next(&mut source).await, event("1", "41"));
-    assert!(server.request().await.contains("\r\nlast-event-id: 41\r\n"));
+    assert!(server.request().await.head().contains("\r\nlast-event-id: 41\r\n"));
 }
 
 #[tokio::test]
 async fn the_callers_headers_count() {
-    let mut server =
-        Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]).await;
+    let server = Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]);
     let client = Client::new();
-    let request =
-        client.get(&server.url).header("accept", "text/*").header("last-event-id", "é").build().unwrap();
+    let request = client
+        .get(server.url("/events"))
+        .header("accept", "text/*")
+        .header("last-event-id", "é")
+        .build()
+        .unwrap();
     let mut source = EventSource::builder(client, request).reconnect(quick()).build().unwrap();
     for expected in [event("1", "é"), event("2", ""), event("3", "")] {
         assert_eq!(next(&mut source).await, expected);
     }
     for id in ["last-event-id: é\r\n", "last-event-id: é\r\n", ""] {
         let request = server.request().await;
-        assert!(request.contains("\r\naccept: text/*\r\n"), "{request}");
-        assert!(request.contains(id), "{request}");
-        assert_eq!(request.matches("last-event-id").count(), usize::from(!id.is_empty()), "{request}");
+        assert!(request.head().contains("\r\naccept: text/*\r\n"), "{request}");
+        assert!(request.head().contains(id), "{request}");
+        assert_eq!(request.head().matches("last-event-id").count(), usize::from(!id.is_empty()), "{request}");
     }
 }
 
@@ -109,7 +111,7 @@ async fn a_body_that_is_a_stream_is_an_error_at_once() {
 
 #[tokio::test]
 async fn the_policys_waits_are_kept() {
-    let server = Server::start((0..21).map(|_| status(503))).await;
+    let server = Server::start((0..21).map(|_| status(503)));
     let (waits, mut seen) = mpsc::unbounded_channel();
     let observer = move |notice: Notice<'_>| {
         if let Notice::Waiting { delay, .. } = notice {
@@ -122,7 +124,7 @@ async fn the_policys_waits_are_kept() {
         .reconnection_times(millis(5)..=millis(5))
         .max_retries(20);
     let client = Client::new();
-    let request = client.get(&server.url).build().unwrap();
+    let request = client.get(server.url("/events")).build().unwrap();
     let mut source =
         EventSource::builder(client, request).reconnect(policy).on_notice(observer).build().unwrap();
     let start = Instant::now();
@@ -143,7 +145,7 @@ async fn the_policys_waits_are_kept() {
 
 #[tokio::test]
 async fn the_servers_reconnection_time_reaches_the_policy() {
-    let server = Server::start([stream("retry: 7000\n")]).await;
+    let server = Server::start([stream("retry: 7000\n")]);
     let (waits, mut seen) = mpsc::unbounded_channel();
     let observer = move |notice: Notice<'_>| {
         if let Notice::Waiting { delay, .. } = notice {
@@ -151,7 +153,7 @@ async fn the_servers_reconnection_time_reaches_the_policy() {
         }
     };
     let client = Client::new();
-    let request = client.get(&server.url).build().unwrap();
+    let request = client.get(server.url("/events")).build().unwrap();
     let policy = Reconnect::standard();
     let mut source =
         EventSource::builder(client, request).reconnect(policy).on_notice(observer).build().unwrap();
@@ -163,7 +165,7 @@ async fn the_servers_reconnection_time_reaches_the_policy() {
 
 #[tokio::test]
 async fn a_stream_that_ends_before_an_event_is_a_failure() {
-    let server = Server::start([stream(": nothing\n\n")]).await;
+    let server = Server::start([stream(": nothing\n\n")]);
     let mut source = server.source_with(quick().max_retries(0));
     assert!(matches!(soon(source.next()).await, Some(Err(Error::GaveUp))));
     assert!(soon(source.next()).await.is_none());
@@ -171,7 +173,7 @@ async fn a_stream_that_ends_before_an_event_is_a_failure() {
 
 #[tokio::test]
 async fn a_stream_with_an_event_is_none() {
-    let server = Server::start((0..10).map(|_| stream("data: 1\n\n"))).await;
+    let server = Server::start((0..10).map(|_| stream("data: 1\n\n")));
     let mut source = server.source_with(quick().max_retries(0));
     for _ in 0..10 {
         assert_eq!(next(&mut source).await, event("1", ""));
@@ -180,9 +182,9 @@ async fn a_stream_with_an_event_is_none() {
 
 #[tokio::test]
 async fn an_event_that_is_skipped_does_not_count() {
-    let server = Server::start([stream("data: 123456789\n")]).await;
+    let server = Server::start([stream("data: 123456789\n")]);
     let client = Client::new();
-    let request = client.get(&server.url).build().unwrap();
+    let request = client.get(server.url("/events")).build().unwrap();
     let policy = quick().max_retries(0);
     let mut source =
         EventSource::builder(client, request).reconnect(policy).max_event_bytes(8).build().unwrap();
@@ -192,13 +194,13 @@ async fn an_event_that_is_skipped_does_not_count() {
 
 #[tokio::test]
 async fn closing_ends_a_wait_and_drops_what_was_received() {
-    let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]).await;
+    let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
     source.close();
     assert!(soon(source.next()).await.is_none(), "the second event was there");
 
-    let server = Server::start([status(503)]).await;
+    let server = Server::start([status(503)]);
     let mut source = server.source_with(Reconnect::standard());
     source.close();
     assert!(soon(source.next()).await.is_none());
@@ -207,14 +209,14 @@ async fn closing_ends_a_wait_and_drops_what_was_received() {
 #[tokio::test]
 async fn a_reconnect_asks_the_url_that_was_asked_first() {
     let redirect = "302 -\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    let mut server =
-        Server::start([response(redirect), stream("data: 1\n\n"), stream("event: error\ndata: 2\n\n")]).await;
+    let server =
+        Server::start([response(redirect), stream("data: 1\n\n"), stream("event: error\ndata: 2\n\n")]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(next(&mut source).await, event("2", ""), "an event of the type `error` is an event");
     assert_eq!(source.ready_state(), ReadyState::Open);
     for path in ["/events", "/elsewhere", "/events"] {
-        assert!(server.request().await.starts_with(&format!("get {path} ")));
+        assert_eq!(server.request().await.path(), path);
     }
 }
 
@@ -229,14 +231,14 @@ const _: fn() = || {
 #[tokio::test]
 async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
     let server =
-        Server::start([stream("retry: 100\ndata: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")])
-            .await;
-    let mut source = EventSource::get(&server.url).unwrap();
+        Server::start([stream("retry: 100\ndata: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
+    let mut source = EventSource::get(server.url("/events")).unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(next(&mut source).await, event("2", ""));
     let client = Client::new();
-    let mut source =
-        EventSource::builder(client.clone(), client.put(&server.url).build().unwrap()).build().unwrap();
+    let mut source = EventSource::builder(client.clone(), client.put(server.url("/events")).build().unwrap())
+        .build()
+        .unwrap();
     assert_eq!(next(&mut source).await, event("3", ""));
     assert!(!source.is_terminated());
     assert!(soon(source.next()).await.is_none());
@@ -246,14 +248,14 @@ async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
 #[tokio::test]
 async fn what_passes_is_tried_again() {
     let answers = [408, 425, 429, 500, 503].map(status);
-    let server = Server::start(answers.into_iter().chain([stream("data: 1\n\n")])).await;
+    let server = Server::start(answers.into_iter().chain([stream("data: 1\n\n")]));
     assert_eq!(next(&mut server.source()).await, event("1", ""));
 }
 
 #[tokio::test]
 async fn what_does_not_pass_is_final_and_named() {
     for code in [201, 204, 304, 400, 401, 404] {
-        let server = Server::start([status(code)]).await;
+        let server = Server::start([status(code)]);
         let mut source = server.source();
         let error = soon(source.next()).await.unwrap().unwrap_err();
         assert!(matches!(&error, Error::Status(refusal) if refusal.status() == code), "{error:?}");
@@ -265,14 +267,14 @@ async fn what_does_not_pass_is_final_and_named() {
 
 #[tokio::test]
 async fn another_content_type_is_final_and_named() {
-    let server = Server::start([response("200 OK\r\nContent-Type: text/html\r\n\r\n<p>Hello")]).await;
+    let server = Server::start([response("200 OK\r\nContent-Type: text/html\r\n\r\n<p>Hello")]);
     let error = soon(server.source().next()).await.unwrap().unwrap_err();
     assert!(matches!(&error, Error::ContentType(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_204_on_a_reconnect_is_the_end() {
-    let server = Server::start([stream("data: 1\n\n"), status(204)]).await;
+    let server = Server::start([stream("data: 1\n\n"), status(204)]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
     assert!(soon(source.next()).await.is_none());
@@ -284,17 +286,17 @@ async fn a_connection_that_breaks_is_resumed() {
     let broken = response(
         "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 999\r\n\r\ndata: 1\nid: a\n\ndata: 2",
     );
-    let mut server = Server::start([broken, stream("data: 2\n\n")]).await;
+    let server = Server::start([broken, stream("data: 2\n\n")]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", "a"));
     assert_eq!(next(&mut source).await, event("2", "a"));
     server.request().await;
-    assert!(server.request().await.contains("last-event-id: a"));
+    assert!(server.request().await.head().contains("last-event-id: a"));
 }
 
 #[tokio::test]
 async fn failures_end_with_the_last_error() {
-    let server = Server::start([]).await;
+    let server = Server::start([]);
     let mut source = server.source_with(quick().max_retries(3));
     let error = soon(source.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
@@ -303,9 +305,9 @@ async fn failures_end_with_the_last_error() {
 
 #[tokio::test]
 async fn a_large_event_is_one_error_and_the_next_one_arrives() {
-    let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n").held()]).await;
+    let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n").held()]);
     let client = Client::new();
-    let request = client.get(&server.url).build().unwrap();
+    let request = client.get(server.url("/events")).build().unwrap();
     let mut source = EventSource::builder(client, request).max_event_bytes(8).build().unwrap();
     assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
     assert_eq!(next(&mut source).await, event("2", ""));
@@ -313,17 +315,16 @@ async fn a_large_event_is_one_error_and_the_next_one_arrives() {
 
 #[tokio::test]
 async fn a_post_is_repeated_only_when_the_caller_says_so() {
-    let mut server =
-        Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]).await;
+    let server = Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
     let client = Client::new();
-    let request = || client.post(&server.url).body("{}").build().unwrap();
+    let request = || client.post(server.url("/events")).body("{}").build().unwrap();
     let mut once = EventSource::builder(client.clone(), request()).build().unwrap();
     let mut again = EventSource::builder(client.clone(), request()).reconnect(quick()).build().unwrap();
     assert_eq!(next(&mut once).await, event("1", ""));
     assert!(soon(once.next()).await.is_none());
     assert_eq!(next(&mut again).await, event("2", ""));
     assert_eq!(next(&mut again).await, event("3", ""));
-    assert!(server.request().await.starts_with("post /events"));
+    assert!(server.request().await.head().starts_with("POST /events"));
 }
 
 #[tokio::test]
@@ -332,11 +333,10 @@ async fn an_observer_is_told() {
         status(500),
         stream(": hi\nretry: 1\n\ndata: 1\nid: \u{7}\n\n"),
         stream("data: 2\n\n"),
-    ])
-    .await;
+    ]);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let client = Client::new();
-    let request = client.get(&server.url).build().unwrap();
+    let request = client.get(server.url("/events")).build().unwrap();
     let observer = {
         let seen = seen.clone();
         move |notice: Notice<'_>| {
@@ -402,6 +402,6 @@ async fn https_without_tls_is_final() {
 async fn redirects_that_never_end_are_final() {
     let answers = (0..20)
         .map(|_| response("302 -\r\nLocation: /events\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
-    let server = Server::start(answers).await;
+    let server = Server::start(answers);
     assert!(matches!(soon(server.source().next()).await, Some(Err(Error::Request(_)))));
 }

@@ -7,12 +7,12 @@ use futures_core::FusedStream as _;
 use sse_client::{Decoder, Error, EventStream, ResponseExt as _};
 
 async fn get(server: &Server) -> reqwest::Response {
-    reqwest::get(&server.url).await.unwrap()
+    reqwest::get(server.url("/events")).await.unwrap()
 }
 
 #[tokio::test]
 async fn events_to_the_end() {
-    let server = Server::start([stream("data: 1\nid: a\n\ndata: 2\n\ndata: unfinished")]).await;
+    let server = Server::start([stream("data: 1\nid: a\n\ndata: 2\n\ndata: unfinished")]);
     let mut events = get(&server).await.events();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
     assert_eq!(events.next().await.unwrap().unwrap().data(), "2");
@@ -25,7 +25,7 @@ async fn events_to_the_end() {
 async fn a_break_is_an_error_and_then_the_end() {
     let broken =
         response("200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n");
-    let server = Server::start([broken]).await;
+    let server = Server::start([broken]);
     let mut events = get(&server).await.events();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
     assert!(matches!(events.next().await, Some(Err(Error::Read(_)))));
@@ -35,7 +35,7 @@ async fn a_break_is_an_error_and_then_the_end() {
 #[tokio::test]
 async fn what_is_no_event_stream_is_refused_with_what_it_says() {
     let not_found = response("404 -\r\nContent-Length: 7\r\n\r\nno such");
-    let server = Server::start([not_found, response("200 OK\r\nX: y\r\n\r\n{}")]).await;
+    let server = Server::start([not_found, response("200 OK\r\nX: y\r\n\r\n{}")]);
     let mut events = get(&server).await.events();
     assert!(
         matches!(events.next().await, Some(Err(Error::Status(refusal))) if refusal.status() == 404 && refusal.body() == b"no such")
@@ -47,7 +47,7 @@ async fn what_is_no_event_stream_is_refused_with_what_it_says() {
 
 #[tokio::test]
 async fn the_limit_can_be_set() {
-    let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n")]).await;
+    let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n")]);
     let mut events = EventStream::with_decoder(get(&server).await, Decoder::with_limit(8));
     assert!(matches!(events.next().await, Some(Err(Error::TooLarge(_)))));
     assert_eq!(events.next().await.unwrap().unwrap().data(), "2");
@@ -55,7 +55,7 @@ async fn the_limit_can_be_set() {
 
 #[tokio::test]
 async fn a_decoder_of_the_callers_starts_anew() {
-    let server = Server::start([stream("data: 1\n\n")]).await;
+    let server = Server::start([stream("data: 1\n\n")]);
     let mut decoder = Decoder::new();
     assert_eq!(decoder.next_event(&mut &b"id: 7\n\ndata: half"[..]), Ok(None));
     let mut events = EventStream::with_decoder(get(&server).await, decoder);
@@ -67,7 +67,7 @@ async fn a_decoder_of_the_callers_starts_anew() {
 async fn trailers_are_not_the_end() {
     let chunked =
         "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n";
-    let server = Server::start([response(&format!("{chunked}9\r\ndata: 1\n\n\r\n0\r\nX: y\r\n\r\n"))]).await;
+    let server = Server::start([response(&format!("{chunked}9\r\ndata: 1\n\n\r\n0\r\nX: y\r\n\r\n"))]);
     let mut events = get(&server).await.events();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
     assert!(!events.is_terminated());
@@ -77,7 +77,7 @@ async fn trailers_are_not_the_end() {
 
 #[tokio::test]
 async fn dropping_next_loses_nothing() {
-    let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]).await;
+    let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]);
     let mut events = get(&server).await.events();
     let mut seen = Vec::new();
     while seen.len() < 2 {

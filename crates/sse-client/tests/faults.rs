@@ -7,15 +7,16 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    Answer, Log, Server, event, header, last_error, next, quick, raw, response, soon, status, stream,
+    Answer, Log, Server, Sources as _, event, last_error, next, quick, raw, response, soon, status, stream,
 };
 use reqwest::Client;
 use sse_client::{Error, EventSource, EventSourceBuilder, Notice, Reconnect, ResponseExt as _};
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
 
 /// Short enough to wait for, where the server is silent for ever.
@@ -46,7 +47,8 @@ async fn a_server_that_comes_up_late_is_found() {
         }
     }
     assert_eq!(log.entries()[..3], ["wait after Connect"; 3]);
-    let _server = Server::on(socket.listen(8).unwrap(), 1, |_, _| stream("data: 1\n\n").held());
+    let _server =
+        Server::start_on(socket.listen(8).unwrap().into_std().unwrap(), [stream("data: 1\n\n").held()]);
     assert_eq!(next(&mut source).await, event("1", ""));
 }
 
@@ -82,11 +84,10 @@ async fn what_is_no_response_is_a_network_error() {
         for reset in [false, true] {
             let log = Log::default();
             let attempts = log.clone();
-            let server = Server::answering(move |_, _| {
+            let server = Server::answering(move |_| {
                 attempts.add("attempt");
                 if reset { raw(bytes).reset() } else { raw(bytes) }
-            })
-            .await;
+            });
             let source = server.builder().reconnect(quick().max_retries(2)).on_notice(log.observer());
             let error = last_error(&mut source.build().unwrap()).await;
             assert!(matches!(error, Error::Connect(_)), "{bytes:?}: {error:?}");
@@ -104,15 +105,14 @@ async fn check_left(
     cause: &str,
     id: Option<&str>,
 ) {
-    let mut server = Server::answering(move |number, request| match number {
+    let server = Server::answering(move |request| match request.number() {
         0 => first(),
-        _ => stream(match header(request, "last-event-id") {
+        _ => stream(match request.header("last-event-id") {
             None => "id: a\ndata: 1\n\nid: b\ndata: 2\n\n",
             Some("a") => "id: b\ndata: 2\n\n",
             Some(_) => "",
         }),
-    })
-    .await;
+    });
     let log = Log::default();
     let mut source = set(server.builder().on_notice(log.observer())).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", "a"));
@@ -120,7 +120,7 @@ async fn check_left(
     let wait = log.entries().into_iter().find(|entry| entry.starts_with("wait"));
     assert_eq!(wait, Some(format!("wait after {cause}")));
     server.request().await;
-    assert_eq!(header(&server.request().await, "last-event-id"), id);
+    assert_eq!(server.request().await.header("last-event-id"), id);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_response_that_is_never_final_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_response_that_never_comes_can_be_the_end() {
-    let server = Server::start([raw("").held()]).await;
+    let server = Server::start([raw("").held()]);
     let source = server.builder().reconnect(Reconnect::never()).response_timeout(SHORT);
     let error = last_error(&mut source.build().unwrap()).await;
     assert!(matches!(error, Error::ResponseTimeout { after, .. } if after == SHORT), "{error:?}");
@@ -168,13 +168,13 @@ async fn a_connection_that_falls_silent_is_left() {
 
 #[tokio::test]
 async fn silence_is_the_end_of_a_stream_that_is_not_resumed() {
-    let server = Server::answering(|_, _| stream("data: 1\n\n").held()).await;
+    let server = Server::answering(|_| stream("data: 1\n\n").held());
     let mut source = server.builder().reconnect(Reconnect::never()).idle_timeout(SHORT).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
     let error = last_error(&mut source).await;
     assert!(matches!(error, Error::IdleTimeout { after, .. } if after == SHORT), "{error:?}");
 
-    let mut events = reqwest::get(&server.url).await.unwrap().events().idle_timeout(SHORT);
+    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().idle_timeout(SHORT);
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     assert!(matches!(soon(events.next()).await, Some(Err(Error::IdleTimeout { .. }))));
     assert!(soon(events.next()).await.is_none());
@@ -184,15 +184,14 @@ async fn silence_is_the_end_of_a_stream_that_is_not_resumed() {
 #[tokio::test]
 async fn comments_are_a_sign_of_life() {
     const LIMIT: Duration = Duration::from_secs(1);
-    let server = Server::start([stream("").then(async |mut stream| {
+    let server = Server::start([stream("").then(|mut stream| {
         let start = Instant::now();
         while start.elapsed() < 2 * LIMIT {
-            stream.write_all(b":\n").await.unwrap();
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            stream.write_all(b":\n").unwrap();
+            thread::sleep(Duration::from_millis(1));
         }
-        stream.write_all(b"data: 1\n\n").await.unwrap();
-    })])
-    .await;
+        stream.write_all(b"data: 1\n\n").unwrap();
+    })]);
     let log = Log::default();
     let source = server.builder().initial_idle_timeout(LIMIT).on_notice(log.observer());
     let mut source = source.build().unwrap();
@@ -208,7 +207,7 @@ async fn a_stream_without_an_event_is_a_failure() {
     for body in
         ["", "\u{feff}", ": hello\n\n", "retry: 1\n\n", "id: a\n\n", "event: x\n\n", "data: unfinished\n"]
     {
-        let server = Server::answering(move |_, _| stream(body)).await;
+        let server = Server::answering(move |_| stream(body));
         let log = Log::default();
         let source = server.builder().on_notice(log.observer()).reconnect(quick().max_retries(0));
         assert!(matches!(last_error(&mut source.build().unwrap()).await, Error::GaveUp), "{body:?}");
@@ -255,11 +254,10 @@ async fn a_storm_of_errors_meets_waits() {
     let answers = [|| status(500), || status(503), || raw(""), || stream(""), || raw("HTTP/1.1 200 OK\r\nX")];
     let (attempts, waits) = (Moments::default(), Moments::default());
     let seen = attempts.clone();
-    let server = Server::answering(move |number, _| {
+    let server = Server::answering(move |request| {
         seen.add(Duration::ZERO);
-        answers[number % answers.len()]()
-    })
-    .await;
+        answers[request.number() % answers.len()]()
+    });
     let told = waits.clone();
     let observer = move |notice: Notice<'_>| {
         if let Notice::Waiting { delay, .. } = notice {

@@ -1,13 +1,11 @@
 //! How much memory a stream takes that never comes to an end of an event.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
 use std::time::Duration;
 
 use allocation_counter::measure;
 use reqwest::Client;
 use sse_client::{Error, EventSource, Reconnect};
+use sse_testing::{Answer, Server};
 
 /// Many times what may be kept.
 const SENT: usize = 16 << 20;
@@ -24,43 +22,18 @@ macro_rules! stream {
     };
 }
 
-/// Sends `head`, this again and again, and then an event; returns the URL.
-fn serve(head: &'static str, filler: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        match answer(stream, head, filler) {
-            // A client that has seen enough hangs up.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
-            result => result.unwrap(),
-        }
-    });
-    url
-}
-
-fn answer(mut stream: TcpStream, head: &str, filler: &str) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        request.push(byte[0]);
-    }
-    stream.write_all(head.as_bytes())?;
-    let block = filler.repeat((1 << 16) / filler.len());
-    for _ in 0..SENT / block.len() {
-        stream.write_all(block.as_bytes())?;
-    }
-    stream.write_all(b"\n\ndata: after\n\n")?;
-    stream.read(&mut [0]).map(drop)
+/// Sends `head`, this again and again, and then an event.
+fn serve(head: &str, filler: &str) -> Server {
+    let filler = filler.repeat(SENT / filler.len());
+    Server::start([Answer::raw(head).and(filler).and("\n\ndata: after\n\n").held()])
 }
 
 /// Reads up to the event after it all; returns the errors on the way.
 fn check(head: &'static str, filler: &'static str) -> Vec<Error> {
-    let url = serve(head, filler);
+    let server = serve(head, filler);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::new();
-    let request = client.get(url).build().unwrap();
+    let request = client.get(server.url("/")).build().unwrap();
     let mut source = EventSource::builder(client, request)
         .reconnect(Reconnect::never())
         .max_event_bytes(LIMIT)

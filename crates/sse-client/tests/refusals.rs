@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Answer, Log, Server, event, header, last_error, name, next, raw, response, soon, status, stream,
+    Answer, Log, Server, Sources as _, event, last_error, name, next, raw, response, soon, status, stream,
 };
 use sse_client::{Error, EventId, Notice, ReadyState, ResponseExt as _};
 use tokio::sync::mpsc;
@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 #[tokio::test]
 async fn an_error_tells_of_an_endless_body_only_the_beginning() {
     let page = || response("200 OK\r\nContent-Type: text/html\r\nX: y\r\n\r\n").endless("<p>Hello</p>");
-    let server = Server::answering(move |_, _| page()).await;
+    let server = Server::answering(move |_| page());
     let errors = [
         last_error(&mut server.source()).await,
-        soon(reqwest::get(&server.url).await.unwrap().events().next()).await.unwrap().unwrap_err(),
+        soon(reqwest::get(server.url("/events")).await.unwrap().events().next()).await.unwrap().unwrap_err(),
     ];
     for error in errors {
         let Error::ContentType(refusal) = &error else { panic!("{error:?}") };
@@ -31,7 +31,7 @@ async fn an_error_tells_of_an_endless_body_only_the_beginning() {
 /// It takes the 5 s that a body has.
 #[tokio::test]
 async fn an_error_does_not_wait_for_a_body_that_stalls() {
-    let server = Server::start([response("404 -\r\nContent-Type: text/html\r\n\r\n<p>Hello").held()]).await;
+    let server = Server::start([response("404 -\r\nContent-Type: text/html\r\n\r\n<p>Hello").held()]);
     let error = last_error(&mut server.source()).await;
     assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
 }
@@ -39,7 +39,7 @@ async fn an_error_does_not_wait_for_a_body_that_stalls() {
 #[tokio::test]
 async fn an_error_has_what_came_before_the_body_broke() {
     let broken = response("404 -\r\nContent-Length: 99\r\n\r\n<p>Hello");
-    let error = last_error(&mut Server::start([broken]).await.source()).await;
+    let error = last_error(&mut Server::start([broken]).source()).await;
     assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
 }
 
@@ -56,7 +56,7 @@ async fn the_content_type_decides() {
         ("Content-Type:", false),
         ("X: y", false),
     ] {
-        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]).await;
+        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]);
         let mut source = server.source();
         if is_stream {
             assert_eq!(next(&mut source).await, event("1", ""), "{headers:?}");
@@ -76,7 +76,7 @@ async fn a_refusal_on_a_reconnect_is_final() {
         (status(206), "closed after Status"),
         (response("200 OK\r\nContent-Type: text/html\r\n\r\n"), "closed after ContentType"),
     ] {
-        let server = Server::start([stream("data: 1\n\n"), answer]).await;
+        let server = Server::start([stream("data: 1\n\n"), answer]);
         let log = Log::default();
         let mut source = server.builder().on_notice(log.observer()).build().unwrap();
         assert_eq!(next(&mut source).await, event("1", ""));
@@ -95,7 +95,7 @@ async fn a_204_ends_only_what_has_begun() {
         (vec![status(204)], Some("Status")),
         (vec![status(500), raw(""), status(204)], Some("Status")),
     ] {
-        let server = Server::start(answers).await;
+        let server = Server::start(answers);
         let mut source = server.source();
         let end = soon(source.next()).await.map(|item| name(&item.unwrap_err()));
         assert_eq!(end.as_deref(), expected);
@@ -105,7 +105,7 @@ async fn a_204_ends_only_what_has_begun() {
 
 #[tokio::test]
 async fn and_what_began_in_an_earlier_run() {
-    let server = Server::start([status(204)]).await;
+    let server = Server::start([status(204)]);
     let source = server.builder().last_event_id(EventId::from_static("a"));
     assert!(soon(source.build().unwrap().next()).await.is_none());
 }
@@ -114,7 +114,7 @@ async fn and_what_began_in_an_earlier_run() {
 
 /// The first wait of a source that is not to be waited for.
 async fn first_wait(answer: Answer) -> Duration {
-    let server = Server::start([answer]).await;
+    let server = Server::start([answer]);
     let (waits, mut told) = mpsc::unbounded_channel();
     let observer = move |notice: Notice<'_>| {
         if let Notice::Waiting { delay, .. } = notice {
@@ -204,36 +204,35 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[cfg(feature = "gzip")]
 #[tokio::test]
 async fn a_compressed_stream_is_read_as_it_comes() {
-    let mut server = Server::start([
+    let server = Server::start([
         Gzip::of("id: a\ndata: 1\n\n").answer(),
         Gzip::begin("id: b\ndata: 2\n\n").answer(),
         Gzip::begin("id: c\ndata: 3\n\n").answer().held(),
-    ])
-    .await;
+    ]);
     let log = Log::default();
     let mut source = server.builder().on_notice(log.observer()).build().unwrap();
     for expected in [event("1", "a"), event("2", "b"), event("3", "c")] {
         assert_eq!(next(&mut source).await, expected);
     }
     assert_eq!(log.entries(), ["opened", "wait", "opened", "wait after Read", "opened"]);
-    assert_eq!(header(&server.request().await, "accept-encoding"), Some("gzip"));
+    assert_eq!(server.request().await.header("accept-encoding"), Some("gzip"));
 }
 
 #[cfg(not(feature = "gzip"))]
 #[tokio::test]
 async fn a_compressed_stream_is_refused_by_name() {
-    let mut server = Server::start([Gzip::of("id: a\ndata: 1\n\n").answer()]).await;
+    let server = Server::start([Gzip::of("id: a\ndata: 1\n\n").answer()]);
     let error = last_error(&mut server.source()).await;
     assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
     assert!(error.to_string().contains("`gzip`"), "{error}");
-    assert_eq!(header(&server.request().await, "accept-encoding"), None, "nobody asked for it");
+    assert_eq!(server.request().await.header("accept-encoding"), None, "nobody asked for it");
 }
 
 #[tokio::test]
 async fn an_encoding_that_nobody_reads_is_refused_by_name() {
     for encoding in ["br", "zstd", "x-unknown"] {
         let headers = format!("Content-Type: text/event-stream\r\nContent-Encoding: {encoding}");
-        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]).await;
+        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]);
         let error = last_error(&mut server.source()).await;
         assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
         assert!(error.to_string().contains(encoding), "{error}");

@@ -2,9 +2,7 @@
 
 mod common;
 
-#[cfg(feature = "blocking")]
-use common::{Answer, header};
-use common::{Log, Server, event, last_error, next, soon, status, stream};
+use common::{Log, Server, Sources as _, event, last_error, next, soon, status, stream};
 use sse_client::{Error, Event, ReadyState, Reconnect, ResponseExt as _, Typed};
 
 // Events that end a stream
@@ -12,7 +10,7 @@ use sse_client::{Error, Event, ReadyState, Reconnect, ResponseExt as _, Typed};
 #[tokio::test]
 async fn an_event_can_be_the_end() {
     let body = "data: 1\n\ndata: [DONE] \n\ndata: [DONE]\n\ndata: 2\n\n";
-    let server = Server::answering(move |_, _| stream(body)).await;
+    let server = Server::answering(move |_| stream(body));
     let log = Log::default();
     let mut source = server.builder().end_at("[DONE]").on_notice(log.observer()).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
@@ -21,9 +19,9 @@ async fn an_event_can_be_the_end() {
     assert!(soon(source.next()).await.is_none());
     assert_eq!(source.ready_state(), ReadyState::Closed);
     assert_eq!(log.entries(), ["opened", "closed"]);
-    assert_eq!(server.more_requests(), 1);
+    assert_eq!(server.requests().len(), 1);
 
-    let mut events = reqwest::get(&server.url).await.unwrap().events().end_at("[DONE]");
+    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
     for data in ["1", "[DONE] "] {
         assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), data);
     }
@@ -33,8 +31,8 @@ async fn an_event_can_be_the_end() {
 
 #[tokio::test]
 async fn a_stream_without_its_end_is_not_all() {
-    let server = Server::answering(|_, _| stream("data: 1\n\n")).await;
-    let mut events = reqwest::get(&server.url).await.unwrap().events().end_at("[DONE]");
+    let server = Server::answering(|_| stream("data: 1\n\n"));
+    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     assert!(matches!(soon(events.next()).await, Some(Err(Error::Incomplete))));
     assert!(soon(events.next()).await.is_none());
@@ -53,11 +51,11 @@ async fn a_stream_without_its_end_is_not_all() {
 #[tokio::test]
 async fn an_event_can_be_an_error() {
     let body = "data: 1\n\nevent: error\ndata: overloaded\nid: a\n\ndata: 2\n\n";
-    let server = Server::answering(move |_, _| stream(body)).await;
+    let server = Server::answering(move |_| stream(body));
     let is_error = |event: &Event| event.event_type() == "error";
     let log = Log::default();
     let mut source = server.builder().fail_at(is_error).on_notice(log.observer()).build().unwrap();
-    let mut events = reqwest::get(&server.url).await.unwrap().events().fail_at(is_error);
+    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().fail_at(is_error);
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     for error in [last_error(&mut source).await, soon(events.next()).await.unwrap().unwrap_err()] {
@@ -67,7 +65,7 @@ async fn an_event_can_be_an_error() {
     }
     assert!(soon(events.next()).await.is_none());
     assert_eq!(log.entries(), ["opened", "closed after Event"]);
-    assert_eq!(server.more_requests(), 2, "one each");
+    assert_eq!(server.requests().len(), 2, "one each");
 }
 
 // Events as values
@@ -85,9 +83,9 @@ impl TryFrom<Event> for Number {
 
 #[tokio::test]
 async fn an_event_that_is_no_value_is_skipped() {
-    let server = Server::answering(|_, _| stream("data: 1\nid: a\n\ndata: many\nid: b\n\ndata: 3\n\n")).await;
+    let server = Server::answering(|_| stream("data: 1\nid: a\n\ndata: many\nid: b\n\ndata: 3\n\n"));
     let mut source: Typed<_, Number> = server.source().decode();
-    let mut events = reqwest::get(&server.url).await.unwrap().events().decode::<Number>();
+    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().decode::<Number>();
     macro_rules! check {
         ($values:expr) => {
             assert_eq!(soon($values.next()).await.unwrap().unwrap(), Number(1));
@@ -114,7 +112,8 @@ async fn an_event_that_is_no_value_is_skipped() {
 /// What ends a source ends its values, with the same error.
 #[tokio::test]
 async fn the_errors_of_a_source_are_those_of_its_values() {
-    let mut source = Server::start([status(404)]).await.source().decode::<Number>();
+    let server = Server::start([status(404)]);
+    let mut source = server.source().decode::<Number>();
     assert!(matches!(soon(source.next()).await, Some(Err(Error::Status(_)))));
     assert!(soon(source.next()).await.is_none());
 }
@@ -125,9 +124,10 @@ async fn json_that_is_none_is_skipped() {
     use std::collections::BTreeMap;
 
     let body = "data: {\"x\":\ndata: 1}\n\ndata: {\"x\": \"one\"}\n\ndata: {\n\ndata: {\"x\":2}\n\n";
-    let server = Server::answering(move |_, _| stream(body)).await;
+    let server = Server::answering(move |_| stream(body));
     let mut source = server.source().json::<BTreeMap<String, u8>>();
-    let mut events = reqwest::get(&server.url).await.unwrap().events().json::<BTreeMap<String, u8>>();
+    let mut events =
+        reqwest::get(server.url("/events")).await.unwrap().events().json::<BTreeMap<String, u8>>();
     macro_rules! check {
         ($values:expr) => {
             assert_eq!(soon($values.next()).await.unwrap().unwrap()["x"], 1);
@@ -152,30 +152,27 @@ mod blocking {
 
     use super::*;
 
-    /// A server that runs beside the test.
-    fn start(answers: impl IntoIterator<Item = Answer>) -> (Runtime, Server) {
-        let runtime = Runtime::new().unwrap();
-        let server = runtime.block_on(Server::start(answers));
-        (runtime, server)
-    }
-
     #[test]
     fn an_iterator_goes_on_over_reconnects() {
-        let (runtime, mut server) =
-            start([stream("data: 1\nid: a\n\n"), status(503), stream("data: 2\nid: b\n\n"), status(204)]);
+        let server = Server::start([
+            stream("data: 1\nid: a\n\n"),
+            status(503),
+            stream("data: 2\nid: b\n\n"),
+            status(204),
+        ]);
         let mut events = server.source().blocking();
         let found: Vec<_> = events.by_ref().map(|event| event.unwrap().into_data()).collect();
         assert_eq!(found, ["1", "2"]);
         assert!(events.next().is_none(), "the end stays the end");
         assert_eq!(events.get_ref().last_event_id(), "b");
         for id in [None, Some("a"), Some("a"), Some("b")] {
-            assert_eq!(header(&runtime.block_on(server.request()), "last-event-id"), id);
+            assert_eq!(server.blocking_request().header("last-event-id"), id);
         }
     }
 
     #[test]
     fn it_gives_errors_and_can_be_closed() {
-        let (_runtime, server) = start([status(404), stream("data: 1\n\ndata: 2\n\n")]);
+        let server = Server::start([status(404), stream("data: 1\n\ndata: 2\n\n")]);
         let mut events = server.source().blocking();
         assert!(matches!(events.next(), Some(Err(Error::Status(_)))));
         assert!(events.next().is_none());
@@ -187,8 +184,7 @@ mod blocking {
 
     #[test]
     fn values_come_without_async_too() {
-        let (_runtime, server) =
-            start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
+        let server = Server::start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
         let found: Vec<_> = server.source().decode::<Number>().blocking().map(Result::ok).collect();
         assert_eq!(found, [Some(Number(1)), None, Some(Number(3))]);
     }
@@ -196,15 +192,14 @@ mod blocking {
     #[cfg(feature = "json")]
     #[test]
     fn and_so_does_json() {
-        let (_runtime, server) =
-            start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
+        let server = Server::start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
         let found: Vec<_> = server.source().json::<u8>().blocking().map(Result::ok).collect();
         assert_eq!(found, [Some(1), None, Some(3)]);
     }
 
     #[tokio::test]
     async fn within_a_runtime_it_is_one_error() {
-        let server = Server::start([]).await;
+        let server = Server::start([]);
         let mut events = server.source().blocking();
         assert!(matches!(events.next(), Some(Err(Error::Runtime(_)))));
         assert!(events.next().is_none());
@@ -213,7 +208,8 @@ mod blocking {
 
     #[test]
     fn within_a_runtime_it_can_be_dropped() {
-        let (runtime, server) = start([stream("data: 1\n\n").held()]);
+        let runtime = Runtime::new().unwrap();
+        let server = Server::start([stream("data: 1\n\n").held()]);
         let mut events = server.source().blocking();
         assert_eq!(events.next().unwrap().unwrap().data(), "1");
         runtime.block_on(async move { drop(events) });
@@ -221,7 +217,8 @@ mod blocking {
 
     #[test]
     fn within_a_runtime_it_ends_also_if_it_began_outside() {
-        let (runtime, server) = start([stream("data: 1\n\ndata: 2\n\n").held()]);
+        let runtime = Runtime::new().unwrap();
+        let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]);
         let mut events = server.source().blocking();
         assert_eq!(events.next().unwrap().unwrap().data(), "1");
         runtime.block_on(async {

@@ -9,11 +9,12 @@ use std::net::TcpListener;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use common::subscriber::{Subscriber, field};
+use common::subscriber::Subscriber;
 use common::{Redis, SOON, free_port, host, until};
 use sse_redis::{ConnectError, RedisLog};
 use sse_server::log::{Log, Position, Publisher};
 use sse_server::{LogStats, Message, PublishError, Published, Route, Topics};
+use sse_testing::field;
 use tokio::time::timeout;
 
 async fn topics(redis: &Redis) -> Topics {

@@ -2,8 +2,6 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-mod common;
-
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -26,7 +24,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use common::field;
+use sse_testing::field;
 
 /// For whatever an example does: long, because it is only waited for when something is wrong.
 const SOON: Duration = Duration::from_secs(30);

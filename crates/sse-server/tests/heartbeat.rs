@@ -1,12 +1,10 @@
 //! The heartbeat, in paused time.
 
-mod common;
-
 use std::time::Duration;
 
-use common::subscribe;
 use http_body_util::BodyExt as _;
 use sse_server::{Message, Route};
+use sse_testing::{Subscriber, subscribe};
 use tokio::time::{advance, pause};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,7 +19,7 @@ async fn pass(time: Duration) {
     }
 }
 
-async fn paused(route: &Route) -> common::Reader {
+async fn paused(route: &Route) -> Subscriber {
     pause();
     let reader = subscribe(route, "");
     pass(Duration::ZERO).await;
@@ -110,7 +108,7 @@ async fn it_begins_anew_with_the_next_subscriber() {
 #[tokio::test]
 async fn a_waiting_subscriber_is_woken_by_it() {
     let route = Route::new();
-    let mut body = paused(&route).await.0;
+    let mut body = paused(&route).await.into_body();
     // Time passes by itself when nothing else can happen.
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ":\n\n");
 }
@@ -160,7 +158,7 @@ fn it_moves_to_another_runtime_when_its_own_ends() {
     let route = Route::new();
     let _guest = first.block_on(async { subscribe(&route, "") });
     second.block_on(async {
-        let mut body = paused(&route).await.0;
+        let mut body = paused(&route).await.into_body();
         let reader = tokio::spawn(async move { body.frame().await.unwrap().unwrap().into_data().unwrap() });
         tokio::task::yield_now().await;
         std::thread::spawn(move || drop(first)).join().unwrap();

@@ -1,12 +1,10 @@
 //! The route without a network: requests, order, resumes, gaps and the end.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Reader, field, request, subscribe};
 use http::{Method, Request};
 use sse_server::{EventId, EventType, Message, PublishError, Route, Shutdown};
+use sse_testing::{Subscriber, field, request, subscribe};
 
 fn publish(route: &Route, data: &[&str]) {
     for &data in data {
@@ -29,7 +27,7 @@ fn a_stream_has_the_headers_that_browsers_and_proxies_need() {
 #[test]
 fn what_is_for_proxies_can_be_switched_off() {
     let route = Route::builder().proxy_headers(false).build();
-    let headers = request(&route, "").headers().clone();
+    let headers = route.respond(&request("")).headers().clone();
     assert_eq!(headers["content-type"], "text/event-stream");
     assert!(!headers.contains_key("x-accel-buffering") && !headers.contains_key("incremental"));
 }
@@ -48,7 +46,7 @@ fn other_methods_are_refused() {
 #[test]
 fn a_stream_begins_with_a_comment_the_reconnection_time_and_an_id() {
     let route = Route::builder().reconnection_time(Duration::from_millis(1500)).build();
-    let mut reader = Reader::new(request(&route, "").into_body());
+    let mut reader = Subscriber::of(route.respond(&request("")));
     let opening = reader.read();
     assert!(opening.starts_with(":\n") && opening.ends_with("\n\n"), "{opening:?}");
     assert_eq!(field(&opening, "retry"), Some("1500"));
@@ -185,7 +183,7 @@ async fn the_end_wakes_a_waiting_subscriber() {
     use http_body_util::BodyExt as _;
 
     let route = Route::new();
-    let mut body = subscribe(&route, "").0;
+    let mut body = subscribe(&route, "").into_body();
     let reader = tokio::spawn(async move { body.frame().await.is_none() });
     tokio::task::yield_now().await;
     route.close();
@@ -210,7 +208,7 @@ fn a_waker_may_own_a_subscriber() {
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Wake, Waker};
 
-    struct Task(#[allow(dead_code, reason = "it is owned")] Mutex<Reader>);
+    struct Task(#[allow(dead_code, reason = "it is owned")] Mutex<Subscriber>);
     impl Wake for Task {
         fn wake(self: Arc<Self>) {}
     }
@@ -218,8 +216,7 @@ fn a_waker_may_own_a_subscriber() {
     let route = Route::new();
     let mut reader = subscribe(&route, "");
     let waker = Waker::from(Arc::new(Task(Mutex::new(subscribe(&route, "")))));
-    let poll =
-        http_body::Body::poll_frame(std::pin::Pin::new(&mut reader.0), &mut Context::from_waker(&waker));
+    let poll = http_body::Body::poll_frame(reader.body_mut(), &mut Context::from_waker(&waker));
     assert!(poll.is_pending());
     drop(waker);
     assert_eq!(route.subscribers(), 2);
@@ -230,7 +227,7 @@ fn a_waker_may_own_a_subscriber() {
 
 /// What a stream begins with.
 fn request_opening(route: &Route) -> String {
-    Reader::new(request(route, "").into_body()).read()
+    Subscriber::of(route.respond(&request(""))).read()
 }
 
 /// Publishes a message with an id, and returns what came of it: `new`, `repeat`, or the error.
@@ -426,16 +423,18 @@ fn a_head_request_takes_no_place() {
 
 #[test]
 fn a_body_of_text_has_a_length() {
+    use futures_util::FutureExt as _;
     use http_body::Body as _;
+    use http_body_util::BodyExt as _;
 
-    let body = sse_server::Body::from("four");
+    let mut body = sse_server::Body::from("four");
     assert_eq!(body.size_hint().exact(), Some(4));
     assert!(!body.is_end_stream());
-    let mut reader = Reader::new(body);
-    assert_eq!([reader.read(), reader.read()], ["four", "."]);
-    assert!(reader.0.is_end_stream());
+    assert_eq!(body.frame().now_or_never().unwrap().unwrap().unwrap().into_data().unwrap(), "four");
+    assert!(body.frame().now_or_never().unwrap().is_none());
+    assert!(body.is_end_stream());
     assert!(sse_server::Body::empty().is_end_stream());
-    let stream = request(&Route::new(), "").into_body();
+    let stream = Route::new().respond(&request("")).into_body();
     assert_eq!(stream.size_hint().exact(), None);
     assert!(!stream.is_end_stream());
 }
@@ -445,7 +444,7 @@ fn nothing_of_the_messages_is_shown_for_debugging() {
     let route = Route::new();
     let reader = subscribe(&route, "");
     publish(&route, &["secret"]);
-    assert!(!format!("{route:?} {:?}", reader.0).contains("secret"));
+    assert!(!format!("{route:?} {:?}", reader.body()).contains("secret"));
 }
 
 #[test]
@@ -490,7 +489,7 @@ fn a_shutdown_ends_the_streams_of_its_requests_only() {
     let route = Route::new();
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
-    let mut reader = Reader::new(route.respond(&request).into_body());
+    let mut reader = Subscriber::of(route.respond(&request));
     let mut other = subscribe(&route, "");
     reader.read();
     publish(&route, &["1"]);
@@ -541,7 +540,7 @@ async fn a_waiting_subscriber_is_woken() {
     let route = Route::new();
     let mut reader = subscribe(&route, "");
     assert_eq!(reader.read(), "-", "it has left another waker before");
-    let mut body = reader.0;
+    let mut body = reader.into_body();
     let reader = tokio::spawn(async move { body.frame().await.unwrap().unwrap().into_data().unwrap() });
     tokio::task::yield_now().await;
     publish(&route, &["1"]);

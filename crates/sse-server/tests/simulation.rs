@@ -11,9 +11,6 @@
 //! SSE_SIMULATION_SEED=42 cargo test -p sse-server --test simulation
 //! ```
 
-#[path = "common/wire.rs"]
-mod wire;
-
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::error::Error;
@@ -31,12 +28,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sse_codec::{Decoder, EventRef};
 use sse_server::{EventId, Message, PublishError, Route, WriteDeadline};
+use sse_testing::ChunkedResponse;
 use sse_testing::simulation::Simulation;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::{AbortHandle, JoinSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-
-use wire::Response;
 
 #[test]
 fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
@@ -472,7 +468,7 @@ impl Client {
         if io.write_all(request.as_bytes()).await.is_err() {
             return false;
         }
-        let mut response = Response::default();
+        let mut response = ChunkedResponse::new();
         let mut buffer = vec![0; self.rng.usize(1..4096)];
         // One in so many reads is late, and by how much.
         let patience = self.rng.u32(2..200);
@@ -492,15 +488,16 @@ impl Client {
             let body = response.feed(&buffer[..len]);
             self.read(&mut connection, &body);
             let was_ended = until.is_some() || ends != self.world.client_ends.borrow()[self.name];
-            if response.is_whole && was_ended && self.world.waited_for.get() > 0 {
+            let status = response.status();
+            if response.is_whole() && was_ended && self.world.waited_for.get() > 0 {
                 self.world.count(|seen| seen.early_ends += 1);
                 return false;
             }
-            if response.is_whole || response.status == 204 {
-                self.end(&connection, response.status);
+            if response.is_whole() || status == Some(204) {
+                self.end(&connection, status.expect("it has come"));
                 return true;
             }
-            assert!(response.status == 0 || response.status == 200, "{response:?}");
+            assert!(status.is_none_or(|status| status == 200), "{response:?}");
         }
     }
 

@@ -1,24 +1,20 @@
 //! One stream per request.
 
-mod common;
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::Reader;
 use futures_core::Stream;
 use futures_util::stream;
 use http::Request;
 use sse_server::{EventType, Message, MessageStream, Shutdown};
+use sse_testing::Subscriber;
 use tokio::sync::mpsc;
 use tokio::time::{advance, pause};
 
-fn reader(stream: MessageStream) -> Reader {
-    let response = stream.respond();
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut reader = Reader::new(response.into_body());
+fn reader(stream: MessageStream) -> Subscriber {
+    let mut reader = Subscriber::of(stream.respond());
     assert_eq!(reader.read(), ":\n\n", "the first byte goes out at once");
     reader
 }
@@ -138,7 +134,7 @@ async fn a_shutdown_may_be_spread() {
     let mut readers: Vec<_> = (0..50)
         .map(|_| reader(MessageStream::new(stream::pending()).heartbeat(None).until_shutdown_of(&request)))
         .collect();
-    let open = |readers: &mut Vec<Reader>| {
+    let open = |readers: &mut Vec<Subscriber>| {
         readers.retain_mut(|reader| reader.read() != ".");
         readers.len()
     };

@@ -1,24 +1,13 @@
 //! Subscribing with control: where a subscriber goes on, what goes ahead of its stream, what it leaves out, and who
 //! is refused.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Reader, field};
 use http::header::{HeaderName, SET_COOKIE};
-use http::{HeaderValue, Request, Response, StatusCode};
-use sse_server::{Body, EventId, EventType, LagPolicy, Message, Route, RouteBuilder};
+use http::{HeaderValue, Request, StatusCode};
+use sse_server::{EventId, EventType, LagPolicy, Message, Route, RouteBuilder};
+use sse_testing::{Subscriber, field, request, subscribe};
 use tokio::time::{advance, pause};
-
-fn get(last_event_id: &str) -> Request<()> {
-    Request::get("/events").header("Last-Event-ID", last_event_id).body(()).unwrap()
-}
-
-fn reader(response: Response<Body>) -> Reader {
-    assert_eq!(response.status(), StatusCode::OK);
-    Reader::new(response.into_body())
-}
 
 fn publish(route: &Route, data: &[&str]) {
     for &data in data {
@@ -28,7 +17,7 @@ fn publish(route: &Route, data: &[&str]) {
 
 /// The id of the newest event.
 fn last_id(route: &Route) -> String {
-    let opening = reader(route.respond(&get(""))).read();
+    let opening = Subscriber::of(route.respond(&request(""))).read();
     field(&opening, "id").expect("an opening has an id").to_owned()
 }
 
@@ -36,7 +25,7 @@ fn last_id(route: &Route) -> String {
 #[track_caller]
 fn check_snapshot(route: &Route, last_event_id: &str, expected: &[&str]) {
     let snapshot = || [Message::new("snapshot"), Message::new("more").id(EventId::from_static("x"))];
-    let mut reader = reader(route.subscribe(&get(last_event_id)).snapshot(snapshot).respond());
+    let mut reader = Subscriber::of(route.subscribe(&request(last_event_id)).snapshot(snapshot).respond());
     publish(route, &["live"]);
     assert_eq!(reader.read_data(), expected, "after {last_event_id:?}");
 }
@@ -70,24 +59,24 @@ fn who_can_not_resume_is_told_and_gets_the_snapshot() {
 fn the_place_comes_behind_the_snapshot() {
     let route = Route::new();
     publish(&route, &["1"]);
-    let subscription = route.subscribe(&get("")).snapshot(|| [Message::new("a"), Message::new("b")]);
+    let subscription = route.subscribe(&request("")).snapshot(|| [Message::new("a"), Message::new("b")]);
     publish(&route, &["2"]);
-    let mut reader = reader(subscription.respond());
+    let mut reader = Subscriber::of(subscription.respond());
     let blocks: Vec<String> = std::iter::repeat_with(|| reader.read()).take(4).collect();
     let ids: Vec<_> = blocks.iter().map(|block| field(block, "id")).collect();
     let [None, None, None, Some(id)] = ids[..] else { panic!("{blocks:?}") };
     assert!(field(&blocks[0], "retry").is_some());
     // Whoever loses the connection before that id comes again without one, and gets the snapshot again.
-    assert_eq!(common::subscribe(&route, id).read_data(), ["2", "-"]);
+    assert_eq!(subscribe(&route, id).read_data(), ["2", "-"]);
     assert_eq!(reader.read_data(), ["2", "-"]);
 }
 
 #[test]
 fn a_filter_leaves_events_out() {
     let route = Route::new();
-    let mut reader = reader(
+    let mut reader = Subscriber::of(
         route
-            .subscribe(&get(""))
+            .subscribe(&request(""))
             .filter(|event| event.event_type() == "price" && event.data() != "2")
             .respond(),
     );
@@ -107,7 +96,7 @@ fn a_filter_leaves_events_out() {
 #[test]
 fn a_filter_that_passes_nothing_waits() {
     let route = Route::builder().history(100_000).build();
-    let mut reader = reader(route.subscribe(&get("")).filter(|_| false).respond());
+    let mut reader = Subscriber::of(route.subscribe(&request("")).filter(|_| false).respond());
     reader.read();
     let data = "x".repeat(1000);
     (0..10_000).for_each(|_| publish(&route, &[&data]));
@@ -119,8 +108,9 @@ fn a_filter_that_passes_nothing_waits() {
 #[test]
 fn a_filter_that_panics_ends_its_own_stream_only() {
     let route = Route::new();
-    let mut broken = reader(route.subscribe(&get("")).filter(|_| panic!("a bug of the user's")).respond());
-    let mut other = common::subscribe(&route, "");
+    let mut broken =
+        Subscriber::of(route.subscribe(&request("")).filter(|_| panic!("a bug of the user's")).respond());
+    let mut other = subscribe(&route, "");
     broken.read();
     publish(&route, &["1"]);
     assert_eq!(broken.read(), ".");
@@ -132,7 +122,7 @@ fn a_filter_that_panics_ends_its_own_stream_only() {
 async fn a_filtered_stream_tells_its_place_with_the_heartbeat() {
     pause();
     let route = Route::builder().history(1).build();
-    let mut reader = reader(route.subscribe(&get("")).filter(|_| false).respond());
+    let mut reader = Subscriber::of(route.subscribe(&request("")).filter(|_| false).respond());
     reader.read();
     publish(&route, &["1", "2", "3"]);
     while reader.read() != "-" {}
@@ -143,7 +133,7 @@ async fn a_filtered_stream_tells_its_place_with_the_heartbeat() {
     }
     let heartbeat = reader.read();
     let id = field(&heartbeat, "id").expect("an id");
-    assert_eq!(common::subscribe(&route, id).read_data(), ["-"], "nothing is missed behind it");
+    assert_eq!(subscribe(&route, id).read_data(), ["-"], "nothing is missed behind it");
 }
 
 #[test]
@@ -152,7 +142,7 @@ fn the_last_event_id_may_stand_in_the_query() {
     fn check(route: &Route, query: &str, header: &str, expected: &[&str]) {
         let request =
             Request::get(format!("/events?{query}")).header("Last-Event-ID", header).body(()).unwrap();
-        let mut reader = reader(route.respond(&request));
+        let mut reader = Subscriber::of(route.respond(&request));
         reader.read();
         assert_eq!(reader.read_data(), expected, "{query} {header}");
     }
@@ -179,22 +169,26 @@ fn the_last_event_id_may_stand_in_the_query() {
 #[test]
 fn a_full_route_refuses() {
     let route = Route::builder().max_subscribers(2).build();
-    let first = route.respond(&get(""));
-    let second = route.respond(&get(""));
-    let refused = route.respond(&get(""));
+    let first = route.respond(&request(""));
+    let second = route.respond(&request(""));
+    let refused = route.respond(&request(""));
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((5..=10).contains(&seconds), "{seconds}");
     assert_eq!(route.stats().refused, 1);
     drop(first);
-    assert_eq!(route.respond(&get("")).status(), StatusCode::OK, "a place that is free again is given again");
+    assert_eq!(
+        route.respond(&request("")).status(),
+        StatusCode::OK,
+        "a place that is free again is given again"
+    );
     drop(second);
 }
 
 #[test]
 fn a_client_has_a_bound_of_its_own() {
     let route = Route::builder().max_subscribers_per_client(1).build();
-    let subscribe = |client: &str| route.subscribe(&get("")).client(client);
+    let subscribe = |client: &str| route.subscribe(&request("")).client(client);
     let first = subscribe("a");
     assert!(first.is_open());
     assert!(!subscribe("a").is_open());
@@ -210,7 +204,7 @@ fn a_client_has_a_bound_of_its_own() {
 #[test]
 fn a_refusal_takes_no_settings() {
     let route = Route::builder().max_subscribers(0).build();
-    let subscription = route.subscribe(&get(""));
+    let subscription = route.subscribe(&request(""));
     assert!(!subscription.is_open());
     let response = subscription
         .snapshot(|| -> [Message<'_>; 0] { panic!("nobody gets it") })
@@ -229,7 +223,7 @@ fn a_refusal_takes_no_settings() {
 fn a_stream_may_begin_with_the_oldest_message() {
     let route = Route::builder().history(2).build();
     publish(&route, &["1", "2", "3"]);
-    let subscribe = |id| reader(route.subscribe(&get(id)).from_start().respond());
+    let subscribe = |id| Subscriber::of(route.subscribe(&request(id)).from_start().respond());
     let mut first = subscribe("");
     assert_eq!(field(&first.read(), "id"), None, "who loses the connection here begins again");
     let id = field(&first.read(), "id").unwrap().to_owned();
@@ -253,7 +247,7 @@ fn a_post_may_be_answered_by_a_stream() {
 fn headers_can_be_added_and_replaced() {
     let cache = HeaderName::from_static("cache-control");
     let response = Route::new()
-        .subscribe(&get(""))
+        .subscribe(&request(""))
         .header(SET_COOKIE, HeaderValue::from_static("a=b"))
         .header(cache.clone(), HeaderValue::from_static("private"))
         .respond();
@@ -266,7 +260,9 @@ fn headers_can_be_added_and_replaced() {
 fn reconnection_times_are_spread() {
     let route = Route::new();
     let times: Vec<u64> = (0..100)
-        .map(|_| field(&reader(route.respond(&get(""))).read(), "retry").unwrap().parse().unwrap())
+        .map(|_| {
+            field(&Subscriber::of(route.respond(&request(""))).read(), "retry").unwrap().parse().unwrap()
+        })
         .collect();
     assert!(times.iter().all(|time| (2000..=4000).contains(time)), "{times:?}");
     assert!(times.iter().max().unwrap() - times.iter().min().unwrap() > 1000, "{times:?}");
@@ -276,8 +272,8 @@ fn reconnection_times_are_spread() {
 async fn a_subscription_may_have_a_heartbeat_of_its_own() {
     pause();
     let route = Route::builder().heartbeat(Duration::from_secs(1)).build();
-    let mut rare = reader(route.subscribe(&get("")).heartbeat(Duration::from_secs(10)).respond());
-    let mut never = reader(route.subscribe(&get("")).heartbeat(None).respond());
+    let mut rare = Subscriber::of(route.subscribe(&request("")).heartbeat(Duration::from_secs(10)).respond());
+    let mut never = Subscriber::of(route.subscribe(&request("")).heartbeat(None).respond());
     for reader in [&mut rare, &mut never] {
         reader.read();
         assert_eq!(reader.read(), "-");
@@ -298,9 +294,9 @@ async fn a_subscription_may_have_a_heartbeat_of_its_own() {
 async fn a_stream_ends_at_its_maximum_age() {
     pause();
     let route = Route::builder().heartbeat(None).max_age(Duration::from_secs(100)).build();
-    let mut readers: Vec<_> = (0..50).map(|_| reader(route.respond(&get("")))).collect();
-    let mut short = reader(route.subscribe(&get("")).max_age(Duration::from_secs(1)).respond());
-    let open = |readers: &mut Vec<Reader>| {
+    let mut readers: Vec<_> = (0..50).map(|_| Subscriber::of(route.respond(&request("")))).collect();
+    let mut short = Subscriber::of(route.subscribe(&request("")).max_age(Duration::from_secs(1)).respond());
+    let open = |readers: &mut Vec<Subscriber>| {
         readers.retain_mut(|reader| reader.read_data() != ["."]);
         readers.len()
     };
@@ -322,8 +318,8 @@ async fn a_stream_ends_at_its_maximum_age() {
 async fn the_longest_times_are_as_good_as_never() {
     let route =
         Route::builder().max_age(Duration::MAX).heartbeat(Duration::MAX).history_age(Duration::MAX).build();
-    let subscription = route.subscribe(&get("")).heartbeat(Duration::MAX);
-    let mut reader = reader(subscription.respond());
+    let subscription = route.subscribe(&request("")).heartbeat(Duration::MAX);
+    let mut reader = Subscriber::of(subscription.respond());
     reader.read();
     publish(&route, &["1"]);
     assert_eq!(reader.read_data(), ["1", "-"]);
@@ -334,14 +330,14 @@ async fn the_longest_times_are_as_good_as_never() {
 #[test]
 fn a_lagging_subscriber_may_be_disconnected() {
     let route = Route::builder().history(2).burst_bytes(0).lag_policy(LagPolicy::Disconnect).build();
-    let mut reader = common::subscribe(&route, "");
+    let mut reader = subscribe(&route, "");
     publish(&route, &["1"]);
     let id = field(&reader.read(), "id").unwrap().to_owned();
     assert_eq!(reader.read(), "-");
     publish(&route, &["2", "3", "4"]);
     assert_eq!(reader.read(), ".");
     assert_eq!(reader.read(), ".", "the end stays the end");
-    assert_eq!(common::subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "3", "4", "-"]);
+    assert_eq!(subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "3", "4", "-"]);
     let stats = route.stats();
     assert_eq!((stats.lagged, stats.gaps), (1, 1));
 }
@@ -349,7 +345,7 @@ fn a_lagging_subscriber_may_be_disconnected() {
 #[test]
 fn a_lagging_subscriber_may_get_the_latest_of_each_key() {
     let route = Route::builder().history(2).burst_bytes(0).lag_policy(LagPolicy::LatestPerKey).build();
-    let mut reader = common::subscribe(&route, "");
+    let mut reader = subscribe(&route, "");
     for (key, data) in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("c", "c1"), ("c", "c2"), ("c", "c3")] {
         route.publish_keyed(key, &Message::new(data)).unwrap();
     }
@@ -369,14 +365,14 @@ fn what_is_too_old_is_a_gap() {
         advance(Duration::from_secs(6)).await;
         publish(&route, &["2"]);
         advance(Duration::from_secs(5)).await;
-        assert_eq!(common::subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "2", "-"]);
+        assert_eq!(subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "2", "-"]);
     });
 }
 
 #[test]
 fn the_numbers_add_up() {
     let route = Route::builder().history(2).burst_bytes(0).build();
-    let mut reader = common::subscribe(&route, "");
+    let mut reader = subscribe(&route, "");
     let stats = route.stats();
     assert_eq!((stats.subscribers, stats.catching_up), (1, 1));
     assert_eq!(reader.read(), "-");
@@ -390,7 +386,7 @@ fn the_numbers_add_up() {
     let (_, events) = blocks.split_once("\n\n").expect("a gap event and the rest");
     assert_eq!(usize::try_from(stats.bytes).unwrap(), events.len());
     // A late comer: the gap is not a lag, and what it gets from the history is a replay.
-    let mut late = common::subscribe(&route, "unknown");
+    let mut late = subscribe(&route, "unknown");
     publish(&route, &["4"]);
     late.read_data();
     let stats = route.stats();
@@ -402,7 +398,7 @@ fn the_numbers_add_up() {
 async fn a_closing_route_ends_its_streams_one_by_one() {
     pause();
     let route = Route::builder().heartbeat(None).build();
-    let mut readers: Vec<_> = (0..50).map(|_| common::subscribe(&route, "")).collect();
+    let mut readers: Vec<_> = (0..50).map(|_| subscribe(&route, "")).collect();
     publish(&route, &["1"]);
     route.close_within(Duration::from_secs(10));
     for reader in &mut readers {

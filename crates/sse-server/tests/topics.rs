@@ -1,12 +1,10 @@
 //! Topics: made on demand, read together, dropped when unused.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Reader, field};
 use http::{Request, StatusCode};
 use sse_server::{Message, Route, TooManyTopics, Topics};
+use sse_testing::{Subscriber, field, request};
 use tokio::time::{advance, pause};
 
 fn publish(topics: &Topics, data: &[(&str, &str)]) {
@@ -15,11 +13,9 @@ fn publish(topics: &Topics, data: &[(&str, &str)]) {
     }
 }
 
-fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) -> Reader {
-    let request = Request::get("/").header("Last-Event-ID", last_event_id).body(()).unwrap();
-    let response = topics.subscribe(&request, names.iter().copied()).respond();
-    assert_eq!(response.status(), StatusCode::OK);
-    Reader::new(response.into_body())
+fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) -> Subscriber {
+    let names = names.iter().copied();
+    Subscriber::of(topics.subscribe(&request(last_event_id), names).respond())
 }
 
 #[test]
@@ -62,7 +58,7 @@ async fn either_topic_wakes_and_the_last_one_ends() {
 
     let topics = Topics::new();
     let [a, b] = ["a", "b"].map(|name| topics.route(name).unwrap());
-    let mut body = subscribe(&topics, "", &["a", "b"]).0;
+    let mut body = subscribe(&topics, "", &["a", "b"]).into_body();
     let reader = tokio::spawn(async move {
         let mut frames = Vec::new();
         while let Some(frame) = body.frame().await {

@@ -1,8 +1,6 @@
 //! What the feature `tracing` shows of a stream.
 #![cfg(feature = "tracing")]
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
 use sse_server::{Message, Route};
@@ -60,7 +58,7 @@ fn a_stream_is_a_span_with_its_troubles() {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
         let route = Route::builder().history(1).burst_bytes(0).max_subscribers(1).build();
-        let mut reader = common::subscribe(&route, "from afar");
+        let mut reader = sse_testing::subscribe(&route, "from afar");
         let request = http::Request::get("/").body(()).unwrap();
         assert_eq!(route.respond(&request).status(), 503);
         reader.read();

@@ -2,6 +2,7 @@
 
 mod block;
 pub mod cuts;
+mod http1;
 pub mod log;
 mod server;
 pub mod simulation;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use sse_codec::Event;
 
 pub use crate::block::field;
+pub use crate::http1::ChunkedResponse;
 pub use crate::server::{Answer, Request, Server};
 pub use crate::subscriber::{Subscriber, request, subscribe};
 

@@ -204,7 +204,17 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         self.decoder.last_event_id()
     }
 
-    /// The body, with what was not read from it.
+    /// The body.
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// The body, to poll it with a waker of the caller's. What is read from it here, the subscriber does not see.
+    pub fn body_mut(&mut self) -> Pin<&mut B> {
+        self.body.as_mut()
+    }
+
+    /// The body, with what was not read from it. Blocks that came together with one that was read are dropped.
     pub fn into_body(self) -> Pin<Box<B>> {
         self.body
     }

@@ -19,8 +19,8 @@ fn run(test: &str, variables: &[(&str, &str)]) -> Output {
 #[track_caller]
 fn check(test: &str, variables: &[(&str, &str)], is_success: bool, says: &str) {
     let output = run(test, variables);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() == is_success && text.contains(says), "{says:?} is not in\n{text}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() == is_success && printed.contains(says), "{says:?} is not in\n{printed}");
 }
 
 /// A run whose seed is 3 fails, if the test is run by another one.

@@ -1,6 +1,6 @@
 //! The world of a run: the server, and what the client must know.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
@@ -9,12 +9,13 @@ use std::time::Duration;
 use fastrand::Rng;
 use sse_codec::EventType;
 use sse_server::{Message, Route};
+use sse_testing::simulation::Tally;
 use tokio::time::Instant;
 
 use crate::reconnect::Reconnect;
 
 /// What happens in a run, and how often.
-pub(super) type Facts = BTreeMap<Fact, u64>;
+pub(super) type Facts = Tally<Fact>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fact {
@@ -166,7 +167,7 @@ impl World {
     }
 
     pub(super) fn note(&mut self, fact: Fact) {
-        *self.facts.entry(fact).or_default() += 1;
+        self.facts.count(fact);
         if fact != Fact::NextDropped {
             self.tell(format_args!("{fact:?}"));
         }

@@ -1,19 +1,10 @@
-//! A subscriber without a socket: what its body brings.
+//! A subscriber without a socket, and what it has seen.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
-
-use axum::body::HttpBody as _;
-use http::Request;
-use sse_server::{Body, Topics};
-use tokio::time::timeout;
-
-use super::SOON;
+use sse_server::Topics;
+use sse_testing::request;
 
 pub struct Subscriber {
-    body: Body,
-    blocks: VecDeque<String>,
+    stream: sse_testing::Subscriber,
     /// With what it would resume.
     pub last_event_id: String,
     /// All events so far: the data, or `gap` for one that tells of a gap.
@@ -31,44 +22,24 @@ impl Subscriber {
 
     /// Comes with this last event ID.
     pub fn resume(topics: &Topics, names: &str, last_event_id: &str) -> Self {
-        let mut request = Request::get("/");
-        if !last_event_id.is_empty() {
-            request = request.header("Last-Event-ID", last_event_id);
-        }
-        let request = request.body(()).expect("a request");
-        let response = topics.subscribe(&request, names.split(',')).respond();
-        assert_eq!(response.status(), 200);
-        let last_event_id = last_event_id.to_owned();
-        Self { body: response.into_body(), blocks: VecDeque::new(), last_event_id, seen: Vec::new() }
+        let response = topics.subscribe(&request(last_event_id), names.split(',')).respond();
+        let stream = sse_testing::Subscriber::of(response);
+        Self { stream, last_event_id: last_event_id.to_owned(), seen: Vec::new() }
     }
 
     /// The next block, whatever it is.
     pub async fn block(&mut self) -> String {
-        while self.blocks.is_empty() {
-            let frame = timeout(SOON, poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx))).await;
-            let frame = frame.expect("something comes soon").expect("the stream goes on").expect("no error");
-            let text = String::from_utf8(frame.into_data().expect("data").to_vec()).expect("text");
-            self.blocks.extend(text.split_inclusive("\n\n").map(str::to_owned));
-        }
-        let block = self.blocks.pop_front().expect("there is one");
-        if let Some(id) = field(&block, "id") {
-            id.clone_into(&mut self.last_event_id);
-        }
+        let block = self.stream.next_block().await.expect("the stream goes on");
+        self.note_id();
         block
     }
 
     /// The next event: its data, or `gap` if it tells of one.
     pub async fn next(&mut self) -> String {
-        loop {
-            let block = self.block().await;
-            let event = match (field(&block, "event"), field(&block, "data")) {
-                (Some("gap"), _) => "gap",
-                (_, Some(data)) => data,
-                _ => continue,
-            };
-            self.seen.push(event.to_owned());
-            return event.to_owned();
-        }
+        let event = self.stream.next_event().await.expect("the stream goes on");
+        self.note_id();
+        self.seen.push(if event.event_type() == "gap" { "gap".to_owned() } else { event.into_data() });
+        self.seen[self.seen.len() - 1].clone()
     }
 
     /// Reads up to an event with this data. Returns all that it has ever seen.
@@ -76,9 +47,10 @@ impl Subscriber {
         while self.next().await != last {}
         &self.seen
     }
-}
 
-/// The value of a field in a block.
-pub fn field<'b>(block: &'b str, name: &str) -> Option<&'b str> {
-    block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    fn note_id(&mut self) {
+        if !self.stream.last_event_id().is_empty() {
+            self.stream.last_event_id().clone_into(&mut self.last_event_id);
+        }
+    }
 }

@@ -7,10 +7,10 @@ use fastrand::Rng;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use sse_codec::Decoder;
+use sse_testing::request;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::log::{Fact, Kind, Truth};
-use crate::scene::get;
 use crate::simulation::{Life, TOPICS, World};
 
 /// A client that knows what a client knows, and its judge.
@@ -75,7 +75,7 @@ impl Client {
         let began_calm = self.world.is_calm.get();
         let mut losses = life.stats().losses;
         let names = self.topics.iter().copied();
-        let subscription = life.topics.borrow().as_ref().unwrap().subscribe(&get(&id), names);
+        let subscription = life.topics.borrow().as_ref().unwrap().subscribe(&request(&id), names);
         let response = subscription.client(&self.name.to_string()).respond();
         if response.status() == StatusCode::NO_CONTENT {
             self.check_end(life);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use sse_server::log::Publisher;
 use sse_server::{EventId, LogStats, Message, PublishError, Route, Topics};
+use sse_testing::field;
 use sse_testing::log::MemoryLog;
 use tokio::time::{Instant, sleep};
 
-use crate::common::field;
 use crate::log::{Link, Store, Storm};
 use crate::scene::{
     GAP, all, builder, log_stats, numbers, publish, replica, settle, small, store, store_all, subscribe,

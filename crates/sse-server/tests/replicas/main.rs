@@ -8,9 +8,6 @@
 //! SSE_SIMULATION_SEED=42 cargo test -p sse-server --test replicas
 //! ```
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod client;
 mod faults;
 mod log;

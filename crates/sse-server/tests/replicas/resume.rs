@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use sse_server::{LagPolicy, LogStats, Message, PublishError, Route, Topics};
+use sse_testing::{Subscriber, field, request};
 use tokio::time::sleep;
 
-use crate::common::{Reader, field};
 use crate::log::{Link, Store};
 use crate::scene::{
-    GAP, all, builder, get, log_stats, numbers, publish, replica, settle, small, store, store_all, subscribe,
+    GAP, all, builder, log_stats, numbers, publish, replica, settle, small, store, store_all, subscribe,
 };
 
 #[tokio::test(start_paused = true)]
@@ -248,8 +248,8 @@ async fn who_memory_cannot_vouch_for_gets_the_snapshot() {
         let (topics, _) = small(&log).await;
         store_all(&topics, "a", 1..=20).await;
         let route = topics.route("a").unwrap();
-        let response = route.subscribe(&get(id)).snapshot(|| [Message::new("snapshot")]).respond();
-        let mut reader = Reader::new(response.into_body());
+        let response = route.subscribe(&request(id)).snapshot(|| [Message::new("snapshot")]).respond();
+        let mut reader = Subscriber::of(response);
         let mut seen = all(&mut reader).await;
         store(&topics, "a", "live").await;
         seen.append(&mut all(&mut reader).await);
@@ -263,8 +263,8 @@ async fn from_the_start_is_what_is_kept() {
     let log = Arc::default();
     let (topics, _) = small(&log).await;
     store_all(&topics, "a", 1..=20).await;
-    let response = topics.route("a").unwrap().subscribe(&get("")).from_start().respond();
-    assert_eq!(all(&mut Reader::new(response.into_body())).await, numbers(17..=20));
+    let response = topics.route("a").unwrap().subscribe(&request("")).from_start().respond();
+    assert_eq!(all(&mut Subscriber::of(response)).await, numbers(17..=20));
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,7 +294,7 @@ async fn a_closed_route_ends_everywhere_when_all_is_sent() {
         // Also where the topic, or the replica, is made later.
         let later = replica(&log).await;
         for topics in [&here, &there, &later] {
-            let status = |id| topics.subscribe(&get(id), ["a"]).respond().status();
+            let status = |id| topics.subscribe(&request(id), ["a"]).respond().status();
             assert_eq!(
                 (status(""), status("23"), status("24")),
                 (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT, StatusCode::NO_CONTENT)
@@ -313,9 +313,9 @@ async fn a_filter_leaves_out_what_comes_from_the_log() {
         store_all(&topics, "a", 1..=300).await;
         link.set(|weather| weather.delay = Duration::from_millis(delay));
         let passes = |data: &str| data.ends_with("99");
-        let subscription = topics.route("a").unwrap().subscribe(&get("1"));
+        let subscription = topics.route("a").unwrap().subscribe(&request("1"));
         let response = subscription.filter(move |event| passes(event.data())).respond();
-        let mut reader = Reader::new(response.into_body());
+        let mut reader = Subscriber::of(response);
         let mut seen = all(&mut reader).await;
         publish(&topics, "a", "399");
         seen.append(&mut all(&mut reader).await);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, StatusCode};
 use sse_server::{LogStats, Message, Published, Route, Topics, TopicsBuilder};
+use sse_testing::{Subscriber, request};
 use tokio::time::sleep;
 
-use crate::common::Reader;
 use crate::log::{Link, Store};
 
 pub(crate) const GAP: &str = r#"{"missed":null}"#;
@@ -54,14 +53,9 @@ pub(crate) async fn store_all(
     first.expect("an event has an id").as_str().to_owned()
 }
 
-pub(crate) fn get(last_event_id: &str) -> Request<()> {
-    Request::get("/").header("Last-Event-ID", last_event_id).body(()).unwrap()
-}
-
-pub(crate) fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) -> Reader {
-    let response = topics.subscribe(&get(last_event_id), names.iter().copied()).respond();
-    assert_eq!(response.status(), StatusCode::OK);
-    let mut reader = Reader::new(response.into_body());
+pub(crate) fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) -> Subscriber {
+    let names = names.iter().copied();
+    let mut reader = Subscriber::of(topics.subscribe(&request(last_event_id), names).respond());
     assert!(reader.read().starts_with(":\n"));
     reader
 }
@@ -72,7 +66,7 @@ pub(crate) async fn settle() {
 }
 
 /// All data that a reader gets, until there has been nothing more for a while; then a dot if the stream has ended.
-pub(crate) async fn all(reader: &mut Reader) -> Vec<String> {
+pub(crate) async fn all(reader: &mut Subscriber) -> Vec<String> {
     let (mut seen, mut idle) = (Vec::new(), 0);
     while idle < 20 {
         settle().await;

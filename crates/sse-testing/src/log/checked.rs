@@ -1,4 +1,4 @@
-//! What the rules are checked with: a log that tells by which rule it is looked at.
+//! What the rules are checked with: a log that knows the rule that is being checked, and names it if it is broken.
 
 use std::collections::HashSet;
 use std::fmt::{Debug, Display};
@@ -15,65 +15,65 @@ use tokio::time::timeout;
 /// What is longer is not "a bounded time".
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) const PAGE: usize = 512;
+pub(crate) const PAGE: usize = 512;
 
 /// A rule that a log may break.
 #[derive(Clone, Copy)]
-pub(super) struct Rule {
-    pub(super) name: &'static str,
-    pub(super) says: &'static str,
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) says: &'static str,
 }
 
-/// A log, and the rule by which it is looked at.
-pub(super) struct Checked<L> {
-    pub(super) log: L,
-    pub(super) rule: Rule,
+/// A log, and the rule that is being checked.
+pub(crate) struct Checked<L> {
+    pub(crate) log: L,
+    pub(crate) rule: Rule,
 }
 
-/// A log that has let go of its oldest entries.
-pub(super) struct Trimmed<L> {
-    pub(super) log: Checked<L>,
+/// A log whose oldest entries were trimmed.
+pub(crate) struct Trimmed<L> {
+    pub(crate) log: Checked<L>,
     /// A handle that was opened afterwards.
-    pub(super) fresh: Checked<L>,
+    pub(crate) fresh: Checked<L>,
     /// What there was before.
-    pub(super) before: Vec<Entry>,
-    pub(super) kept: Vec<Entry>,
+    pub(crate) before: Vec<Entry>,
+    pub(crate) kept: Vec<Entry>,
     /// The first batch, the newest of its publisher: it is gone.
-    pub(super) first: Batch,
-    pub(super) placed: Vec<Placed>,
+    pub(crate) first: Batch,
+    pub(crate) placed: Vec<Placed>,
 }
 
 /// A message, and where the log says that it is.
-pub(super) type Placed = (Position, Record);
+pub(crate) type Placed = (Position, Record);
 
 /// Makes batches.
-pub(super) struct Publisher {
-    pub(super) id: u64,
-    pub(super) number: u64,
+pub(crate) struct Publisher {
+    pub(crate) id: u64,
+    pub(crate) number: u64,
 }
 
 impl Rule {
-    pub(super) fn log_name(self) -> String {
+    pub(crate) fn log_name(self) -> String {
         format!("conformance_{}", self.name)
     }
 }
 
 impl<L> Checked<L> {
     #[track_caller]
-    pub(super) fn broken(&self, seen: impl Display) -> ! {
+    pub(crate) fn broken(&self, seen: impl Display) -> ! {
         let Rule { name, says } = self.rule;
         panic!("the log breaks the rule `{name}`: {says}\n  seen: {seen}");
     }
 
     #[track_caller]
-    pub(super) fn require(&self, holds: bool, seen: impl FnOnce() -> String) {
+    pub(crate) fn require(&self, holds: bool, seen: impl FnOnce() -> String) {
         if !holds {
             self.broken(seen());
         }
     }
 
     #[track_caller]
-    pub(super) fn same<T: Debug + PartialEq>(&self, what: &str, seen: &T, expected: &T) {
+    pub(crate) fn same<T: Debug + PartialEq>(&self, what: &str, seen: &T, expected: &T) {
         self.require(seen == expected, || {
             format!("{what} is\n    {}, not\n    {}", shown(seen), shown(expected))
         });
@@ -81,7 +81,7 @@ impl<L> Checked<L> {
 
     /// As [`same`](Self::same), but says where they differ.
     #[track_caller]
-    pub(super) fn same_list<T: Debug + PartialEq>(&self, what: &str, seen: &[T], expected: &[T]) {
+    pub(crate) fn same_list<T: Debug + PartialEq>(&self, what: &str, seen: &[T], expected: &[T]) {
         let place = seen.iter().zip(expected).take_while(|(seen, expected)| seen == expected).count();
         self.require(seen == expected, || {
             let (seen_there, expected_there) = (seen.get(place), expected.get(place));
@@ -97,35 +97,37 @@ impl<L> Checked<L> {
     }
 
     #[track_caller]
-    pub(super) fn same_entries(&self, what: &str, seen: &[Entry], expected: &[Entry]) {
+    pub(crate) fn same_entries(&self, what: &str, seen: &[Entry], expected: &[Entry]) {
         self.same_list(what, seen, expected);
     }
 
     /// The entries hold these messages and no others.
     #[track_caller]
-    pub(super) fn holds(&self, entries: &[Entry], appended: &[Placed]) {
+    pub(crate) fn holds(&self, entries: &[Entry], appended: &[Placed]) {
         self.same_list("what was read of what was appended", &placed(entries), appended);
     }
 
     #[track_caller]
-    pub(super) fn is_page(&self, asked: &str, page: &[Entry], limit: usize, rest: &[Entry]) {
+    pub(crate) fn is_page(&self, asked: &str, page: &[Entry], limit: usize, rest: &[Entry]) {
         self.require(page.len() <= limit, || format!("{asked} has {} entries", page.len()));
         self.same_entries(asked, page, &rest[..page.len().min(rest.len())]);
     }
 
     #[track_caller]
-    pub(super) fn is_chain(&self, entries: &[Entry], mut previous: Position) {
+    pub(crate) fn is_chain(&self, entries: &[Entry], mut previous: Position) {
         for Entry { position, previous: named, .. } in entries {
             self.require(*named == previous, || {
                 format!("the entry at {position} names {named} as the one before, not {previous}")
             });
-            self.require(*position > previous, || format!("the entry at {position} is behind {previous}"));
+            self.require(*position > previous, || {
+                format!("the entry at {position} is after one at {previous}")
+            });
             previous = *position;
         }
     }
 
     #[track_caller]
-    pub(super) fn is_adjacent(&self, entries: &[Entry], batch: &[Placed]) {
+    pub(crate) fn is_adjacent(&self, entries: &[Entry], batch: &[Placed]) {
         let start = entries.iter().position(|entry| entry.position == batch[0].0);
         let start = start.unwrap_or_else(|| {
             self.broken(format_args!("there is no entry at {}, which append has returned", batch[0].0))
@@ -136,7 +138,7 @@ impl<L> Checked<L> {
 
     /// What an append has returned, with the messages.
     #[track_caller]
-    pub(super) fn placed(&self, batch: &Batch, positions: Vec<Position>) -> Vec<Placed> {
+    pub(crate) fn placed(&self, batch: &Batch, positions: Vec<Position>) -> Vec<Placed> {
         let (messages, returned) = (batch.records().len(), positions.len());
         self.require(messages == returned, || {
             format!("append of {messages} messages has returned {returned} positions")
@@ -144,14 +146,14 @@ impl<L> Checked<L> {
         positions.into_iter().zip(batch.records().iter().cloned()).collect()
     }
 
-    pub(super) async fn in_time<T>(&self, what: impl Display, operation: impl Future<Output = T>) -> T {
+    pub(crate) async fn in_time<T>(&self, what: impl Display, operation: impl Future<Output = T>) -> T {
         let Ok(done) = timeout(PATIENCE, operation).await else {
             self.broken(format_args!("{what} has not ended within {PATIENCE:?}"));
         };
         done
     }
 
-    pub(super) async fn done<T>(
+    pub(crate) async fn done<T>(
         &self,
         what: String,
         operation: impl Future<Output = Result<T, LogError>>,
@@ -164,39 +166,39 @@ impl<L> Checked<L> {
 }
 
 impl<L: Log> Checked<L> {
-    pub(super) async fn try_append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+    pub(crate) async fn try_append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
         self.in_time("append", self.log.append(batch)).await
     }
 
-    pub(super) async fn append(&self, batch: &Batch) -> Vec<Placed> {
+    pub(crate) async fn append(&self, batch: &Batch) -> Vec<Placed> {
         let positions = self.done("append".into(), self.log.append(batch)).await;
         self.placed(batch, positions)
     }
 
-    pub(super) async fn before(&self, position: Option<Position>, limit: usize) -> Vec<Entry> {
+    pub(crate) async fn before(&self, position: Option<Position>, limit: usize) -> Vec<Entry> {
         self.done(format!("before({position:?}, {limit})"), self.log.before(position, limit)).await
     }
 
-    pub(super) async fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
+    pub(crate) async fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
         self.done(format!("after({position}, {limit})"), self.log.after(position, limit)).await
     }
 
-    pub(super) async fn follow(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
+    pub(crate) async fn follow(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
         self.done(format!("follow({position}, {limit})"), self.log.follow(position, limit)).await
     }
 
-    pub(super) async fn known(&self, position: Position, limit: usize) -> Vec<Entry> {
+    pub(crate) async fn known(&self, position: Position, limit: usize) -> Vec<Entry> {
         let Some(page) = self.after(position, limit).await else {
             self.broken(format_args!("after({position}) is `None`, though what follows is known"));
         };
         page
     }
 
-    pub(super) async fn all(&self) -> Vec<Entry> {
+    pub(crate) async fn all(&self) -> Vec<Entry> {
         self.all_after(Position::START).await
     }
 
-    pub(super) async fn all_after(&self, mut position: Position) -> Vec<Entry> {
+    pub(crate) async fn all_after(&self, mut position: Position) -> Vec<Entry> {
         let mut entries = Vec::new();
         loop {
             let page = self.known(position, PAGE).await;
@@ -211,7 +213,7 @@ impl<L: Log> Checked<L> {
     }
 
     /// All entries, from the end.
-    pub(super) async fn newest(&self) -> Vec<Entry> {
+    pub(crate) async fn newest(&self) -> Vec<Entry> {
         let mut entries = self.before(None, PAGE).await;
         while let Some(first) = entries.first() {
             let mut page = self.before(Some(first.position), PAGE).await;
@@ -226,7 +228,7 @@ impl<L: Log> Checked<L> {
     }
 
     /// Reads these entries, which are all, from the end.
-    pub(super) async fn pages_backwards(&self, limit: usize, entries: &[Entry]) {
+    pub(crate) async fn pages_backwards(&self, limit: usize, entries: &[Entry]) {
         let mut ahead = entries.len();
         loop {
             let position = entries.get(ahead).map(|entry| entry.position);
@@ -245,7 +247,7 @@ impl<L: Log> Checked<L> {
     }
 
     /// Follows until it has seen so many messages.
-    pub(super) async fn followed(&self, mut position: Position, messages: usize) -> Vec<Entry> {
+    pub(crate) async fn followed(&self, mut position: Position, messages: usize) -> Vec<Entry> {
         let following = async {
             let mut entries = Vec::new();
             while placed(&entries).len() < messages {
@@ -263,8 +265,8 @@ impl<L: Log> Checked<L> {
 }
 
 impl<L: Log> Trimmed<L> {
-    /// Most entries are let go of: a log may do so with no less than some hundred at once.
-    pub(super) async fn new(open: impl AsyncFn() -> Checked<L>, trim: impl AsyncFn(usize)) -> Self {
+    /// Most entries are trimmed: a log may trim some hundred at once, and no fewer.
+    pub(crate) async fn new(open: impl AsyncFn() -> Checked<L>, trim: impl AsyncFn(usize)) -> Self {
         let log = open().await;
         let first = Publisher::new().batch(2);
         let placed = log.append(&first).await;
@@ -285,17 +287,17 @@ impl<L: Log> Trimmed<L> {
 
 impl Publisher {
     /// Its number is random, as those of replicas. The highest bit is one: that is where signed numbers end.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { id: fastrand::u64(..) | 1 << 63, number: 0 }
     }
 
-    pub(super) fn batch_of(&mut self, records: Vec<Record>) -> Batch {
+    pub(crate) fn batch_of(&mut self, records: Vec<Record>) -> Batch {
         self.number += 1;
         Batch::new(self.id, self.number, records)
     }
 
     /// A batch of messages that there are only once.
-    pub(super) fn batch(&mut self, messages: usize) -> Batch {
+    pub(crate) fn batch(&mut self, messages: usize) -> Batch {
         let Self { id, number } = *self;
         let fields = |message| format!("data: {message} of {number} of {id}\n");
         self.batch_of((0..messages).map(|message| record("topic", None, &fields(message))).collect())
@@ -303,7 +305,7 @@ impl Publisher {
 }
 
 /// A log of at least so many entries, by two publishers, in batches of several sizes; and the entries.
-pub(super) async fn filled<L: Log>(
+pub(crate) async fn filled<L: Log>(
     open: impl AsyncFn() -> Checked<L>,
     messages: usize,
 ) -> (Checked<L>, Vec<Entry>) {
@@ -327,8 +329,8 @@ pub(super) async fn filled<L: Log>(
     (log, entries)
 }
 
-/// Positions that are none of the entries', and none where the first was appended behind.
-pub(super) fn unknown(entries: &[Entry]) -> Vec<Position> {
+/// Positions of no entry, and not the one before the first entry either.
+pub(crate) fn unknown(entries: &[Entry]) -> Vec<Position> {
     let known: HashSet<_> = with_start(entries).collect();
     let numbers = entries.iter().map(|entry| entry.position.get());
     let last = numbers.clone().max().unwrap_or_default();
@@ -340,21 +342,21 @@ pub(super) fn unknown(entries: &[Entry]) -> Vec<Position> {
     unknown
 }
 
-pub(super) fn with_start(entries: &[Entry]) -> impl Iterator<Item = Position> {
+pub(crate) fn with_start(entries: &[Entry]) -> impl Iterator<Item = Position> {
     [Position::START].into_iter().chain(entries.iter().map(|entry| entry.position))
 }
 
-pub(super) fn placed(entries: &[Entry]) -> Vec<Placed> {
+pub(crate) fn placed(entries: &[Entry]) -> Vec<Placed> {
     entries.iter().filter_map(|entry| Some((entry.position, entry.record.clone()?))).collect()
 }
 
-pub(super) fn record(topic: &str, key: Option<&str>, fields: &str) -> Record {
+pub(crate) fn record(topic: &str, key: Option<&str>, fields: &str) -> Record {
     let fields = Bytes::copy_from_slice(fields.as_bytes());
     Record::from_parts(topic.into(), key.map(Into::into), fields).expect("the fields of a message")
 }
 
 /// Polls a future so many times, and drops it, if it is not done.
-pub(super) async fn drop_after(polls: usize, future: impl Future) {
+pub(crate) async fn drop_after(polls: usize, future: impl Future) {
     let mut future = pin!(future);
     let mut polled = 0;
     poll_fn(|context| {
@@ -366,7 +368,7 @@ pub(super) async fn drop_after(polls: usize, future: impl Future) {
 }
 
 /// What a reader of a panic's message needs of a value: a large message is not read to its end.
-pub(super) fn shown(value: &impl Debug) -> String {
+pub(crate) fn shown(value: &impl Debug) -> String {
     let mut text = format!("{value:?}");
     if let Some((end, _)) = text.char_indices().nth(400) {
         text.truncate(end);

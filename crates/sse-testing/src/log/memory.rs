@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sse_server::log::{Batch, Entry, Log, LogError, Position};
 use tokio::sync::Notify;
 
-/// A log in the memory of one process: for tests of a program that has several replicas. It is a handle: clones are
-/// the same log.
+/// A log in the memory of one process, for tests of a program that has several replicas. It is a handle: clones are the
+/// same log. It keeps every entry until [`trim`](Self::trim) or [`lose`](Self::lose) is called.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog(Arc<Shared>);
 
@@ -23,7 +23,7 @@ struct State {
     entries: VecDeque<Entry>,
     /// The highest position that there has been.
     last: Position,
-    /// What the next entry is appended behind.
+    /// The position of the newest entry: what the next one names as the one before.
     end: Position,
     /// The newest batch of each publisher.
     batches: HashMap<u64, (u64, Vec<Position>)>,
@@ -40,20 +40,20 @@ impl MemoryLog {
         self.0.lock().entries.len()
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Lets go of all but the newest entries.
+    /// Trims the log to this number of its newest entries.
     pub fn trim(&self, entries: usize) {
         let mut state = self.0.lock();
         let surplus = state.entries.len().saturating_sub(entries);
         state.entries.drain(..surplus);
     }
 
-    /// Loses the newest entries, as a server does that fails before it has saved them. What is appended from now on
-    /// has higher positions than they had.
+    /// Loses this number of its newest entries, as a server does that fails before it has saved them. Entries that are
+    /// appended later get higher positions than the lost ones had.
     pub fn lose(&self, entries: usize) {
         let mut state = self.0.lock();
         let left = state.entries.len().saturating_sub(entries);

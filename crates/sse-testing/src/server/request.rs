@@ -1,5 +1,6 @@
 //! A request, as a server of a test sees it.
 
+use std::fmt;
 use std::io::{BufRead, Read as _};
 
 /// A request that came to a [`Server`](super::Server).
@@ -80,5 +81,12 @@ impl Request {
         }
         request.body = String::from_utf8_lossy(&body).into_owned();
         Some(request)
+    }
+}
+
+/// The request as text: the [head](Self::head) and the [body](Self::body).
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.head, self.body)
     }
 }

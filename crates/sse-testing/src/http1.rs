@@ -1,26 +1,49 @@
-//! A response over HTTP/1.1 that is read as it comes, in whatever pieces.
+//! A response over HTTP/1.1, as the bytes of a connection.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
-
-/// What has come of a response with a chunked body, or with none.
+/// Reads a response over HTTP/1.1 from bytes that come in any pieces, for tests that have a connection and no client:
+/// over a pipe in a simulation, or over a socket that stalls. The body comes in chunks, or there is none.
+///
+/// ```
+/// let mut response = sse_testing::ChunkedResponse::new();
+/// assert_eq!(response.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chu"), b"");
+/// assert_eq!(response.status(), None);
+/// assert_eq!(response.feed(b"nked\r\n\r\n9\r\ndata:"), b"data:");
+/// assert_eq!(response.status(), Some(200));
+/// assert_eq!(response.feed(b" 1\n\n\r\n0\r\n\r\n"), b" 1\n\n");
+/// assert!(response.is_whole());
+/// ```
 #[derive(Debug, Default)]
-pub struct Response {
+pub struct ChunkedResponse {
     /// Zero until the head is whole.
-    pub status: u16,
-    /// Whether the body has come to its end, and was not just cut.
-    pub is_whole: bool,
+    status: u16,
+    is_whole: bool,
     /// The line that is being read, of the head or of a chunk's size.
     line: Vec<u8>,
     /// How much of the chunk is still to come.
     chunk: usize,
 }
 
-impl Response {
-    /// Returns what `bytes` hold of the body.
+impl ChunkedResponse {
+    /// A response of which nothing has come.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The status; `None` until the head has come as a whole.
+    pub fn status(&self) -> Option<u16> {
+        (self.status != 0).then_some(self.status)
+    }
+
+    /// Whether the body has come to its end. A body that was cut is not whole.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Returns what `bytes`, the next of the connection, hold of the body.
     ///
     /// # Panics
     ///
-    /// If this is no response, or no chunked body.
+    /// If the bytes are no response, or its body does not come in chunks.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut body = Vec::with_capacity(bytes.len());
         while let Some(&byte) = bytes.first() {
