@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod deny;
+mod frameworks;
 mod fuzz;
 mod interleavings;
 mod layout;
@@ -33,6 +34,7 @@ usage: cargo xtask TASK
   miri                  the codec's unit tests, watched for undefined behaviour (minutes)
   msrv                  the libraries and the program with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
+  frameworks            the server under poem, warp, salvo and actix-web, as docs/frameworks.md shows it
   ci [--no-test]        all of these, but for miri where the toolchain lacks it
   bench codec [decode [STREAM] | encode]
                         the codec beside its published peers, in one run
@@ -73,6 +75,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["miri"] => miri::run(),
         ["msrv"] => msrv::run(),
         ["deny"] => deny::run(),
+        ["frameworks"] => frameworks::run(),
         ["ci"] => test::run().and_then(|()| ci::run_the_rest()),
         ["ci", "--no-test"] => ci::run_the_rest(),
         ["bench", "codec", arguments @ ..] => bench::codec(arguments),

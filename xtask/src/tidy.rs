@@ -21,7 +21,7 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Packages outside of the workspace.
-const OUTSIDE: [&str; 4] = ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench"];
+const OUTSIDE: [&str; 5] = ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench", "xtask/frameworks"];
 
 /// The target of programs that run in browsers.
 const BROWSER: &str = "wasm32-unknown-unknown";

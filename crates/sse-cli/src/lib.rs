@@ -6,6 +6,7 @@ mod failure;
 mod files;
 mod listen;
 mod publish;
+mod refusal;
 mod runtime;
 mod serve;
 mod signals;

@@ -1,10 +1,10 @@
 //! `sse listen`: prints events as they come.
 
-mod comments;
 mod exec;
 mod notices;
 mod output;
 mod request;
+mod rereader;
 mod state;
 
 use std::future::poll_fn;
@@ -23,9 +23,9 @@ use sse_client::reqwest::{Method, Url};
 use sse_client::{Error, Event, EventId, EventSource, Notice, Reconnect};
 use tokio::sync::oneshot;
 
-use self::comments::Comments;
 use self::notices::Notices;
 use self::output::Form;
+use self::rereader::Rereader;
 use self::state::StateFile;
 use crate::failure::{Exit, Failure};
 use crate::target::{self, Credentials};
@@ -121,7 +121,7 @@ impl Options {
         }
         let watch = Watch {
             notices: Notices::new(self.quiet, id.as_ref().map_or("", |id| id.as_str())),
-            comments: self.comments.then(Comments::default),
+            rereader: (self.comments || self.json).then(|| Rereader::new(self.comments)),
         };
         let watch = Arc::new(Mutex::new(watch));
         let observed = watch.clone();
@@ -156,16 +156,16 @@ impl Options {
 /// What the client's observer writes down.
 struct Watch {
     notices: Notices,
-    /// If they are wanted.
-    comments: Option<Comments>,
+    /// If comments are to be printed, or ids where they belong.
+    rereader: Option<Rereader>,
 }
 
 impl Watch {
     fn notice(&mut self, notice: Notice<'_>) {
-        if let Some(comments) = &mut self.comments {
+        if let Some(rereader) = &mut self.rereader {
             match notice {
-                Notice::Opened => comments.reset(),
-                Notice::Received(bytes) => comments.read(bytes),
+                Notice::Opened => rereader.reset(),
+                Notice::Received(bytes) => rereader.read(bytes),
                 _ => {}
             }
         }
@@ -234,11 +234,9 @@ impl Listener {
         while self.count != Some(self.printed) {
             let Some(event) = poll_fn(|cx| self.poll_next(cx)).await? else { return self.over() };
             self.print_comments()?;
-            if let Some(comments) = &mut self.watch().comments {
-                comments.event_passed();
-            }
+            let has_id = self.watch().rereader.as_mut().is_some_and(Rereader::event_passed);
             match event {
-                Ok(event) => self.pass_on(&event).await?,
+                Ok(event) => self.pass_on(&event, has_id).await?,
                 Err(error) => notices::warn(&format!("{error:#}")),
             }
         }
@@ -259,14 +257,18 @@ impl Listener {
         }
     }
 
-    async fn pass_on(&mut self, event: &Event) -> Result<(), Failure> {
+    /// Prints an event, or runs the command for it. `has_id` says whether it has an id of its own, where that is known.
+    async fn pass_on(&mut self, event: &Event, has_id: bool) -> Result<(), Failure> {
         if !self.types.is_empty() && !self.types.iter().any(|wanted| wanted == event.event_type()) {
             return Ok(());
         }
         match &self.sink {
             Sink::Print(form) => {
-                let time = if *form == Form::Readable { time_of_day() } else { String::new() };
-                let written = output::event(&mut self.out, *form, event, &time);
+                let written = match form {
+                    Form::Readable => output::readable(&mut self.out, event, &time_of_day()),
+                    Form::Json => output::json(&mut self.out, event, has_id),
+                    Form::Data => output::data(&mut self.out, event),
+                };
                 written.map_err(|error| Failure::output(&error))?;
             }
             Sink::Execute(command) => {
@@ -283,7 +285,7 @@ impl Listener {
     fn print_comments(&mut self) -> Result<(), Failure> {
         let Sink::Print(form) = self.sink else { return Ok(()) };
         loop {
-            let comment = self.watch().comments.as_mut().and_then(Comments::next);
+            let comment = self.watch().rereader.as_mut().and_then(Rereader::next_comment);
             let Some(comment) = comment else { return Ok(()) };
             output::comment(&mut self.out, form, &comment).map_err(|error| Failure::output(&error))?;
         }

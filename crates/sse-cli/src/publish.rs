@@ -1,10 +1,12 @@
 //! `sse publish`: one event, or lines as events.
 //!
 //! What has come is sent in one request, and what comes meanwhile in the next one: a line is never held back to wait for
-//! others, and long input goes in large batches. There is one request at a time, so events are published in order, and
-//! no request is sent twice, because the first may have been heard.
+//! others, and long input goes in large batches. There is one request at a time, so events are published in order. A
+//! request without an answer is not sent again, because the server may have published its events. A request that the hub
+//! refused is sent again in smaller parts, or without ids, where that can help: the hub has published nothing of it.
 
 mod form;
+mod hub_ids;
 mod input;
 mod poster;
 mod progress;
@@ -16,9 +18,9 @@ use clap::Args;
 use indicatif::HumanCount;
 use sse_client::reqwest::Url;
 
-use self::form::Form;
+use self::form::{Form, Ids};
 use self::input::{Input, Rest};
-use self::poster::{PostError, Poster};
+use self::poster::{PostError, Poster, Receipt};
 use self::progress::Progress;
 use self::queue::{Event, Place, Queue};
 use crate::failure::{self, Exit, Failure};
@@ -47,15 +49,16 @@ pub(crate) struct Options {
     json: bool,
     #[command(flatten)]
     credentials: Credentials,
-    /// No progress, and no summary
+    /// No progress, no notes, and no summary
     #[arg(short, long)]
     quiet: bool,
 }
 
 const AFTER_HELP: &str = "\
 Of one event, the id is printed. Lines are UTF-8 and end with LF or CRLF; they are published in order, each at once, and
-an empty line is an event with empty data (with --json, it is nothing). What fails is not tried again, as it may have been
-published: the message says how much was, and which lines are next.";
+an empty line is an event with empty data (with --json, it is nothing). With --json, ids that a hub gave are left out, as
+are all ids at a hub on Redis. What fails is not tried again, as it may have been published: the message says how much
+was, and which lines are next.";
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
@@ -75,19 +78,24 @@ impl Options {
             ));
         }
         let mut run = Run {
+            form: if self.json {
+                Form::Json { ids: Ids::OfPublishers }
+            } else {
+                Form::Data { event_type: self.event_type, id: self.id }
+            },
             poster: Poster::new(self.url, self.credentials.headers())?,
             progress: Progress::new(self.quiet),
+            is_quiet: self.quiet,
             queue: Queue::new(),
             published: 0,
+            repeated: 0,
             last_id: None,
             sent: None,
         };
-        let form =
-            if self.json { Form::Json } else { Form::Data { event_type: self.event_type, id: self.id } };
         let work = async {
             match &data {
-                Some(data) => run.publish_one(&form, data).await,
-                None => run.publish_lines(form, self.quiet).await,
+                Some(data) => run.publish_one(data).await,
+                None => run.publish_lines().await,
             }
         };
         let outcome = tokio::select! {
@@ -96,47 +104,53 @@ impl Options {
         };
         run.progress.clear();
         outcome?;
-        match data {
-            Some(_) => run.print_id(),
-            None if self.quiet => Ok(()),
-            None => {
-                failure::tell(&run.summary());
-                Ok(())
-            }
+        if data.is_none() {
+            run.note(&run.summary());
+            return Ok(());
         }
+        if run.repeated > 0 {
+            run.note("the event was published before with this id, and was not published again");
+        }
+        run.print_id()
     }
 }
 
 /// What is done, and how far it has come.
 #[derive(Debug)]
 struct Run {
+    form: Form,
     poster: Poster,
     progress: Progress,
+    is_quiet: bool,
     /// What was read and is not published.
     queue: Queue,
     published: u64,
+    /// Events that had been published before.
+    repeated: u64,
     last_id: Option<String>,
     /// What waits for its answer.
     sent: Option<Place>,
 }
 
 impl Run {
-    async fn publish_one(&mut self, form: &Form, data: &str) -> Result<(), Failure> {
-        let json =
-            form.json(data).map_err(|error| Failure::usage(format!("the data is not an event: {error}")))?;
+    async fn publish_one(&mut self, data: &str) -> Result<(), Failure> {
+        let json = self
+            .form
+            .json(data)
+            .map_err(|error| Failure::usage(format!("the data is not an event: {error}")))?;
         self.queue.push(Event { place: Place::Argument, json });
         self.send().await
     }
 
-    async fn publish_lines(&mut self, form: Form, is_quiet: bool) -> Result<(), Failure> {
-        if io::stdin().is_terminal() && !is_quiet {
-            failure::tell("Each line is published as an event; Ctrl-D ends.");
+    async fn publish_lines(&mut self) -> Result<(), Failure> {
+        if io::stdin().is_terminal() {
+            self.note("Each line is published as an event; Ctrl-D ends.");
         }
-        let mut input = Input::new(tokio::io::stdin(), form);
+        let mut input = Input::new(tokio::io::stdin());
         loop {
-            let rest = input.fill(&mut self.queue).await;
+            let rest = input.fill(&self.form, &mut self.queue).await;
             self.send().await?;
-            self.progress.update(input.bytes(), self.published);
+            self.progress.update(input.bytes(), self.published + self.repeated);
             match rest {
                 Rest::More => {}
                 Rest::None => return Ok(()),
@@ -153,13 +167,20 @@ impl Run {
             let posted = self.poster.post(batch.body, batch.events).await;
             self.sent = None;
             match posted {
-                Ok(last_id) => {
+                Ok(Receipt { published, repeated, id }) => {
                     self.queue.remove(batch.events);
-                    self.published += batch.events as u64;
-                    self.last_id = last_id;
+                    self.published += published as u64;
+                    self.repeated += repeated as u64;
+                    self.last_id = id;
                 }
-                // Nothing was published.
+                // In these cases nothing was published, so the same events may be sent again.
                 Err(PostError::TooLarge) if batch.events > 1 => self.queue.shrink(size),
+                Err(PostError::WrongId(_)) if batch.events > 1 => self.queue.narrow(batch.events),
+                Err(PostError::OwnId(_)) if self.form.leave_out_ids() => {
+                    self.queue.leave_out_ids();
+                    let server = self.poster.server();
+                    self.note(&format!("{server} gives all ids itself, so the events go without theirs"));
+                }
                 Err(error) => return Err(self.failure(&error, batch.place, size)),
             }
         }
@@ -176,10 +197,26 @@ impl Run {
         written.map_err(|error| Failure::output(&error))
     }
 
+    /// Writes a line to standard error, unless the user wants it quiet.
+    fn note(&self, line: &str) {
+        if !self.is_quiet {
+            self.progress.suspend(|| failure::tell(line));
+        }
+    }
+
     fn summary(&self) -> String {
-        let last = if self.published == 1 { "its id" } else { "the id of the last" };
+        let last = if self.published + self.repeated == 1 { "its id" } else { "the id of the last" };
         let id = self.last_id.as_ref().map(|id| format!("; {last} is {}", Visible(id))).unwrap_or_default();
-        format!("published {}{id}", events(self.published))
+        format!("published {}{}{id}", events(self.published), self.repeats())
+    }
+
+    /// What there is to say of repeats behind the number of events that were published.
+    fn repeats(&self) -> String {
+        match self.repeated {
+            0 => String::new(),
+            1 => ", and left out 1 repeat".to_owned(),
+            repeated => format!(", and left out {} repeats", HumanCount(repeated)),
+        }
     }
 
     fn failure(&self, error: &PostError, place: Place, size: usize) -> Failure {
@@ -200,7 +237,9 @@ impl Run {
                 HumanCount(size as u64)
             ),
             PostError::Moved(location) => format!("{server} sends {place} on to {location}; give that URL"),
-            PostError::Refused(text) => format!("{server} refused {place}: {text}"),
+            PostError::OwnId(text) | PostError::WrongId(text) | PostError::Refused(text) => {
+                format!("{server} refused {place}: {text}")
+            }
             PostError::Strange(text) => format!(
                 "{server} gave an answer for {place} that is not a hub's ({text}); \
                  is this the URL of a topic of sse serve?"
@@ -213,9 +252,9 @@ impl Run {
     /// What is sure, whatever came then.
     fn before(&self) -> String {
         match self.published {
-            0 => "; nothing was published before".to_owned(),
-            1 => "; 1 event was published before".to_owned(),
-            published => format!("; {} were published before", events(published)),
+            0 if self.repeated == 0 => "; nothing was published before".to_owned(),
+            1 => format!("; 1 event was published before{}", self.repeats()),
+            published => format!("; {} were published before{}", events(published), self.repeats()),
         }
     }
 
@@ -224,7 +263,7 @@ impl Run {
             self.sent.map(|place| format!(", and {place} may be published or not")).unwrap_or_default();
         Failure::new(
             Exit::of_signal(signal),
-            format!("interrupted; published {}{sent}", events(self.published)),
+            format!("interrupted; published {}{}{sent}", events(self.published), self.repeats()),
         )
     }
 }

@@ -113,6 +113,9 @@ pub(crate) fn with_settings(command: Command, file: &Path) -> Result<Command, Fa
 
 const NAME: &str = "serve";
 
+/// How many bytes of a topic are kept at least for subscribers that are about to read them.
+const LEAST_BURST: usize = 1024 * 1024;
+
 /// How long the log may take for what is on its way at the end, though the grace is over.
 const LEAST: Duration = Duration::from_millis(200);
 
@@ -203,7 +206,9 @@ impl Options {
     /// The topics, in memory or in Redis.
     async fn topics(&self) -> Result<Topics, Failure> {
         let history: History = self.history.iter().copied().collect();
-        let mut route = Route::builder().heartbeat(self.heartbeat);
+        // Whatever batch comes in one body can be kept for the subscribers.
+        let burst = self.max_body.max(LEAST_BURST);
+        let mut route = Route::builder().heartbeat(self.heartbeat).burst_bytes(burst);
         let Some(redis) = &self.redis else {
             if let Some(bytes) = history.bytes {
                 route = route.history_bytes(bytes);

@@ -53,7 +53,8 @@ fn lines(program: &mut Program, count: usize) -> Vec<String> {
 #[test]
 fn events_are_printed_in_the_form_that_is_asked_for() {
     let stream = "event: price\nid: 7\ndata: {\"tea\":1250}\n\ndata: two\ndata: lines\n\n: comment\n\n";
-    let json = "{\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"}\n{\"id\":\"7\",\"data\":\"two\\nlines\"}\n";
+    let json =
+        "{\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"}\n{\"data\":\"two\\nlines\"}\n";
     check(stream, &["-n", "2", "--json"], json);
     check(stream, &["-n", "2", "--data"], "{\"tea\":1250}\ntwo\nlines\n");
     let server = of_streams(&[stream]);

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 
-use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
+use common::{Hub, PATIENCE, Program, Redis, assert_fails, run, sse};
 use serde_json::Value;
 use sse_testing::{Answer, Request, Server};
 
@@ -265,6 +265,85 @@ fn batches_that_are_too_large_are_halved_until_they_fit() {
     assert!((1..10).contains(&refused), "{refused} refused of {}", requests.len());
 }
 
+/// A hub that gives all ids itself, and the note about it.
+fn hub_without_own_ids() -> (Server, String) {
+    let mut last = 0;
+    let server = answering(move |request| {
+        if request.body().contains("\"id\"") {
+            refusal("400 Bad Request", "own-id")
+        } else {
+            receipt(request, &mut last)
+        }
+    });
+    let note = format!("{} gives all ids itself, so the events go without theirs\n", server.address());
+    (server, note)
+}
+
+fn refusal(status: &str, name: &str) -> String {
+    let headers = format!("text/plain\r\nSse-Refusal: {name}");
+    answer(status, &headers, "because")
+}
+
+#[test]
+fn a_hub_that_gives_the_ids_gets_the_events_without_theirs() {
+    let (server, note) = hub_without_own_ids();
+    let line = |number: usize| format!("{{\"id\":\"e-{number}\",\"data\":\"{number}\"}}\n");
+    let lines: String = (1..=2500).map(line).collect();
+    let summary = "published 2,500 events; the id of the last is e2500\n";
+    assert_published(&publish_file(&[&server.url(NEWS), "--json"], &lines), "", &format!("{note}{summary}"));
+    let requests = server.requests();
+    assert!(requests[0].body().starts_with("{\"id\":\"e-1\",\"data\":\"1\"}\n"), "{}", requests[0].body());
+    assert_eq!(requests[1..].iter().flat_map(data).collect::<Vec<_>>(), numbers(2500));
+    // It is asked once.
+    assert!(requests[1..].iter().all(|request| !request.body().contains("\"id\"")));
+}
+
+#[test]
+fn an_id_is_left_out_for_lines_of_json_only() {
+    let (server, note) = hub_without_own_ids();
+    let json = "{\"id\":\"7\",\"data\":\"a\"}";
+    assert_published(&run_publish(&[&server.url(NEWS), "--json", json]), "e1\n", &note);
+    assert_published(&run_publish(&[&server.url(NEWS), "--json", json, "--quiet"]), "e2\n", "");
+    // Who names an id by a flag wants it.
+    assert_fails(
+        &run_publish(&[&server.url(NEWS), "a", "--id", "7"]),
+        3,
+        "refused the event: 400 Bad Request: because",
+    );
+    let server = answering(|_| refusal("400 Bad Request", "own-id"));
+    let output = run_publish(&[&server.url(NEWS), "--json", json, "--quiet"]);
+    assert_fails(&output, 3, "refused the event: 400 Bad Request: because");
+}
+
+#[test]
+fn repeats_are_a_success_and_are_told() {
+    let hub = Hub::start(&[]);
+    let url = hub.url("/topics/news");
+    let line = |id: &str| format!("{{\"id\":\"{id}\",\"data\":\"a\"}}\n");
+    let once = publish_file(&[&url, "--json"], line("1") + &line("2"));
+    assert_published(&once, "", "published 2 events; the id of the last is 2\n");
+    let again = publish_file(&[&url, "--json"], line("1") + &line("2") + &line("3") + &line("2"));
+    assert_published(&again, "", "published 1 event, and left out 3 repeats; the id of the last is 2\n");
+    let alone = publish_file(&[&url, "--json"], line("1"));
+    assert_published(&alone, "", "published 0 events, and left out 1 repeat; its id is 1\n");
+    let note = "the event was published before with this id, and was not published again\n";
+    assert_published(&run_publish(&[&url, "a", "--id", "1"]), "1\n", note);
+    assert_published(&run_publish(&[&url, "a", "--id", "1", "-q"]), "1\n", "");
+}
+
+#[test]
+fn an_id_that_is_taken_is_told_with_its_line() {
+    let hub = Hub::start(&[]);
+    let url = hub.url("/topics/news");
+    run_publish(&[&url, "taken", "--id", "e-700"]);
+    let line = |number: usize| format!("{{\"id\":\"e-{number}\",\"data\":\"{number}\"}}\n");
+    let output = publish_file(&[&url, "--json"], (1..=900).map(line).collect::<String>());
+    assert_fails(&output, 3, "refused line 700: 409 Conflict: the id is that of another event of this topic");
+    assert_fails(&output, 3, "; 699 events were published before\n");
+    let output = publish_file(&[&url, "--json"], (699..=700).map(line).collect::<String>());
+    assert_fails(&output, 3, "; 0 events were published before, and left out 1 repeat\n");
+}
+
 #[test]
 fn an_event_that_is_too_large_is_told_with_its_line() {
     let mut last = 0;
@@ -428,6 +507,19 @@ fn a_hub_that_takes_less_gets_smaller_batches() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let output = publish_file(&[&hub.url("/topics/news")], format!("a\n{}", "x".repeat(5000)));
     assert_fails(&output, 3, "line 2 has 5,012 bytes as JSON");
+}
+
+#[test]
+fn no_batch_is_too_large_for_a_hub() {
+    let redis = Redis::start();
+    // Empty events are as many as a request has; line endings take more room in the stream than in JSON.
+    let lines =
+        "{\"data\":\"\"}\n".repeat(3000) + &format!("{{\"data\":\"{}\"}}\n", "\\n".repeat(1000)).repeat(300);
+    for hub in [Hub::start(&["--history", "1"]), Hub::start(&["--redis", &redis.url])] {
+        let output = publish_file(&[&hub.url("/topics/news"), "--json"], &lines);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.starts_with("published 3,300 events; the id of the last is "), "{stderr}");
+    }
 }
 
 #[test]

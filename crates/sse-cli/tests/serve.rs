@@ -117,6 +117,59 @@ fn a_batch_is_published_whole_or_not_at_all() {
 }
 
 #[test]
+fn an_id_names_one_event_of_a_topic() {
+    let hub = Hub::start(&[]);
+    let post = |query: &str, data: &str| hub.post(&format!("/topics/a?{query}"), &[], data);
+    assert_answers(&post("id=7&type=price", "1250"), 200, r#"{"published":1,"id":"7"}"#);
+    assert_answers(&post("id=7&type=price", "1250"), 200, r#"{"published":0,"repeated":1,"id":"7"}"#);
+    for other in [post("id=7&type=price", "1300"), post("id=7", "1250")] {
+        assert_answers(&other, 409, "\r\nsse-refusal: id-taken\r\n");
+        assert_answers(&other, 409, "another event of this topic; give each event an id of its own\n");
+    }
+    for id in ["31043490a327-6", "+7", "7%01", &"7".repeat(1025)] {
+        assert_answers(&post(&format!("id={id}"), ""), 400, "\r\nsse-refusal: invalid-id\r\n");
+    }
+    assert_answers(&hub.post("/topics/b?id=7", &[], "in another topic"), 200, r#""published":1"#);
+    assert_answers(&hub.get("/metrics", &[]), 200, "\nsse_repeated_total{topic=\"a\"} 1\n");
+}
+
+#[test]
+fn a_batch_with_a_wrong_id_is_not_published_and_repeats_are_counted() {
+    let hub = Hub::start(&[]);
+    let (mut stream, _) = Stream::at_the_end(&hub, "/topics/a");
+    let post = |lines: &str| hub.post("/topics/a", &[JSON_LINES], lines);
+    let two = "{\"id\":\"1\",\"data\":\"one\"}\n{\"id\":\"2\",\"data\":\"two\"}\n";
+    assert_answers(&post(two), 200, r#"{"published":2,"id":"2"}"#);
+    let taken = post(&format!("{{\"data\":\"never\"}}\n{}", two.replace("two", "zwei")));
+    assert_answers(
+        &taken,
+        409,
+        "\r\n\r\nnothing of the batch was published: the id is that of another event",
+    );
+    let invalid =
+        post(&format!("{two}{{\"data\":\"never\"}}\n{{\"id\":\"00000000000e-1\",\"data\":\"\"}}\n"));
+    assert_answers(&invalid, 400, "nothing of the batch was published: the id has the form of the ids");
+    let within = post("{\"id\":\"3\",\"data\":\"never\"}\n{\"id\":\"3\",\"data\":\"nie\"}\n");
+    assert_answers(&within, 409, "nothing of the batch was published");
+    let three = post(&format!("{two}{{\"id\":\"3\",\"data\":\"three\"}}\n"));
+    assert_answers(&three, 200, r#"{"published":1,"repeated":2,"id":"3"}"#);
+    assert_eq!([stream.event(), stream.event(), stream.event()], ["data: one", "data: two", "data: three"]);
+}
+
+#[test]
+fn a_batch_that_no_subscriber_could_get_whole_is_refused() {
+    // Each line ending of the data becomes a line of the stream, which is longer.
+    let lines = format!("{{\"data\":\"{}\"}}\n", "\\n".repeat(1000)).repeat(500);
+    let hub = Hub::start(&["--history", "10"]);
+    let refused = hub.post("/topics/a", &[JSON_LINES], &lines);
+    assert_answers(&refused, 413, "\r\nsse-refusal: batch-too-large\r\n");
+    assert_answers(&refused, 413, "nothing of the batch was published: it is too large");
+    assert_answers(&hub.get("/metrics", &[]), 200, "\nsse_published_total{topic=\"a\"} 0\n");
+    let hub = Hub::start(&["--history", "10", "--max-body", "4MiB"]);
+    assert_answers(&hub.post("/topics/a", &[JSON_LINES], &lines), 200, r#"{"published":500,"#);
+}
+
+#[test]
 fn a_body_over_the_limit_is_refused_however_it_comes() {
     let hub = Hub::start(&["--max-body", "1KiB"]);
     assert_answers(&hub.post("/topics/news", &[], [b'a'; 1024]), 200, r#""published":1"#);
@@ -246,7 +299,7 @@ fn the_hub_tells_how_it_stands() {
     let mut status = Stream::open(&hub, "/status", &[]);
     let first = status.event();
     assert!(first.starts_with(r#"event: status|data: {"version":"0.1.0","uptime":"#), "{first}");
-    let topic = r#""topics":[{"name":"news","subscribers":1,"behind":0,"published":1,"delivered":1,"gaps":0}],"log":null}"#;
+    let topic = r#""topics":[{"name":"news","subscribers":1,"catching_up":0,"published":1,"delivered":1,"gaps":0}],"log":null}"#;
     assert!(first.ends_with(topic), "{first}");
     drop(news);
     while !status.event().contains(r#""name":"news","subscribers":0"#) {}
@@ -311,8 +364,28 @@ fn hubs_on_one_redis_are_one() {
         let mut stream = Stream::open(&hub, "/topics/news", &[&format!("Last-Event-ID: {id}")]);
         assert_eq!([stream.event(), stream.event()], ["data: 2", "data: 3"]);
         assert_answers(&hub.get("/metrics", &[]), 200, "\nsse_log_following 1\n");
-        assert_answers(&hub.post("/topics/news?id=7", &[], ""), 400, "the log gives the ids");
+        assert_answers(
+            &hub.post("/topics/news?id=7", &[], ""),
+            400,
+            "Redis, which gives the ids; leave the id out",
+        );
     }
+}
+
+#[test]
+fn a_batch_is_one_entry_of_redis_or_none() {
+    let redis = Redis::start();
+    let hub = Hub::start(&["--redis", &redis.url]);
+    let (mut stream, _) = Stream::at_the_end(&hub, "/topics/a");
+    let lines = |count: usize| "{\"data\":\"\"}\n".repeat(count);
+    let refused = hub.post("/topics/a", &[JSON_LINES], lines(4097));
+    assert_answers(&refused, 413, "\r\nsse-refusal: batch-too-large\r\n");
+    let with_id = hub.post("/topics/a", &[JSON_LINES], "{\"data\":\"\"}\n{\"id\":\"7\",\"data\":\"\"}\n");
+    assert_answers(&with_id, 400, "\r\nsse-refusal: own-id\r\n");
+    assert_answers(&with_id, 400, "nothing of the batch was published: this hub keeps its events in Redis");
+    hub.publish("a", "first");
+    assert_eq!(stream.event(), "data: first");
+    assert_answers(&hub.post("/topics/a", &[JSON_LINES], lines(4096)), 200, r#"{"published":4096,"id":""#);
 }
 
 #[test]

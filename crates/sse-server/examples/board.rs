@@ -11,10 +11,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::middleware::{self, Next};
@@ -30,6 +31,9 @@ const PRICES: EventType<'static> = EventType::from_static("prices");
 
 /// A price that has changed.
 const PRICE: EventType<'static> = EventType::from_static("price");
+
+/// How many streams one address may have.
+const STREAMS_PER_ADDRESS: usize = 6;
 
 /// In place of users and sessions.
 const TOKEN: &str = "let-me-in";
@@ -48,9 +52,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(Arc::new(Board::new()))
         .layer(middleware::from_fn(authorize))
         // The streams find it in their requests, and end with the server.
-        .layer(Extension(shutdown.clone()));
+        .layer(Extension(shutdown.clone()))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let begun = shutdown.clone();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move { begun.begun().await });
+    let server = axum::serve(listener.with_connect_info(), app)
+        .with_graceful_shutdown(async move { begun.begun().await });
     let interrupt = async {
         tokio::signal::ctrl_c().await?;
         shutdown.begin();
@@ -71,8 +77,12 @@ async fn authorize(Query(query): Query<HashMap<String, String>>, request: Reques
     next.run(request).await
 }
 
-async fn watch(State(board): State<Arc<Board>>, request: Request) -> Response {
-    board.respond(&request).map(Body::new)
+async fn watch(
+    State(board): State<Arc<Board>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    board.respond(&request, peer).map(Body::new)
 }
 
 /// The body is the new price, in cents.
@@ -92,7 +102,10 @@ struct Board {
 impl Board {
     fn new() -> Self {
         // Who is slow skips prices that have changed again since.
-        let changes = Route::builder().lag_policy(LagPolicy::LatestPerKey).build();
+        let changes = Route::builder()
+            .lag_policy(LagPolicy::LatestPerKey)
+            .max_subscribers_per_client(STREAMS_PER_ADDRESS)
+            .build();
         Self { prices: Mutex::default(), changes }
     }
 
@@ -104,9 +117,9 @@ impl Board {
         Ok(())
     }
 
-    fn respond<B>(&self, request: &Request<B>) -> Response<sse_server::Body> {
+    fn respond<B>(&self, request: &Request<B>, peer: SocketAddr) -> Response<sse_server::Body> {
         let prices = self.prices.lock().expect("no change has panicked");
         let all = || [Message::new(json!(*prices).to_string()).event_type(PRICES)];
-        self.changes.subscribe(request).snapshot(all).respond()
+        self.changes.subscribe(request).client(&peer.ip().to_string()).snapshot(all).respond()
     }
 }

@@ -16,6 +16,8 @@ mod topic;
 mod topic_state;
 
 pub(crate) use self::follower::{Beginning, follow_log};
+#[cfg(all(test, shuttle))]
+pub(crate) use self::heartbeat::Beating;
 pub(crate) use self::hub::Hub;
 pub use self::settings::LagPolicy;
 pub(crate) use self::settings::Settings;

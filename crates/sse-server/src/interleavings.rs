@@ -24,12 +24,9 @@ use shuttle::thread::{self, JoinHandle};
 use sse_codec::{Decoder, Message};
 use tokio::time::Instant;
 
-use crate::body::Body;
-use crate::heartbeat;
-use crate::hub::Hub;
+use crate::hub::{Beating, Hub, heartbeat};
 use crate::route::Route;
-use crate::shutdown::Shutdown;
-use crate::subscription::Subscription;
+use crate::subscribe::{Body, Shutdown, Subscription};
 use crate::sync::{Mutex, MutexGuard};
 use crate::topics::Topics;
 
@@ -67,7 +64,7 @@ impl Reader {
 
     /// A subscriber of a route, with what is put into its request.
     fn with(route: &Route, request: http::request::Builder) -> Self {
-        Self::new(route.channel().hub(), route.subscribe(&request.body(()).unwrap()))
+        Self::new(route.topic().hub(), route.subscribe(&request.body(()).unwrap()))
     }
 
     fn of(route: &Route) -> Self {
@@ -83,9 +80,9 @@ impl Reader {
         Self { decoder, seen, missed, heartbeats, ..Self::with(route, request) }
     }
 
-    /// The sequence number of the message that it has read last.
-    fn place(&self) -> u64 {
-        self.hub.ids.parse(self.decoder.last_event_id()).unwrap()
+    /// The position of the message that it has read last.
+    fn position(&self) -> u64 {
+        self.hub.source().position(self.decoder.last_event_id()).unwrap().get()
     }
 
     /// Waits for the next bytes; `false` at the end.
@@ -100,9 +97,9 @@ impl Reader {
         }
     }
 
-    fn read_to(mut self, sequence: u64) -> Self {
-        while self.place() < sequence {
-            assert!(self.read(), "ended at {}", self.place());
+    fn read_to(mut self, position: u64) -> Self {
+        while self.position() < position {
+            assert!(self.read(), "ended at {}", self.position());
         }
         self
     }
@@ -131,9 +128,9 @@ impl Reader {
     fn take(&mut self, mut bytes: &[u8]) {
         self.heartbeats += usize::from(bytes == heartbeat::BLOCK);
         loop {
-            let before = self.hub.ids.parse(self.decoder.last_event_id());
+            let before = self.hub.source().position(self.decoder.last_event_id());
             let Some(event) = self.decoder.next_event(&mut bytes).unwrap() else { return };
-            let passed = self.hub.ids.parse(event.last_event_id()).unwrap() - before.unwrap();
+            let passed = self.hub.source().position(event.last_event_id()).unwrap().since(before.unwrap());
             if event.event_type() == "gap" {
                 assert_eq!(event.data(), format!("{{\"missed\":{passed}}}"));
                 self.missed += passed;
@@ -260,12 +257,12 @@ fn who_comes_and_comes_back_amid_publishing_misses_nothing() {
         let route = Route::new();
         let publishers = [publish(&route, &["a1", "a2"]), publish(&route, &["b1", "b2"])];
         let mut reader = Reader::of(&route);
-        let start = reader.place();
+        let start = reader.position();
         if chance() {
             // Back at once, from the place that the opening gave.
             reader = reader.reconnect(&route);
         }
-        if reader.place() < 4 {
+        if reader.position() < 4 {
             assert!(reader.read());
         }
         let reader = reader.reconnect(&route).read_to(4);
@@ -298,15 +295,16 @@ fn who_leaves_takes_nobodys_place() {
         assert_has(&seen, &["b1"]);
         leaver.join().unwrap();
         assert_eq!(route.subscribers(), 0);
-        let channel = route.channel();
-        assert_eq!(channel.hub().lock().topics[channel.key()].wakers.len(), 0, "left behind");
+        let stats = route.stats();
+        assert_eq!((stats.subscribers, stats.catching_up), (0, 0));
+        assert_eq!(route.topic().waiting(), 0, "a waker was left");
     });
 }
 
 #[test]
 fn what_a_lagging_subscriber_sees_and_its_gaps_add_up() {
     explore(|| {
-        let route = Route::builder().history(1).build();
+        let route = Route::builder().history(1).burst_bytes(0).build();
         let reader = Reader::of(&route);
         let reader = thread::spawn(move || reader.read_to(5));
         let published = join([publish(&route, &["a1", "a2", "a3"]), publish(&route, &["b1", "b2"])]);
@@ -350,13 +348,49 @@ fn several_topics_are_read_in_the_order_of_publishing() {
         let topics = Topics::new();
         let [a, b] = ["a", "b"].map(|name| topics.route(name).unwrap());
         let subscription = topics.subscribe(&Request::get("/").body(()).unwrap(), ["a", "b"]);
-        let both = Reader::new(a.channel().hub(), subscription);
+        let both = Reader::new(a.topic().hub(), subscription);
         let both = thread::spawn(move || both.read_to(4).seen);
         join([publish(&a, &["a1", "a2"]), publish(&b, &["b1", "b2"])]);
         let seen = both.join().unwrap();
         assert_has(&seen, &["a1", "a2"]);
         assert_has(&seen, &["b1", "b2"]);
         assert_eq!((a.subscribers(), b.subscribers()), (0, 0));
+    });
+}
+
+#[test]
+fn a_burst_reaches_everybody_whole() {
+    explore(|| {
+        let route = Route::builder().history(1).build();
+        let reader = Reader::of(&route);
+        let reader = thread::spawn(move || reader.read_to(5));
+        let batch = thread::spawn({
+            let route = route.clone();
+            move || route.publish_all(&["a1", "a2", "a3"].map(Message::new)).unwrap().len()
+        });
+        join([publish(&route, &["b1", "b2"])]);
+        let reader = reader.join().unwrap();
+        assert_eq!((batch.join().unwrap(), reader.missed), (3, 0));
+        assert_has(&reader.seen, &["a1", "a2", "a3"]);
+        assert_has(&reader.seen, &["b1", "b2"]);
+    });
+}
+
+#[test]
+fn a_client_is_ended_wherever_it_is() {
+    explore(|| {
+        let route = Route::new();
+        let subscription = |client| route.subscribe(&Request::get("/").body(()).unwrap()).client(client);
+        let revoked = Reader::new(route.topic().hub(), subscription("a"));
+        let other = Reader::new(route.topic().hub(), subscription("b"));
+        let revoked = thread::spawn(move || revoked.read_to_end());
+        let other = thread::spawn(move || other.read_to(2).seen);
+        let publisher = publish(&route, &["1", "2"]);
+        let _ = route.end_client("a").unwrap();
+        let seen = revoked.join().unwrap().seen;
+        assert!(["1", "2"].starts_with(&seen.iter().map(String::as_str).collect::<Vec<_>>()), "{seen:?}");
+        assert_eq!(other.join().unwrap(), ["1", "2"]);
+        assert_eq!(publisher.join().unwrap(), 2);
     });
 }
 
@@ -376,7 +410,7 @@ fn a_heartbeat_reaches_all_that_wait() {
             let route = route.clone();
             move || route.set_heartbeat(Duration::from_secs(1))
         });
-        assert!(route.channel().beat(Instant::now() + heartbeat::DEFAULT).is_some());
+        assert!(route.topic().beat(Instant::now() + heartbeat::DEFAULT).is_some());
         join(readers);
         setter.join().unwrap();
     });

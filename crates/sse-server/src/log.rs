@@ -36,7 +36,7 @@ pub use self::batch::Batch;
 pub use self::contract::Log;
 pub(crate) use self::erased::SharedLog;
 pub use self::error::{LogError, PublishError};
-pub(crate) use self::outbox::Outbox;
+pub(crate) use self::outbox::{OnFailure, Outbox};
 pub use self::published::Published;
 pub use self::publisher::{Publisher, PublisherBuilder};
 pub use crate::history::{Entry, Position};

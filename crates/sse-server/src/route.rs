@@ -16,7 +16,7 @@ use crate::history::Epoch;
 use crate::hub::{Hub, LagPolicy, Settings, Stats, Topic, heartbeat};
 use crate::log::{PublishError, Published};
 use crate::message::{EventWriter, Publication};
-use crate::subscribe::{Body, Subscription, method_not_allowed};
+use crate::subscribe::{Body, StreamIds, Subscription, method_not_allowed};
 
 /// An event stream for any number of subscribers.
 ///
@@ -283,13 +283,13 @@ impl Route {
     /// Decide before this call whether the request may have the stream, and answer it yourself if not. Its method does
     /// not matter, but for `HEAD`, which is answered without a body: a `POST` may well be answered by a stream.
     pub fn subscribe<B>(&self, request: &Request<B>) -> Subscription {
-        Subscription::of_request(vec![self.0.clone()], request)
+        Subscription::of_request(vec![self.0.clone()], request, StreamIds::Own)
     }
 
     /// Subscribes somebody inside of the program, who has read everything up to this id; an empty one stands for what
     /// is published from now on. See [`Events`](crate::Events).
     pub fn subscribe_from(&self, last_event_id: &str) -> Subscription {
-        Subscription::after(vec![self.0.clone()], last_event_id)
+        Subscription::after(vec![self.0.clone()], last_event_id, StreamIds::Own)
     }
 
     /// Changes the heartbeat's interval, at least 10 ms; `None` stops it.

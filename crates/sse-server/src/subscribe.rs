@@ -16,6 +16,7 @@ mod trace;
 
 pub use self::body::Body;
 pub use self::events::{Events, Gap, Item, Received};
+pub(crate) use self::feeds::StreamIds;
 pub use self::filter::Candidate;
 pub use self::message_stream::MessageStream;
 pub(crate) use self::response::method_not_allowed;

@@ -14,7 +14,7 @@ use crate::hub::{Beginning, Hub, Topic, follow_log};
 use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
 use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
-use crate::subscribe::{Denied, Subscription};
+use crate::subscribe::{Denied, StreamIds, Subscription};
 use crate::sync::Mutex;
 
 /// Routes by name, and streams of several of them.
@@ -227,9 +227,9 @@ impl Topics {
         hub.end_client(&client);
         let Some(replica) = hub.source().replica() else { return Ok(Published::known(None)) };
         let record = Record::control("".into(), Control::EndClient { client, everywhere: true });
-        let mut published = replica.outbox().enqueue(vec![Some(record)]);
+        let published = replica.outbox().enqueue(vec![Some(record)]);
         replica.outbox().wake();
-        Ok(published.as_mut().map_err(|error| error.clone())?.pop().unwrap_or_else(|| Published::known(None)))
+        Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
     }
 
     /// The name of the topic that holds the event with this id, one that the topics gave: of an event that is kept. For
@@ -283,7 +283,7 @@ impl Topics {
         names: impl IntoIterator<Item = &'n str>,
     ) -> Subscription {
         match self.topics(names) {
-            Ok(topics) => Subscription::of_request(topics, request),
+            Ok(topics) => Subscription::of_request(topics, request, StreamIds::Hub),
             Err(denied) => Subscription::denied(denied),
         }
     }
@@ -295,7 +295,7 @@ impl Topics {
         names: impl IntoIterator<Item = &'n str>,
     ) -> Subscription {
         match self.topics(names) {
-            Ok(topics) => Subscription::after(topics, last_event_id),
+            Ok(topics) => Subscription::after(topics, last_event_id, StreamIds::Hub),
             Err(denied) => Subscription::denied(denied),
         }
     }

@@ -2,16 +2,28 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use http::{Request, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use sse_testing::field;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// For whatever an example does: long, because it is only waited for when something is wrong.
 const SOON: Duration = Duration::from_secs(30);
@@ -23,6 +35,49 @@ fn hyper_ticks() {
     assert_eq!(reply.status(), 200);
     let ticks = [reply.event(), reply.event()].map(|event| number(&event));
     assert_eq!(ticks[0] + 1, ticks[1]);
+}
+
+/// Over TLS, as each version of HTTP that ALPN offers.
+#[tokio::test]
+async fn hyper_ticks_over_tls() {
+    for (protocol, version) in [("h2", Version::HTTP_2), ("http/1.1", Version::HTTP_11)] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("certificate.pem");
+        let server = Server::start_with("hyper", &[file.as_os_str()]);
+        let stream = connect_tls(&server.address, &file, protocol).await;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+
+        let request = Request::get(format!("https://{}/", server.address)).header("host", &server.address);
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let io = TokioIo::new(stream);
+        let response = if version == Version::HTTP_2 {
+            let (mut client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            client.send_request(request).await
+        } else {
+            let (mut client, connection) = http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            client.send_request(request).await
+        };
+        let response = response.unwrap();
+        assert_eq!((response.status().as_u16(), response.version()), (200, version));
+        let (mut body, mut text) = (response.into_body(), String::new());
+        while text.matches("data: tick").count() < 2 {
+            let frame = timeout(SOON, body.frame()).await.expect("an event comes soon");
+            text += str::from_utf8(frame.unwrap().unwrap().data_ref().unwrap()).unwrap();
+        }
+    }
+}
+
+/// Connects to an example whose certificate is in a file, and speaks one protocol.
+async fn connect_tls(address: &str, certificate: &Path, protocol: &str) -> TlsStream<tokio::net::TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.into()];
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
 }
 
 #[test]
@@ -56,6 +111,15 @@ fn board_sends_all_prices_and_then_each_change() {
     let back = format!("Last-Event-ID: {last_event_id}\r\n");
     let event = server.get("/prices?token=let-me-in", &back).event();
     assert_eq!(field(&event, "data"), Some(r#"{"name":"tea","price":1275}"#));
+}
+
+#[test]
+fn board_bounds_the_streams_of_an_address() {
+    let server = Server::start("board");
+    let get = || server.get("/prices?token=let-me-in", "");
+    let streams: Vec<Reply> = (0..6).map(|_| get()).collect();
+    assert!(streams.iter().all(|reply| reply.status() == 200));
+    assert_eq!(get().status(), 429);
 }
 
 #[cfg(unix)]
@@ -206,14 +270,21 @@ struct Server {
 
 impl Server {
     fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// With more arguments than its address.
+    fn start_with(name: &str, arguments: &[&OsStr]) -> Self {
         let mut command = Command::new(EXAMPLES.join(name));
-        let mut child = command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        command.arg("127.0.0.1:0").args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut server = Self { child, lines, address: String::new() };
         let line = server.line();
-        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('/'));
+        let url = line.strip_prefix("listening on ").and_then(|url| url.strip_suffix('/'));
+        let address = url.and_then(|url| url.split_once("://")).map(|(_, address)| address);
         address.unwrap_or_else(|| panic!("{line:?}")).clone_into(&mut server.address);
         server
     }

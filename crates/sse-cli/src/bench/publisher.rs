@@ -21,6 +21,9 @@ use crate::envelope::{Envelope, JSON_LINES};
 /// How large a request becomes at most, if it is of more than one event: half of what a hub takes.
 const MAX_BATCH: usize = 512 * 1024;
 
+/// How many events a request has at most: as many as a hub on Redis takes together.
+const MAX_EVENTS: usize = 4096;
+
 /// How precise the timer of the runtime is at worst.
 const COARSE: Duration = Duration::from_millis(2);
 
@@ -114,7 +117,7 @@ impl Publisher {
 
     /// What is due now, from this event on: at least this event, at most a request full.
     fn batch(&self, first: u64, begin: Duration, now: Duration) -> Vec<Stamp> {
-        let most = (MAX_BATCH / (self.size + 64)).max(1);
+        let most = (MAX_BATCH / (self.size + 64)).clamp(1, MAX_EVENTS);
         let stamp = |sequence| Stamp { sequence, due: begin + self.schedule.due(sequence) };
         let all = self.schedule.events();
         let due = (first + 1..all).map(stamp).take_while(|event| event.due <= now);

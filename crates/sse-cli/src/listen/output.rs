@@ -30,40 +30,40 @@ const TYPE: Style = AnsiColor::Cyan.on_default().bold();
 /// Something is missing.
 const GAP: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Prints an event that came at this time of day.
-pub(crate) fn event(out: &mut dyn Write, form: Form, event: &Event, time: &str) -> io::Result<()> {
-    match form {
-        Form::Readable => readable(out, event, time),
-        Form::Json => {
-            let id = Some(event.last_event_id()).filter(|id| !id.is_empty());
-            let event_type = Some(event.event_type()).filter(|&event_type| event_type != "message");
-            let envelope = Envelope {
-                event_type: event_type.map(Into::into),
-                id: id.map(Into::into),
-                data: event.data().into(),
-            };
-            json(out, &envelope)
-        }
-        Form::Data => writeln!(out, "{}", event.data()),
-    }
+/// Prints an event as a line of JSON: its id only if it has one of its own, which names it and no other event.
+pub(crate) fn json(out: &mut dyn Write, event: &Event, has_id: bool) -> io::Result<()> {
+    let id = Some(event.last_event_id()).filter(|id| has_id && !id.is_empty());
+    let event_type = Some(event.event_type()).filter(|&event_type| event_type != "message");
+    let envelope = Envelope {
+        event_type: event_type.map(Into::into),
+        id: id.map(Into::into),
+        data: event.data().into(),
+    };
+    line(out, &envelope)
+}
+
+/// Prints the data of an event.
+pub(crate) fn data(out: &mut dyn Write, event: &Event) -> io::Result<()> {
+    writeln!(out, "{}", event.data())
 }
 
 /// Prints a comment.
 pub(crate) fn comment(out: &mut dyn Write, form: Form, comment: &str) -> io::Result<()> {
     match form {
         Form::Readable => writeln!(out, "{DIMMED}: {}{DIMMED:#}", Visible(comment)),
-        Form::Json => json(out, &Comment { comment }),
+        Form::Json => line(out, &Comment { comment }),
         Form::Data => Ok(()),
     }
 }
 
-fn json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
 }
 
-/// One line, or, where the data has several, a heading and its lines below.
-fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Result<()> {
+/// Prints an event that came at this time of day: one line, or, where the data has several, a heading and its lines
+/// below.
+pub(crate) fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Result<()> {
     let style = match event.event_type() {
         "message" => DIMMED,
         "gap" => GAP,
@@ -92,15 +92,14 @@ mod tests {
         let mut event = Event::new(data);
         event.set_event_type(&EventType::new(event_type).unwrap());
         event.set_last_event_id(&EventId::new(id).unwrap());
-        let print = |form| {
-            let mut out = anstream::StripStream::new(Vec::new());
-            super::event(&mut out, form, &event, "21:08:14").unwrap();
-            String::from_utf8(out.into_inner()).unwrap()
-        };
-        assert_eq!(print(Form::Readable), readable);
-        assert_eq!(print(Form::Json), json);
+        let mut out = anstream::StripStream::new(Vec::new());
+        super::readable(&mut out, &event, "21:08:14").unwrap();
+        assert_eq!(String::from_utf8(out.into_inner()).unwrap(), readable);
         let mut out = Vec::new();
-        super::event(&mut out, Form::Data, &event, "").unwrap();
+        super::json(&mut out, &event, true).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), json);
+        let mut out = Vec::new();
+        super::data(&mut out, &event).unwrap();
         assert_eq!(out, [data.as_bytes(), b"\n"].concat());
     }
 
@@ -118,6 +117,15 @@ mod tests {
             "21:08:14  message  7\n  two\n  \tlines\n  \n",
             "{\"id\":\"7\",\"data\":\"two\\n\\tlines\\n\"}\n",
         );
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_event_is_not_this_ones() {
+        let mut event = Event::new("a");
+        event.set_last_event_id(&EventId::new("7").unwrap());
+        let mut out = Vec::new();
+        json(&mut out, &event, false).unwrap();
+        assert_eq!(out, b"{\"data\":\"a\"}\n");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sse_server::{EventId, EventType};
 
+use super::hub_ids;
 use crate::envelope::Envelope;
 
 /// What a text is.
@@ -11,8 +12,17 @@ use crate::envelope::Envelope;
 pub(super) enum Form {
     /// The data of an event with this type and this id.
     Data { event_type: Option<String>, id: Option<String> },
-    /// An [`Envelope`].
-    Json,
+    /// An [`Envelope`], whose id may come from another hub.
+    Json { ids: Ids },
+}
+
+/// What becomes of the ids in lines of JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ids {
+    /// Those that publishers gave are sent, those that hubs gave are left out.
+    OfPublishers,
+    /// All are left out.
+    LeftOut,
 }
 
 impl Form {
@@ -24,15 +34,37 @@ impl Form {
                 id: id.as_deref().map(Cow::Borrowed),
                 data: text.into(),
             },
-            Self::Json => envelope(text)?,
+            Self::Json { ids } => {
+                let mut envelope = envelope(text)?;
+                envelope.id = envelope.id.filter(|id| *ids == Ids::OfPublishers && !hub_ids::is_a_hubs(id));
+                envelope
+            }
         };
         serde_json::to_string(&envelope).map_err(|error| error.to_string())
     }
 
     /// Whether an empty line is no event.
     pub(super) fn skips_empty_lines(&self) -> bool {
-        matches!(self, Self::Json)
+        matches!(self, Self::Json { .. })
     }
+
+    /// Leaves out all ids from now on. Returns whether that changes anything: an id of the command line stays.
+    pub(super) fn leave_out_ids(&mut self) -> bool {
+        match self {
+            Self::Json { ids } if *ids != Ids::LeftOut => {
+                *ids = Ids::LeftOut;
+                true
+            }
+            Self::Json { .. } | Self::Data { .. } => false,
+        }
+    }
+}
+
+/// The event in this line of JSON, without its id; `None` if it has no id.
+pub(super) fn without_id(json: &str) -> Option<String> {
+    let mut envelope: Envelope<'_> = serde_json::from_str(json).ok()?;
+    envelope.id.take()?;
+    serde_json::to_string(&envelope).ok()
 }
 
 fn envelope(text: &str) -> Result<Envelope<'_>, String> {
@@ -88,7 +120,7 @@ mod tests {
 
     #[test]
     fn json_is_checked_before_it_is_sent() {
-        let check = |text, expected| check(&Form::Json, text, expected);
+        let check = |text, expected| check(&Form::Json { ids: Ids::OfPublishers }, text, expected);
         check(r#"{"id":"7","type":"price","data":"1250"}"#, Ok(r#"{"type":"price","id":"7","data":"1250"}"#));
         check(" { \"data\" :\n{\"tea\":\n1250} }\r", Ok(r#"{"data":"{\"tea\":\n1250}"}"#));
         check(r#"{"type":"","id":"","data":""}"#, Ok(r#"{"type":"","id":"","data":""}"#));
@@ -99,5 +131,20 @@ mod tests {
         check(r#"{"data":"a","topic":"b"}"#, Err("unknown field `topic`"));
         check(r#"{"data":"a","type":"b\nc"}"#, Err("the type: "));
         check(r#"{"data":"a","id":"b\u0000"}"#, Err("the id: "));
+    }
+
+    #[test]
+    fn only_ids_of_publishers_are_sent_and_none_when_they_are_left_out() {
+        let mut form = Form::Json { ids: Ids::OfPublishers };
+        check(&form, r#"{"id":"order-7","data":"a"}"#, Ok(r#"{"id":"order-7","data":"a"}"#));
+        check(&form, r#"{"id":"31043490a327-6","data":"a"}"#, Ok(r#"{"data":"a"}"#));
+        check(&form, r#"{"id":"1732550000000-7","data":"a"}"#, Ok(r#"{"data":"a"}"#));
+        assert!(form.leave_out_ids());
+        assert!(!form.leave_out_ids(), "it is done");
+        check(&form, r#"{"id":"order-7","data":"a"}"#, Ok(r#"{"data":"a"}"#));
+        let mut given = Form::Data { event_type: None, id: Some("order-7".to_owned()) };
+        assert!(!given.leave_out_ids(), "the user wants it");
+        assert_eq!(without_id(r#"{"type":"b","id":"7","data":"a"}"#).unwrap(), r#"{"type":"b","data":"a"}"#);
+        assert_eq!(without_id(r#"{"data":"a"}"#), None);
     }
 }

@@ -29,7 +29,6 @@ pub(super) enum Rest {
 #[derive(Debug)]
 pub(super) struct Input<R> {
     reader: BufReader<R>,
-    form: Form,
     /// The line as far as it has come.
     line: Vec<u8>,
     /// How many lines were before it.
@@ -47,9 +46,9 @@ enum NoLine {
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
-    pub(super) fn new(reader: R, form: Form) -> Self {
+    pub(super) fn new(reader: R) -> Self {
         let reader = BufReader::with_capacity(BUFFER, reader);
-        Self { reader, form, line: Vec::new(), lines: 0, bytes: 0, max_line: MAX_LINE }
+        Self { reader, line: Vec::new(), lines: 0, bytes: 0, max_line: MAX_LINE }
     }
 
     /// How much was read.
@@ -58,8 +57,8 @@ impl<R: AsyncRead + Unpin> Input<R> {
     }
 
     /// Waits for an event, and takes what else is there without waiting, as much as goes into a request.
-    pub(super) async fn fill(&mut self, queue: &mut Queue) -> Rest {
-        let mut next = self.event().await;
+    pub(super) async fn fill(&mut self, form: &Form, queue: &mut Queue) -> Rest {
+        let mut next = self.event(form).await;
         loop {
             match next {
                 Ok(event) => queue.push(event),
@@ -70,14 +69,14 @@ impl<R: AsyncRead + Unpin> Input<R> {
             }
             next = tokio::select! {
                 biased;
-                next = self.event() => next,
+                next = self.event(form) => next,
                 () = ready(()) => return Rest::More,
             };
         }
     }
 
     /// The next event. What was read of it is kept if this is dropped.
-    async fn event(&mut self) -> Result<Event, Rest> {
+    async fn event(&mut self, form: &Form) -> Result<Event, Rest> {
         loop {
             let line = self.line().await;
             let number = self.lines + 1;
@@ -94,7 +93,7 @@ impl<R: AsyncRead + Unpin> Input<R> {
             }
             self.lines = number;
             let line = std::mem::take(&mut self.line);
-            let event = self.parse(number, &line).map_err(|text| Rest::Wrong(Exit::Usage, text))?;
+            let event = parse(form, number, &line).map_err(|text| Rest::Wrong(Exit::Usage, text))?;
             if let Some(event) = event {
                 return Ok(event);
             }
@@ -123,21 +122,21 @@ impl<R: AsyncRead + Unpin> Input<R> {
             }
         }
     }
+}
 
-    /// The event of a line, if it has one.
-    fn parse(&self, number: u64, line: &[u8]) -> Result<Option<Event>, String> {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let line = std::str::from_utf8(line).map_err(|error| {
-            format!("line {number} is not UTF-8 from its byte {} on", error.valid_up_to() + 1)
-        })?;
-        // Some editors begin files with a mark, which is no text.
-        let line = if number == 1 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
-        if self.form.skips_empty_lines() && line.trim().is_empty() {
-            return Ok(None);
-        }
-        let json = self.form.json(line).map_err(|error| format!("line {number} is not an event: {error}"))?;
-        Ok(Some(Event { place: Place::line(number), json }))
+/// The event of a line, if it has one.
+fn parse(form: &Form, number: u64, line: &[u8]) -> Result<Option<Event>, String> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = std::str::from_utf8(line).map_err(|error| {
+        format!("line {number} is not UTF-8 from its byte {} on", error.valid_up_to() + 1)
+    })?;
+    // Some editors begin files with a mark, which is no text.
+    let line = if number == 1 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+    if form.skips_empty_lines() && line.trim().is_empty() {
+        return Ok(None);
     }
+    let json = form.json(line).map_err(|error| format!("line {number} is not an event: {error}"))?;
+    Ok(Some(Event { place: Place::line(number), json }))
 }
 
 #[cfg(test)]
@@ -148,6 +147,7 @@ mod tests {
     use tokio::io::ReadBuf;
 
     use super::*;
+    use crate::publish::form::Ids;
 
     /// Gives so many bytes at a time, and now and then has to wait for them.
     struct Pieces<'a> {
@@ -175,14 +175,14 @@ mod tests {
     }
 
     /// All batches with the numbers of their lines, and how it ended.
-    fn read(bytes: &[u8], size: usize, form: Form) -> (Vec<String>, Rest) {
+    fn read(bytes: &[u8], size: usize, form: &Form) -> (Vec<String>, Rest) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let mut input = Input::new(Pieces { bytes, size, is_waiting: false }, form);
+            let mut input = Input::new(Pieces { bytes, size, is_waiting: false });
             input.max_line = 20;
             let (mut queue, mut found) = (Queue::new(), Vec::new());
             loop {
-                let rest = input.fill(&mut queue).await;
+                let rest = input.fill(form, &mut queue).await;
                 while let Some(batch) = queue.batch() {
                     found.push(format!("{} {}", batch.place, batch.body.replace('\n', " ").trim_end()));
                     queue.remove(batch.events);
@@ -201,7 +201,7 @@ mod tests {
     #[track_caller]
     fn check(form: fn() -> Form, bytes: &[u8], expected: &[&str], wrong: Option<&str>) {
         for size in 1..=bytes.len().max(1) {
-            let (found, rest) = read(bytes, size, form());
+            let (found, rest) = read(bytes, size, &form());
             let found: Vec<_> = found
                 .iter()
                 .flat_map(|found| found.split(' ').filter(|word| word.starts_with('{')))
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn json() -> Form {
-        Form::Json
+        Form::Json { ids: Ids::OfPublishers }
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn what_has_come_is_taken_and_nothing_is_waited_for() {
         let check = |size, expected: &[&str]| {
-            let (found, _) = read(b"1\n2\n3\n4", size, data());
+            let (found, _) = read(b"1\n2\n3\n4", size, &data());
             let places: Vec<_> = found.iter().map(|found| found.split(" {").next().unwrap()).collect();
             assert_eq!(places, expected, "in pieces of {size}");
         };

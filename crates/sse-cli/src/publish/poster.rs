@@ -10,6 +10,7 @@ use sse_client::reqwest::{self, Client, Response, StatusCode, Url, redirect};
 
 use crate::envelope::JSON_LINES;
 use crate::failure::{Exit, Failure};
+use crate::refusal::{self, Refusal};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,11 +42,15 @@ pub(super) enum PostError {
     Unreachable(String),
     /// There is no answer: whether it was published is not known.
     NoAnswer(String),
-    /// The body is larger than the server takes: nothing was published.
+    /// The body, or the batch in it, is larger than the server takes: nothing was published.
     TooLarge,
+    /// The hub gives all ids itself: nothing was published.
+    OwnId(String),
+    /// The id of one of the events can't be used: nothing was published.
+    WrongId(String),
     /// The topic is elsewhere.
     Moved(String),
-    /// The server says why not, and how many were published if it is some of them.
+    /// The server says why not.
     Refused(String),
     /// The answer is not one of a hub.
     Strange(String),
@@ -55,16 +60,26 @@ impl PostError {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Unreachable(_) | Self::NoAnswer(_) => Exit::Failed,
-            Self::TooLarge | Self::Moved(_) | Self::Refused(_) | Self::Strange(_) => Exit::Refused,
+            Self::TooLarge
+            | Self::OwnId(_)
+            | Self::WrongId(_)
+            | Self::Moved(_)
+            | Self::Refused(_)
+            | Self::Strange(_) => Exit::Refused,
         }
     }
 }
 
 /// The hub's answer.
 #[derive(Debug, Deserialize)]
-struct Receipt {
-    published: usize,
-    id: Option<String>,
+pub(super) struct Receipt {
+    /// How many events were published.
+    pub(super) published: usize,
+    /// How many were not, because they had been before.
+    #[serde(default)]
+    pub(super) repeated: usize,
+    /// The id of the last one.
+    pub(super) id: Option<String>,
 }
 
 impl Poster {
@@ -88,16 +103,20 @@ impl Poster {
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Publishes so many events, and gives the id of the last one.
-    pub(super) async fn post(&self, body: String, events: usize) -> Result<Option<String>, PostError> {
+    /// Publishes so many events.
+    pub(super) async fn post(&self, body: String, events: usize) -> Result<Receipt, PostError> {
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
         let response = request.send().await.map_err(|error| unsent(&error))?;
         let (status, location) = (response.status(), self.location(&response));
-        let content_type = content_type(&response);
+        let (content_type, refusal) = (content_type(&response), why(&response));
         let answer = read(response).await?;
         match status {
             StatusCode::OK => match serde_json::from_slice(&answer) {
-                Ok(Receipt { published, id }) if published == events => Ok(id),
+                Ok(Receipt { published, repeated, id })
+                    if published.checked_add(repeated) == Some(events) =>
+                {
+                    Ok(Receipt { published, repeated, id })
+                }
                 Ok(Receipt { published, .. }) => Err(PostError::Strange(format!(
                     "it says that it published {published} events, not {events}"
                 ))),
@@ -107,7 +126,7 @@ impl Poster {
             _ if status.is_success() => Err(PostError::Strange(status.to_string())),
             _ => Err(match location {
                 Some(location) if status.is_redirection() => PostError::Moved(location),
-                _ => PostError::Refused(refusal(status, &content_type, &answer)),
+                _ => refused(refusal, said(status, &content_type, &answer)),
             }),
         }
     }
@@ -151,8 +170,21 @@ async fn read(mut response: Response) -> Result<Vec<u8>, PostError> {
     Ok(answer)
 }
 
+/// Why the hub has published nothing, if it says so in a word that this program knows.
+fn why(response: &Response) -> Option<Refusal> {
+    Refusal::of_name(response.headers().get(refusal::HEADER)?.to_str().ok()?)
+}
+
+fn refused(refusal: Option<Refusal>, text: String) -> PostError {
+    match refusal {
+        Some(Refusal::OwnId) => PostError::OwnId(text),
+        Some(Refusal::InvalidId | Refusal::IdTaken) => PostError::WrongId(text),
+        Some(Refusal::BatchTooLarge | Refusal::Closed | Refusal::Full) | None => PostError::Refused(text),
+    }
+}
+
 /// The status, and the line of text that explains it. A page is none.
-fn refusal(status: StatusCode, content_type: &str, answer: &[u8]) -> String {
+fn said(status: StatusCode, content_type: &str, answer: &[u8]) -> String {
     let is_text = content_type.starts_with("text/plain");
     let text = String::from_utf8_lossy(answer);
     match text.lines().find(|line| is_text && !line.trim().is_empty()) {
@@ -176,7 +208,7 @@ mod tests {
 
     #[track_caller]
     fn check_refusal(status: u16, content_type: &str, answer: &[u8], expected: &str) {
-        assert_eq!(refusal(StatusCode::from_u16(status).unwrap(), content_type, answer), expected);
+        assert_eq!(said(StatusCode::from_u16(status).unwrap(), content_type, answer), expected);
     }
 
     #[test]

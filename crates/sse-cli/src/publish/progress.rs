@@ -58,6 +58,11 @@ impl Progress {
         }
     }
 
+    /// Takes the bar away while `tell` writes.
+    pub(super) fn suspend(&self, tell: impl FnOnce()) {
+        self.bar.suspend(tell);
+    }
+
     /// Leaves no trace of it.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();

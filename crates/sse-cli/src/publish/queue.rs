@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::form;
+
 /// How many events a request has at most.
 const MAX_EVENTS: usize = 1000;
 
@@ -65,11 +67,13 @@ pub(super) struct Queue {
     bytes: usize,
     /// How large a request of more than one event may be.
     max_bytes: usize,
+    /// How many events it may have.
+    max_events: usize,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { events: VecDeque::new(), bytes: 0, max_bytes: MAX_BYTES }
+        Self { events: VecDeque::new(), bytes: 0, max_bytes: MAX_BYTES, max_events: MAX_EVENTS }
     }
 
     /// Whether there is enough for a request.
@@ -87,7 +91,7 @@ impl Queue {
         let first = self.events.front()?;
         let mut batch = Batch { events: 0, place: first.place, body: String::new() };
         for event in &self.events {
-            let fits = batch.events < MAX_EVENTS && batch.body.len() + size(event) <= self.max_bytes;
+            let fits = batch.events < self.max_events && batch.body.len() + size(event) <= self.max_bytes;
             if batch.events > 0 && !fits {
                 break;
             }
@@ -109,6 +113,22 @@ impl Queue {
     /// Makes requests smaller than one of this size, which was refused.
     pub(super) fn shrink(&mut self, size: usize) {
         self.max_bytes = size / 2;
+    }
+
+    /// Makes requests of half as many events as one that was refused because of one of its events: so the wrong event
+    /// is soon alone in its request, and those before it are published.
+    pub(super) fn narrow(&mut self, events: usize) {
+        self.max_events = (events / 2).max(1);
+    }
+
+    /// Takes the ids out of all events.
+    pub(super) fn leave_out_ids(&mut self) {
+        for event in &mut self.events {
+            if let Some(json) = form::without_id(&event.json) {
+                event.json = json;
+            }
+        }
+        self.bytes = self.events.iter().map(size).sum();
     }
 }
 
@@ -159,6 +179,26 @@ mod tests {
         let refused = queue.batch().unwrap().body.len();
         queue.shrink(refused);
         check(queue, &["lines 1 to 3", "line 4", "line 5"]);
+    }
+
+    #[test]
+    fn a_wrong_event_is_soon_alone() {
+        let mut queue = queue(&[10; 7]);
+        queue.narrow(7);
+        assert_eq!(queue.batch().unwrap().place.to_string(), "lines 1 to 3");
+        queue.narrow(1);
+        check(queue, &["line 1", "line 2", "line 3", "line 4", "line 5", "line 6", "line 7"]);
+    }
+
+    #[test]
+    fn ids_are_left_out_of_what_was_read() {
+        let mut queue = Queue::new();
+        for (number, json) in (1..).zip([r#"{"id":"7","data":"a"}"#, r#"{"data":"b"}"#]) {
+            queue.push(Event { place: Place::line(number), json: json.to_owned() });
+        }
+        queue.leave_out_ids();
+        assert_eq!(queue.batch().unwrap().body, "{\"data\":\"a\"}\n{\"data\":\"b\"}\n");
+        check(queue, &["lines 1 to 2"]);
     }
 
     #[test]

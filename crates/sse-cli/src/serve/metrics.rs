@@ -10,12 +10,13 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// A metric: its name, its kind, what it is, and where its value stands.
 type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-const OF_TOPICS: [Metric<Stats>; 10] = [
+const OF_TOPICS: [Metric<Stats>; 11] = [
     ("sse_topic_subscribers", "gauge", "Subscribers of the topic.", |stats| stats.subscribers as u64),
-    ("sse_topic_behind", "gauge", "Subscribers that have not read everything.", |stats| {
+    ("sse_topic_catching_up", "gauge", "Subscribers that have not read everything.", |stats| {
         stats.catching_up as u64
     }),
     ("sse_published_total", "counter", "Events published.", |stats| stats.published),
+    ("sse_repeated_total", "counter", "Repeats, which were not published again.", |stats| stats.repeated),
     ("sse_delivered_total", "counter", "Events handed to connections.", |stats| stats.delivered),
     ("sse_delivered_bytes_total", "counter", "Bytes of the events delivered.", |stats| stats.bytes),
     ("sse_replayed_total", "counter", "Events delivered from the history.", |stats| stats.replayed),
@@ -31,7 +32,7 @@ const OF_THE_LOG: [Metric<LogStats>; 8] = [
     ("sse_log_appended_total", "counter", "Events appended.", |log| log.appended),
     ("sse_log_failed_total", "counter", "Events given up.", |log| log.failed),
     ("sse_log_retries_total", "counter", "Appends repeated.", |log| log.retries),
-    ("sse_log_reads_total", "counter", "Reads for subscribers from far behind.", |log| log.reads),
+    ("sse_log_reads_total", "counter", "Reads of old events for subscribers that resume.", |log| log.reads),
     ("sse_log_interruptions_total", "counter", "How often the log could not be followed.", |log| {
         log.interruptions
     }),

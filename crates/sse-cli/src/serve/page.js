@@ -164,7 +164,7 @@ function short(count) {
 function showTopic(row, topic, rate, fastest) {
   setText(row.subscribers, short(topic.subscribers));
   setText(row.published, short(topic.published));
-  setText(row.trouble, topic.behind > 0 ? `${whole.format(topic.behind)} behind` : "");
+  setText(row.trouble, topic.catching_up > 0 ? `${whole.format(topic.catching_up)} catching up` : "");
   if (!rate) return;
   setText(row.rate, rounded(rate.published));
   row.line.style.setProperty("--share", (rate.published / fastest).toFixed(3));

@@ -1,16 +1,16 @@
 //! What `POST /topics/NAME` publishes.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use sse_server::{EventId, EventType, Message, PublishError, Published, Route};
+use sse_server::{EventId, EventType, Message, PublishError, Route};
 
 use super::rejection::Rejection;
 use crate::envelope::Envelope;
+use crate::refusal::Refusal;
 
 const EVENT_TYPE: HeaderName = HeaderName::from_static("event-type");
 const EVENT_ID: HeaderName = HeaderName::from_static("event-id");
@@ -24,13 +24,21 @@ const JSON_LINES: [&str; 5] = [
     "application/x-jsonlines",
 ];
 
-/// What was published.
-#[derive(Debug, Serialize)]
+/// What became of the events of a request.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Receipt {
-    /// How many events.
+    /// How many were published.
     published: usize,
+    /// How many were not, because they had been before: events with the same id and the same fields.
+    #[serde(skip_serializing_if = "is_zero")]
+    repeated: usize,
     /// The id of the last one.
     id: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The messages of a request: its body is the data of one, or has a line of JSON for each. All of them are right, or
@@ -94,67 +102,74 @@ fn is_json_lines(headers: &HeaderMap) -> bool {
     JSON_LINES.iter().any(|json_lines| json_lines.eq_ignore_ascii_case(essence))
 }
 
-/// Publishes messages one after the other, and waits until they are stored.
+/// Publishes all messages of a request, or none of them, and waits until they are stored.
 pub(crate) async fn publish(route: &Route, messages: &[Message<'_>]) -> Result<Receipt, Rejection> {
-    let mut receipt = Receipt { published: 0, id: None };
-    match try_publish(route, messages, &mut receipt).await {
-        Ok(()) => Ok(receipt),
-        Err(error) => Err(rejection(&error, receipt.published, messages.len())),
-    }
-}
-
-/// Publishes messages, and writes down how far it came.
-async fn try_publish(
-    route: &Route,
-    messages: &[Message<'_>],
-    receipt: &mut Receipt,
-) -> Result<(), PublishError> {
-    let mut waiting = VecDeque::new();
-    for message in messages {
-        loop {
-            match route.publish(message) {
-                Ok(published) => break waiting.push_back(published),
-                // There is room when one of ours is stored.
-                Err(PublishError::Full) if !waiting.is_empty() => store(&mut waiting, receipt).await?,
-                Err(error) => {
-                    // What is published is published.
-                    while !waiting.is_empty() {
-                        store(&mut waiting, receipt).await?;
-                    }
-                    return Err(error);
-                }
-            }
+    let many = messages.len() > 1;
+    let published = route.publish_all(messages).map_err(|error| rejection(&error, many))?;
+    let mut receipt = Receipt::default();
+    let mut failed = None;
+    for message in published {
+        if message.is_repeat() {
+            receipt.repeated += 1;
+        } else {
+            receipt.published += 1;
+        }
+        match message.stored().await {
+            Ok(id) => receipt.id = id.map(|id| id.to_string()),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    while !waiting.is_empty() {
-        store(&mut waiting, receipt).await?;
-    }
-    Ok(())
+    failed.map_or(Ok(receipt), |error| Err(rejection(&error, many)))
 }
 
-/// Waits until the first is stored.
-async fn store(waiting: &mut VecDeque<Published>, receipt: &mut Receipt) -> Result<(), PublishError> {
-    let Some(published) = waiting.pop_front() else { return Ok(()) };
-    let id = published.stored().await?;
-    receipt.published += 1;
-    receipt.id = id.map(|id| id.to_string());
-    Ok(())
-}
-
-fn rejection(error: &PublishError, published: usize, all: usize) -> Rejection {
-    let text = match all {
-        1 => error.to_string(),
-        _ => format!("{published} of {all} events were published, and then: {error}"),
+/// The answer to a request whose messages were not published.
+fn rejection(error: &PublishError, are_many: bool) -> Rejection {
+    let (status, refusal, text) = match error {
+        PublishError::OwnId => (
+            StatusCode::BAD_REQUEST,
+            Refusal::OwnId,
+            "this hub keeps its events in Redis, which gives the ids; leave the id out, or put it into the data"
+                .to_owned(),
+        ),
+        PublishError::InvalidId(error) => (StatusCode::BAD_REQUEST, Refusal::InvalidId, error.to_string()),
+        PublishError::IdTaken => (
+            StatusCode::CONFLICT,
+            Refusal::IdTaken,
+            "the id is that of another event of this topic; give each event an id of its own".to_owned(),
+        ),
+        PublishError::BatchTooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::BatchTooLarge,
+            "it is too large to be published at once; send smaller batches".to_owned(),
+        ),
+        PublishError::Closed => (
+            StatusCode::GONE,
+            Refusal::Closed,
+            "the topic is closed and takes no more events; publish to another one".to_owned(),
+        ),
+        PublishError::Full => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Full,
+            "too many events wait for Redis; send yours again later".to_owned(),
+        ),
+        PublishError::Log(log) if !log.is_refused() => {
+            let what = if are_many { "the events" } else { "the event" };
+            let text = format!("{error}; {what} may be published or not");
+            return Rejection::new(StatusCode::GATEWAY_TIMEOUT, text);
+        }
+        error => return Rejection::unavailable(error),
     };
-    match error {
-        PublishError::OwnId => Rejection::new(StatusCode::BAD_REQUEST, text),
-        _ => Rejection::unavailable(text),
-    }
+    let text = if are_many { format!("nothing of the batch was published: {text}") } else { text };
+    Rejection::unpublished(status, refusal, text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::http::Request;
+    use sse_server::InvalidId;
+    use sse_server::log::LogError;
 
     use super::*;
 
@@ -216,5 +231,50 @@ mod tests {
             Err("line 3: the type: "),
         );
         check("/?id=7", &json, b"{\"data\":\"a\"}", Err("its lines have the ids"));
+    }
+
+    #[track_caller]
+    fn check_rejection(error: &PublishError, status: u16, refusal: Option<Refusal>, text: &str) {
+        for are_many in [false, true] {
+            let found = rejection(error, are_many);
+            assert_eq!((found.status().as_u16(), found.refusal()), (status, refusal), "{found:?}");
+            let is_sure = found.text().starts_with("nothing of the batch was published: ");
+            assert_eq!(is_sure, are_many && refusal.is_some(), "{found:?}");
+            assert!(found.text().contains(text), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn each_reason_has_its_status_and_says_what_to_do() {
+        check_rejection(&PublishError::OwnId, 400, Some(Refusal::OwnId), "leave the id out");
+        let invalid = PublishError::InvalidId(InvalidId::NotAHeader);
+        check_rejection(&invalid, 400, Some(Refusal::InvalidId), "it must not be empty");
+        check_rejection(
+            &PublishError::IdTaken,
+            409,
+            Some(Refusal::IdTaken),
+            "give each event an id of its own",
+        );
+        check_rejection(&PublishError::Closed, 410, Some(Refusal::Closed), "publish to another one");
+        check_rejection(
+            &PublishError::BatchTooLarge,
+            413,
+            Some(Refusal::BatchTooLarge),
+            "send smaller batches",
+        );
+        check_rejection(&PublishError::Full, 503, Some(Refusal::Full), "send yours again later");
+        let refused = PublishError::Log(Arc::new(LogError::refused("OOM")));
+        check_rejection(&refused, 503, None, "the log refuses: OOM");
+        let unknown = PublishError::Log(Arc::new(LogError::unavailable("no answer")));
+        check_rejection(&unknown, 504, None, "no answer; the event");
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_is_closed_takes_no_more() {
+        let route = Route::new();
+        let messages = [Message::new("a"), Message::new("b")];
+        assert_eq!(publish(&route, &messages).await.unwrap().published, 2);
+        route.close();
+        assert_eq!(publish(&route, &messages).await.unwrap_err().status(), StatusCode::GONE);
     }
 }

@@ -6,6 +6,7 @@ use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::refusal::{self, Refusal};
 use crate::visible::Visible;
 
 /// A status, and one line that says what is wrong and what to do.
@@ -13,12 +14,14 @@ use crate::visible::Visible;
 pub(crate) struct Rejection {
     status: StatusCode,
     text: String,
+    /// For programs, why nothing was published.
+    refusal: Option<Refusal>,
 }
 
 impl Rejection {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         // The request may have had a part in it.
-        Self { status, text: Visible(&text.into()).to_string() }
+        Self { status, text: Visible(&text.into()).to_string(), refusal: None }
     }
 
     #[cfg(test)]
@@ -31,9 +34,19 @@ impl Rejection {
         &self.text
     }
 
+    #[cfg(test)]
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+
     /// The request is wrong.
     pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Nothing was published, for a reason that programs can tell from others.
+    pub(crate) fn unpublished(status: StatusCode, refusal: Refusal, text: impl Into<String>) -> Self {
+        Self { refusal: Some(refusal), ..Self::new(status, text) }
     }
 
     /// The request may be done later.
@@ -44,12 +57,22 @@ impl Rejection {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let (name, value): (HeaderName, _) = match self.status {
-            StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            // Those who are sent away together shall not come back together.
-            StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, HeaderValue::from(fastrand::u16(5..=10))),
-            status => return (status, self.text + "\n").into_response(),
-        };
-        (self.status, [(name, value)], self.text + "\n").into_response()
+        let mut response = (self.status, self.text + "\n").into_response();
+        let headers = response.headers_mut();
+        if let Some(refusal) = self.refusal {
+            let value = HeaderValue::from_static(refusal.name());
+            headers.insert(HeaderName::from_static(refusal::HEADER), value);
+        }
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                // Clients that are refused together must not come back together.
+                headers.insert(RETRY_AFTER, HeaderValue::from(fastrand::u16(5..=10)));
+            }
+            _ => {}
+        }
+        response
     }
 }

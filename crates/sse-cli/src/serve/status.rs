@@ -37,7 +37,7 @@ struct Status<'a> {
 struct Topic<'a> {
     name: &'a str,
     subscribers: usize,
-    behind: usize,
+    catching_up: usize,
     published: u64,
     delivered: u64,
     gaps: u64,
@@ -65,7 +65,7 @@ impl Numbers {
         let shown = topics.iter().take(MAX_TOPICS).map(|(name, stats)| Topic {
             name,
             subscribers: stats.subscribers,
-            behind: stats.catching_up,
+            catching_up: stats.catching_up,
             published: stats.published,
             delivered: stats.delivered,
             gaps: stats.gaps,

@@ -164,12 +164,12 @@ mod tests {
 
         /// Publishes the next number to a topic.
         fn push(&mut self, topic: usize, id: Id, key: Option<&str>) {
-            self.push_data(topic, id, key, &self.last.next().to_string());
+            self.push_data(topic, &id, key, &self.last.next().to_string());
         }
 
-        fn push_data(&mut self, topic: usize, id: Id, key: Option<&str>, data: &str) {
+        fn push_data(&mut self, topic: usize, id: &Id, key: Option<&str>, data: &str) {
             self.last = self.last.next();
-            let own_id = match &id {
+            let own_id = match id {
                 Id::Own(id) => Some(EventId::new(id).unwrap().into_owned()),
                 Id::Hub | Id::None => None,
             };
@@ -346,11 +346,11 @@ mod tests {
         assert_eq!(log.read(&mut cursor), "1 2 3 4 5 6 7 8 9 ");
         // Each is five bytes: twenty of them fit.
         for _ in 0..30 {
-            log.push_data(0, Id::None, None, "x");
+            log.push_data(0, &Id::None, None, "x");
         }
         assert_eq!(log.read(&mut cursor), format!("(gap 10) {}", "x ".repeat(20)));
         log.is_awaited = false;
-        log.push_data(0, Id::None, None, "y");
+        log.push_data(0, &Id::None, None, "y");
         check(&mut log, "00000000000e-0", "(gap 37) x x y ");
     }
 
@@ -379,7 +379,7 @@ mod tests {
             ("more than fourteen bytes", "(gap 3) more than fourteen bytes "),
             ("x", "(gap 4) x "),
         ] {
-            log.push_data(0, Id::None, None, block);
+            log.push_data(0, &Id::None, None, block);
             check(&mut log, "00000000000e-0", expected);
         }
     }
@@ -404,14 +404,14 @@ mod tests {
     fn a_frame_is_bounded_and_shared() {
         let mut log = Log::new(1, Bounds { messages: 100, bytes: 1 << 20, ..BOUNDS }, false);
         for _ in 0..10 {
-            log.push_data(0, Id::None, None, &"x".repeat(9_996));
+            log.push_data(0, &Id::None, None, &"x".repeat(9_996));
         }
         let frame = |log: &mut Log, after| log.rings[0].frame(Position::new(after));
         let sizes = [0, 3, 6, 9].map(|after| frame(&mut log, after).map_or(0, |frame| frame.bytes.len()));
         assert_eq!(sizes, [30_000, 30_000, 30_000, 10_000]);
         let [first, second] = [0, 0].map(|after| frame(&mut log, after).unwrap().bytes.as_ptr());
         assert_eq!(first, second, "joined once");
-        log.push_data(0, Id::None, None, &"x".repeat(99_996));
+        log.push_data(0, &Id::None, None, &"x".repeat(99_996));
         assert_eq!(frame(&mut log, 9).unwrap().bytes.len(), 10_000);
         assert_eq!(frame(&mut log, 10).unwrap().bytes.len(), 100_000, "one message goes whole");
         assert_eq!(frame(&mut log, 11), None);
@@ -471,7 +471,7 @@ mod tests {
         check(&mut log, "00000000000e-0", "(gap ?) 2 3 4 5 ");
         let mut log = Log::new(1, Bounds { messages: 10, bytes: 18, ..BOUNDS }, true);
         for key in ["a", "b", "c"] {
-            log.push_data(0, Id::None, Some(key), "12345");
+            log.push_data(0, &Id::None, Some(key), "12345");
         }
         check(&mut log, "00000000000e-1", "12345 12345 ");
     }

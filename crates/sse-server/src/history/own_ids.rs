@@ -46,6 +46,10 @@ impl OwnIds {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
     /// The position of the message that an id names.
     pub(crate) fn position(&self, id: u64) -> Option<Position> {
         Some(self.named.get(&id)?.position)

@@ -162,12 +162,13 @@ impl Ends {
         let Some(record) = &entry.record else { return };
         let Body::Control(control) = record.body() else { return };
         let at = entry.position;
-        match control {
-            Control::End { spread } => {
-                self.by_topic.entry(record.shared_topic()).or_default().end(at, *spread)
-            }
-            Control::Open => self.by_topic.entry(record.shared_topic()).or_default().open(at),
+        let lifetime = match control {
+            Control::End { .. } | Control::Open => self.by_topic.entry(record.shared_topic()).or_default(),
             Control::EndClient { .. } => return,
+        };
+        match control {
+            Control::End { spread } => lifetime.end(at, *spread),
+            Control::Open | Control::EndClient { .. } => lifetime.open(at),
         }
         self.order.push_back((record.shared_topic(), at));
         while self.order.len() > REMEMBERED

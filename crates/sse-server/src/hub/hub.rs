@@ -89,8 +89,12 @@ impl Hub {
             })
             .collect();
         drop(state);
-        touched.into_iter().for_each(|(key, wakers)| self.wake_up(key, wakers));
-        drained.iter().for_each(|signals| signals.drained.notify_waiters());
+        for (key, wakers) in touched {
+            self.wake_up(key, wakers);
+        }
+        for signals in drained {
+            signals.drained.notify_waiters();
+        }
     }
 
     fn wake_up(&self, key: usize, mut wakers: Slab<Waker>) {

@@ -1,6 +1,6 @@
 //! What is under the lock of a hub.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +22,14 @@ pub(crate) struct State {
     /// The newest position of any topic that was dropped.
     dropped: Position,
     topics: Slab<TopicState>,
+    /// The names of dropped topics whose publishers gave ids, as hashes, and in the order in which they were dropped.
+    forgotten: HashSet<u64>,
+    forgotten_order: VecDeque<u64>,
     view: View,
 }
+
+/// How many names of dropped topics are remembered.
+const REMEMBERED: usize = 16 * 1024;
 
 /// What a hub has seen of its log. Without a log, nothing.
 struct View {
@@ -65,7 +71,14 @@ impl State {
             is_following: false,
             interruptions: 0,
         };
-        Self { last: Position::START, dropped: Position::START, topics: Slab::new(), view }
+        Self {
+            last: Position::START,
+            dropped: Position::START,
+            topics: Slab::new(),
+            forgotten: HashSet::new(),
+            forgotten_order: VecDeque::new(),
+            view,
+        }
     }
 
     /// The position of the newest message.
@@ -109,7 +122,13 @@ impl State {
         now: Duration,
     ) -> usize {
         let topic = match source {
-            Source::Memory(_) => TopicState::new(new_ring(settings, self.dropped), settings, signals),
+            Source::Memory(_) => {
+                let mut topic = TopicState::new(new_ring(settings, self.dropped), settings, signals);
+                if self.forgotten.contains(&fingerprint(&**name)) {
+                    topic.lose_own_ids();
+                }
+                topic
+            }
             Source::Log(replica) => {
                 let ring = self.view.ring(name, settings, replica.log(), now);
                 let mut topic = TopicState::new(ring, settings, signals);
@@ -131,12 +150,22 @@ impl State {
         }
         let topic = self.topics.remove(key);
         self.dropped = self.dropped.max(topic.ring().newest());
+        if topic.has_own_ids() && self.forgotten.insert(fingerprint(name)) {
+            self.forgotten_order.push_back(fingerprint(name));
+            if self.forgotten_order.len() > REMEMBERED
+                && let Some(oldest) = self.forgotten_order.pop_front()
+            {
+                self.forgotten.remove(&oldest);
+            }
+        }
         topic
     }
 
-    /// Where a subscriber begins that comes with this last event ID. One that comes with none reads from now on.
+    /// Where a subscriber begins that comes with this last event ID. One that comes with none reads from now on. The id
+    /// may be one that a publisher gave to an event of the topic `own_id_key`.
     pub(crate) fn resume(
         &self,
+        own_id_key: Option<usize>,
         keys: impl Iterator<Item = usize> + Clone,
         last_event_id: &str,
         source: &Source,
@@ -149,11 +178,8 @@ impl State {
         match source {
             Source::Memory(_) => {
                 let known = known.filter(|&position| position <= self.last);
-                // An id of a publisher's names an event of one topic. On a stream of several it is nobody's.
-                let mut only = keys.clone();
-                let only = only.next().filter(|_| only.next().is_none());
-                let own = || self.topics[only?].own_id_position(fingerprint(last_event_id));
-                here(known.or_else(own).map_or(Cursor::lost(Position::START), Cursor::after))
+                let own = || self.topics[own_id_key?].resume_by_own_id(fingerprint(last_event_id));
+                here(known.map(Cursor::after).or_else(own).unwrap_or(Cursor::lost(Position::START)))
             }
             Source::Log(_) => {
                 let Some(position) = known else { return here(Cursor::lost(Position::START)) };
@@ -307,9 +333,9 @@ impl View {
                 Body::Control(Control::EndClient { .. }) => {}
                 Body::Message { .. } if is_ended => {}
                 Body::Message { .. } => {
-                    let block = record.block(|| log.id(entry.position));
-                    let kept = block.map(|block| Kept { position: entry.position, at: now, block });
-                    kept.into_iter().for_each(|kept| ring.push(kept, false));
+                    if let Some(block) = record.block(|| log.id(entry.position)) {
+                        ring.push(Kept { position: entry.position, at: now, block }, false);
+                    }
                 }
             }
         }

@@ -19,7 +19,7 @@ use super::state::State;
 use super::stats::Stats;
 use super::topic_state::Signals;
 use crate::history::{Kept, KnownId};
-use crate::log::{PublishError, Published};
+use crate::log::{OnFailure, PublishError, Published};
 use crate::message::{Control, Draft, Record, fingerprint};
 use crate::sync::{AtomicUsize, MutexGuard};
 
@@ -208,11 +208,14 @@ impl Topic {
         if topic.is_ended() && !topic.is_open() {
             return Published::known(None);
         }
-        topic.ask_for_end();
-        let published = replica.outbox().enqueue_control(self.record(Control::End { spread }));
+        let published =
+            replica.outbox().enqueue_control(self.record(Control::End { spread }), self.not_asked());
+        if published.is_ok() {
+            topic.ask_for_end();
+        }
         drop(state);
         replica.outbox().wake();
-        published
+        published.unwrap_or_else(Published::failed)
     }
 
     /// Opens an ended topic again: for all replicas, if there is a log.
@@ -225,8 +228,9 @@ impl Topic {
         match self.hub.source() {
             Source::Memory(_) => topic.open_here(),
             Source::Log(replica) => {
-                topic.ask_for_open();
-                let _ = replica.outbox().enqueue_control(self.record(Control::Open));
+                if replica.outbox().enqueue_control(self.record(Control::Open), self.not_asked()).is_ok() {
+                    topic.ask_for_open();
+                }
                 drop(state);
                 replica.outbox().wake();
             }
@@ -250,9 +254,21 @@ impl Topic {
         }
         let Source::Log(replica) = self.hub.source() else { return Ok(Published::known(None)) };
         let control = Control::EndClient { client: client.into(), everywhere: false };
-        let published = replica.outbox().enqueue_control(self.record(control));
+        let published = replica.outbox().enqueue(vec![Some(self.record(control))]);
         replica.outbox().wake();
-        Ok(published)
+        Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
+    }
+
+    /// What to do if the log could not be asked to end the topic, or to open it.
+    fn not_asked(&self) -> OnFailure {
+        let (hub, signals, key) = (Arc::downgrade(&self.hub), Arc::downgrade(&self.signals), self.key);
+        Box::new(move || {
+            // As long as the signals are there, the key is this topic's.
+            let Some((hub, _signals)) = hub.upgrade().zip(signals.upgrade()) else { return };
+            if let Some(topic) = hub.lock().get_topic_mut(key) {
+                topic.stop_asking();
+            }
+        })
     }
 
     fn record(&self, control: Control) -> Record {
@@ -260,13 +276,14 @@ impl Topic {
     }
 
     /// Whether a subscriber that comes with this last event ID would find something, now or later.
-    pub(crate) fn has_more(&self, last_event_id: &str) -> bool {
+    pub(crate) fn has_more(&self, last_event_id: &str, reads_own_ids: bool) -> bool {
         let state = self.hub.lock();
         let keys = std::iter::once(self.key);
         if !state.topic(self.key).is_ended() {
             return true;
         }
-        let resume = state.resume(keys.clone(), last_event_id, self.hub.source());
+        let resume =
+            state.resume(reads_own_ids.then_some(self.key), keys.clone(), last_event_id, self.hub.source());
         resume.needs_log || !resume.cursor.is_read(state.rings(keys))
     }
 
@@ -277,6 +294,12 @@ impl Topic {
 
     pub(crate) fn subscribers(&self) -> usize {
         self.hub.lock().topic(self.key).subscribers()
+    }
+
+    /// How many subscribers wait.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.hub.lock().topic(self.key).waiting()
     }
 
     /// Whether messages can't be published any more.

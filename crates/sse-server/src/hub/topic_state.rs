@@ -14,13 +14,15 @@ use tokio::time::Instant;
 use super::heartbeat::{Beat, Beats};
 use super::settings::Settings;
 use super::stats::Stats;
-use crate::history::{Frame, Kept, KnownId, Lifetime, OwnIds, Position, Ring};
+use crate::history::{Cursor, Frame, Kept, KnownId, Lifetime, OwnIds, Position, Ring};
 use crate::sync::{AtomicU64, Ticket, Wakers};
 
 /// What a topic holds, and who reads it.
 pub(crate) struct TopicState {
     ring: Ring,
     own_ids: OwnIds,
+    /// Whether an earlier topic of this name had ids of its publishers, of which nothing is known any more.
+    has_lost_own_ids: bool,
     lifetime: Lifetime,
     /// What this process has asked the log for.
     asked: Option<Asked>,
@@ -78,6 +80,7 @@ impl TopicState {
         Self {
             ring,
             own_ids: OwnIds::default(),
+            has_lost_own_ids: false,
             lifetime: Lifetime::default(),
             asked: None,
             subscribers: 0,
@@ -130,8 +133,21 @@ impl TopicState {
         self.own_ids.insert(id, position, fingerprint, self.ring.evicted());
     }
 
-    pub(crate) fn own_id_position(&self, id: u64) -> Option<Position> {
-        self.own_ids.position(id)
+    /// Where a subscriber reads on that comes with an id of a publisher's.
+    pub(crate) fn resume_by_own_id(&self, id: u64) -> Option<Cursor> {
+        let position = self.own_ids.position(id)?;
+        // The client may have had it from the earlier topic, and then other messages came after it.
+        Some(if self.has_lost_own_ids { Cursor::lost(position) } else { Cursor::after(position) })
+    }
+
+    /// An earlier topic of this name had ids of its publishers.
+    pub(crate) fn lose_own_ids(&mut self) {
+        self.has_lost_own_ids = true;
+    }
+
+    /// Whether a publisher has given ids.
+    pub(crate) fn has_own_ids(&self) -> bool {
+        self.has_lost_own_ids || !self.own_ids.is_empty()
     }
 
     pub(crate) fn count_repeat(&mut self) {
@@ -199,6 +215,11 @@ impl TopicState {
         self.asked = Some(Asked::Open);
     }
 
+    /// The log could not be asked.
+    pub(crate) fn stop_asking(&mut self) {
+        self.asked = None;
+    }
+
     /// The log says that the topic ends at a position. The subscribers are to be [told](Self::touch).
     pub(crate) fn end(&mut self, at: Position, spread: Duration) {
         self.asked.take_if(|asked| *asked == Asked::End);
@@ -246,6 +267,12 @@ impl TopicState {
     pub(crate) fn stats(&self) -> Stats {
         let catching_up = self.subscribers.saturating_sub(self.wakers.len());
         Stats { subscribers: self.subscribers, catching_up, ..self.stats }
+    }
+
+    /// How many subscribers wait.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.wakers.len()
     }
 
     /// Counts a subscriber that was refused.

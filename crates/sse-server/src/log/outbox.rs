@@ -84,10 +84,13 @@ pub(crate) struct Numbers {
 
 enum Pending {
     /// What was published together.
-    Group { records: Vec<Record>, accepted: Instant, answers: Vec<Answer> },
+    Group { records: Vec<Record>, accepted: Instant, answers: Vec<Answer>, on_failure: Option<OnFailure> },
     /// Somebody waits for all before it.
     Flush(oneshot::Sender<()>),
 }
+
+/// Is called if what was published is given up.
+pub(crate) type OnFailure = Box<dyn FnOnce() + Send>;
 
 /// Tells a publisher what has become of its message.
 type Answer = oneshot::Sender<Result<Position, PublishError>>;
@@ -117,18 +120,20 @@ impl Outbox {
         if messages > 1 && (messages > Batch::MAX_MESSAGES || bytes > Batch::MAX_BYTES) {
             return Err(PublishError::BatchTooLarge);
         }
-        self.push(records, messages, bytes, limits)
+        self.push(records, messages, bytes, limits, None)
     }
 
     /// Queues what ends a topic or opens it. The task that appends must be [woken](Self::wake).
-    pub(crate) fn enqueue_control(&self, record: Record) -> Published {
+    pub(crate) fn enqueue_control(
+        &self,
+        record: Record,
+        on_failure: OnFailure,
+    ) -> Result<Published, PublishError> {
         let limits = self.0.0.limits;
         let limits =
             Limits { messages: limits.messages.saturating_add(RESERVE), bytes: usize::MAX, ..limits };
-        match self.push(vec![Some(record)], 1, 0, limits) {
-            Ok(mut published) => published.pop().unwrap_or_else(|| Published::known(None)),
-            Err(error) => Published::failed(error),
-        }
+        let mut published = self.push(vec![Some(record)], 1, 0, limits, Some(on_failure))?;
+        Ok(published.pop().unwrap_or_else(|| Published::known(None)))
     }
 
     fn push(
@@ -137,6 +142,7 @@ impl Outbox {
         messages: usize,
         bytes: usize,
         limits: Limits,
+        on_failure: Option<OnFailure>,
     ) -> Result<Vec<Published>, PublishError> {
         let Queue { state, log, .. } = &*self.0.0;
         if messages == 0 {
@@ -165,7 +171,12 @@ impl Outbox {
             group.push(record);
             answers.push(answer);
         }
-        state.waiting.push_back(Pending::Group { records: group, accepted: Instant::now(), answers });
+        state.waiting.push_back(Pending::Group {
+            records: group,
+            accepted: Instant::now(),
+            answers,
+            on_failure,
+        });
         Ok(published)
     }
 
@@ -212,6 +223,7 @@ struct Writer {
 struct Ready {
     batch: Batch,
     answers: Vec<Answer>,
+    failures: Vec<OnFailure>,
     bytes: usize,
     deadline: Instant,
 }
@@ -243,11 +255,12 @@ impl Writer {
     fn take(&mut self) -> Option<Ready> {
         let mut state = self.queue.state.lock();
         let (mut batch, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut failures = Vec::new();
         let mut newest = None;
         while let Some(next) = state.waiting.pop_front() {
             match next {
                 Pending::Flush(done) if batch.is_empty() => drop(done.send(())),
-                Pending::Group { mut records, accepted, mut answers }
+                Pending::Group { mut records, accepted, mut answers, on_failure }
                     if batch.is_empty()
                         || batch.len() + records.len() <= BATCH_MESSAGES
                             && bytes + size(&records) <= BATCH_BYTES =>
@@ -255,6 +268,7 @@ impl Writer {
                     bytes += size(&records);
                     batch.append(&mut records);
                     batch_answers.append(&mut answers);
+                    failures.extend(on_failure);
                     newest = Some(accepted);
                 }
                 later => {
@@ -267,12 +281,12 @@ impl Writer {
         let deadline = newest? + self.queue.limits.patience;
         self.number += 1;
         let batch = Batch::new(self.publisher, self.number, batch);
-        Some(Ready { batch, answers: batch_answers, bytes, deadline })
+        Some(Ready { batch, answers: batch_answers, failures, bytes, deadline })
     }
 
     /// Appends a batch, again and again until it is appended or its time is over.
     async fn append(&self, ready: Ready) {
-        let Ready { batch, answers, bytes, deadline } = ready;
+        let Ready { batch, answers, failures, bytes, deadline } = ready;
         let mut wait = Backoff::default();
         let outcome = loop {
             let error = match self.log.append(&batch).await {
@@ -305,6 +319,9 @@ impl Writer {
             }
             Err(error) => {
                 trace::gave_up(&error, answers.len());
+                for on_failure in failures {
+                    on_failure();
+                }
                 for answer in answers {
                     let _ = answer.send(Err(PublishError::Log(error.clone())));
                 }

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+#[cfg(feature = "axum")]
+use axum::serve::{ListenerExt as _, TapIo};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -18,7 +20,7 @@ use super::deadline::WriteDeadline;
 ///   Android, Fuchsia); elsewhere by TCP keep-alive, or when the socket's buffers are full.
 ///
 /// [`serve`](crate::serve) makes one of a [`TcpListener`]. With the feature `axum` it is a listener for
-/// `axum::serve`.
+/// `axum::serve`; handlers that extract `ConnectInfo` need [`with_connect_info`](Self::with_connect_info).
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
@@ -74,6 +76,44 @@ impl Listener {
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         socket.set_tcp_user_timeout(Some(self.write_deadline))?;
         Ok(())
+    }
+}
+
+#[cfg(feature = "axum")]
+impl Listener {
+    /// Returns a listener for `axum::serve` whose handlers can extract `ConnectInfo<SocketAddr>`, the address of the
+    /// peer. Needs the feature `axum`.
+    ///
+    /// ```no_run
+    /// use std::net::SocketAddr;
+    /// use axum::Router;
+    /// use axum::extract::{ConnectInfo, Request, State};
+    /// use axum::response::Response;
+    /// use axum::routing::get;
+    /// use sse_server::{Body, Listener, Route};
+    /// use tokio::net::TcpListener;
+    ///
+    /// # async fn example() -> std::io::Result<()> {
+    /// let listener = Listener::from(TcpListener::bind("127.0.0.1:8080").await?);
+    /// let app = Router::new().route("/events", get(events)).with_state(Route::new());
+    /// let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    /// axum::serve(listener.with_connect_info(), app).await
+    /// # }
+    ///
+    /// async fn events(
+    ///     State(route): State<Route>,
+    ///     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ///     request: Request,
+    /// ) -> Response<Body> {
+    ///     route.subscribe(&request).client(&peer.ip().to_string()).respond()
+    /// }
+    /// ```
+    pub fn with_connect_info(
+        self,
+    ) -> TapIo<Self, impl FnMut(&mut WriteDeadline<TcpStream>) + Send + 'static> {
+        // axum gives the address of a listener of its own, or of any listener in a `TapIo`. Another crate can't add
+        // to these: neither `Connected` nor `SocketAddr` is its own.
+        self.tap_io(|_| ())
     }
 }
 

@@ -7,6 +7,15 @@ use std::task::Waker;
 use crate::hub::{State, Topic, TopicState};
 use crate::sync::Ticket;
 
+/// Which ids the events of a stream have where their publishers gave them some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamIds {
+    /// Those of the publishers: for a stream that is always of one topic.
+    Own,
+    /// Those of the hub: for a stream whose topics the client chooses, of which two may have the same id.
+    Hub,
+}
+
 /// At least one. Most subscribers have one, and it is at hand.
 #[derive(Debug)]
 pub(crate) enum Feeds {
@@ -40,6 +49,11 @@ impl Feeds {
             Self::One([feed]) => Some(feed),
             Self::Several(_) => None,
         }
+    }
+
+    /// The topic whose publishers' ids the stream carries, if it does.
+    pub(crate) fn own_id_key(&self, ids: StreamIds) -> Option<usize> {
+        self.only().filter(|_| ids == StreamIds::Own).map(Feed::key)
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = usize> + Clone {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sse_codec::EventId;
 use tokio::time::Instant;
 
-use super::feeds::{Feed, Feeds};
+use super::feeds::{Feed, Feeds, StreamIds};
 use super::stalled::Stalled;
 use crate::history::{Cursor, Entry, FRAME, Gap, Position, Ring, merge};
 use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, Source, State, Topic};
@@ -29,6 +29,7 @@ const PAGE: usize = 256;
 pub(crate) struct Subscriber {
     hub: Arc<Hub>,
     feeds: Feeds,
+    ids: StreamIds,
     cursor: Cursor,
     reading: Reading,
     /// The newest message when the subscriber came: what is older is a replay.
@@ -102,7 +103,7 @@ pub(crate) struct Item {
 
 impl Subscriber {
     /// A subscriber that comes with this last event ID, to at least one topic.
-    pub(crate) fn new(topics: Vec<Arc<Topic>>, last_event_id: &str) -> Result<Self, Denied> {
+    pub(crate) fn new(topics: Vec<Arc<Topic>>, last_event_id: &str, ids: StreamIds) -> Result<Self, Denied> {
         let hub = topics[0].hub().clone();
         let now = hub.age(Instant::now());
         let feeds = Feeds::new(topics);
@@ -110,15 +111,20 @@ impl Subscriber {
         for feed in &*feeds {
             feed.state_mut(&mut state).trim(now);
         }
-        let Resume { cursor, needs_log } = state.resume(feeds.keys(), last_event_id, hub.source());
+        let Resume { cursor, needs_log } =
+            state.resume(feeds.own_id_key(ids), feeds.keys(), last_event_id, hub.source());
         let reading = if needs_log { Reading::Log { is_asked_again: false } } else { Reading::Live };
         let beats = feeds.only().map(|feed| feed.state(&state).beats().count());
         let (start, generation) = (state.last(), state.generation());
-        let start_id = own_id(&feeds, &state).map(Box::new);
-        if let Some(denied) = deny(&feeds, &cursor, &reading, &mut state, hub.settings().max_subscribers) {
+        let start_id = own_id(&feeds, ids, &state).map(Box::new);
+        // One that has nothing to read is taken for a moment, in case that it wants to begin at the start.
+        let is_over = has_ended(&feeds, &state) && !needs_log && cursor.is_read(state.rings(feeds.keys()));
+        let most = hub.settings().max_subscribers;
+        if !is_over && let Some(full) = feeds.iter().find(|feed| feed.state(&state).subscribers() >= most) {
+            full.state_mut(&mut state).refuse();
             // The last handle of a topic takes the lock.
             drop(state);
-            return Err(denied);
+            return Err(Denied::Full);
         }
         for feed in &*feeds {
             feed.state_mut(&mut state).add_subscriber();
@@ -128,6 +134,7 @@ impl Subscriber {
         Ok(Self {
             hub,
             feeds,
+            ids,
             cursor,
             reading,
             start,
@@ -201,7 +208,7 @@ impl Subscriber {
     /// The id with which a client resumes that has got everything so far; `None` if there is more to read.
     pub(crate) fn id(&self) -> Option<EventId<'static>> {
         let state = self.hub.lock();
-        let own_id = self.is_read(&state).then(|| own_id(&self.feeds, &state))?;
+        let own_id = self.is_read(&state).then(|| own_id(&self.feeds, self.ids, &state))?;
         // It may have come from a replica that is ahead of this one.
         let last = state.last().max(self.cursor.position());
         Some(own_id.unwrap_or_else(|| self.hub.source().id(last)))
@@ -243,6 +250,12 @@ impl Subscriber {
         let state = self.hub.lock();
         let is_live = matches!(self.reading, Reading::Live);
         is_live && !self.cursor.has_gap(self.rings(&state)) || self.recent_page(&state).is_some()
+    }
+
+    /// Whether there is nothing to read, now or later.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.hub.lock();
+        self.is_ended(&state) && self.is_read(&state)
     }
 
     /// Whether its client gets nothing more here, for the time being: everything has been read, or the log is asked.
@@ -361,7 +374,9 @@ impl Subscriber {
         for feed in &mut *self.feeds {
             let first = page.first().map(|entry| entry.previous);
             let known = first.and_then(|position| feed.state(state).has_ended_at(position));
-            known.into_iter().for_each(|has_ended| feed.set_ended(has_ended));
+            if let Some(has_ended) = known {
+                feed.set_ended(has_ended);
+            }
         }
         for entry in page {
             let Some(record) = &entry.record else { continue };
@@ -406,9 +421,9 @@ impl Subscriber {
 
     /// A message as this subscriber gets it.
     fn item(&self, feed: usize, position: Position, block: &Block) -> Item {
-        let bytes = match &self.feeds {
-            Feeds::One(_) => block.bytes().clone(),
-            Feeds::Several(_) => block.bytes_with_hub_id(|| self.hub.source().id(position)),
+        let bytes = match self.ids {
+            StreamIds::Own => block.bytes().clone(),
+            StreamIds::Hub => block.bytes_with_hub_id(|| self.hub.source().id(position)),
         };
         Item { feed, bytes, key: block.key().cloned(), tag: block.tag().cloned() }
     }
@@ -470,7 +485,11 @@ impl Subscriber {
             return Poll::Ready(Some(Next::Gap(gap)));
         }
         let next = match &self.feeds {
-            Feeds::One(_) if !is_apart => self.read_frame(state).map(Next::Frame),
+            Feeds::One([feed])
+                if !is_apart && (self.ids == StreamIds::Own || !feed.state(state).has_own_ids()) =>
+            {
+                self.read_frame(state).map(Next::Frame)
+            }
             _ => self.read_messages(state).map(Next::Messages),
         };
         if next.is_some() || self.is_ended(state) {
@@ -574,9 +593,9 @@ impl Drop for Subscriber {
     }
 }
 
-/// The id of the newest event of the only topic, if its publisher gave it one.
-fn own_id(feeds: &Feeds, state: &State) -> Option<EventId<'static>> {
-    feeds.only()?.state(state).ring().own_id()
+/// The id of the newest event, if its publisher gave it one and the stream carries it.
+fn own_id(feeds: &Feeds, ids: StreamIds, state: &State) -> Option<EventId<'static>> {
+    state.topic(feeds.own_id_key(ids)?).ring().own_id()
 }
 
 fn has_ended(feeds: &Feeds, state: &State) -> bool {
@@ -585,21 +604,4 @@ fn has_ended(feeds: &Feeds, state: &State) -> bool {
 
 fn take_gap(cursor: &mut Cursor, feeds: &Feeds, hub: &Hub, state: &State) -> Option<Gap> {
     cursor.take_gap(state.rings(feeds.keys()), state.last(), hub.counts_gaps())
-}
-
-/// Why a subscriber can't be taken, if so.
-fn deny(
-    feeds: &Feeds,
-    cursor: &Cursor,
-    reading: &Reading,
-    state: &mut State,
-    max_subscribers: usize,
-) -> Option<Denied> {
-    let is_read = matches!(reading, Reading::Live) && cursor.is_read(state.rings(feeds.keys()));
-    if is_read && has_ended(feeds, state) {
-        return Some(Denied::Over);
-    }
-    let full = feeds.iter().find(|feed| feed.state(state).subscribers() >= max_subscribers)?;
-    full.state_mut(state).refuse();
-    Some(Denied::Full)
 }

@@ -12,6 +12,7 @@ use sse_codec::{Field, Message};
 use super::body::Body;
 use super::delivery::Delivery;
 use super::events::Events;
+use super::feeds::StreamIds;
 use super::filter::{Candidate, Filter};
 use super::response::{event_stream, last_event_id, no_content, try_later};
 use super::shutdown::{Ending, Signals};
@@ -66,31 +67,32 @@ struct Open {
 
 impl Subscription {
     /// Subscribes the sender of a request to at least one topic of one hub.
-    pub(crate) fn of_request<B>(topics: Vec<Arc<Topic>>, request: &Request<B>) -> Self {
+    pub(crate) fn of_request<B>(topics: Vec<Arc<Topic>>, request: &Request<B>, ids: StreamIds) -> Self {
         let settings = topics[0].hub().settings();
         let last_event_id = last_event_id(request, settings.query_parameter.as_deref()).into_owned();
         if request.method() == Method::HEAD {
-            let has_more = topics.iter().any(|topic| topic.has_more(&last_event_id));
+            let has_more = topics.iter().any(|topic| topic.has_more(&last_event_id, ids == StreamIds::Own));
             let headers = || event_stream(Body::empty(), settings.proxy_headers);
             return Self::answered(if has_more { headers() } else { no_content() });
         }
         let extensions = request.extensions();
         let stalled = extensions.get::<Stalled>().cloned();
-        Self::of(topics, &last_event_id, stalled, Signals::endings(extensions))
+        Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions))
     }
 
     /// Subscribes somebody to at least one topic of one hub.
-    pub(crate) fn after(topics: Vec<Arc<Topic>>, last_event_id: &str) -> Self {
-        Self::of(topics, last_event_id, None, Box::default())
+    pub(crate) fn after(topics: Vec<Arc<Topic>>, last_event_id: &str, ids: StreamIds) -> Self {
+        Self::of(topics, last_event_id, ids, None, Box::default())
     }
 
     fn of(
         topics: Vec<Arc<Topic>>,
         last_event_id: &str,
+        ids: StreamIds,
         stalled: Option<Stalled>,
         endings: Box<[Ending]>,
     ) -> Self {
-        let mut subscriber = match Subscriber::new(topics, last_event_id) {
+        let mut subscriber = match Subscriber::new(topics, last_event_id, ids) {
             Ok(subscriber) => subscriber,
             Err(denied) => return Self::denied(denied),
         };
@@ -128,7 +130,15 @@ impl Subscription {
     /// `Retry-After` if a bound is reached, 429 if it is that of one client, 204 if the route is closed, and no body for
     /// `HEAD`.
     pub fn is_open(&self) -> bool {
-        matches!(self.0, State::Open(_))
+        self.open().is_some()
+    }
+
+    /// The subscription, if there is something to read for it.
+    fn open(&self) -> Option<&Open> {
+        match &self.0 {
+            State::Open(open) if !open.delivery.subscriber().is_over() => Some(open),
+            _ => None,
+        }
     }
 
     /// Says whose subscriber it is: an address, or a user. If that client has as many as
@@ -157,6 +167,9 @@ impl Subscription {
     where
         M: IntoIterator<Item = Message<'m>>,
     {
+        if self.open().is_none() {
+            return self;
+        }
         let State::Open(open) = &mut self.0 else { return self };
         if open.has_id && open.delivery.subscriber().is_whole() {
             return self;
@@ -253,11 +266,14 @@ impl Subscription {
     /// The response.
     pub fn respond(self) -> Response<Body> {
         match self.0 {
+            State::Open(open) if open.delivery.subscriber().is_over() => Self::denied(Denied::Over).respond(),
             State::Open(mut open) => {
                 let opening = open.opening();
                 let Open { mut delivery, headers, filter, .. } = *open;
                 delivery.set_opening(opening);
-                filter.into_iter().for_each(|filter| delivery.set_filter(filter));
+                if let Some(filter) = filter {
+                    delivery.set_filter(filter);
+                }
                 let proxy_headers = delivery.subscriber().hub().settings().proxy_headers;
                 let mut response = event_stream(delivery.into(), proxy_headers);
                 response.headers_mut().extend(headers);

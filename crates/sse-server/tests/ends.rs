@@ -1,0 +1,213 @@
+//! How streams end: one stream, the streams of one client, those of a server, and a topic for all.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use sse_server::log::Publisher;
+use sse_server::{Message, PublishError, Route, Shutdown, Topics};
+use sse_testing::log::MemoryLog;
+use sse_testing::{Subscriber, request, subscribe};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+fn publish(route: &Route, data: &str) {
+    route.publish(&Message::new(data)).unwrap();
+}
+
+/// Whose streams they are.
+fn of_client(route: &Route, client: &str) -> Subscriber {
+    Subscriber::of(route.subscribe(&request("")).client(client).respond())
+}
+
+#[test]
+fn a_stream_ends_when_a_future_completes() {
+    let route = Route::new();
+    let (first, second) = (oneshot::channel::<()>(), oneshot::channel::<()>());
+    let until = |end: oneshot::Receiver<()>| async { _ = end.await };
+    let subscription = route.subscribe(&request("")).until(until(first.1)).until(until(second.1));
+    let mut subscriber = Subscriber::of(subscription.respond());
+    publish(&route, "1");
+    assert_eq!(subscriber.read_data(), ["1", "-"]);
+    publish(&route, "2");
+    drop(second.0);
+    assert_eq!(subscriber.read_data(), ["."], "at once: the token has expired");
+    assert_eq!(subscribe(&route, subscriber.last_event_id()).read_data(), ["2", "-"]);
+    drop(first.0);
+    assert!(!route.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_is_woken_by_the_end_of_its_future() {
+    let route = Route::builder().heartbeat(None).build();
+    let subscription = route.subscribe(&request("")).until(sleep(Duration::from_secs(60)));
+    let mut subscriber = Subscriber::of(subscription.respond()).patience(Duration::from_secs(61));
+    assert_eq!(subscriber.next_event().await, None);
+}
+
+#[test]
+fn the_streams_of_a_client_end_at_once() {
+    let route = Route::builder().max_subscribers_per_client(2).build();
+    let [mut first, mut second, mut other] = ["a", "a", "b"].map(|client| of_client(&route, client));
+    first.read_data();
+    publish(&route, "1");
+    let _ = route.end_client("a").unwrap();
+    let _ = route.end_client("nobody").unwrap();
+    assert_eq!(first.read_data(), ["."], "what it has not been sent, it is not sent");
+    assert_eq!(second.read_data(), ["."]);
+    assert_eq!(other.read_data(), ["1", "-"]);
+    // It is for the author to decide whether it may come back.
+    drop((first, second));
+    let mut back = of_client(&route, "a");
+    publish(&route, "2");
+    assert_eq!(back.read_data(), ["2", "-"]);
+    assert_eq!(other.read_data(), ["2", "-"]);
+}
+
+#[test]
+fn a_client_is_ended_on_all_topics() {
+    let topics = Topics::new();
+    let stream = |names: &[&str], client: &str| {
+        let subscription = topics.subscribe(&request(""), names.iter().copied());
+        Subscriber::of(subscription.client(client).respond())
+    };
+    let mut streams =
+        [stream(&["a"], "1"), stream(&["b"], "1"), stream(&["a", "b"], "1"), stream(&["a", "b"], "2")];
+    assert_eq!(streams.each_mut().map(|stream| stream.read_data().pop().unwrap()), ["-"; 4]);
+    let _ = topics.route("a").unwrap().end_client("1").unwrap();
+    assert_eq!(streams.each_mut().map(|stream| stream.read_data().pop().unwrap()), [".", "-", ".", "-"]);
+    let _ = topics.end_client("1").unwrap();
+    assert_eq!(streams.each_mut().map(|stream| stream.read_data().pop().unwrap()), [".", ".", ".", "-"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_ended_on_every_replica() {
+    let log = MemoryLog::new();
+    let builder = Topics::builder().route(Route::builder().heartbeat(None));
+    let replicas =
+        [builder.clone().build_on(log.clone()).await.unwrap(), builder.build_on(log).await.unwrap()];
+    for everywhere in [true, false] {
+        let mut streams = Vec::new();
+        for topics in &replicas {
+            for client in ["a b\n", "other"] {
+                streams.push(of_client(&topics.route("t").unwrap(), client));
+            }
+        }
+        assert!(streams.iter_mut().all(|stream| stream.read_data() == ["-"]));
+        let told = if everywhere {
+            replicas[0].end_client("a b\n").unwrap()
+        } else {
+            replicas[0].route("t").unwrap().end_client("a b\n").unwrap()
+        };
+        assert_eq!(told.stored().await.unwrap(), None);
+        sleep(Duration::from_millis(1)).await;
+        let ends: Vec<_> = streams.iter_mut().map(|stream| stream.read_data().pop().unwrap()).collect();
+        assert_eq!(ends, [".", "-", ".", "-"], "{everywhere}");
+    }
+    let mut other = subscribe(&replicas[1].route("t").unwrap(), "");
+    replicas[0].route("t").unwrap().publish(&Message::new("1")).unwrap().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(other.read_data(), ["1", "-"], "subscribers see nothing of what replicas tell one another");
+}
+
+#[test]
+fn the_first_of_several_signals_ends_a_stream() {
+    for ended in 0..3 {
+        let route = Route::new();
+        let signals = [Shutdown::new(), Shutdown::new(), Shutdown::new()];
+        let mut request = Request::get("/events").body(()).unwrap();
+        // As a server, a layer, and a handler do.
+        signals[0].attach(request.extensions_mut());
+        request.extensions_mut().insert(signals[1].clone());
+        signals[2].attach(request.extensions_mut());
+        let mut subscriber = Subscriber::of(route.respond(&request));
+        publish(&route, "1");
+        assert_eq!(subscriber.read_data(), ["1", "-"]);
+        publish(&route, "2");
+        signals[ended].begin();
+        assert_eq!(subscriber.read_data(), ["2", "."], "{ended}: when it has got everything");
+    }
+}
+
+#[test]
+fn a_closed_topic_can_be_opened_again() {
+    let topics = Topics::new();
+    let route = topics.route("a").unwrap();
+    let mut subscriber = subscribe(&route, "");
+    publish(&route, "1");
+    route.close();
+    assert_eq!(subscriber.read_data(), ["1", "."]);
+    let id = subscriber.last_event_id().to_owned();
+    assert!(matches!(route.publish(&Message::new("x")), Err(PublishError::Closed)));
+    assert_eq!(topics.route("a").unwrap().respond(&request(&id)).status(), StatusCode::NO_CONTENT);
+    assert!(!topics.open("a").unwrap().is_closed());
+    let mut subscriber = subscribe(&route, &id);
+    publish(&route, "2");
+    assert_eq!(subscriber.read_data(), ["2", "-"]);
+    route.close();
+    route.close();
+    assert_eq!(subscriber.read_data(), ["."]);
+    assert!(topics.open("a").is_ok() && topics.open("a").is_ok() && topics.open("new").is_ok());
+    assert!(!route.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_opened_again_on_every_replica() {
+    let log = MemoryLog::new();
+    let builder = Topics::builder().route(Route::builder().heartbeat(None));
+    let here = builder.clone().build_on(log.clone()).await.unwrap();
+    let there = builder.clone().build_on(log.clone()).await.unwrap();
+    let store = async |topics: &Topics, data: &str| {
+        let published = topics.route("a").unwrap().publish(&Message::new(data))?;
+        let id = published.stored().await?;
+        sleep(Duration::from_millis(1)).await;
+        Ok::<_, PublishError>(id)
+    };
+    let first = store(&here, "1").await.unwrap().unwrap();
+    here.route("a").unwrap().close().stored().await.unwrap();
+    // A publisher that knows nothing of the end: what it publishes after that reaches nobody.
+    let late = Publisher::new(log.clone()).publish("a", &Message::new("late")).unwrap();
+    late.stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert!(matches!(store(&there, "x").await, Err(PublishError::Closed)));
+    there.open("a").unwrap();
+    store(&there, "2").await.unwrap();
+    store(&here, "3").await.unwrap();
+    let later = builder.build_on(log).await.unwrap();
+    for topics in [&here, &there, &later] {
+        let mut subscriber = subscribe(&topics.route("a").unwrap(), first.as_str());
+        assert_eq!(subscriber.read_data(), ["2", "3", "-"]);
+    }
+}
+
+/// The answer of a model, or the log of a build: from the start, to its end, and then no more.
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_a_task_is_read_from_its_start_to_its_end() {
+    let log = MemoryLog::new();
+    let builder = Topics::builder().linger(Duration::from_secs(600));
+    let replicas = [
+        builder.clone().build(),
+        builder.clone().build_on(log.clone()).await.unwrap(),
+        builder.build_on(log).await.unwrap(),
+    ];
+    for [writer, reader] in [[0, 0], [1, 1], [1, 2]] {
+        let (writer, reader, name) =
+            (&replicas[writer], &replicas[reader], format!("task {writer} {reader}"));
+        let read = |id: &str| reader.route(&name).unwrap().subscribe(&request(id)).from_start().respond();
+        let task = writer.route(&name).unwrap();
+        for data in ["1", "2"] {
+            task.publish(&Message::new(data)).unwrap().stored().await.unwrap();
+        }
+        sleep(Duration::from_millis(1)).await;
+        let mut early = Subscriber::of(read(""));
+        assert_eq!(early.read_data(), ["1", "2", "-"], "{name}");
+        task.publish(&Message::new("3")).unwrap();
+        task.close().stored().await.unwrap();
+        drop(task);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(early.read_data(), ["3", "."], "{name}");
+        // As long as it is kept, it is the same for those who come later.
+        sleep(Duration::from_secs(500)).await;
+        assert_eq!(Subscriber::of(read("")).read_data(), ["1", "2", "3", "."], "{name}");
+        assert_eq!(read(early.last_event_id()).status(), StatusCode::NO_CONTENT, "{name}");
+    }
+}
