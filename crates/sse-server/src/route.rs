@@ -327,6 +327,10 @@ impl Route {
     /// With a [log](crate::TopicsBuilder::build_on), the end is an entry of the log: it comes after all that was
     /// published before it, and ends the topic on every replica. [`stored`](Published::stored) says when it is in the
     /// log, or that it could not be stored: then close again. [`Topics::open`](crate::Topics::open) takes it back.
+    ///
+    /// A replica that has not yet read the end may still publish. Such a message comes after the end, and subscribers
+    /// that read the topic to its end do not get it. A replica that is started later takes a topic for open if its end is
+    /// older than the [newest entries](crate::TopicsBuilder::recent) that it begins with.
     #[allow(clippy::must_use_candidate, reason = "without a log there is nothing to wait for")]
     pub fn close(&self) -> Published {
         self.0.end(Duration::ZERO)

@@ -20,7 +20,16 @@ fn a_stream_has_the_headers_that_browsers_and_proxies_need() {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store, no-transform");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
+        assert_eq!(response.headers()["incremental"], "?1");
     }
+}
+
+#[test]
+fn what_is_for_proxies_can_be_switched_off() {
+    let route = Route::builder().proxy_headers(false).build();
+    let headers = request(&route, "").headers().clone();
+    assert_eq!(headers["content-type"], "text/event-stream");
+    assert!(!headers.contains_key("x-accel-buffering") && !headers.contains_key("incremental"));
 }
 
 #[test]

@@ -208,7 +208,11 @@ impl Client {
         let was_there =
             end > truth.trimmed && truth.entries.range(end.min(began)..began).count() < self.world.recent;
         let is_at_hand = end >= began || was_there;
-        truth.losses == 0 && life.stats().losses == 0 && is_at_hand
+        // It knows the newest end and the newest opening of a topic.
+        let changes =
+            |kind| truth.entries.range(position..).any(|(_, fact)| fact.topic == *topic && fact.kind == kind);
+        let is_newest = !(changes(Kind::End) && changes(Kind::Open));
+        truth.losses == 0 && life.stats().losses == 0 && is_at_hand && is_newest
     }
 
     /// Nothing of its topics may be between its place and this one, but what was lost by the log.
