@@ -268,14 +268,14 @@ fn batches_that_are_too_large_are_halved_until_they_fit() {
 /// A hub that gives all ids itself, and the note about it.
 fn hub_without_own_ids() -> (Server, String) {
     let mut last = 0;
-    let server = Server::start(move |request| {
-        if request.body.contains("\"id\"") {
+    let server = answering(move |request| {
+        if request.body().contains("\"id\"") {
             refusal("400 Bad Request", "own-id")
         } else {
             receipt(request, &mut last)
         }
     });
-    let note = format!("{} gives all ids itself, so the events go without theirs\n", server.address);
+    let note = format!("{} gives all ids itself, so the events go without theirs\n", server.address());
     (server, note)
 }
 
@@ -290,28 +290,28 @@ fn a_hub_that_gives_the_ids_gets_the_events_without_theirs() {
     let line = |number: usize| format!("{{\"id\":\"e-{number}\",\"data\":\"{number}\"}}\n");
     let lines: String = (1..=2500).map(line).collect();
     let summary = "published 2,500 events; the id of the last is e2500\n";
-    assert_published(&publish_file(&[&server.url(), "--json"], &lines), "", &format!("{note}{summary}"));
-    let requests: Vec<_> = server.requests.try_iter().collect();
-    assert!(requests[0].body.starts_with("{\"id\":\"e-1\",\"data\":\"1\"}\n"), "{}", requests[0].body);
-    assert_eq!(requests[1..].iter().flat_map(Request::data).collect::<Vec<_>>(), numbers(2500));
+    assert_published(&publish_file(&[&server.url(NEWS), "--json"], &lines), "", &format!("{note}{summary}"));
+    let requests = server.requests();
+    assert!(requests[0].body().starts_with("{\"id\":\"e-1\",\"data\":\"1\"}\n"), "{}", requests[0].body());
+    assert_eq!(requests[1..].iter().flat_map(data).collect::<Vec<_>>(), numbers(2500));
     // It is asked once.
-    assert!(requests[1..].iter().all(|request| !request.body.contains("\"id\"")));
+    assert!(requests[1..].iter().all(|request| !request.body().contains("\"id\"")));
 }
 
 #[test]
 fn an_id_is_left_out_for_lines_of_json_only() {
     let (server, note) = hub_without_own_ids();
     let json = "{\"id\":\"7\",\"data\":\"a\"}";
-    assert_published(&run_publish(&[&server.url(), "--json", json]), "e1\n", &note);
-    assert_published(&run_publish(&[&server.url(), "--json", json, "--quiet"]), "e2\n", "");
+    assert_published(&run_publish(&[&server.url(NEWS), "--json", json]), "e1\n", &note);
+    assert_published(&run_publish(&[&server.url(NEWS), "--json", json, "--quiet"]), "e2\n", "");
     // Who names an id by a flag wants it.
     assert_fails(
-        &run_publish(&[&server.url(), "a", "--id", "7"]),
+        &run_publish(&[&server.url(NEWS), "a", "--id", "7"]),
         3,
         "refused the event: 400 Bad Request: because",
     );
-    let server = Server::start(|_| refusal("400 Bad Request", "own-id"));
-    let output = run_publish(&[&server.url(), "--json", json, "--quiet"]);
+    let server = answering(|_| refusal("400 Bad Request", "own-id"));
+    let output = run_publish(&[&server.url(NEWS), "--json", json, "--quiet"]);
     assert_fails(&output, 3, "refused the event: 400 Bad Request: because");
 }
 
