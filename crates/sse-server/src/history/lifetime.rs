@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::position::Position;
 
-/// When a topic has ended, and when it was opened again.
+/// When a topic has ended, and when it was opened again. Of several ends in a row, or openings, the first one counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lifetime {
-    /// The newest end; it counts if it is later than `opened`.
+    /// The newest end; the topic has ended if it is later than `opened`.
     ended: Position,
     opened: Position,
     /// Over how long the streams end.
@@ -17,21 +17,19 @@ pub(crate) struct Lifetime {
 }
 
 impl Lifetime {
-    /// The topic ends at a position. What is told late changes nothing: a page of the past may tell of an end that was
-    /// taken back since.
+    /// The topic ends at a position. What is told late changes nothing: somebody who has read the past may tell of an end
+    /// that was taken back since.
     pub(crate) fn end(&mut self, at: Position, spread: Duration) {
-        if at <= self.opened || at <= self.ended {
-            return;
+        if self.ended <= self.opened && at > self.opened {
+            (self.ended, self.spread) = (at, spread);
         }
-        if !self.is_ended() {
-            self.spread = spread;
-        }
-        self.ended = at;
     }
 
     /// The topic is open again, from a position on.
     pub(crate) fn open(&mut self, at: Position) {
-        self.opened = self.opened.max(at);
+        if self.ended > self.opened && at > self.ended {
+            self.opened = at;
+        }
     }
 
     /// The topic ends for good: nothing opens it again.
@@ -41,7 +39,7 @@ impl Lifetime {
 
     /// The topic is open again, whatever its last end was.
     pub(crate) fn reopen(&mut self) {
-        self.open(self.ended);
+        self.opened = self.opened.max(self.ended);
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -50,13 +48,18 @@ impl Lifetime {
 
     /// Whether the topic had ended at a position; `None` if that is not known.
     pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
-        let (ended, opened) = (self.ended, self.opened);
-        match (ended <= position && ended > Position::START, opened <= position && opened > Position::START) {
-            (true, true) => Some(ended > opened),
+        let has_passed = |change: Position| change > Position::START && change <= position;
+        match (has_passed(self.ended), has_passed(self.opened)) {
+            (true, true) => Some(self.ended > self.opened),
             (true, false) => Some(true),
             (false, true) => Some(false),
             (false, false) => None,
         }
+    }
+
+    /// The newest end.
+    pub(crate) fn last_end(&self) -> (Position, Duration) {
+        (self.ended, self.spread)
     }
 
     pub(crate) fn spread(&self) -> Duration {
@@ -89,9 +92,10 @@ mod tests {
         lifetime.end(at(5), Duration::from_secs(1));
         assert!(lifetime.is_ended());
         lifetime.end(at(6), Duration::from_secs(2));
-        assert_eq!(lifetime.spread(), Duration::from_secs(1), "the first end counts");
+        assert_eq!(lifetime.last_end(), (at(5), Duration::from_secs(1)), "the first end counts");
         lifetime.open(at(7));
-        assert!(!lifetime.is_ended());
+        lifetime.open(at(9));
+        assert_eq!((lifetime.is_ended(), lifetime.changed()), (false, at(7)), "and the first opening");
         for late in [5, 6, 7] {
             lifetime.end(at(late), Duration::ZERO);
             assert!(!lifetime.is_ended(), "{late}");

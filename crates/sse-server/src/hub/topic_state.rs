@@ -200,6 +200,16 @@ impl TopicState {
         self.lifetime.has_ended_at(position)
     }
 
+    /// The newest end, and over how long the streams end.
+    pub(crate) fn last_end(&self) -> (Position, Duration) {
+        self.lifetime.last_end()
+    }
+
+    /// Whether an end is the last that has happened to the topic.
+    pub(crate) fn is_last_change(&self, end: Position) -> bool {
+        self.lifetime.changed() == end
+    }
+
     /// Over how long the streams of an ended topic end.
     pub(crate) fn spread(&self) -> Duration {
         self.lifetime.spread()

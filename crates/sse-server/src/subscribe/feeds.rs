@@ -3,7 +3,9 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
+use crate::history::Position;
 use crate::hub::{State, Topic, TopicState};
 use crate::sync::Ticket;
 
@@ -33,8 +35,8 @@ pub(crate) struct Feed {
     /// What passed the subscriber's filter, to be added to the topic's numbers.
     delivered: u64,
     bytes: u64,
-    /// Of a reader of the log's past: whether the topic has ended there.
-    has_ended: bool,
+    /// Of a reader of the log's past: the end of the topic that it has passed, and over how long its streams end.
+    ended: Option<(Position, Duration)>,
 }
 
 impl Feeds {
@@ -83,7 +85,7 @@ impl DerefMut for Feeds {
 
 impl Feed {
     fn new(topic: Arc<Topic>) -> Self {
-        Self { topic, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0, has_ended: false }
+        Self { topic, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0, ended: None }
     }
 
     pub(crate) fn topic(&self) -> &Arc<Topic> {
@@ -135,12 +137,12 @@ impl Feed {
         state.topic_mut(self.topic.key()).remove_subscriber(&mut self.ticket)
     }
 
-    /// Whether the topic has ended at this place of the log's past.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended
+    /// The end of the topic that a reader of the log's past has passed.
+    pub(crate) fn ended(&self) -> Option<(Position, Duration)> {
+        self.ended
     }
 
-    pub(crate) fn set_ended(&mut self, has_ended: bool) {
-        self.has_ended = has_ended;
+    pub(crate) fn set_ended(&mut self, ended: Option<(Position, Duration)>) {
+        self.ended = ended;
     }
 }

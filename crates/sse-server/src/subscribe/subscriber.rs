@@ -328,12 +328,11 @@ impl Subscriber {
     fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
         let hub = self.hub.clone();
         let mut state = hub.lock();
-        if !self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state) {
-            return None;
-        }
-        let mut ended = Vec::new();
-        let messages = self.items_of_page(&page.ok()?, &mut state, &mut ended);
+        let is_wanted = self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state);
+        let page = page.ok().filter(|_| is_wanted);
+        let messages = page.map(|page| self.items_of_page(&page, &state)).unwrap_or_default();
         self.feeds[0].state_mut(&mut state).count_replayed(messages.len() as u64);
+        let ended = self.finish_page(&mut state);
         hub.wake_all(state, ended);
         (!messages.is_empty()).then_some(messages)
     }
@@ -347,7 +346,7 @@ impl Subscriber {
         let is_here = !self.cursor.has_gap(self.rings(state));
         match page {
             // The log knows the position, and all that comes next is at hand.
-            Ok(_) if is_here => self.go_live(),
+            Ok(_) if is_here => self.reading = Reading::Live,
             Ok([.., last]) => {
                 self.cursor.advance(last.position);
                 if self.cursor.has_gap(self.rings(state)) {
@@ -367,15 +366,17 @@ impl Subscriber {
         false
     }
 
-    /// The messages of a page of the log that are of the subscriber's topics. Topics of which the page is the first to
-    /// tell that they have ended are added to `ended`.
-    fn items_of_page(&mut self, page: &[Entry], state: &mut State, ended: &mut Vec<usize>) -> Vec<Item> {
+    /// The messages of a page of the log that are of the subscriber's topics, but for those that came after an end.
+    fn items_of_page(&mut self, page: &[Entry], state: &State) -> Vec<Item> {
         let mut items = Vec::new();
+        let first = page.first().map(|entry| entry.previous);
         for feed in &mut *self.feeds {
-            let first = page.first().map(|entry| entry.previous);
-            let known = first.and_then(|position| feed.state(state).has_ended_at(position));
-            if let Some(has_ended) = known {
-                feed.set_ended(has_ended);
+            let topic = feed.state(state);
+            match first.and_then(|position| topic.has_ended_at(position)) {
+                Some(true) => feed.set_ended(Some(topic.last_end())),
+                Some(false) => feed.set_ended(None),
+                // As far as the reader has seen it.
+                None => {}
             }
         }
         for entry in page {
@@ -386,37 +387,50 @@ impl Subscriber {
             };
             let feed = &mut self.feeds[number];
             match record.body() {
-                Body::Control(Control::End { spread }) => {
-                    feed.set_ended(true);
-                    let topic = feed.state_mut(state);
-                    let was_ended = topic.is_ended();
-                    topic.end(entry.position, *spread);
-                    if topic.is_ended() && !was_ended {
-                        ended.push(feed.key());
-                    }
+                Body::Control(Control::End { spread }) if feed.ended().is_none() => {
+                    feed.set_ended(Some((entry.position, *spread)));
                 }
-                Body::Control(Control::Open) => feed.set_ended(false),
-                Body::Control(Control::EndClient { .. }) => {}
-                Body::Message { .. } if feed.has_ended() => {}
+                Body::Control(Control::Open) => feed.set_ended(None),
+                Body::Control(_) => {}
+                Body::Message { .. } if feed.ended().is_some() => {}
                 Body::Message { .. } => {
                     let block = record.block(|| self.hub.source().id(entry.position));
                     items.extend(block.map(|block| self.item(number, entry.position, &block)));
                 }
             }
         }
-        if self.feeds.iter().all(|feed| feed.has_ended() && feed.state(state).is_ended()) {
-            // Nothing of these topics comes later.
+        items
+    }
+
+    /// Goes over to the rings, if the page has led there, or if nothing of the topics comes later. Returns the topics of
+    /// which the reader was the first to learn that they have ended: their subscribers must be woken.
+    fn finish_page(&mut self, state: &mut State) -> Vec<usize> {
+        let mut learned = Vec::new();
+        if matches!(self.reading, Reading::Live) {
+            // All that came after these ends has been seen, here or by the hub.
+            for feed in &*self.feeds {
+                let Some((at, spread)) = feed.ended() else { continue };
+                let topic = feed.state_mut(state);
+                if !topic.is_ended() {
+                    topic.end(at, spread);
+                    learned.extend(topic.is_ended().then_some(feed.key()));
+                }
+            }
+            self.go_live();
+        } else if self
+            .feeds
+            .iter()
+            .all(|feed| feed.ended().is_some_and(|(at, _)| feed.state(state).is_last_change(at)))
+        {
             self.cursor = Cursor::after(state.last());
             self.go_live();
-        } else if matches!(self.reading, Reading::Live) {
-            self.go_live();
         }
-        items
+        learned
     }
 
     fn go_live(&mut self) {
         self.reading = Reading::Live;
-        self.feeds.iter_mut().for_each(|feed| feed.set_ended(false));
+        self.feeds.iter_mut().for_each(|feed| feed.set_ended(None));
     }
 
     /// A message as this subscriber gets it.
