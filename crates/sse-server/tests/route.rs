@@ -27,7 +27,7 @@ fn a_stream_has_the_headers_that_browsers_and_proxies_need() {
 #[test]
 fn what_is_for_proxies_can_be_switched_off() {
     let route = Route::builder().proxy_headers(false).build();
-    let headers = request(&route, "").headers().clone();
+    let headers = route.respond(&request("")).headers().clone();
     assert_eq!(headers["content-type"], "text/event-stream");
     assert!(!headers.contains_key("x-accel-buffering") && !headers.contains_key("incremental"));
 }
