@@ -39,7 +39,7 @@ use crate::block::Blocks;
 /// use sse_server::{Message, Route};
 /// use sse_testing::subscribe;
 ///
-/// let route = Route::builder().history(2).build();
+/// let route = Route::builder().history(2).burst_bytes(0).build();
 /// let mut subscriber = subscribe(&route, "");
 /// route.publish(&Message::new("1"))?;
 /// assert_eq!(subscriber.read_data(), ["1", "-"]);
