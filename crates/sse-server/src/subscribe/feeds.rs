@@ -135,7 +135,7 @@ impl Feed {
         state.topic_mut(self.topic.key()).remove_subscriber(&mut self.ticket)
     }
 
-    /// Whether the topic has ended at this place of the log's past.
+    /// Whether the topic has ended at this position in the past of the log.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended
     }
