@@ -6,8 +6,8 @@
 //! curl -X PUT -d 1250 -H 'Authorization: Bearer let-me-in' http://127.0.0.1:8080/prices/tea
 //! ```
 //!
-//! One lock is held over a change and its event, and over a snapshot and the place in the stream behind it: so nothing
-//! is missing between the two, and nothing is doubled.
+//! One lock is held over a change and its event, and over a snapshot and the subscription: so no event is
+//! missing between the snapshot and the stream, and none is doubled.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;

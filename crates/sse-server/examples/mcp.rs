@@ -8,7 +8,7 @@
 //! curl -N http://127.0.0.1:8080/mcp -H 'Last-Event-ID: …'
 //! ```
 //!
-//! - An event id is `STREAM/NUMBER`: it names the stream of its call, and the place in it.
+//! - An event id is `STREAM/NUMBER`: it names the stream of its call, and the position in it.
 //! - The first event has no data: it primes the client to come back.
 //! - Each connection ends after a moment, and the client polls, until it has the result. Then there is 204.
 //!

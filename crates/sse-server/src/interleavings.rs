@@ -40,7 +40,7 @@ fn explore(test: fn()) {
     shuttle::check_pct(test, iterations, SWITCHES);
 }
 
-/// A subscriber's connection. Each event that it reads must be the one behind the last, or behind what a gap tells of.
+/// A subscriber's connection. Each event that it reads must be the next one after the last, or after a gap event.
 struct Reader {
     body: Body,
     hub: Arc<Hub>,
@@ -135,7 +135,7 @@ impl Reader {
                 assert_eq!(event.data(), format!("{{\"missed\":{passed}}}"));
                 self.missed += passed;
             } else {
-                assert_eq!(passed, 1, "{:?} behind {:?}", event.data(), self.seen);
+                assert_eq!(passed, 1, "{:?} after {:?}", event.data(), self.seen);
                 self.seen.push(event.data().to_owned());
             }
         }
@@ -217,7 +217,7 @@ fn no_wake_is_lost() {
 }
 
 #[test]
-fn streams_of_a_closed_route_end_behind_all_that_was_published() {
+fn streams_of_a_closed_route_end_after_all_that_was_published() {
     explore(|| {
         let route = Route::new();
         let readers = [Reader::of(&route), Reader::of(&route)];
@@ -259,7 +259,7 @@ fn who_comes_and_comes_back_amid_publishing_misses_nothing() {
         let mut reader = Reader::of(&route);
         let start = reader.position();
         if chance() {
-            // Back at once, from the place that the opening gave.
+            // Back at once, with the id that the opening gave.
             reader = reader.reconnect(&route);
         }
         if reader.position() < 4 {
@@ -318,7 +318,7 @@ fn what_a_lagging_subscriber_sees_and_its_gaps_add_up() {
 }
 
 #[test]
-fn streams_end_with_their_server_behind_what_was_published_until_then() {
+fn streams_end_with_their_server_after_what_was_published_before() {
     explore(|| {
         let (route, shutdown) = (Route::new(), Shutdown::new());
         let request = || Request::get("/").extension(shutdown.clone());

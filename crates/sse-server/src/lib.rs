@@ -17,6 +17,7 @@ pub use sse_codec::JsonError;
 pub use sse_codec::{Event, EventId, EventRef, EventType, Field, InvalidField, Message};
 
 pub use crate::hub::{LagPolicy, LogStats, Stats};
+#[doc(inline)]
 pub use crate::log::{PublishError, Published};
 pub use crate::message::{EventWriter, InvalidId, Publication};
 pub use crate::route::{Route, RouteBuilder};

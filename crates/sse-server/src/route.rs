@@ -114,14 +114,14 @@ impl RouteBuilder {
     }
 
     /// How many subscribers are connected at most; any number by default. One more is answered with 503 and
-    /// `Retry-After`.
+    /// `Retry-After`. With [`Topics`](crate::Topics), each topic may have as many.
     pub fn max_subscribers(mut self, subscribers: usize) -> Self {
         self.0.max_subscribers = subscribers;
         self
     }
 
     /// How many subscribers with the same [client](Subscription::client) are connected at most; any number by default.
-    /// One more is answered with 429 and `Retry-After`.
+    /// One more is answered with 429 and `Retry-After`. With [`Topics`](crate::Topics), each topic counts by itself.
     pub fn max_subscribers_per_client(mut self, subscribers: usize) -> Self {
         self.0.max_subscribers_per_client = subscribers;
         self
@@ -178,10 +178,23 @@ impl Route {
         &self.0
     }
 
-    /// Sends a message to all subscribers. It never waits, and no subscriber can make it fail. An empty one is not sent.
+    /// Sends a message to all subscribers. The call never waits, and no subscriber can make it fail. An empty message is
+    /// not sent.
     ///
-    /// A message with data gets an id, if it has none of its own, by which subscribers resume; see
-    /// [`EventWriter::id`] for what an id of your own must be. It may have a key and a tag: see [`Publication`].
+    /// A message with data gets an id, by which subscribers resume, unless it has an id of its own; see
+    /// [`EventWriter::id`] for what such an id must be. A message may have a key and a tag: see [`Publication`].
+    ///
+    /// A publisher that gives ids can repeat a request whose answer it did not get:
+    ///
+    /// ```
+    /// use sse_server::{EventId, Message, Route};
+    ///
+    /// let route = Route::new();
+    /// let row = Message::new("paid").id(EventId::from(7));
+    /// assert!(!route.publish(&row)?.is_repeat());
+    /// assert!(route.publish(&row)?.is_repeat(), "not sent again");
+    /// # Ok::<(), sse_server::PublishError>(())
+    /// ```
     ///
     /// With a [log](crate::TopicsBuilder::build_on), the message is queued, and goes to the subscribers of all processes
     /// when it is in the log: [`stored`](Published::stored) says when, and gives the id.
@@ -194,8 +207,9 @@ impl Route {
         self.0.publish(EventWriter::draft(&message.into()))
     }
 
-    /// Sends a message that makes those before it with the same key dispensable: the price of one product, the state
-    /// of one machine. See [`LagPolicy::LatestPerKey`]; with another policy, only filters see the key.
+    /// Sends a message that replaces the earlier ones with the same key, such as the price of one product or the state
+    /// of one machine. See [`LagPolicy::LatestPerKey`]; with another policy, only filters and subscribers inside of the
+    /// program see the key.
     ///
     /// # Errors
     ///
@@ -261,12 +275,14 @@ impl Route {
 
     /// Answers a request for the stream.
     ///
-    /// - `GET`: 200 and the stream. A `Last-Event-ID` that the history knows makes it go on behind that event; one
-    ///   that it does not know gives a gap event and all that is kept; without one it begins with what is published
-    ///   from now on.
+    /// - `GET`: 200 and the stream. With a `Last-Event-ID` that the route knows, the stream begins after that event; with
+    ///   an unknown one, it begins with a gap event and all messages that are kept; without one, it begins with the
+    ///   next message that is published.
     /// - `HEAD`: the same status and headers, and no body.
     /// - Any other method: 405 with `Allow`.
-    /// - When the route is closed and there is nothing left to send: 204, by which clients know not to come again.
+    /// - When the route is closed and there is nothing left to send: 204, by which clients know not to come again. A
+    ///   client without an id has nothing left to get, unless its subscription begins
+    ///   [at the start](Subscription::from_start).
     ///
     /// Heartbeats need a tokio runtime with time enabled: the first one within which a subscriber is made or read
     /// drives them, as long as it lives.
@@ -277,17 +293,18 @@ impl Route {
         }
     }
 
-    /// Takes a place in the stream for the sender of this request, and lets you say what goes ahead of it, what is
-    /// left out, and more, before the [response](Subscription::respond) is made.
+    /// Subscribes the sender of this request. The [`Subscription`] takes a snapshot, a filter, a client and other
+    /// settings before its [response](Subscription::respond) is made.
     ///
-    /// Decide before this call whether the request may have the stream, and answer it yourself if not. Its method does
-    /// not matter, but for `HEAD`, which is answered without a body: a `POST` may well be answered by a stream.
+    /// Check before this call whether the sender may have the stream, and answer the request yourself if not. A `HEAD`
+    /// request gets no body; all other methods get the stream, also a `POST`.
     pub fn subscribe<B>(&self, request: &Request<B>) -> Subscription {
         Subscription::of_request(vec![self.0.clone()], request, StreamIds::Own)
     }
 
-    /// Subscribes somebody inside of the program, who has read everything up to this id; an empty one stands for what
-    /// is published from now on. See [`Events`](crate::Events).
+    /// Subscribes a part of the program, such as a worker, after the event with this id. With an empty id, the
+    /// subscriber begins with the next message that is published, or [at the start](Subscription::from_start). See
+    /// [`Events`](crate::Events).
     pub fn subscribe_from(&self, last_event_id: &str) -> Subscription {
         Subscription::after(vec![self.0.clone()], last_event_id, StreamIds::Own)
     }
@@ -307,11 +324,37 @@ impl Route {
         self.0.stats()
     }
 
-    /// Ends the streams of a [client](Subscription::client) at once, such as that of a user who has signed out or whose
-    /// token was revoked. What they have not been sent yet, they are not sent. The client may come back: decide then
-    /// whether it may subscribe.
+    /// Ends the streams of a [client](Subscription::client) of this route at once: of a user who has signed out, or of a
+    /// token that was revoked. The messages that they have not been sent yet are not sent. The client may reconnect:
+    /// check then whether it may still subscribe.
     ///
-    /// With a log, the client's streams at all replicas end; [`stored`](Published::stored) says when they have been told.
+    /// The call ends the streams that there are. So revoke first and end the streams then; and check the right once more
+    /// after [`client`](Subscription::client), because it may have been revoked between the first check and the
+    /// subscription:
+    ///
+    /// ```
+    /// use http::{Request, Response, StatusCode};
+    /// use sse_server::{Body, Route};
+    ///
+    /// fn events(route: &Route, request: &Request<()>, token: &str, is_valid: impl Fn(&str) -> bool) -> Response<Body> {
+    ///     if is_valid(token) {
+    ///         let subscription = route.subscribe(request).client(token);
+    ///         // A token that is revoked from here on ends the stream.
+    ///         if is_valid(token) {
+    ///             return subscription.respond();
+    ///         }
+    ///     }
+    ///     let mut refusal = Response::new(Body::empty());
+    ///     *refusal.status_mut() = StatusCode::UNAUTHORIZED;
+    ///     refusal
+    /// }
+    /// # let route = Route::new();
+    /// # assert_eq!(events(&route, &Request::new(()), "t", |_| true).status(), 200);
+    /// # assert_eq!(events(&route, &Request::new(()), "t", |_| false).status(), 401);
+    /// ```
+    ///
+    /// With a log, the client's streams end on all replicas; [`stored`](Published::stored) says when the log has the
+    /// request.
     ///
     /// # Errors
     ///

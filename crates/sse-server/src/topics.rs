@@ -20,11 +20,11 @@ use crate::sync::Mutex;
 /// Routes by name, and streams of several of them.
 ///
 /// It is a handle: clones are the same topics. A topic is made when it is first asked for. When nobody has had a
-/// handle or a subscriber of it for a while, it is dropped, with its history; a client that comes back to what was
-/// lost there gets a gap event.
+/// handle or a subscriber of it for a while, it is dropped, with its history; a client that comes back to it then gets
+/// a gap event.
 ///
-/// All topics share one sequence of messages. So a client of several topics gets them in the order of publishing, and
-/// the id of each event resumes every one of them exactly.
+/// A position counts the messages of all topics together. So a client of several topics gets their messages in the order
+/// of publishing, and the id of each event resumes all of these topics exactly.
 ///
 /// ```
 /// use http::Request;
@@ -93,7 +93,7 @@ impl TopicsBuilder {
 
     /// With a log: how many of its newest messages, of all topics together, are at hand in memory: as many as are read
     /// at the start, and what a topic begins with that is made later. 16,384 by default, at least 1. Subscribers that
-    /// come from further back are served from the log.
+    /// resume after an older message are served from the log.
     pub fn recent(mut self, messages: usize) -> Self {
         self.beginning.messages = messages.max(1);
         self
@@ -191,7 +191,11 @@ impl Topics {
         Ok(route)
     }
 
-    /// The route of this name, if there is one.
+    /// The route of this name, if there is one. It makes no topic, so use it if the name comes from a client and must be
+    /// one that a publisher has made.
+    ///
+    /// With a log, a topic that other processes publish to is not there before this process has asked for it by
+    /// [`route`](Self::route) or has subscribed to it.
     pub fn get(&self, name: &str) -> Option<Route> {
         Some(self.0.state.lock().topics.get(name)?.0.clone())
     }
@@ -232,8 +236,8 @@ impl Topics {
         Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
     }
 
-    /// The name of the topic that holds the event with this id, one that the topics gave: of an event that is kept. For
-    /// a store of events that is asked for what follows an id without being told of which stream.
+    /// The name of the topic of the event with this id, if the event is still kept. The id must be one that the topics
+    /// gave, not a publisher's. It is for servers that must find a stream by the id of an event alone.
     ///
     /// ```
     /// use sse_server::{Message, Topics};
@@ -269,14 +273,15 @@ impl Topics {
     }
 
     /// Subscribes to several topics at once, as [`Route::subscribe`] does to one. Topics that do not exist are made; a
-    /// name that comes twice counts once. If there would be too many topics, or there is no name, it is refused with
-    /// 503 or 204.
+    /// name that comes twice counts once. If there would be too many topics, the request is refused with 503; if there is
+    /// no name, with 204.
     ///
-    /// The events have the ids that the topics give, also those whose publishers gave them ids of their own: two topics
-    /// may have the same. So an id of such a stream resumes each of its topics, alone or with others.
+    /// The events come in the order of publishing, with the ids that the topics give. A publisher's id is not sent,
+    /// because two topics may use the same one. So an id of this stream resumes each of its topics, alone or with others.
+    /// To send the publishers' ids of one topic, [subscribe](Route::subscribe) to its [route](Self::route).
     ///
-    /// The events of all come in the order of publishing. What a gap event misses is not counted, and its data says
-    /// `null`: the numbers in between may be those of other topics.
+    /// A gap event of this stream does not count the missed messages: its data is `{"missed":null}`. Positions in a gap
+    /// may belong to messages of other topics.
     pub fn subscribe<'n, B>(
         &self,
         request: &Request<B>,
@@ -288,7 +293,7 @@ impl Topics {
         }
     }
 
-    /// Subscribes somebody inside of the program to several topics, as [`Route::subscribe_from`] does to one.
+    /// Subscribes a part of the program to several topics, as [`Route::subscribe_from`] does to one.
     pub fn subscribe_from<'n>(
         &self,
         last_event_id: &str,

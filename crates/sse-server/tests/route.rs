@@ -73,7 +73,7 @@ fn every_subscriber_gets_every_event_in_order() {
 }
 
 #[test]
-fn a_subscriber_resumes_behind_its_last_event_id() {
+fn a_subscriber_resumes_after_its_last_event_id() {
     let route = Route::new();
     let mut reader = subscribe(&route, "");
     publish(&route, &["1", "2", "3"]);

@@ -15,7 +15,7 @@ pub(crate) struct Latest {
 }
 
 impl Latest {
-    /// A new entry takes the place of the one before it with its key. Returns how many bytes that frees here.
+    /// A new entry replaces the one before it with the same key. Returns how many bytes that frees here.
     pub(crate) fn supersede(&mut self, key: &Arc<str>, position: Position) -> usize {
         let before = self.newest.insert(key.clone(), position);
         before.and_then(|before| self.kept.remove(&before)).map_or(0, |entry| entry.block.len())

@@ -18,9 +18,9 @@ pub(crate) struct Recent {
     entries: VecDeque<Entry>,
     /// The bytes of the entries.
     held: usize,
-    /// Where the first entry was appended behind: what follows, up to `last`, has been seen.
+    /// The position that the first entry was appended after: all entries from there to `last` have been seen.
     since: Position,
-    /// From here on every entry has been seen as it came, one behind the other.
+    /// Every entry after this position has been seen as it came, one after the other.
     live: Position,
     last: Position,
     ends: Ends,
@@ -44,9 +44,9 @@ pub(crate) struct Broken;
 /// What is known of a position that a client comes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// It is one of the log's, and everything behind it has been seen.
+    /// The log has this position, and every entry after it has been seen.
     Yes,
-    /// It is none of the log's.
+    /// The log does not have this position.
     No,
     /// The log has to be asked: it is older than what has been seen, or newer.
     Ask,
@@ -89,7 +89,8 @@ impl Recent {
         Ok(())
     }
 
-    /// The log was out of sight: what was seen before may have been lost since, and other entries put in its place.
+    /// The log was out of sight: what was seen before may have been lost since, and other entries may have the same
+    /// positions now.
     pub(crate) fn lose_sight(&mut self) {
         self.live = self.last;
     }
@@ -98,7 +99,7 @@ impl Recent {
         self.last
     }
 
-    /// What is behind this position is here.
+    /// All entries after this position are here.
     pub(crate) fn since(&self) -> Position {
         self.since
     }
@@ -120,10 +121,10 @@ impl Recent {
         }
     }
 
-    /// The entries right behind a position, at least one; `None` if they are not all here.
+    /// The entries right after a position, at least one; `None` if they are not all here.
     pub(crate) fn after(&self, position: Position) -> Option<impl Iterator<Item = &Entry>> {
-        let place = self.entries.binary_search_by_key(&position, |entry| entry.position);
-        let next = place.map_or((position == self.since).then_some(0), |place| Some(place + 1))?;
+        let index = self.entries.binary_search_by_key(&position, |entry| entry.position);
+        let next = index.map_or((position == self.since).then_some(0), |index| Some(index + 1))?;
         (next < self.entries.len()).then(|| self.entries.range(next..))
     }
 
@@ -140,8 +141,8 @@ impl Recent {
 
     /// The topic of the message at a position.
     pub(crate) fn topic_of(&self, position: Position) -> Option<Arc<str>> {
-        let place = self.entries.binary_search_by_key(&position, |entry| entry.position).ok()?;
-        Some(self.entries[place].record.as_ref()?.shared_topic())
+        let index = self.entries.binary_search_by_key(&position, |entry| entry.position).ok()?;
+        Some(self.entries[index].record.as_ref()?.shared_topic())
     }
 
     fn keep(&mut self, entry: Entry) {
@@ -203,7 +204,7 @@ mod tests {
         Entry::new(Position::new(position), Position::new(previous), record)
     }
 
-    /// Entries at 10, 20, …, of which the first was appended behind 0.
+    /// Entries at 10, 20, …, of which the first was appended after 0.
     fn entries(positions: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
         positions.map(|number| entry(number * 10, (number - 1) * 10)).collect()
     }
@@ -246,7 +247,7 @@ mod tests {
         }
         check(&recent, [50, 60, 160, 200], Known::Yes);
         check(&recent, [40], Known::Ask);
-        // What came while the log was out of sight may be another entry of the same place.
+        // An entry that came while the log was out of sight may be another one with the same position.
         recent.lose_sight();
         check(&recent, [50, 60, 150], Known::Ask);
         check(&recent, [160, 200], Known::Yes);
@@ -266,7 +267,7 @@ mod tests {
     fn a_chain_that_is_broken_is_noticed() {
         for (position, previous) in [(110, 100), (100, 80), (100, 0), (90, 90), (80, 90)] {
             let mut recent = recent();
-            assert_eq!(recent.push(entry(position, previous)), Err(Broken), "{position} behind {previous}");
+            assert_eq!(recent.push(entry(position, previous)), Err(Broken), "{position} after {previous}");
             assert_eq!(recent.last(), Position::new(90), "it stays as it was");
         }
     }

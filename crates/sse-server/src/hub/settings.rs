@@ -33,9 +33,10 @@ pub enum LagPolicy {
     Gap,
     /// Its stream ends. When it comes back, it gets the gap event.
     Disconnect,
-    /// Of messages with a key, from [`Route::publish_keyed`](crate::Route::publish_keyed), the newest of each key is
-    /// kept when the history has no room for it any more: as many of them as the history holds messages. So it gets
-    /// the latest of each key, and no gap event for those that a later message with the same key makes up for.
+    /// It gets the newest message of each [key](crate::Publication::key), and a gap event only if it missed a message
+    /// that no later message with the same key replaces. For this, the newest message of each key is kept when the
+    /// history has no room for it any more, up to as many such messages as the
+    /// [history](crate::RouteBuilder::history) holds.
     LatestPerKey,
 }
 

@@ -97,7 +97,7 @@ impl TopicState {
         &self.ring
     }
 
-    /// Puts what a log has of the topic in the place of what it held, which is returned.
+    /// Replaces the ring by one that was made from the log. Returns the old ring.
     #[must_use = "it may be large: drop it without the lock"]
     pub(crate) fn replace_ring(&mut self, ring: Ring) -> Ring {
         std::mem::replace(&mut self.ring, ring)

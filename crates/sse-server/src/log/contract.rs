@@ -9,14 +9,14 @@ use crate::history::{Entry, Position};
 /// An ordered list of messages that outlives the processes that use it, and that several of them share.
 ///
 /// Each entry has a [`Position`], which only rises, also when the list was lost and begun anew: so it is best made of
-/// the time. Its text is the id of the event. Each entry knows which entry it was appended behind; so a reader notices
-/// what was lost between two of them.
+/// the time. Its text is the id of the event. Each entry names the entry [before it](Entry::previous), so a reader
+/// notices if entries between two others were lost.
 ///
 /// An operation ends in a bounded time, if need be with an error; those who call repeat what failed. A future that is
 /// dropped leaves nothing half done. Topics and keys may be any text, publishers and positions any number, and a limit
 /// is at least 1.
 pub trait Log: Send + Sync + 'static {
-    /// Appends the messages of a batch behind all others, next to each other, in order: all or none. Returns their
+    /// Appends the messages of a batch after all others, next to each other, in order: all or none. Returns their
     /// positions.
     ///
     /// A batch whose outcome is not known is appended again. It says so itself: by [`publisher`](Batch::publisher) and
@@ -25,7 +25,7 @@ pub trait Log: Send + Sync + 'static {
     /// then does not matter. An hour after a batch, it need not be remembered any more.
     fn append(&self, batch: &Batch) -> impl Future<Output = Result<Vec<Position>, LogError>> + Send;
 
-    /// The newest of the entries ahead of a position, oldest first: at least one, if there is one, and no more than
+    /// The newest of the entries before a position, oldest first: at least one, if there is one, and no more than
     /// `limit`. `None` stands for the end of the log.
     fn before(
         &self,
@@ -33,11 +33,11 @@ pub trait Log: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Entry>, LogError>> + Send;
 
-    /// The entries right behind a position, oldest first: at least one, if there is one, and no more than `limit`.
+    /// The entries right after a position, oldest first: at least one, if there is one, and no more than `limit`.
     ///
-    /// `None` if it is not known what follows the position: the log does not hold an entry there, and the first one
-    /// that it holds was not appended behind that position. [`Position::START`] is where the first entry of a log is
-    /// appended behind. That a position makes no sense is not an error.
+    /// Returns `None` if it is not known what follows the position: the log holds no entry at the position, and the
+    /// first entry that it holds was not appended right after the position. The first entry of a log is appended right
+    /// after [`Position::START`]. A position that the log never gave is not an error.
     fn after(
         &self,
         position: Position,

@@ -63,8 +63,7 @@ pub enum PublishError {
     OwnId,
     /// The id can't be a publisher's.
     InvalidId(InvalidId),
-    /// The id names another message of this route, with other fields. A message is published once; give this one an id
-    /// of its own.
+    /// The id names an earlier message of this route, with another field, key or tag. Give each message an id of its own.
     IdTaken,
     /// The messages of [`publish_all`](crate::Route::publish_all) are more than can be kept together for the
     /// subscribers. Publish fewer at a time, or allow larger [bursts](crate::RouteBuilder::burst_bytes).

@@ -11,6 +11,9 @@ use crate::history::Position;
 
 /// A message that was published. Nothing needs to be done with it. Without a log the message has been delivered to the
 /// route; with one it is queued for the log.
+///
+/// [`Route::close`](crate::Route::close) and [`Route::end_client`](crate::Route::end_client) return one, too: it has no
+/// id, and with a log it says when the end is stored.
 pub struct Published(State);
 
 enum State {
@@ -57,19 +60,20 @@ impl Published {
         }
     }
 
-    /// Whether it was not published now, because it had been before: a message with this id and the same fields.
+    /// Whether the message was left out because it is a repeat: a message with the same id, fields, key and tag was
+    /// published before.
     pub fn is_repeat(&self) -> bool {
         matches!(self.0, State::Repeat(_))
     }
 
-    /// Completes when the message is in the log: at once, where there is none. Returns the id of the event, if it is
-    /// one. The message does not depend on somebody waiting.
+    /// Completes when the message is in the log; at once, if there is no log. Returns the id of the event, if the message
+    /// is an event. The message is stored also if nobody awaits this.
     ///
     /// # Errors
     ///
     /// [`PublishError::Log`] if the log failed for as long as the publisher's
-    /// [patience](crate::log::PublisherBuilder::patience). Where the log has not [refused](crate::log::LogError) it,
-    /// the message may still be in it.
+    /// [patience](crate::log::PublisherBuilder::patience). Unless the log has
+    /// [refused](crate::log::LogError::is_refused) it, the message may still be in the log.
     pub async fn stored(self) -> Result<Option<EventId<'static>>, PublishError> {
         match self.0 {
             State::Known(id) => Ok(id),
@@ -86,6 +90,9 @@ impl Published {
 
 impl fmt::Debug for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Published").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Published")
+            .field("id", &self.id())
+            .field("is_repeat", &self.is_repeat())
+            .finish_non_exhaustive()
     }
 }

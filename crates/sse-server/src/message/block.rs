@@ -115,8 +115,8 @@ impl Block {
         self.bytes.len()
     }
 
-    /// The bytes with the hub's id in the place of the publisher's: for a stream of several topics, of which two may
-    /// have the same id of their publishers.
+    /// The bytes with the hub's id instead of the publisher's: for a stream of several topics, because two topics may
+    /// use the same publisher's id.
     pub(crate) fn bytes_with_hub_id(&self, hub_id: impl FnOnce() -> EventId<'static>) -> Bytes {
         if self.id != Id::Own {
             return self.bytes.clone();

@@ -35,7 +35,7 @@ pub(crate) enum Body {
     Control(Control),
 }
 
-/// What happens to a topic at this place of the log.
+/// What happens to a topic at this position in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Control {
     /// It ends: nothing that comes later reaches its subscribers, until it is opened again.
@@ -274,7 +274,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever others have put into a log: it is one event with the id of its place, or none, and what follows
+        /// Whatever others have put into a log: it is one event with the id of its position, or none, and what follows
         /// it in the stream is as it was.
         #[test]
         fn no_record_reaches_beyond_itself(

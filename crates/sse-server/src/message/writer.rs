@@ -66,10 +66,10 @@ impl EventWriter {
 
     /// Sets the id. Without one, the route gives the event an id of its own.
     ///
-    /// An id names one event of one route. The same id with the same fields again is a
-    /// [repeat](crate::Published::is_repeat), which is not published; with other fields it is
-    /// [refused](crate::PublishError::IdTaken). So is an id that no client can bring back
-    /// ([`InvalidId`](crate::InvalidId)).
+    /// An id names one event of one route. The same id with the same fields, key and tag is a
+    /// [repeat](crate::Published::is_repeat), which is not published again; with anything else it is
+    /// [refused](crate::PublishError::IdTaken). An id that no client can bring back is
+    /// [invalid](crate::InvalidId).
     pub fn id(&mut self, id: &EventId<'_>) -> &mut Self {
         self.field(&Field::Id(id.as_borrowed()))
     }

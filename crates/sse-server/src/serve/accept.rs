@@ -57,8 +57,8 @@ pub struct Serve<S, F = Pending<()>> {
 }
 
 impl<S, F> Serve<S, F> {
-    /// Ends when `signal` completes: no connection is accepted any more, event streams end behind what has been
-    /// published, other responses are finished. Connections that are still open after `grace` are cut.
+    /// Ends when `signal` completes: no connection is accepted any more, event streams end after the messages that were
+    /// published before, other responses are finished. Connections that are still open after `grace` are cut.
     ///
     /// The routes stay open: another `serve` can go on with them, and their subscribers resume there.
     ///
@@ -101,7 +101,7 @@ where
             let mut signal = pin!(signal);
             loop {
                 tokio::select! {
-                    // In this order: a signal that is asked for the first time behind a connection may be lost until then.
+                    // The signal is polled first: some, such as `ctrl_c`, miss what happens before their first poll.
                     biased;
                     () = &mut signal => break,
                     Some(_) = connections.join_next() => {}

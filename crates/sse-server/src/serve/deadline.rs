@@ -147,7 +147,7 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
     }
 }
 
-/// Copies the pieces behind each other, if they fit. Returns how many bytes they are.
+/// Copies the pieces one after the other, if they fit. Returns how many bytes they are.
 fn join(pieces: &[IoSlice<'_>], joined: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     for piece in pieces {

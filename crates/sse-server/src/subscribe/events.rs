@@ -12,7 +12,7 @@ use sse_codec::{Decoder, Event, EventId};
 use super::filter::Filter;
 use super::subscriber::{self, Next, Subscriber};
 
-/// The events of topics, for a reader inside of the program: a worker, a snapshot that is made from a log, a
+/// The events of topics, for a subscriber inside of the program: a worker, a snapshot that is made from a log, a
 /// `WebSocket`, a test. From [`Subscription::into_events`](crate::Subscription::into_events).
 ///
 /// It is a [`Stream`], and has the [promise](crate::Route) of every subscriber.
@@ -30,8 +30,8 @@ use super::subscriber::{self, Next, Subscriber};
 /// # }).unwrap();
 /// ```
 ///
-/// One that is not read costs nothing more than a slow connection does: it lags, and is told of the gap. When it is
-/// dropped, it is a subscriber no more.
+/// If it is not read, it lags like a slow connection, and gets a gap. It unsubscribes when it is dropped. To go on later
+/// where it ended, keep [`Item::last_event_id`] and subscribe [from there](crate::Route::subscribe_from).
 #[derive(Debug)]
 #[must_use = "nothing is read until it is polled"]
 pub struct Events {
@@ -50,6 +50,16 @@ pub enum Item {
     Event(Received),
     /// Events that the subscriber can't get any more.
     Gap(Gap),
+}
+
+impl Item {
+    /// The id to resume with after this item, by [`Route::subscribe_from`](crate::Route::subscribe_from).
+    pub fn last_event_id(&self) -> &str {
+        match self {
+            Self::Event(received) => received.event.last_event_id(),
+            Self::Gap(gap) => gap.last_event_id.as_str(),
+        }
+    }
 }
 
 /// An event, with what its publisher said of it.
@@ -94,7 +104,7 @@ impl Received {
 pub struct Gap {
     /// How many messages; `None` if that is not known.
     pub missed: Option<u64>,
-    /// The id with which a subscriber resumes that knows of this gap.
+    /// The id to resume with after this gap.
     pub last_event_id: EventId<'static>,
 }
 

@@ -73,8 +73,8 @@ impl MessageStream {
         self
     }
 
-    /// Ends the stream when the server of this request shuts down, behind what is ready. Without this, a shutdown
-    /// lets it go on until the grace is over: that suits an answer that will be finished soon.
+    /// Ends the stream when the server of this request shuts down, after the messages that are ready. Without this
+    /// call, the stream goes on until the grace is over: that suits an answer that will be finished soon.
     pub fn until_shutdown_of<B>(mut self, request: &Request<B>) -> Self {
         self.messages.set_endings(Signals::endings(request.extensions()));
         self

@@ -29,7 +29,7 @@ use crate::sync::{AtomicBool, Delay, Mutex, Ticket, Wakers, addresses};
 /// let shutdown = Shutdown::new();
 /// let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
 /// let response = Route::new().respond(&request);
-/// // Its body ends, behind what has been published until then.
+/// // The body ends after the messages that were published before this call.
 /// shutdown.begin();
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,8 @@ impl Shutdown {
         extensions.insert(signals);
     }
 
-    /// Gives the signal: streams end behind what has been published, and their clients come back elsewhere.
+    /// Gives the signal: each stream ends after the messages that were published before, and its client reconnects, to
+    /// another server if there is one.
     pub fn begin(&self) {
         self.begin_within(Duration::ZERO);
     }

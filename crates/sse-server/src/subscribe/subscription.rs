@@ -25,8 +25,9 @@ use crate::sync::{Delay, Pulse};
 /// A subscriber whose response has not begun: from [`Route::subscribe`](crate::Route::subscribe) or
 /// [`Topics::subscribe`](crate::Topics::subscribe).
 ///
-/// Its place in the stream is taken: whatever is published from now on, it gets. If the request was refused, or asks
-/// for the headers only, the settings have no effect, and [`respond`](Self::respond) gives the refusal.
+/// It has its position in the stream already: it gets every message that is published after it was made. If the request
+/// was refused, or asks for the headers only, the settings have no effect, and [`respond`](Self::respond) gives that
+/// answer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -141,9 +142,10 @@ impl Subscription {
         }
     }
 
-    /// Says whose subscriber it is: an address, or a user. If that client has as many as
-    /// [`max_subscribers_per_client`](crate::RouteBuilder::max_subscribers_per_client) allows, it is refused with 429.
-    /// [`Route::end_client`](crate::Route::end_client) ends its streams.
+    /// Names the client of this stream: a user, a session, a token, or an address. If the client has as many streams as
+    /// [`max_subscribers_per_client`](crate::RouteBuilder::max_subscribers_per_client) allows, this one is refused with
+    /// 429. [`Route::end_client`](crate::Route::end_client) ends the streams of a client, so give the name of what may be
+    /// revoked. A stream has one client: a second call replaces the first.
     pub fn client(self, client: &str) -> Self {
         let State::Open(mut open) = self.0 else { return self };
         match open.delivery.subscriber_mut().join_client(client) {
@@ -152,17 +154,17 @@ impl Subscription {
         }
     }
 
-    /// Sends the state so far ahead of the stream, to a subscriber that can't resume exactly where it was: `messages`
-    /// is called at once, or not at all.
+    /// Sends the current state before the stream, unless the client resumes after an id and can get all messages that it
+    /// missed. `messages` is called at once, or not at all.
     ///
-    /// The subscriber gets what is published behind its place, which it took when this subscription was made. So if
-    /// the same lock of yours is held over changing the state and publishing the change, and here over subscribing and
-    /// this call, then the snapshot and the stream fit: nothing is missing between them, and nothing is doubled.
+    /// After the snapshot, the client gets the messages that were published after this subscription was made. Hold a
+    /// lock of your own while you change the state and publish the change, and the same lock while you subscribe and
+    /// call this method. Then no change is missing between the snapshot and the stream, and none is in both.
     ///
-    /// With a [log](crate::TopicsBuilder::build_on), what is published takes effect when it comes back from there: then the
-    /// state must be made from what comes, by a subscriber of your own.
+    /// With a [log](crate::TopicsBuilder::build_on), a message takes effect when it comes back from the log. So make the
+    /// state from the messages that a subscriber [inside of the program](Self::into_events) reads.
     ///
-    /// Ids of these messages are left out. If the client came with an id, a gap event goes first.
+    /// Ids of these messages are left out. If the client came with an id, a gap event goes before them.
     pub fn snapshot<'m, M>(mut self, messages: impl FnOnce() -> M) -> Self
     where
         M: IntoIterator<Item = Message<'m>>,
@@ -190,8 +192,32 @@ impl Subscription {
         self
     }
 
-    /// Begins with the oldest message that is kept, if the client came without an id: for the stream of one task, whose
-    /// first messages may be there before its reader. Nobody is told of messages that are no longer kept by then.
+    /// Begins at the oldest kept message, without a gap event for earlier ones, if the client came without an id. It is
+    /// for the stream of one task, such as the answer of a model, which may begin before its client is there:
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use sse_server::{Body, Message, Topics, no_content};
+    ///
+    /// fn answer(topics: &Topics, name: &str, request: &Request<()>) -> Response<Body> {
+    ///     match topics.get(name) {
+    ///         Some(route) => route.subscribe(request).from_start().respond(),
+    ///         // There is no such answer, or it is no longer kept.
+    ///         None => no_content(),
+    ///     }
+    /// }
+    ///
+    /// let topics = Topics::new();
+    /// let route = topics.route("answer-1")?;
+    /// route.publish(&Message::new("Hello"))?;
+    /// route.close();
+    /// // All of the answer, also after its end.
+    /// assert_eq!(answer(&topics, "answer-1", &Request::new(())).status(), 200);
+    /// assert_eq!(answer(&topics, "answer-2", &Request::new(())).status(), 204);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// With a log, the answer may be published by another process: see [`Topics::get`](crate::Topics::get).
     pub fn from_start(mut self) -> Self {
         if let State::Open(open) = &mut self.0
             && !open.has_id
@@ -202,13 +228,30 @@ impl Subscription {
         self
     }
 
-    /// Leaves out the events for which `predicate` says `false`. It sees the event, and the
-    /// [key](crate::Publication::key) and the [tag](crate::Publication::tag) that it was published with: so it need not
-    /// look into the data.
+    /// Leaves out the events for which `predicate` returns `false`. It sees the event, and the
+    /// [key](crate::Publication::key) and the [tag](crate::Publication::tag) that the event was published with, so that
+    /// it need not parse the data.
     ///
-    /// It is asked for each event and each subscriber, when the subscriber reads, outside of any lock. If it panics, the
-    /// stream of this subscriber ends. Where most events are for one user each, a [topic](crate::Topics) for each user
-    /// is the better way: what a subscriber does not read costs nothing there.
+    /// ```
+    /// use http::Request;
+    /// use sse_server::{Message, Publication, Route};
+    ///
+    /// let (route, user) = (Route::new(), String::from("ann"));
+    /// let request = Request::get("/events").body(()).unwrap();
+    /// // Events without a tag are for everybody.
+    /// let subscription = route.subscribe(&request).filter(move |event| event.tag().is_none_or(|tag| tag == user));
+    /// let response = subscription.respond();
+    ///
+    /// route.publish(Publication::new(&Message::new("for Ann")).tag("ann"))?;
+    /// route.publish(Publication::new(&Message::new("for Bob")).tag("bob"))?;
+    /// route.publish(&Message::new("for all"))?;
+    /// # drop(response);
+    /// # Ok::<(), sse_server::PublishError>(())
+    /// ```
+    ///
+    /// The predicate is called for each event and each subscriber, when the subscriber reads, outside of any lock. If it
+    /// panics, the stream of this subscriber ends. If most events are for one user each, make a [topic](crate::Topics)
+    /// for each user instead: a subscriber costs nothing for the events of other topics.
     pub fn filter(mut self, predicate: impl FnMut(Candidate<'_>) -> bool + Send + 'static) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.filter = Some(Filter::new(predicate));
@@ -216,7 +259,7 @@ impl Subscription {
         self
     }
 
-    /// How long the stream is silent before a comment is sent, for this subscriber; at least 10 ms, `None` for never.
+    /// How long the stream of this subscriber is idle before a comment is sent; at least 10 ms, `None` for never.
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.delivery.set_pulse(heartbeat::clamp(interval.into()).map(Pulse::new));
@@ -283,9 +326,9 @@ impl Subscription {
         }
     }
 
-    /// The events, for a reader inside of the program. Of the settings, those of the connection have no effect: the
-    /// snapshot, the heartbeat, the maximum age, `until`, the headers. If the subscriber was
-    /// [not taken](Self::is_open), the stream ends at once.
+    /// The events, for a subscriber inside of the program. The settings of a connection have no effect there: the
+    /// snapshot, the heartbeat, the maximum age, `until` and the headers. If the subscription was
+    /// [refused](Self::is_open), the stream ends at once.
     pub fn into_events(self) -> Events {
         match self.0 {
             State::Open(open) => {

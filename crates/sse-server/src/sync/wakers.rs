@@ -1,4 +1,4 @@
-//! Who waits: a waker for each that does.
+//! The wakers of those who wait.
 //!
 //! Wakers are the executor's code. Nothing here wakes or drops one: they are handed back, for when no lock is held.
 
@@ -16,7 +16,7 @@ pub(crate) struct Wakers {
     round: u64,
 }
 
-/// The place of a waker.
+/// Where a waker is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     round: u64,
