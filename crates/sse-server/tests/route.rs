@@ -352,7 +352,9 @@ fn a_burst_reaches_everybody_who_reads() {
                 if is_batch {
                     route.publish_all(&messages).unwrap();
                 } else {
-                    messages.iter().for_each(|message| _ = route.publish(message).unwrap());
+                    for message in &messages {
+                        route.publish(message).unwrap();
+                    }
                 }
                 for reader in &mut readers {
                     let mut seen = reader.read_data();

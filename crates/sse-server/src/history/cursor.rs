@@ -157,14 +157,14 @@ mod tests {
         fn of(entries: u64) -> Self {
             let mut log = Self::new(1, BOUNDS, false);
             for _ in 0..entries {
-                log.push(0, Id::Hub, None);
+                log.push(0, &Id::Hub, None);
             }
             log
         }
 
         /// Publishes the next number to a topic.
-        fn push(&mut self, topic: usize, id: Id, key: Option<&str>) {
-            self.push_data(topic, &id, key, &self.last.next().to_string());
+        fn push(&mut self, topic: usize, id: &Id, key: Option<&str>) {
+            self.push_data(topic, id, key, &self.last.next().to_string());
         }
 
         fn push_data(&mut self, topic: usize, id: &Id, key: Option<&str>, data: &str) {
@@ -249,7 +249,7 @@ mod tests {
         let mut log = Log::of(3);
         check(&mut log, "", "");
         let mut cursor = log.resume("");
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         assert_eq!(log.read(&mut cursor), "4 ");
     }
 
@@ -258,10 +258,10 @@ mod tests {
         let mut log = Log::of(5);
         let mut cursor = Cursor::oldest(log.rings.iter());
         assert_eq!(log.read(&mut cursor), "3 4 5 ");
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         assert_eq!(log.read(&mut cursor), "6 ");
         let mut cursor = Cursor::oldest(log.rings.iter());
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         assert_eq!(log.read(&mut cursor), "(gap 1) 5 6 7 ");
     }
 
@@ -298,7 +298,7 @@ mod tests {
     fn a_lagging_reader_goes_on_at_the_oldest_that_is_kept() {
         let mut log = Log::of(1);
         let mut cursor = log.resume("");
-        (2..=7).for_each(|_| log.push(0, Id::Hub, None));
+        (2..=7).for_each(|_| log.push(0, &Id::Hub, None));
         assert_eq!(log.read(&mut cursor), "(gap 3) 5 6 7 ");
     }
 
@@ -306,7 +306,7 @@ mod tests {
     fn authors_ids_resume_too() {
         let mut log = Log::new(1, BOUNDS, false);
         for id in ["a", "b", "c", "d"] {
-            log.push(0, Id::Own(id.to_owned()), None);
+            log.push(0, &Id::Own(id.to_owned()), None);
         }
         check(&mut log, "b", "3 4 ");
         check(&mut log, "d", "");
@@ -314,23 +314,23 @@ mod tests {
         check(&mut log, "a", "2 3 4 ");
         check(&mut log, "x", "(gap ?) 2 3 4 ");
         check(&mut log, "00000000000e-3", "4 ");
-        log.push(0, Id::None, None);
+        log.push(0, &Id::None, None);
         assert_eq!(
             log.rings[0].own_id().as_ref().map(EventId::as_str),
             Some("d"),
             "a comment leaves the last one"
         );
         check(&mut log, "d", "5 ");
-        log.push(0, Id::Hub, None);
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         check(&mut log, "a", "(gap 3) 5 6 7 ");
     }
 
     #[test]
     fn on_several_topics_a_publishers_id_is_nobodys() {
         let mut log = Log::new(2, BOUNDS, false);
-        log.push(0, Id::Own("1".to_owned()), None);
-        log.push(1, Id::Own("1".to_owned()), None);
+        log.push(0, &Id::Own("1".to_owned()), None);
+        log.push(1, &Id::Own("1".to_owned()), None);
         check(&mut log, "1", "(gap ?) 1 2 ");
         check(&mut log, "00000000000e-1", "2 ");
     }
@@ -340,7 +340,7 @@ mod tests {
         let mut log = Log::new(1, Bounds { burst: 100, ..BOUNDS }, false);
         let mut cursor = log.resume("");
         for _ in 0..9 {
-            log.push(0, Id::None, None);
+            log.push(0, &Id::None, None);
             log.is_awaited = true;
         }
         assert_eq!(log.read(&mut cursor), "1 2 3 4 5 6 7 8 9 ");
@@ -360,7 +360,7 @@ mod tests {
         let mut cursor = log.resume("");
         log.is_awaited = true;
         for _ in 0..3 {
-            log.push(0, Id::None, None);
+            log.push(0, &Id::None, None);
             log.now += Duration::from_secs(1);
         }
         assert_eq!(log.read(&mut cursor), "1 2 3 ");
@@ -387,16 +387,16 @@ mod tests {
     #[test]
     fn age_is_bounded() {
         let mut log = Log::new(1, Bounds { age: Some(Duration::from_secs(10)), ..BOUNDS }, false);
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         log.now = Duration::from_secs(10);
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         check(&mut log, "00000000000e-0", "1 2 ");
         log.rings[0].trim(Duration::from_secs(11), false);
         check(&mut log, "00000000000e-0", "(gap 1) 2 ");
         log.rings[0].trim(Duration::from_secs(21), false);
         check(&mut log, "00000000000e-1", "(gap 1) ");
         check(&mut log, "00000000000e-2", "");
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         check(&mut log, "00000000000e-1", "(gap 1) 3 ");
     }
 
@@ -421,13 +421,13 @@ mod tests {
     fn topics_are_read_as_one() {
         let mut log = Log::new(2, BOUNDS, false);
         for topic in [0, 1, 1, 0, 1] {
-            log.push(topic, Id::Hub, None);
+            log.push(topic, &Id::Hub, None);
         }
         check(&mut log, "00000000000e-0", "1 2 3 4 5 ");
         check(&mut log, "00000000000e-3", "4 5 ");
         // Of the second topic, 2 and 3 are evicted.
-        log.push(1, Id::Hub, None);
-        log.push(1, Id::Hub, None);
+        log.push(1, &Id::Hub, None);
+        log.push(1, &Id::Hub, None);
         check(&mut log, "00000000000e-0", "(gap ?) 1 4 5 6 7 ");
         check(&mut log, "00000000000e-2", "(gap ?) 4 5 6 7 ");
         check(&mut log, "00000000000e-3", "4 5 6 7 ");
@@ -445,18 +445,18 @@ mod tests {
     fn the_latest_of_each_key_outlives_the_others() {
         let mut log = Log::new(1, Bounds { messages: 2, ..BOUNDS }, true);
         for key in ["a", "b", "a", "c", "a", "a"] {
-            log.push(0, Id::Hub, Some(key));
+            log.push(0, &Id::Hub, Some(key));
         }
         // The ring holds 5 and 6.
         check(&mut log, "00000000000e-0", "2 4 5 6 ");
         check(&mut log, "00000000000e-2", "4 5 6 ");
-        log.push(0, Id::Hub, Some("b"));
+        log.push(0, &Id::Hub, Some("b"));
         check(&mut log, "00000000000e-0", "4 6 7 ");
-        log.push(0, Id::Hub, None);
+        log.push(0, &Id::Hub, None);
         check(&mut log, "00000000000e-0", "4 6 7 8 ");
         // One without a key has no other to make up for it.
-        log.push(0, Id::Hub, Some("b"));
-        log.push(0, Id::Hub, Some("b"));
+        log.push(0, &Id::Hub, Some("b"));
+        log.push(0, &Id::Hub, Some("b"));
         check(&mut log, "00000000000e-7", "(gap ?) 9 10 ");
         check(&mut log, "00000000000e-0", "(gap ?) 4 6 9 10 ");
     }
@@ -465,7 +465,7 @@ mod tests {
     fn keys_are_bounded() {
         let mut log = Log::new(1, Bounds { messages: 2, ..BOUNDS }, true);
         for key in ["a", "b", "c", "d", "e"] {
-            log.push(0, Id::Hub, Some(key));
+            log.push(0, &Id::Hub, Some(key));
         }
         check(&mut log, "00000000000e-1", "2 3 4 5 ");
         check(&mut log, "00000000000e-0", "(gap ?) 2 3 4 5 ");
@@ -519,7 +519,7 @@ mod tests {
                     Step::Publish { topic, id } => {
                         let number = log.last.next();
                         let id = [Id::Hub, Id::Own(number.to_string()), Id::None][usize::from(id)].clone();
-                        log.push(topic % topics, id, None);
+                        log.push(topic % topics, &id, None);
                     }
                     Step::Read(reader) => {
                         let Reader { cursor, seen } = &mut readers[reader];
@@ -560,7 +560,7 @@ mod tests {
             let (mut sent, mut seen) = ([0; 4], [0; 4]);
             let mut keys = vec![0];
             for (key, reads) in steps {
-                log.push(0, Id::Hub, Some(["a", "b", "c", "d"][key]));
+                log.push(0, &Id::Hub, Some(["a", "b", "c", "d"][key]));
                 sent[key] = log.last.get();
                 keys.push(key);
                 if reads {
