@@ -3,18 +3,20 @@
 //! What a cursor can't get any more is told as a [`Gap`], never passed over.
 
 use std::iter;
+use std::mem;
 
 use super::kept::Kept;
 use super::position::Position;
 use super::ring::Ring;
 
 /// How far a reader has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// Everything up to here has been read, or was passed over.
     after: Position,
-    /// The reader has been told that messages up to this one are evicted.
-    told: Position,
+    /// The [evictions](Ring::evictions) of each ring that the reader has been told of; empty if of none. One position
+    /// for all does not do: where one ring has evicted more than another, the other may still evict what lies before.
+    told: Vec<[Position; 2]>,
     /// It came with an id that nobody knows: what it missed can't be counted.
     is_unknown: bool,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Gap {
 impl Cursor {
     /// Right after this message.
     pub(crate) fn after(position: Position) -> Self {
-        Self { after: position, told: Position::START, is_unknown: false }
+        Self { after: position, told: Vec::new(), is_unknown: false }
     }
 
     /// Right after this message; but what came next is not known.
@@ -40,19 +42,15 @@ impl Cursor {
     }
 
     /// At the oldest kept message, without a gap event for earlier ones.
-    pub(crate) fn oldest<'r>(rings: impl Iterator<Item = &'r Ring>) -> Self {
-        let told = rings.map(Ring::evicted).max().unwrap_or_default();
-        Self { told, ..Self::after(Position::START) }
+    pub(crate) fn oldest<'r>(rings: impl Iterator<Item = &'r Ring> + Clone) -> Self {
+        let mut cursor = Self::after(Position::START);
+        cursor.pass_over(rings, Position::START);
+        cursor
     }
 
     /// The position after which it reads on.
     pub(crate) fn read_to(&self) -> Position {
         self.after
-    }
-
-    /// The position up to which everything has been read or told.
-    pub(crate) fn position(&self) -> Position {
-        self.after.max(self.told)
     }
 
     /// Whether it is not known what the reader missed.
@@ -66,8 +64,10 @@ impl Cursor {
     }
 
     /// Whether there is a gap ahead that the reader has not been told of.
-    pub(crate) fn has_gap<'r>(&self, mut rings: impl Iterator<Item = &'r Ring>) -> bool {
-        self.is_unknown || rings.any(|ring| ring.evicted() > self.position())
+    pub(crate) fn has_gap<'r>(&self, rings: impl Iterator<Item = &'r Ring>) -> bool {
+        let told = self.told.iter().copied().chain(iter::repeat([Position::START; 2])).flatten();
+        let mut evictions = rings.flat_map(Ring::evictions).zip(told);
+        self.is_unknown || evictions.any(|(evicted, told)| evicted > self.after.max(told))
     }
 
     /// Whether there is nothing left to read.
@@ -85,14 +85,21 @@ impl Cursor {
         if !self.has_gap(rings.clone()) {
             return None;
         }
-        let told = rings.clone().map(Ring::evicted).max().unwrap_or_default();
-        let end = if self.is_unknown { last } else { told };
+        let before = self.after;
+        let was_unknown = mem::take(&mut self.is_unknown);
+        self.pass_over(rings, if was_unknown { last } else { Position::START });
+        let missed = (is_counted && !was_unknown).then(|| self.after.since(before));
+        Some(Gap { missed, end: self.after })
+    }
+
+    /// Moves behind what is evicted, and at least to a position, but never behind a message that can be read.
+    fn pass_over<'r>(&mut self, rings: impl Iterator<Item = &'r Ring> + Clone, at_least: Position) {
+        self.told = rings.clone().map(Ring::evictions).collect();
+        let end = self.told.iter().flatten().copied().fold(at_least, Position::max);
         let readable = rings.filter_map(|ring| Some(ring.after(self.after).next()?.position)).min();
         // Right before the first message that can be read.
-        let end = readable.map_or(end, |readable| Position::new(readable.get() - 1).min(end)).max(self.after);
-        let missed = (is_counted && !self.is_unknown).then(|| end.since(self.position()));
-        *self = Self { after: end, told, is_unknown: false };
-        Some(Gap { missed, end })
+        let end = readable.map_or(end, |readable| Position::new(readable.get() - 1).min(end));
+        self.after = self.after.max(end);
     }
 }
 
@@ -292,6 +299,46 @@ mod tests {
         let mut log = Log::of(5);
         let gap = log.resume("x").take_gap(log.rings.iter(), log.last, true).expect("there is a gap");
         check(&mut log, Log::epoch().id(gap.end).as_str(), "3 4 5 ");
+    }
+
+    /// What a reader sees that is told of a gap, reads the first message, and then lags: `keys` are those of what is
+    /// published before and after that.
+    #[track_caller]
+    fn check_lag(topics: usize, published: &[(usize, &str)], later: &[(usize, &str)], expected: &str) {
+        let id = |number: u64| Log::epoch().id(Position::new(number));
+        for from_start in [false, true] {
+            let bounds = Bounds { messages: 2, ..BOUNDS };
+            let mut log = Log::new(topics, bounds, topics == 1);
+            let push = |log: &mut Log, &(topic, key): &(usize, &str)| {
+                log.push(topic, &Id::Hub, (!key.is_empty()).then_some(key));
+            };
+            for message in published {
+                push(&mut log, message);
+            }
+            let mut cursor = Cursor::oldest(log.rings.iter());
+            if !from_start {
+                cursor = log.resume(id(0).as_str());
+                assert!(cursor.take_gap(log.rings.iter(), log.last, log.is_counted).is_some());
+            }
+            let first = merge(log.rings.iter(), cursor.read_to()).next().unwrap().1.position;
+            cursor.advance(first);
+            for message in later {
+                push(&mut log, message);
+            }
+            assert_eq!(log.read(&mut cursor), expected, "{from_start}");
+        }
+    }
+
+    #[test]
+    fn what_is_evicted_ahead_of_an_earlier_gap_is_a_gap() {
+        // The first topic has evicted 1, 4 and 5; the second evicts 2 and 3, of which the reader has 2.
+        let published = [(0, ""), (1, ""), (1, ""), (0, ""), (0, ""), (0, ""), (0, "")];
+        check_lag(2, &published, &[(1, "")], "3 6 7 8 ");
+        check_lag(2, &published, &[(1, ""), (1, "")], "(gap ?) 6 7 8 9 ");
+        // 3 was evicted; then, of the latest of their keys, 1 and 2, of which the reader has 1.
+        let published = [(0, "a"), (0, "b"), (0, ""), (0, "c"), (0, "d")];
+        check_lag(1, &published, &[(0, "e")], "2 4 5 6 ");
+        check_lag(1, &published, &[(0, "e"), (0, "f")], "(gap ?) 4 5 6 7 ");
     }
 
     #[test]

@@ -47,8 +47,10 @@ pub(crate) struct Ring {
     /// What outlives the bounds of messages, where the policy says so.
     latest: Option<Latest>,
     latest_bytes: usize,
-    /// The newest position of which a reader can't get the message any more.
+    /// The newest position that left the entries and of which a reader can't get the message any more.
     evicted: Position,
+    /// The newest position that outlived the bounds of messages, and was evicted later.
+    latest_evicted: Position,
     /// The frame that was joined last.
     joined: Option<Frame>,
 }
@@ -69,7 +71,16 @@ impl Ring {
     /// A ring whose readers are told of a gap if they come from before `evicted`.
     pub(crate) fn new(bounds: Bounds, latest_per_key: bool, evicted: Position) -> Self {
         let latest = latest_per_key.then(Latest::default);
-        Self { bounds, entries: VecDeque::new(), bytes: 0, latest, latest_bytes: 0, evicted, joined: None }
+        Self {
+            bounds,
+            entries: VecDeque::new(),
+            bytes: 0,
+            latest,
+            latest_bytes: 0,
+            evicted,
+            latest_evicted: Position::START,
+            joined: None,
+        }
     }
 
     /// Appends a message and evicts what is over the bounds. Its position is higher than any before. `is_awaited` says
@@ -95,7 +106,7 @@ impl Ring {
             && let Some(entry) = latest.pop_oldest()
         {
             self.latest_bytes -= entry.block.len();
-            self.evicted = self.evicted.max(entry.position);
+            self.latest_evicted = entry.position;
         }
     }
 
@@ -105,12 +116,17 @@ impl Ring {
 
     /// The newest position of which a reader can't get the message any more.
     pub(crate) fn evicted(&self) -> Position {
-        self.evicted
+        self.evicted.max(self.latest_evicted)
+    }
+
+    /// The same of messages that were evicted in turn, and of those that outlived later ones: both only rise.
+    pub(crate) fn evictions(&self) -> [Position; 2] {
+        [self.evicted, self.latest_evicted]
     }
 
     /// The newest position that the ring has ever held, or was made with.
     pub(crate) fn newest(&self) -> Position {
-        self.entries.back().map_or(self.evicted, |entry| entry.position.max(self.evicted))
+        self.entries.back().map_or(self.evicted(), |entry| entry.position.max(self.evicted()))
     }
 
     /// Whether there is a message after a position.

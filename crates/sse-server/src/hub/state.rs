@@ -43,7 +43,7 @@ struct View {
 }
 
 /// Where a subscriber begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Resume {
     pub(crate) cursor: Cursor,
     /// What comes next is not in the rings: the log must be asked.
@@ -185,7 +185,7 @@ impl State {
                 let Some(position) = known else { return here(Cursor::lost(Position::START)) };
                 let cursor = Cursor::after(position);
                 match self.view.recent.knows(position) {
-                    Known::Yes => Resume { cursor, needs_log: cursor.has_gap(self.rings(keys)) },
+                    Known::Yes => Resume { needs_log: cursor.has_gap(self.rings(keys)), cursor },
                     Known::Ask => Resume { cursor, needs_log: true },
                     Known::No => here(Cursor::lost(position)),
                 }

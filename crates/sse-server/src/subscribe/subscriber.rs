@@ -210,7 +210,7 @@ impl Subscriber {
         let state = self.hub.lock();
         let own_id = self.is_read(&state).then(|| own_id(&self.feeds, self.ids, &state))?;
         // It may have come from a replica that is ahead of this one.
-        let last = state.last().max(self.cursor.position());
+        let last = state.last().max(self.cursor.read_to());
         Some(own_id.unwrap_or_else(|| self.hub.source().id(last)))
     }
 
@@ -232,7 +232,7 @@ impl Subscriber {
     /// Gives up what is older than the subscriber. Returns the gap, if something of it is missing.
     pub(crate) fn skip_to_start(&mut self) -> Option<Gap> {
         let state = self.hub.lock();
-        let before = self.cursor.position();
+        let before = self.cursor.read_to();
         let was_live = matches!(self.reading, Reading::Live);
         self.reading = Reading::Live;
         let gap = take_gap(&mut self.cursor, &self.feeds, &self.hub, &state);
@@ -313,7 +313,7 @@ impl Subscriber {
     fn ask_log(&mut self) {
         let Source::Log(replica) = self.hub.source() else { return };
         let Reading::Log { is_asked_again } = self.reading else { return };
-        let (backlog, position) = (replica.backlog().clone(), self.cursor.position());
+        let (backlog, position) = (replica.backlog().clone(), self.cursor.read_to());
         let answer: Answer = Box::pin(async move { backlog.after(position).await });
         self.reading = Reading::Waiting { is_asked_again, answer: Box::new(Exclusive::new(answer)) };
     }
@@ -321,7 +321,7 @@ impl Subscriber {
     /// What comes next in the log, where it is at hand though the rings have evicted it.
     fn recent_page(&self, state: &State) -> Option<Arc<[Entry]>> {
         self.hub.source().replica()?;
-        state.recent_after(self.cursor.position(), PAGE)
+        state.recent_after(self.cursor.read_to(), PAGE)
     }
 
     /// The messages of a page, if there are any for this subscriber.
@@ -511,7 +511,7 @@ impl Subscriber {
         }
         if has_log {
             // Of a silent topic, the last message may be gone from the log when the next one comes.
-            self.cursor.advance(self.cursor.position().max(state.last()));
+            self.cursor.advance(self.cursor.read_to().max(state.last()));
         }
         if beat { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
     }
@@ -535,17 +535,17 @@ impl Subscriber {
     fn read_messages(&mut self, state: &mut State) -> Option<Vec<Item>> {
         let mut messages = Vec::new();
         let (mut size, mut replayed) = (0, 0);
-        let mut end = self.cursor;
+        let mut to = self.cursor.read_to();
         for (feed, kept) in merge(self.rings(state), self.cursor.read_to()) {
             size += kept.block.len();
             if size > FRAME && !messages.is_empty() {
                 break;
             }
             replayed += u64::from(kept.position <= self.start);
-            end.advance(kept.position);
+            to = kept.position;
             messages.push(self.item(feed, kept.position, &kept.block));
         }
-        self.cursor = end;
+        self.cursor.advance(to);
         self.feeds[0].state_mut(state).count_replayed(replayed);
         (!messages.is_empty()).then_some(messages)
     }
@@ -560,7 +560,7 @@ impl Subscriber {
     /// Positions rise, also where a log begins anew: so the subscriber has had what is not above its position; unless
     /// the position is not even one of a log that `end`s here.
     fn lose_position(&mut self, end: Option<Position>) {
-        let position = self.cursor.position();
+        let position = self.cursor.read_to();
         self.go_live();
         self.cursor = Cursor::lost(end.map_or(position, |end| position.min(end)));
     }
