@@ -1,13 +1,16 @@
 //! How streams end: one stream, the streams of one client, those of a server, and a topic for all.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use sse_server::log::Publisher;
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Publisher, PublisherBuilder};
 use sse_server::{Message, PublishError, Route, Shutdown, Topics};
 use sse_testing::log::MemoryLog;
 use sse_testing::{Subscriber, request, subscribe};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 fn publish(route: &Route, data: &str) {
@@ -210,4 +213,70 @@ async fn the_stream_of_a_task_is_read_from_its_start_to_its_end() {
         assert_eq!(Subscriber::of(read("")).read_data(), ["1", "2", "3", "."], "{name}");
         assert_eq!(read(early.last_event_id()).status(), StatusCode::NO_CONTENT, "{name}");
     }
+}
+
+/// A log whose appends can fail, and that is followed entry by entry.
+#[derive(Clone, Default)]
+struct SlowLog {
+    log: MemoryLog,
+    fails: Arc<AtomicBool>,
+}
+
+impl Log for SlowLog {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(LogError::refused("it is down"));
+        }
+        self.log.append(batch).await
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        self.log.before(position, limit).await
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        self.log.after(position, limit).await
+    }
+
+    async fn follow(&self, position: Position, _: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        yield_now().await;
+        self.log.follow(position, 1).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_was_not_stored_is_asked_for_again() {
+    let log = SlowLog::default();
+    let impatient = PublisherBuilder::default().patience(Duration::ZERO);
+    let topics = Topics::builder().publisher(impatient).build_on(log.clone()).await.unwrap();
+    let route = topics.route("a").unwrap();
+    route.close().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    for fails in [true, false] {
+        log.fails.store(fails, Ordering::SeqCst);
+        topics.open("a").unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    route.publish(&Message::new("1")).unwrap().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    let mut subscriber = Subscriber::of(route.subscribe(&request("")).from_start().respond());
+    assert_eq!(subscriber.read_data(), ["1", "-"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_ends_and_openings_the_last_counts() {
+    let topics = Topics::builder().build_on(SlowLog::default()).await.unwrap();
+    let route = topics.route("a").unwrap();
+    let mut subscriber = subscribe(&route, "");
+    let _ = route.close();
+    topics.open("a").unwrap();
+    let _ = route.close();
+    // They come back one by one.
+    for _ in 0..100 {
+        assert!(route.is_closed());
+        yield_now().await;
+    }
+    sleep(Duration::from_millis(1)).await;
+    assert!(route.is_closed());
+    assert_eq!(subscriber.read_data(), ["."]);
 }

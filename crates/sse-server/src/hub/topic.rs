@@ -222,7 +222,8 @@ impl Topic {
     pub(crate) fn open(&self) {
         let mut state = self.hub.lock();
         let topic = state.topic_mut(self.key);
-        if topic.is_open() {
+        // An opening that the log has not brought back may be lost: it is asked for again.
+        if topic.is_open() && !topic.is_ended() {
             return;
         }
         match self.hub.source() {
