@@ -280,3 +280,93 @@ async fn of_ends_and_openings_the_last_counts() {
     assert!(route.is_closed());
     assert_eq!(subscriber.read_data(), ["."]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_the_past_is_ended_at_once() {
+    let log = MemoryLog::new();
+    let writer = Publisher::new(log.clone());
+    let mut first = None;
+    for number in 0..2000 {
+        let id = writer.publish("a", &Message::new(number.to_string())).unwrap().stored().await.unwrap();
+        first.get_or_insert(id.unwrap());
+    }
+    let topics = Topics::builder()
+        .route(Route::builder().history(4).burst_bytes(0))
+        .recent(4)
+        .build_on(log)
+        .await
+        .unwrap();
+    let route = topics.route("a").unwrap();
+    let subscription = route.subscribe(&request(first.unwrap().as_str())).client("c");
+    let mut subscriber = Subscriber::of(subscription.respond());
+    subscriber.read();
+    assert_eq!(subscriber.read(), "-", "the log is asked");
+    sleep(Duration::from_millis(1)).await;
+    let _ = route.end_client("c").unwrap();
+    assert_eq!(subscriber.read_data(), ["."]);
+}
+
+/// A log in which a topic has ended, and was opened again after so many messages of another; and the id of its first.
+async fn reopened(between: usize, last_end: bool) -> (MemoryLog, String) {
+    let log = MemoryLog::new();
+    let topics = Topics::builder().build_on(log.clone()).await.unwrap();
+    let route = topics.route("a").unwrap();
+    let id = route.publish(&Message::new("first")).unwrap().stored().await.unwrap().unwrap();
+    route.close().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    let other = topics.route("b").unwrap();
+    for _ in 0..between {
+        other.publish(&Message::new("other")).unwrap().stored().await.unwrap();
+    }
+    topics.open("a").unwrap();
+    for number in 0..5 {
+        route.publish(&Message::new(number.to_string())).unwrap().stored().await.unwrap();
+    }
+    if last_end {
+        route.close().stored().await.unwrap();
+    } else {
+        for _ in 0..10 {
+            other.publish(&Message::new("other")).unwrap().stored().await.unwrap();
+        }
+    }
+    sleep(Duration::from_millis(1)).await;
+    (log, id.as_str().to_owned())
+}
+
+async fn all(subscriber: &mut Subscriber) -> Vec<String> {
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        let mut data = subscriber.read_data();
+        let end = data.pop().unwrap();
+        seen.append(&mut data);
+        if end == "." {
+            seen.push(end);
+            break;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_past_ends_nothing_that_was_opened_since() {
+    for (between, last_end) in [(0, false), (600, false), (600, true), (0, true)] {
+        let (log, id) = reopened(between, last_end).await;
+        let topics = Topics::builder()
+            .route(Route::builder().history(4).burst_bytes(0).heartbeat(None))
+            .recent(2)
+            .build_on(log)
+            .await
+            .unwrap();
+        let route = topics.route("a").unwrap();
+        assert_eq!(route.is_closed(), last_end);
+        let mut subscriber = subscribe(&route, &id);
+        let seen = all(&mut subscriber).await;
+        let mut expected = vec!["0", "1", "2", "3", "4"];
+        if last_end {
+            expected.push(".");
+        }
+        assert_eq!(seen, expected, "{between} {last_end}");
+        assert_eq!(route.is_closed(), last_end, "{between} {last_end}");
+    }
+}

@@ -200,6 +200,11 @@ impl TopicState {
         self.lifetime.has_ended_at(position)
     }
 
+    /// Whether the topic has ended, and neither ended nor was opened after a position.
+    pub(crate) fn has_been_ended_since(&self, position: Position) -> bool {
+        self.is_ended() && self.lifetime.changed() <= position
+    }
+
     /// Over how long the streams of an ended topic end.
     pub(crate) fn spread(&self) -> Duration {
         self.lifetime.spread()

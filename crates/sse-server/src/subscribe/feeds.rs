@@ -3,7 +3,9 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
+use crate::history::Position;
 use crate::hub::{State, Topic, TopicState};
 use crate::sync::Ticket;
 
@@ -33,8 +35,24 @@ pub(crate) struct Feed {
     /// What passed the subscriber's filter, to be added to the topic's numbers.
     delivered: u64,
     bytes: u64,
-    /// Of a reader of the log's past: whether the topic has ended there.
-    has_ended: bool,
+    past: Past,
+}
+
+/// How a topic stands where a subscriber reads the log's past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Its messages count.
+    Open,
+    /// It has ended, as this process knows.
+    Ended,
+    /// It has ended, as the past tells: at this position, and over this time. It may have been opened since.
+    EndedAt(Position, Duration),
+}
+
+impl Past {
+    pub(crate) fn has_ended(self) -> bool {
+        self != Self::Open
+    }
 }
 
 impl Feeds {
@@ -83,7 +101,7 @@ impl DerefMut for Feeds {
 
 impl Feed {
     fn new(topic: Arc<Topic>) -> Self {
-        Self { topic, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0, has_ended: false }
+        Self { topic, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0, past: Past::Open }
     }
 
     pub(crate) fn topic(&self) -> &Arc<Topic> {
@@ -135,12 +153,11 @@ impl Feed {
         state.topic_mut(self.topic.key()).remove_subscriber(&mut self.ticket)
     }
 
-    /// Whether the topic has ended at this place of the log's past.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended
+    pub(crate) fn past(&self) -> Past {
+        self.past
     }
 
-    pub(crate) fn set_ended(&mut self, has_ended: bool) {
-        self.has_ended = has_ended;
+    pub(crate) fn set_past(&mut self, past: Past) {
+        self.past = past;
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sse_codec::EventId;
 use tokio::time::Instant;
 
-use super::feeds::{Feed, Feeds, StreamIds};
+use super::feeds::{Feed, Feeds, Past, StreamIds};
 use super::stalled::Stalled;
 use crate::history::{Cursor, Entry, FRAME, Gap, Position, Ring, merge};
 use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, Source, State, Topic};
@@ -328,6 +328,11 @@ impl Subscriber {
     fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
         let hub = self.hub.clone();
         let mut state = hub.lock();
+        if self.is_client_ended(&state) {
+            // The stream ends where it reads the rings.
+            self.go_live();
+            return None;
+        }
         if !self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state) {
             return None;
         }
@@ -367,15 +372,15 @@ impl Subscriber {
         false
     }
 
-    /// The messages of a page of the log that are of the subscriber's topics. Topics of which the page is the first to
-    /// tell that they have ended are added to `ended`.
+    /// The messages of a page of the log that are of the subscriber's topics. Topics of which the log's past is the
+    /// first to tell that they have ended are added to `ended`.
     fn items_of_page(&mut self, page: &[Entry], state: &mut State, ended: &mut Vec<usize>) -> Vec<Item> {
         let mut items = Vec::new();
         for feed in &mut *self.feeds {
             let first = page.first().map(|entry| entry.previous);
             let known = first.and_then(|position| feed.state(state).has_ended_at(position));
             if let Some(has_ended) = known {
-                feed.set_ended(has_ended);
+                feed.set_past(if has_ended { Past::Ended } else { Past::Open });
             }
         }
         for entry in page {
@@ -387,28 +392,35 @@ impl Subscriber {
             let feed = &mut self.feeds[number];
             match record.body() {
                 Body::Control(Control::End { spread }) => {
-                    feed.set_ended(true);
-                    let topic = feed.state_mut(state);
-                    let was_ended = topic.is_ended();
-                    topic.end(entry.position, *spread);
-                    if topic.is_ended() && !was_ended {
-                        ended.push(feed.key());
-                    }
+                    feed.set_past(Past::EndedAt(entry.position, *spread));
                 }
-                Body::Control(Control::Open) => feed.set_ended(false),
+                Body::Control(Control::Open) => feed.set_past(Past::Open),
                 Body::Control(Control::EndClient { .. }) => {}
-                Body::Message { .. } if feed.has_ended() => {}
+                Body::Message { .. } if feed.past().has_ended() => {}
                 Body::Message { .. } => {
                     let block = record.block(|| self.hub.source().id(entry.position));
                     items.extend(block.map(|block| self.item(number, entry.position, &block)));
                 }
             }
         }
-        if self.feeds.iter().all(|feed| feed.has_ended() && feed.state(state).is_ended()) {
+        let is_last = |feed: &Feed, at| feed.past().has_ended() && feed.state(state).has_been_ended_since(at);
+        let end = page.last().map(|entry| entry.position);
+        if end.is_some_and(|at| self.feeds.iter().all(|feed| is_last(feed, at))) {
             // Nothing of these topics comes later.
             self.cursor = Cursor::after(state.last());
             self.go_live();
         } else if matches!(self.reading, Reading::Live) {
+            // The past has been read up to what this process has seen itself: an end that no opening followed is the
+            // last.
+            for feed in &*self.feeds {
+                let Past::EndedAt(position, spread) = feed.past() else { continue };
+                let topic = feed.state_mut(state);
+                let was_ended = topic.is_ended();
+                topic.end(position, spread);
+                if topic.is_ended() && !was_ended {
+                    ended.push(feed.key());
+                }
+            }
             self.go_live();
         }
         items
@@ -416,7 +428,7 @@ impl Subscriber {
 
     fn go_live(&mut self) {
         self.reading = Reading::Live;
-        self.feeds.iter_mut().for_each(|feed| feed.set_ended(false));
+        self.feeds.iter_mut().for_each(|feed| feed.set_past(Past::Open));
     }
 
     /// A message as this subscriber gets it.
