@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use sse_server::log::{Batch, Entry, Log, LogError, Position, Publisher, PublisherBuilder};
-use sse_server::{Message, PublishError, Route, Shutdown, Topics};
+use sse_server::{LagPolicy, Message, PublishError, Route, Shutdown, Topics};
 use sse_testing::log::MemoryLog;
 use sse_testing::{Subscriber, request, subscribe};
 use tokio::sync::oneshot;
@@ -369,4 +369,59 @@ async fn a_page_of_the_past_ends_nothing_that_was_opened_since() {
         assert_eq!(seen, expected, "{between} {last_end}");
         assert_eq!(route.is_closed(), last_end, "{between} {last_end}");
     }
+}
+
+#[test]
+fn a_shutdown_ends_a_stream_whose_filter_leaves_out_the_rest() {
+    let route = Route::builder().heartbeat(None).build();
+    let shutdown = Shutdown::new();
+    let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
+    let mut subscriber = Subscriber::of(route.subscribe(&request).filter(|_| false).respond());
+    subscriber.read();
+    publish(&route, "1");
+    // No heartbeat and no message would wake it again.
+    shutdown.begin();
+    assert_eq!(subscriber.read_data(), ["."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_stream_ends_by_other_ends() {
+    let route = Route::builder().heartbeat(None).build();
+    let shutdown = Shutdown::new();
+    let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
+    let mut by_shutdown = Subscriber::of(route.respond(&request));
+    let mut by_until =
+        Subscriber::of(route.subscribe(&request).until(sleep(Duration::from_secs(1))).respond());
+    route.close_within(Duration::from_secs(3_600_000));
+    assert_eq!(by_shutdown.read_data(), ["-"]);
+    assert_eq!(by_until.read_data(), ["-"]);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(by_until.read_data(), ["."]);
+    shutdown.begin();
+    assert_eq!(by_shutdown.read_data(), ["."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_stream_has_heartbeats() {
+    let route = Route::new();
+    let mut subscriber = subscribe(&route, "");
+    route.close_within(Duration::from_secs(3_600_000));
+    assert_eq!(subscriber.read(), "-");
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(subscriber.read(), ":\n\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_subscriber_is_disconnected_at_once_though_an_earlier_end_was_slow() {
+    let route = Route::builder().history(1).burst_bytes(0).lag_policy(LagPolicy::Disconnect).heartbeat(None);
+    let topics = Topics::builder().route(route).build();
+    let route = topics.route("a").unwrap();
+    route.close_within(Duration::from_secs(3_600_000));
+    topics.open("a").unwrap();
+    let mut subscriber = subscribe(&route, "");
+    assert_eq!(subscriber.read_data(), ["-"]);
+    for data in ["1", "2", "3"] {
+        publish(&route, data);
+    }
+    assert_eq!(subscriber.read_data(), ["."]);
 }

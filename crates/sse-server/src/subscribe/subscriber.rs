@@ -217,7 +217,8 @@ impl Subscriber {
     /// How long to wait before the end of the stream.
     pub(crate) fn closing_delay(&self) -> Duration {
         let state = self.hub.lock();
-        if self.is_client_ended(&state) {
+        // One that lags is disconnected from a topic that goes on.
+        if self.is_client_ended(&state) || !self.is_ended(&state) {
             return Duration::ZERO;
         }
         self.feeds[0].state(&state).spread().mul_f64(fastrand::f64())
