@@ -191,10 +191,12 @@ impl Subscription {
     }
 
     /// Begins with the oldest message that is kept, if the client came without an id: for the stream of one task, whose
-    /// first messages may be there before its reader. Nobody is told of messages that are no longer kept by then.
+    /// first messages may be there before its reader. Nobody is told of messages that are no longer kept by then. A
+    /// [snapshot](Self::snapshot) goes before it, whichever is asked for first.
     pub fn from_start(mut self) -> Self {
         if let State::Open(open) = &mut self.0
             && !open.has_id
+            && open.snapshot.is_none()
         {
             open.delivery.subscriber_mut().rewind();
             open.is_from_start = true;
