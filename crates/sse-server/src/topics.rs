@@ -287,8 +287,8 @@ impl Topics {
         request: &Request<B>,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Subscription {
-        match self.topics(names) {
-            Ok(topics) => Subscription::of_request(topics, request, StreamIds::Hub),
+        match self.routes_of(names) {
+            Ok(routes) => Subscription::of_request(topics_of(&routes), request, StreamIds::Hub),
             Err(denied) => Subscription::denied(denied),
         }
     }
@@ -299,14 +299,15 @@ impl Topics {
         last_event_id: &str,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Subscription {
-        match self.topics(names) {
-            Ok(topics) => Subscription::after(topics, last_event_id, StreamIds::Hub),
+        match self.routes_of(names) {
+            Ok(routes) => Subscription::after(topics_of(&routes), last_event_id, StreamIds::Hub),
             Err(denied) => Subscription::denied(denied),
         }
     }
 
-    /// The topics of these names, at least one.
-    fn topics<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<Arc<Topic>>, Denied> {
+    /// The routes of these names, at least one. They are to be held until somebody has subscribed: a topic that nobody
+    /// uses makes room for others.
+    fn routes_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<Route>, Denied> {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
@@ -315,9 +316,12 @@ impl Topics {
         }
         // The routes are held until all are there, so that none of them makes room for another.
         let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.route(name)).collect();
-        let routes = routes.map_err(|TooManyTopics| Denied::Full)?;
-        Ok(routes.iter().map(|route| route.topic().clone()).collect())
+        routes.map_err(|TooManyTopics| Denied::Full)
     }
+}
+
+fn topics_of(routes: &[Route]) -> Vec<Arc<Topic>> {
+    routes.iter().map(|route| route.topic().clone()).collect()
 }
 
 impl Default for Topics {

@@ -1,13 +1,16 @@
 //! How streams end: one stream, the streams of one client, those of a server, and a topic for all.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use sse_server::log::Publisher;
-use sse_server::{Message, PublishError, Route, Shutdown, Topics};
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Publisher, PublisherBuilder};
+use sse_server::{LagPolicy, Message, PublishError, Route, Shutdown, Topics};
 use sse_testing::log::MemoryLog;
 use sse_testing::{Subscriber, request, subscribe};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 fn publish(route: &Route, data: &str) {
@@ -210,4 +213,215 @@ async fn the_stream_of_a_task_is_read_from_its_start_to_its_end() {
         assert_eq!(Subscriber::of(read("")).read_data(), ["1", "2", "3", "."], "{name}");
         assert_eq!(read(early.last_event_id()).status(), StatusCode::NO_CONTENT, "{name}");
     }
+}
+
+/// A log whose appends can fail, and that is followed entry by entry.
+#[derive(Clone, Default)]
+struct SlowLog {
+    log: MemoryLog,
+    fails: Arc<AtomicBool>,
+}
+
+impl Log for SlowLog {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(LogError::refused("it is down"));
+        }
+        self.log.append(batch).await
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        self.log.before(position, limit).await
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        self.log.after(position, limit).await
+    }
+
+    async fn follow(&self, position: Position, _: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        yield_now().await;
+        self.log.follow(position, 1).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_was_not_stored_is_asked_for_again() {
+    let log = SlowLog::default();
+    let impatient = PublisherBuilder::default().patience(Duration::ZERO);
+    let topics = Topics::builder().publisher(impatient).build_on(log.clone()).await.unwrap();
+    let route = topics.route("a").unwrap();
+    route.close().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    for fails in [true, false] {
+        log.fails.store(fails, Ordering::SeqCst);
+        topics.open("a").unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    route.publish(&Message::new("1")).unwrap().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    let mut subscriber = Subscriber::of(route.subscribe(&request("")).from_start().respond());
+    assert_eq!(subscriber.read_data(), ["1", "-"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_ends_and_openings_the_last_counts() {
+    let topics = Topics::builder().build_on(SlowLog::default()).await.unwrap();
+    let route = topics.route("a").unwrap();
+    let mut subscriber = subscribe(&route, "");
+    let _ = route.close();
+    topics.open("a").unwrap();
+    let _ = route.close();
+    // They come back one by one.
+    for _ in 0..100 {
+        assert!(route.is_closed());
+        yield_now().await;
+    }
+    sleep(Duration::from_millis(1)).await;
+    assert!(route.is_closed());
+    assert_eq!(subscriber.read_data(), ["."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_the_past_is_ended_at_once() {
+    let log = MemoryLog::new();
+    let writer = Publisher::new(log.clone());
+    let mut first = None;
+    for number in 0..2000 {
+        let id = writer.publish("a", &Message::new(number.to_string())).unwrap().stored().await.unwrap();
+        first.get_or_insert(id.unwrap());
+    }
+    let topics = Topics::builder()
+        .route(Route::builder().history(4).burst_bytes(0))
+        .recent(4)
+        .build_on(log)
+        .await
+        .unwrap();
+    let route = topics.route("a").unwrap();
+    let subscription = route.subscribe(&request(first.unwrap().as_str())).client("c");
+    let mut subscriber = Subscriber::of(subscription.respond());
+    subscriber.read();
+    assert_eq!(subscriber.read(), "-", "the log is asked");
+    sleep(Duration::from_millis(1)).await;
+    let _ = route.end_client("c").unwrap();
+    assert_eq!(subscriber.read_data(), ["."]);
+}
+
+/// A log in which a topic has ended, and was opened again after so many messages of another; and the id of its first.
+async fn reopened(between: usize, last_end: bool) -> (MemoryLog, String) {
+    let log = MemoryLog::new();
+    let topics = Topics::builder().build_on(log.clone()).await.unwrap();
+    let route = topics.route("a").unwrap();
+    let id = route.publish(&Message::new("first")).unwrap().stored().await.unwrap().unwrap();
+    route.close().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    let other = topics.route("b").unwrap();
+    for _ in 0..between {
+        other.publish(&Message::new("other")).unwrap().stored().await.unwrap();
+    }
+    topics.open("a").unwrap();
+    for number in 0..5 {
+        route.publish(&Message::new(number.to_string())).unwrap().stored().await.unwrap();
+    }
+    if last_end {
+        route.close().stored().await.unwrap();
+    } else {
+        for _ in 0..10 {
+            other.publish(&Message::new("other")).unwrap().stored().await.unwrap();
+        }
+    }
+    sleep(Duration::from_millis(1)).await;
+    (log, id.as_str().to_owned())
+}
+
+async fn all(subscriber: &mut Subscriber) -> Vec<String> {
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        let mut data = subscriber.read_data();
+        let end = data.pop().unwrap();
+        seen.append(&mut data);
+        if end == "." {
+            seen.push(end);
+            break;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_past_ends_nothing_that_was_opened_since() {
+    for (between, last_end) in [(0, false), (600, false), (600, true), (0, true)] {
+        let (log, id) = reopened(between, last_end).await;
+        let topics = Topics::builder()
+            .route(Route::builder().history(4).burst_bytes(0).heartbeat(None))
+            .recent(2)
+            .build_on(log)
+            .await
+            .unwrap();
+        let route = topics.route("a").unwrap();
+        assert_eq!(route.is_closed(), last_end);
+        let mut subscriber = subscribe(&route, &id);
+        let seen = all(&mut subscriber).await;
+        let mut expected = vec!["0", "1", "2", "3", "4"];
+        if last_end {
+            expected.push(".");
+        }
+        assert_eq!(seen, expected, "{between} {last_end}");
+        assert_eq!(route.is_closed(), last_end, "{between} {last_end}");
+    }
+}
+
+#[test]
+fn a_shutdown_ends_a_stream_whose_filter_leaves_out_the_rest() {
+    let route = Route::builder().heartbeat(None).build();
+    let shutdown = Shutdown::new();
+    let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
+    let mut subscriber = Subscriber::of(route.subscribe(&request).filter(|_| false).respond());
+    subscriber.read();
+    publish(&route, "1");
+    // No heartbeat and no message would wake it again.
+    shutdown.begin();
+    assert_eq!(subscriber.read_data(), ["."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_stream_ends_by_other_ends() {
+    let route = Route::builder().heartbeat(None).build();
+    let shutdown = Shutdown::new();
+    let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
+    let mut by_shutdown = Subscriber::of(route.respond(&request));
+    let mut by_until =
+        Subscriber::of(route.subscribe(&request).until(sleep(Duration::from_secs(1))).respond());
+    route.close_within(Duration::from_secs(3_600_000));
+    assert_eq!(by_shutdown.read_data(), ["-"]);
+    assert_eq!(by_until.read_data(), ["-"]);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(by_until.read_data(), ["."]);
+    shutdown.begin();
+    assert_eq!(by_shutdown.read_data(), ["."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_stream_has_heartbeats() {
+    let route = Route::new();
+    let mut subscriber = subscribe(&route, "");
+    route.close_within(Duration::from_secs(3_600_000));
+    assert_eq!(subscriber.read(), "-");
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(subscriber.read(), ":\n\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_subscriber_is_disconnected_at_once_though_an_earlier_end_was_slow() {
+    let route = Route::builder().history(1).burst_bytes(0).lag_policy(LagPolicy::Disconnect).heartbeat(None);
+    let topics = Topics::builder().route(route).build();
+    let route = topics.route("a").unwrap();
+    route.close_within(Duration::from_secs(3_600_000));
+    topics.open("a").unwrap();
+    let mut subscriber = subscribe(&route, "");
+    assert_eq!(subscriber.read_data(), ["-"]);
+    for data in ["1", "2", "3"] {
+        publish(&route, data);
+    }
+    assert_eq!(subscriber.read_data(), ["."]);
 }

@@ -413,3 +413,14 @@ async fn a_closing_route_ends_its_streams_one_by_one() {
     readers.clear();
     route.closed().await;
 }
+
+#[test]
+fn a_snapshot_goes_before_the_start_in_either_order() {
+    let route = Route::new();
+    publish(&route, &["1", "2"]);
+    let state = || [Message::new("state")];
+    let subscribe = || route.subscribe(&request(""));
+    for subscription in [subscribe().from_start().snapshot(state), subscribe().snapshot(state).from_start()] {
+        assert_eq!(Subscriber::of(subscription.respond()).read_data(), ["state", "-"]);
+    }
+}

@@ -1,9 +1,15 @@
 //! Topics: made on demand, read together, dropped when unused.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use sse_server::{Message, Route, TooManyTopics, Topics};
+use http_body::Body as _;
+use sse_server::{EventId, Message, Route, TooManyTopics, Topics};
 use sse_testing::{Subscriber, field, request};
 use tokio::time::{advance, pause};
 
@@ -175,4 +181,65 @@ fn dropping_the_topics_closes_those_that_nobody_holds() {
     reader.read();
     assert_eq!(reader.read_data(), ["1", "."]);
     assert!(!kept.is_closed());
+}
+
+/// Runs when it is dropped, as the code of an executor may.
+struct OnDrop(Box<dyn Fn() + Send + Sync>);
+
+impl Wake for OnDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn a_topic_that_is_made_again_before_the_last_is_gone_tells_of_the_loss() {
+    let topics = Topics::builder().max_topics(1).build();
+    let own = |data| Message::new(data).id(EventId::new("own").unwrap());
+    let route = topics.route("a").unwrap();
+    let start = field(&subscribe(&topics, "", &["a"]).read(), "id").unwrap().to_owned();
+    route.publish(&own("1")).unwrap();
+    publish(&topics, &[("a", "2")]);
+    let mut body = route.subscribe_from("").respond().into_body();
+    let again = topics.clone();
+    // A subscriber drops its waker, and then lets go of its topic.
+    let waker = Waker::from(Arc::new(OnDrop(Box::new(move || {
+        drop(again.route("b").unwrap());
+        drop(again.route("a").unwrap());
+    }))));
+    while Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker)).is_ready() {}
+    drop((waker, route));
+    drop(body);
+    let route = topics.route("a").unwrap();
+    assert_eq!(route.stats().published, 0, "it is another");
+    assert_eq!(subscribe(&topics, &start, &["a"]).read_data(), [r#"{"missed":null}"#, "-"]);
+    publish(&topics, &[("a", "3")]);
+    route.publish(&own("1")).unwrap();
+    let mut body = Subscriber::of(route.subscribe_from("own").respond());
+    assert_eq!(body.read_data(), [r#"{"missed":null}"#, "-"]);
+}
+
+#[test]
+fn a_topic_makes_no_room_while_somebody_subscribes() {
+    let topics = Topics::builder().max_topics(1).build();
+    let (is_done, other) = (Arc::new(AtomicBool::new(false)), topics.clone());
+    let is_over = is_done.clone();
+    let taker = thread::spawn(move || {
+        while !is_over.load(Ordering::Relaxed) {
+            drop(other.route("b"));
+        }
+    });
+    for _ in 0..20_000 {
+        let response = topics.subscribe(&Request::new(()), ["a"]).respond();
+        assert_ne!(response.status(), StatusCode::NO_CONTENT, "the topic is open");
+        if response.status() == StatusCode::OK {
+            assert_eq!(Subscriber::of(response).read_data(), ["-"]);
+        }
+    }
+    is_done.store(true, Ordering::Relaxed);
+    taker.join().unwrap();
 }

@@ -123,8 +123,13 @@ impl State {
     ) -> usize {
         let topic = match source {
             Source::Memory(_) => {
-                let mut topic = TopicState::new(new_ring(settings, self.dropped), settings, signals);
-                if self.forgotten.contains(&fingerprint(&**name)) {
+                // An earlier one of this name may be about to be dropped.
+                let earlier = self.view.names.get(name).map(|&key| &self.topics[key]);
+                let evicted = earlier.map_or(self.dropped, |topic| self.dropped.max(topic.ring().newest()));
+                let has_lost_own_ids = earlier.is_some_and(TopicState::has_own_ids)
+                    || self.forgotten.contains(&fingerprint(&**name));
+                let mut topic = TopicState::new(new_ring(settings, evicted), settings, signals);
+                if has_lost_own_ids {
                     topic.lose_own_ids();
                 }
                 topic

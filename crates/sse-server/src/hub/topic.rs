@@ -18,7 +18,7 @@ use super::source::{Replica, Source};
 use super::state::State;
 use super::stats::Stats;
 use super::topic_state::Signals;
-use crate::history::{Kept, KnownId};
+use crate::history::{Kept, KnownId, Position};
 use crate::log::{OnFailure, PublishError, Published};
 use crate::message::{Control, Draft, Record, fingerprint};
 use crate::sync::{AtomicUsize, MutexGuard};
@@ -120,6 +120,9 @@ impl Topic {
         // The ids that the batch itself gives, so that each names one message there, too.
         let mut own_ids = HashMap::new();
         let (mut messages, mut bytes) = (0, 0);
+        // None of the ids that the hub gives is longer than the last.
+        let last = Position::new(state.last().get().saturating_add(drafts.len() as u64));
+        let hub_id = self.hub.source().id(last);
         for draft in drafts.iter().filter(|draft| !draft.is_empty()) {
             let fingerprint = draft.own_id().map(|_| draft.fingerprint());
             if let Some((id, fingerprint)) = draft.own_id().zip(fingerprint)
@@ -129,7 +132,7 @@ impl Topic {
                 return Err(PublishError::IdTaken);
             }
             messages += 1;
-            bytes += draft.len();
+            bytes += draft.len(&hub_id);
         }
         drop(own_ids);
         if !state.topic(self.key).ring().bounds().fit(messages, bytes) {
@@ -222,7 +225,8 @@ impl Topic {
     pub(crate) fn open(&self) {
         let mut state = self.hub.lock();
         let topic = state.topic_mut(self.key);
-        if topic.is_open() {
+        // An opening that the log has not brought back may be lost: it is asked for again.
+        if topic.is_open() && !topic.is_ended() {
             return;
         }
         match self.hub.source() {

@@ -24,8 +24,8 @@ pub(crate) struct TopicState {
     /// Whether an earlier topic of this name had ids of its publishers, of which nothing is known any more.
     has_lost_own_ids: bool,
     lifetime: Lifetime,
-    /// What this process has asked the log for.
-    asked: Option<Asked>,
+    /// What this process has asked the log for, in order.
+    asked: Vec<Asked>,
     subscribers: usize,
     /// The clients of those subscribers that have said whose they are.
     clients: HashMap<Box<str>, Client>,
@@ -82,7 +82,7 @@ impl TopicState {
             own_ids: OwnIds::default(),
             has_lost_own_ids: false,
             lifetime: Lifetime::default(),
-            asked: None,
+            asked: Vec::new(),
             subscribers: 0,
             clients: HashMap::new(),
             wakers: Wakers::default(),
@@ -183,7 +183,7 @@ impl TopicState {
 
     /// Whether messages can be published.
     pub(crate) fn is_open(&self) -> bool {
-        match self.asked {
+        match self.asked.last() {
             Some(Asked::End) => false,
             Some(Asked::Open) => true,
             None => !self.is_ended(),
@@ -217,28 +217,42 @@ impl TopicState {
 
     /// This process has asked the log to end the topic.
     pub(crate) fn ask_for_end(&mut self) {
-        self.asked = Some(Asked::End);
+        self.ask_for(Asked::End);
     }
 
     /// This process has asked the log to open the topic again.
     pub(crate) fn ask_for_open(&mut self) {
-        self.asked = Some(Asked::Open);
+        self.ask_for(Asked::Open);
     }
 
-    /// The log could not be asked.
+    fn ask_for(&mut self, asked: Asked) {
+        if self.asked.last() != Some(&asked) {
+            self.asked.push(asked);
+        }
+    }
+
+    /// What was asked for has come back, or was asked for by another process. What was asked before it has come or is
+    /// lost; what was asked later counts.
+    fn answer(&mut self, answered: Asked) {
+        if let Some(number) = self.asked.iter().position(|asked| *asked == answered) {
+            self.asked.drain(..=number);
+        }
+    }
+
+    /// The log did not take what it was asked for first.
     pub(crate) fn stop_asking(&mut self) {
-        self.asked = None;
+        self.asked.drain(..self.asked.len().min(1));
     }
 
     /// The log says that the topic ends at a position. The subscribers are to be [told](Self::touch).
     pub(crate) fn end(&mut self, at: Position, spread: Duration) {
-        self.asked.take_if(|asked| *asked == Asked::End);
+        self.answer(Asked::End);
         self.lifetime.end(at, spread);
     }
 
     /// The log says that the topic is open again.
     pub(crate) fn open(&mut self, at: Position) {
-        self.asked.take_if(|asked| *asked == Asked::Open);
+        self.answer(Asked::Open);
         self.lifetime.open(at);
     }
 
@@ -254,7 +268,7 @@ impl TopicState {
 
     /// Ends the topic because its last publisher's handle is gone. The subscribers are to be [told](Self::touch).
     pub(crate) fn end_for_good(&mut self) {
-        self.asked = None;
+        self.asked.clear();
         self.lifetime.end_for_good();
     }
 

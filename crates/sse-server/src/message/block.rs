@@ -65,9 +65,10 @@ impl Draft {
         self.own_id.as_ref()
     }
 
-    /// How many bytes subscribers get, but for an id that the hub gives.
-    pub(crate) fn len(&self) -> usize {
-        self.fields.len() + self.own_id.as_ref().map_or(0, |id| id.as_str().len() + 5) + 1
+    /// How many bytes subscribers get, if the hub gives an event that has no id this one.
+    pub(crate) fn len(&self, hub_id: &EventId<'_>) -> usize {
+        let id = self.own_id.as_ref().or(self.has_data.then_some(hub_id));
+        self.fields.len() + id.map_or(0, |id| id.as_str().len() + "id: \n".len()) + 1
     }
 
     /// A number that tells this message from others, whatever their ids.

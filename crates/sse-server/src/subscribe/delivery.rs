@@ -125,18 +125,16 @@ impl Delivery {
     }
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match &mut self.end {
-            End::Open => {}
-            End::Closing(delay) => return delay.poll(cx).map(|()| None),
-            End::Ended => return Poll::Ready(None),
-        }
-        if self.is_over(cx) {
-            return Poll::Ready(None);
-        }
         for _ in 0..ROUNDS {
+            // Anew in each round: when the filter has left out the rest, a shutdown ends the stream.
+            if matches!(self.end, End::Ended) || self.is_over(cx) {
+                return Poll::Ready(None);
+            }
+            if let End::Closing(delay) = &mut self.end {
+                return if delay.poll(cx).is_ready() { Poll::Ready(None) } else { self.poll_pulse(cx) };
+            }
             let Poll::Ready(next) = self.subscriber.poll_next(cx, self.filter.is_some()) else {
-                let pulse = self.pulse.as_mut().map_or(Poll::Pending, |pulse| pulse.poll(cx));
-                return pulse.map(|()| Some(self.heartbeat()));
+                return self.poll_pulse(cx);
             };
             match next {
                 Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
@@ -150,14 +148,24 @@ impl Delivery {
                         return Poll::Ready(None);
                     }
                 },
-                None => {
-                    self.end = End::Closing(Delay::new(self.subscriber.closing_delay()));
-                    return self.poll_events(cx);
-                }
+                None => self.close(),
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Waits for this stream's turn to end. It reads no more, so it needs a heartbeat of its own.
+    fn close(&mut self) {
+        self.end = End::Closing(Delay::new(self.subscriber.closing_delay()));
+        if self.subscriber.has_heartbeat() {
+            self.set_pulse(self.subscriber.hub().settings().heartbeat.map(Pulse::new));
+        }
+    }
+
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let pulse = self.pulse.as_mut().map_or(Poll::Pending, |pulse| pulse.poll(cx));
+        pulse.map(|()| Some(self.heartbeat()))
     }
 
     /// Whether the stream is too old, or was ended from outside, or its server is shutting down and has nothing more

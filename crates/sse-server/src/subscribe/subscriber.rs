@@ -217,7 +217,8 @@ impl Subscriber {
     /// How long to wait before the end of the stream.
     pub(crate) fn closing_delay(&self) -> Duration {
         let state = self.hub.lock();
-        if self.is_client_ended(&state) {
+        // One that lags is disconnected from a topic that goes on.
+        if self.is_client_ended(&state) || !self.is_ended(&state) {
             return Duration::ZERO;
         }
         self.feeds[0].state(&state).spread().mul_f64(fastrand::f64())
@@ -328,6 +329,11 @@ impl Subscriber {
     fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
         let hub = self.hub.clone();
         let mut state = hub.lock();
+        if self.is_client_ended(&state) {
+            // The stream ends where it reads the rings.
+            self.go_live();
+            return None;
+        }
         let is_wanted = self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state);
         let page = page.ok().filter(|_| is_wanted);
         let messages = page.map(|page| self.items_of_page(&page, &state)).unwrap_or_default();

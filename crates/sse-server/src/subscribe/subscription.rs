@@ -218,9 +218,12 @@ impl Subscription {
     /// ```
     ///
     /// With a log, the answer may be published by another process: see [`Topics::get`](crate::Topics::get).
+    ///
+    /// A [snapshot](Self::snapshot) goes before it, whichever is asked for first.
     pub fn from_start(mut self) -> Self {
         if let State::Open(open) = &mut self.0
             && !open.has_id
+            && open.snapshot.is_none()
         {
             open.delivery.subscriber_mut().rewind();
             open.is_from_start = true;

@@ -68,7 +68,8 @@ pub(crate) async fn settle() {
 /// All data that a reader gets, until there has been nothing more for a while; then a dot if the stream has ended.
 pub(crate) async fn all(reader: &mut Subscriber) -> Vec<String> {
     let (mut seen, mut idle) = (Vec::new(), 0);
-    while idle < 20 {
+    // A read of the log may take some hundred milliseconds.
+    while idle < 300 {
         settle().await;
         let mut data = reader.read_data();
         let end = data.pop().unwrap();
