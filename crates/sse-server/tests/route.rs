@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, Request};
-use sse_server::{EventId, EventType, Message, PublishError, Route, Shutdown};
+use sse_server::{EventId, EventType, LagPolicy, Message, PublishError, Route, Shutdown};
 use sse_testing::{Subscriber, field, request, subscribe};
 
 fn publish(route: &Route, data: &[&str]) {
@@ -557,3 +557,20 @@ const _: fn() = || {
     is::<Route>();
     is::<sse_server::Body>();
 };
+
+#[test]
+fn ids_are_forgotten_though_the_latest_of_each_key_is_kept() {
+    let route = Route::builder().history(2).lag_policy(LagPolicy::LatestPerKey).build();
+    let publish = |key: &str, id: &str, data: &str| {
+        let message = Message::new(data).id(EventId::new(id).unwrap());
+        route.publish_keyed(key, &message).map(|published| published.is_repeat())
+    };
+    publish("quiet", "kept", "1").unwrap();
+    publish("busy", "gone", "1").unwrap();
+    for number in 0..20_000 {
+        publish("busy", &number.to_string(), "1").unwrap();
+    }
+    assert!(publish("quiet", "kept", "1").unwrap(), "its message is kept");
+    assert!(!publish("busy", "gone", "2").unwrap());
+    assert!(matches!(publish("busy", "10000", "2"), Err(PublishError::IdTaken)));
+}

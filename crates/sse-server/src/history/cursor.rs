@@ -182,7 +182,7 @@ mod tests {
             };
             if let Some(id) = &own_id {
                 let evicted = self.rings[topic].evicted();
-                self.own_ids[topic].insert(fingerprint(id.as_str()), self.last, 0, evicted);
+                self.own_ids[topic].insert(fingerprint(id.as_str()), self.last, 0, |at| at > evicted);
             }
             let fields = format!(": {data}\n").into_bytes();
             let draft = Draft::new(fields, matches!(id, Id::Hub), own_id, key, None);

@@ -37,6 +37,10 @@ impl Latest {
         Some(entry)
     }
 
+    pub(crate) fn holds(&self, position: Position) -> bool {
+        self.kept.contains_key(&position)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }

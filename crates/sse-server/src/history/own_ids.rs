@@ -15,8 +15,10 @@ const REMEMBERED: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct OwnIds {
     named: HashMap<u64, Named>,
-    /// The hashes, oldest first.
+    /// The hashes of the newest, oldest first.
     order: VecDeque<u64>,
+    /// The hashes of older ones whose messages were kept when they were last looked at.
+    older: VecDeque<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,16 +57,27 @@ impl OwnIds {
         Some(self.named.get(&id)?.position)
     }
 
-    /// Remembers a new id. The messages up to `evicted` are kept no more.
-    pub(crate) fn insert(&mut self, id: u64, position: Position, fingerprint: u64, evicted: Position) {
+    /// Remembers a new id. `is_kept` says whether the message at a position is kept.
+    pub(crate) fn insert(
+        &mut self,
+        id: u64,
+        position: Position,
+        fingerprint: u64,
+        is_kept: impl Fn(Position) -> bool,
+    ) {
         self.named.insert(id, Named { position, fingerprint });
         self.order.push_back(id);
-        while self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.front()
-            && self.position(*oldest).is_none_or(|position| position <= evicted)
-        {
-            self.named.remove(oldest);
-            self.order.pop_front();
+        if self.order.len() > REMEMBERED {
+            self.older.extend(self.order.pop_front());
+        }
+        // Two for one that comes: so all of them come up again and again, whichever of their messages are kept.
+        for _ in 0..2 {
+            let Some(id) = self.older.pop_front() else { break };
+            if self.position(id).is_some_and(&is_kept) {
+                self.older.push_back(id);
+            } else {
+                self.named.remove(&id);
+            }
         }
     }
 }
@@ -77,15 +90,15 @@ mod tests {
     fn an_id_names_one_message_until_it_is_forgotten() {
         let mut ids = OwnIds::default();
         assert_eq!(ids.look_up(7, 70), Known::New);
-        ids.insert(7, Position::new(1), 70, Position::START);
+        ids.insert(7, Position::new(1), 70, |_| true);
         assert_eq!(ids.look_up(7, 70), Known::Repeat);
         assert_eq!(ids.look_up(7, 71), Known::Taken);
         assert_eq!(ids.position(7), Some(Position::new(1)));
         for id in 100..100 + REMEMBERED as u64 {
-            ids.insert(id, Position::new(id), 0, Position::START);
+            ids.insert(id, Position::new(id), 0, |_| true);
         }
         assert_eq!(ids.look_up(7, 70), Known::Repeat, "its message is kept");
-        ids.insert(8, Position::new(100_000), 0, Position::new(100));
+        ids.insert(8, Position::new(100_000), 0, |position| position.get() > 100);
         assert_eq!((ids.look_up(7, 70), ids.position(7)), (Known::New, None));
         assert_eq!((ids.named.len(), ids.order.len()), (REMEMBERED, REMEMBERED));
         assert_eq!(ids.position(101), Some(Position::new(101)));

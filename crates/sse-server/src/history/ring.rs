@@ -114,6 +114,12 @@ impl Ring {
         &self.bounds
     }
 
+    /// Whether the message at a position of the topic's is kept.
+    pub(crate) fn keeps(&self, position: Position) -> bool {
+        self.entries.front().is_some_and(|oldest| position >= oldest.position)
+            || self.latest.as_ref().is_some_and(|latest| latest.holds(position))
+    }
+
     /// The newest position of which a reader can't get the message any more.
     pub(crate) fn evicted(&self) -> Position {
         self.evicted.max(self.latest_evicted)

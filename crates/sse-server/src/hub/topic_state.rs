@@ -130,7 +130,7 @@ impl TopicState {
     }
 
     pub(crate) fn remember_own_id(&mut self, id: u64, position: Position, fingerprint: u64) {
-        self.own_ids.insert(id, position, fingerprint, self.ring.evicted());
+        self.own_ids.insert(id, position, fingerprint, |position| self.ring.keeps(position));
     }
 
     /// Where a subscriber reads on that comes with an id of a publisher's.
