@@ -194,12 +194,12 @@ mod tests {
 
     #[test]
     fn the_first_of_more_entries_than_a_batch_has_is_known_to_count() {
-        check_batch(2, 10, 0, Some(256));
-        check_batch(256, 10, 0, Some(256));
-        check_batch(257, 10, 1, None);
-        check_batch(300, 10, 44, None);
-        check_batch(2, 100_000, 0, Some(2));
-        check_batch(3, 100_000, 1, None);
+        check_batch(2, 10, 0, Some(4096));
+        check_batch(4096, 10, 0, Some(4096));
+        check_batch(4097, 10, 1, None);
+        check_batch(4300, 10, 204, None);
+        check_batch(2, 100_000, 0, Some(10));
+        check_batch(11, 100_000, 1, None);
         check_batch(1, 1_000_000, 0, Some(1));
         check_batch(2, 1_000_000, 1, None);
     }

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sse_server::{Route, Shutdown, TooManyTopics};
+use sse_server::{Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -115,12 +115,20 @@ async fn subscribe(
     request: Request,
 ) -> Result<Response, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
-    app.subscribe(&[name], request)
+    let request = app.to_subscribe(request)?;
+    // A stream that is always of this topic: its events have their publishers' ids.
+    let subscription = match app.numbers.topics.route(&name) {
+        Ok(route) => route.subscribe(&request),
+        // It is refused as a stream of several topics is.
+        Err(_) => app.numbers.topics.subscribe(&request, [&*name]),
+    };
+    app.respond(subscription)
 }
 
 async fn subscribe_to_several(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {
     let names = topic::of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
-    app.subscribe(&names, request)
+    let request = app.to_subscribe(request)?;
+    app.respond(app.numbers.topics.subscribe(&request, names.iter().map(String::as_str)))
 }
 
 async fn receive(
@@ -190,14 +198,12 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<impl I
 }
 
 impl App {
-    /// The stream of these topics.
-    fn subscribe(&self, names: &[String], request: Request) -> Result<Response, Rejection> {
-        let request = self.to_subscribe(request)?;
+    /// The stream of a subscription, if there may be one more.
+    fn respond(&self, subscription: Subscription) -> Result<Response, Rejection> {
         let Some(place) = self.numbers.subscribers.join() else {
             return Err(Rejection::unavailable("there are too many subscribers; try again later"));
         };
-        let response = self.numbers.topics.subscribe(&request, names.iter().map(String::as_str)).respond();
-        Ok(response.map(|body| Body::new(place.keep(body))))
+        Ok(subscription.respond().map(|body| Body::new(place.keep(body))))
     }
 
     /// The request of one who may subscribe, with what ends the stream.
