@@ -16,6 +16,7 @@ use sse_server::{Message, Route, WriteDeadline};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{self, Runtime};
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -72,8 +73,12 @@ fn tls() -> (TlsAcceptor, TlsConnector) {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let server = ServerConfig::builder().with_no_client_auth();
+    let provider = Arc::new(ring::default_provider());
+    let client =
+        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let server = server.with_no_client_auth();
     let server = server.with_single_cert(vec![cert.into()], signing_key.into()).unwrap();
     (Arc::new(server).into(), Arc::new(client).into())
 }

@@ -413,9 +413,11 @@ impl Subscriber {
     fn finish_page(&mut self, state: &mut State) -> Vec<usize> {
         let mut learned = Vec::new();
         if matches!(self.reading, Reading::Live) {
-            // All that came after these ends has been seen, here or by the hub.
+            // All that came after these ends has been seen, here or by the hub. An end that the hub has not reached yet, it
+            // reads itself, after what comes before it.
+            let seen = state.last();
             for feed in &*self.feeds {
-                let Some((at, spread)) = feed.ended() else { continue };
+                let Some((at, spread)) = feed.ended().filter(|(at, _)| *at <= seen) else { continue };
                 let topic = feed.state_mut(state);
                 if !topic.is_ended() {
                     topic.end(at, spread);
