@@ -27,7 +27,8 @@ impl Lifetime {
 
     /// The topic is open again, from a position on.
     pub(crate) fn open(&mut self, at: Position) {
-        if self.ended > self.opened && at > self.ended {
+        // The end that it takes back may not be known here.
+        if self.opened <= self.ended && at > self.ended {
             self.opened = at;
         }
     }
@@ -105,6 +106,16 @@ mod tests {
         assert!(lifetime.is_ended());
         lifetime.reopen();
         assert!(!lifetime.is_ended());
+    }
+
+    #[test]
+    fn an_end_that_was_taken_back_ends_nothing_though_it_is_told_later() {
+        let mut lifetime = Lifetime::default();
+        lifetime.open(at(7));
+        lifetime.end(at(5), Duration::ZERO);
+        assert!(!lifetime.is_ended());
+        lifetime.end(at(8), Duration::ZERO);
+        assert!(lifetime.is_ended());
     }
 
     #[test]
