@@ -231,9 +231,7 @@ impl Topics {
         hub.end_client(&client);
         let Some(replica) = hub.source().replica() else { return Ok(Published::known(None)) };
         let record = Record::control("".into(), Control::EndClient { client, everywhere: true });
-        let published = replica.outbox().enqueue(vec![Some(record)]);
-        replica.outbox().wake();
-        Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
+        replica.outbox().tell(record)
     }
 
     /// The name of the topic of the event with this id, if the event is still kept. The id must be one that the topics

@@ -123,7 +123,7 @@ impl Hub {
         let now = Instant::now();
         let mut state = self.lock();
         let taken = state.take_in(entries, replica.log(), self.age(now), now);
-        let seen = state.seen();
+        let seen = state.last();
         self.wake_all(state, taken.touched);
         if taken.is_back {
             trace::following_again();

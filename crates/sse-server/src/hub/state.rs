@@ -302,11 +302,6 @@ impl State {
         self.topics.iter().map(|(key, _)| key).collect()
     }
 
-    /// The position of the newest entry that was seen of the log.
-    pub(crate) fn seen(&self) -> Position {
-        self.view.recent.last()
-    }
-
     /// The log can't be followed at the moment.
     pub(crate) fn lose_sight(&mut self) {
         self.view.interruptions += u64::from(self.view.is_following);

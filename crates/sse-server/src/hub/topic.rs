@@ -258,9 +258,7 @@ impl Topic {
         }
         let Source::Log(replica) = self.hub.source() else { return Ok(Published::known(None)) };
         let control = Control::EndClient { client: client.into(), everywhere: false };
-        let published = replica.outbox().enqueue(vec![Some(self.record(control))]);
-        replica.outbox().wake();
-        Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
+        replica.outbox().tell(self.record(control))
     }
 
     /// What to do if the log could not be asked to end the topic, or to open it.

@@ -123,6 +123,13 @@ impl Outbox {
         self.push(records, messages, bytes, limits, None)
     }
 
+    /// Queues what tells all replicas something at once, and wakes the task that appends.
+    pub(crate) fn tell(&self, record: Record) -> Result<Published, PublishError> {
+        let published = self.enqueue(vec![Some(record)]);
+        self.wake();
+        Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
+    }
+
     /// Queues what ends a topic or opens it. The task that appends must be [woken](Self::wake).
     pub(crate) fn enqueue_control(
         &self,
