@@ -210,7 +210,7 @@ impl Run {
         format!("published {}{}{id}", events(self.published), self.repeats())
     }
 
-    /// What there is to say of repeats behind the number of events that were published.
+    /// The part of the summary that tells of repeats; it follows the number of published events.
     fn repeats(&self) -> String {
         match self.repeated {
             0 => String::new(),

@@ -304,7 +304,7 @@ fn an_id_is_left_out_for_lines_of_json_only() {
     let json = "{\"id\":\"7\",\"data\":\"a\"}";
     assert_published(&run_publish(&[&server.url(NEWS), "--json", json]), "e1\n", &note);
     assert_published(&run_publish(&[&server.url(NEWS), "--json", json, "--quiet"]), "e2\n", "");
-    // Who names an id by a flag wants it.
+    // A user that names an id by a flag wants this id.
     assert_fails(
         &run_publish(&[&server.url(NEWS), "a", "--id", "7"]),
         3,

@@ -195,7 +195,7 @@ impl World {
         self.ids.len() as u64
     }
 
-    /// The newest number that the history has let go of by now.
+    /// The newest number that the history has evicted by now.
     pub(super) fn lost(&self) -> u64 {
         self.newest().saturating_sub(self.history as u64).max(self.born)
     }

@@ -92,7 +92,7 @@ impl Cursor {
         Some(Gap { missed, end: self.after })
     }
 
-    /// Moves behind what is evicted, and at least to a position, but never behind a message that can be read.
+    /// Moves past what is evicted, and at least to a position, but never past a message that can be read.
     fn pass_over<'r>(&mut self, rings: impl Iterator<Item = &'r Ring> + Clone, at_least: Position) {
         self.told = rings.clone().map(Ring::evictions).collect();
         let end = self.told.iter().flatten().copied().fold(at_least, Position::max);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::log::checked::{Checked, PAGE, Publisher, drop_after, filled, unknown};
 
-/// Who waits for "some seconds" does not come back as fast as this.
+/// A call that waits for "some seconds" does not return as fast as this.
 const SHORT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn a_new_log_is_empty<L: Log>(open: impl AsyncFn() -> Checked<L>) {
