@@ -182,6 +182,30 @@ async fn a_topic_is_opened_again_on_every_replica() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_opened_again_by_a_replica_that_has_not_seen_its_end() {
+    let log = MemoryLog::new();
+    let builder = Topics::builder().recent(2);
+    let here = builder.clone().build_on(log.clone()).await.unwrap();
+    let id = here.route("a").unwrap().publish(&Message::new("1")).unwrap().stored().await.unwrap().unwrap();
+    here.route("a").unwrap().close().stored().await.unwrap();
+    for _ in 0..10 {
+        here.route("b").unwrap().publish(&Message::new("other")).unwrap().stored().await.unwrap();
+    }
+    // What it has at hand of the log begins after the end.
+    let later = builder.build_on(log.clone()).await.unwrap();
+    for _ in 0..2 {
+        later.open("a").unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    later.route("a").unwrap().publish(&Message::new("2")).unwrap().stored().await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    for topics in [&here, &later] {
+        let mut subscriber = subscribe(&topics.route("a").unwrap(), id.as_str());
+        assert_eq!(all(&mut subscriber).await, ["2"]);
+    }
+}
+
 /// The answer of a model, or the log of a build: from the start, to its end, and then no more.
 #[tokio::test(start_paused = true)]
 async fn the_stream_of_a_task_is_read_from_its_start_to_its_end() {

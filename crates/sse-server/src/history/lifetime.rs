@@ -47,6 +47,12 @@ impl Lifetime {
         self.is_abandoned || self.ended > self.opened
     }
 
+    /// Whether the topic is known to have been opened after its last end. A topic of which nothing is known is open, but an
+    /// end may stand so far back in the log that nobody here has seen it.
+    pub(crate) fn is_known_open(&self) -> bool {
+        !self.is_abandoned && self.opened > self.ended
+    }
+
     /// Whether the topic had ended at a position; `None` if that is not known.
     pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
         let has_passed = |change: Position| change > Position::START && change <= position;
@@ -89,7 +95,7 @@ mod tests {
     #[test]
     fn a_topic_ends_and_is_opened_again() {
         let mut lifetime = Lifetime::default();
-        assert!(!lifetime.is_ended());
+        assert!(!lifetime.is_ended() && !lifetime.is_known_open());
         lifetime.end(at(5), Duration::from_secs(1));
         assert!(lifetime.is_ended());
         lifetime.end(at(6), Duration::from_secs(2));
@@ -97,6 +103,7 @@ mod tests {
         lifetime.open(at(7));
         lifetime.open(at(9));
         assert_eq!((lifetime.is_ended(), lifetime.changed()), (false, at(7)), "and the first opening");
+        assert!(lifetime.is_known_open());
         for late in [5, 6, 7] {
             lifetime.end(at(late), Duration::ZERO);
             assert!(!lifetime.is_ended(), "{late}");

@@ -225,12 +225,11 @@ impl Topic {
     pub(crate) fn open(&self) {
         let mut state = self.hub.lock();
         let topic = state.topic_mut(self.key);
-        // An opening that the log has not brought back may be lost: it is asked for again.
-        if topic.is_open() && !topic.is_ended() {
-            return;
-        }
         match self.hub.source() {
             Source::Memory(_) => topic.open_here(),
+            Source::Log(_) if topic.is_known_open() => {}
+            // Whoever opens it may know of an end that is not known here. And an opening that the log has not brought back
+            // may be lost: it is asked for again.
             Source::Log(replica) => {
                 if replica.outbox().enqueue_control(self.record(Control::Open), self.not_asked()).is_ok() {
                     topic.ask_for_open();

@@ -195,6 +195,11 @@ impl TopicState {
         self.lifetime.is_ended()
     }
 
+    /// Whether nothing need be asked of the log so that the topic is open.
+    pub(crate) fn is_known_open(&self) -> bool {
+        self.is_open() && self.lifetime.is_known_open()
+    }
+
     /// Whether the topic had ended at a position; `None` if that is not known.
     pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
         self.lifetime.has_ended_at(position)

@@ -1,0 +1,129 @@
+//! What writes event streams once hyper has written the head of their response: a few threads, each with its own
+//! poller of sockets.
+//!
+//! hyper polls a body three times for each piece, and keeps a task and two buffers for each connection. Here a stream is
+//! an entry in a slab, and an event is one lock and one frame for all streams of a topic.
+
+mod live;
+mod members;
+mod queue;
+mod shard;
+mod stream;
+mod streams;
+mod wire;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use self::live::Live;
+use self::queue::{Message, Queue};
+use self::stream::{Adopted, Returned};
+use crate::subscribe::{Handed, Shutdown};
+
+type Socket = mio::net::TcpStream;
+type ShardQueue = Arc<Queue<Adopted<Socket>>>;
+
+/// The threads that write the streams of one server. They end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    threads: usize,
+    write_deadline: Duration,
+    shutdown: Shutdown,
+    /// Empty until the first stream comes; without any if the system refuses them.
+    shards: OnceLock<Box<[ShardQueue]>>,
+    next: AtomicUsize,
+    live: Live,
+    returns: UnboundedSender<Returned<std::net::TcpStream>>,
+}
+
+/// Connections whose stream has ended, and on which another request may follow.
+#[derive(Debug)]
+pub(crate) struct Returns(UnboundedReceiver<Returned<std::net::TcpStream>>);
+
+impl Reactor {
+    /// A reactor of so many threads. With none, all streams stay under hyper.
+    pub(crate) fn new(threads: usize, write_deadline: Duration, shutdown: Shutdown) -> (Self, Returns) {
+        // Bounded by the number of streams.
+        let (returns, returned) = unbounded_channel();
+        let reactor = Self {
+            threads,
+            write_deadline,
+            shutdown,
+            shards: OnceLock::new(),
+            next: AtomicUsize::new(0),
+            live: Live::default(),
+            returns,
+        };
+        (reactor, Returns(returned))
+    }
+
+    /// Whether it takes streams. Starts the threads, if there are none yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shards().iter().any(|shard| shard.is_open())
+    }
+
+    /// Writes a stream from now on, whose response has begun on this connection. `ahead` is what the peer has sent after
+    /// its request.
+    pub(crate) fn adopt(&self, socket: TcpStream, handed: Handed, ahead: Vec<u8>) {
+        let shards = self.shards();
+        // A socket that tokio does not let go is closed. So is one for which there is no thread any more.
+        let Ok(socket) = socket.into_std() else { return };
+        let socket = Socket::from_std(socket);
+        let alive = self.live.one_more();
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let shard = (0..shards.len()).map(|number| &shards[(first + number) % shards.len()]);
+        if let Some(shard) = shard.into_iter().find(|shard| shard.is_open()) {
+            shard.push(Message::Adopt(Box::new(Adopted { socket, handed, ahead, alive })));
+        }
+    }
+
+    /// The server shuts down: the streams end after what was published before.
+    pub(crate) fn shut_down(&self) {
+        self.tell(|| Message::ShutDown);
+    }
+
+    /// Cuts all streams.
+    pub(crate) fn stop(&self) {
+        self.tell(|| Message::Stop);
+    }
+
+    /// Completes when there is no stream.
+    pub(crate) async fn none_left(&self) {
+        self.live.none_left().await;
+    }
+
+    fn shards(&self) -> &[ShardQueue] {
+        self.shards.get_or_init(|| {
+            let start = |number| {
+                shard::start(number, self.write_deadline, self.shutdown.clone(), self.returns.clone())
+            };
+            (0..self.threads).map_while(|number| start(number).ok()).collect()
+        })
+    }
+
+    fn tell(&self, message: impl Fn() -> Message<Adopted<Socket>>) {
+        self.shards.get().into_iter().flatten().for_each(|shard| shard.push(message()));
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Returns {
+    /// The next connection, and what its peer has sent already. Those that tokio does not take are closed.
+    pub(crate) async fn next(&mut self) -> Option<(TcpStream, Vec<u8>)> {
+        loop {
+            let Returned { socket, ahead } = self.0.recv().await?;
+            if let Ok(socket) = TcpStream::from_std(socket) {
+                return Some((socket, ahead));
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! How many streams the shards of a server have.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// The number of streams.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live(Arc<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    streams: AtomicUsize,
+    none_left: Notify,
+}
+
+/// One of the streams, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Alive(Live);
+
+impl Live {
+    /// Counts one more.
+    pub(crate) fn one_more(&self) -> Alive {
+        self.0.streams.fetch_add(1, Ordering::Relaxed);
+        Alive(self.clone())
+    }
+
+    /// Completes when there is no stream.
+    pub(crate) async fn none_left(&self) {
+        loop {
+            // Before the look at the number, so that a change after it is not missed.
+            let none_left = self.0.none_left.notified();
+            if self.0.streams.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if self.0.0.streams.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.0.none_left.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The members of a group, by what is to be done for them.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use super::stream::{Reading, Stream};
+use super::wire::Piece;
+use crate::history::{Frame, Position};
+use crate::subscribe::{Ahead, Group};
+
+/// The streams of a shard that read one topic together.
+#[derive(Debug)]
+pub(crate) struct Members {
+    pub(crate) group: Group,
+    waker: Waker,
+    /// Whether its turn will come.
+    pub(crate) is_ready: bool,
+    /// The newest position at the last look.
+    pub(crate) newest: Position,
+    /// A heartbeat for those that have nothing else to read, and the position that it tells.
+    pub(crate) beat: Option<(Piece, Position)>,
+    /// The keys of the streams, by [`List`].
+    lists: [Vec<u32>; 3],
+    /// The pieces that were sent last. All members at one position get the same.
+    pieces: VecDeque<Shared>,
+}
+
+/// What is to be done for a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    /// Nothing: it has read everything.
+    Idle,
+    /// It is to be looked at.
+    Active,
+    /// It has got one piece, and gets the next when all others have got theirs.
+    Later,
+}
+
+/// Where a member stands in the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) list: List,
+    index: u32,
+}
+
+/// What comes after a position.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    after: Position,
+    /// The position of its last message.
+    pub(crate) to: Position,
+    pub(crate) piece: Piece,
+    pub(crate) count: Count,
+}
+
+/// What a frame counts for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Count {
+    /// A heartbeat is no message.
+    pub(crate) const NOTHING: Self = Self { messages: 0, bytes: 0 };
+}
+
+/// How many pieces are kept: there are more than one if some members have not read as far as others.
+const PIECES: usize = 4;
+
+impl Members {
+    pub(crate) fn new(group: Group, waker: Waker) -> Self {
+        Self {
+            group,
+            waker,
+            is_ready: false,
+            newest: Position::START,
+            beat: None,
+            lists: [const { Vec::new() }; 3],
+            pieces: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lists.iter().all(Vec::is_empty)
+    }
+
+    /// The keys of all members.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = usize> {
+        self.lists.iter().flatten().map(|&key| key as usize)
+    }
+
+    pub(crate) fn len_of(&self, list: List) -> usize {
+        self.lists[list as usize].len()
+    }
+
+    /// Puts a stream on a list.
+    pub(crate) fn add<S>(
+        &mut self,
+        list: List,
+        key: usize,
+        own: usize,
+        position: Position,
+        streams: &mut Slab<Stream<S>>,
+    ) {
+        let keys = &mut self.lists[list as usize];
+        let seat = Seat { list, index: short(keys.len()) };
+        keys.push(short(key));
+        streams[key].reading = Reading::InGroup { group: own, position, seat };
+    }
+
+    /// Takes a stream off its list.
+    pub(crate) fn remove<S>(&mut self, seat: Seat, streams: &mut Slab<Stream<S>>) {
+        let keys = &mut self.lists[seat.list as usize];
+        keys.swap_remove(seat.index as usize);
+        if let Some(&moved) = keys.get(seat.index as usize)
+            && let Reading::InGroup { seat: moved, .. } = &mut streams[moved as usize].reading
+        {
+            *moved = seat;
+        }
+    }
+
+    /// Takes one off the list of those that are to be looked at.
+    pub(crate) fn pop_active(&mut self) -> Option<usize> {
+        self.lists[List::Active as usize].pop().map(|key| key as usize)
+    }
+
+    /// Puts all of one list on another.
+    pub(crate) fn move_all<S>(&mut self, from: List, to: List, streams: &mut Slab<Stream<S>>) {
+        let mut moved = std::mem::take(&mut self.lists[from as usize]);
+        let keys = &mut self.lists[to as usize];
+        let begin = keys.len();
+        for (number, &key) in moved.iter().enumerate() {
+            if let Reading::InGroup { seat, .. } = &mut streams[key as usize].reading {
+                *seat = Seat { list: to, index: short(begin + number) };
+            }
+        }
+        if keys.is_empty() {
+            std::mem::swap(keys, &mut moved);
+        } else {
+            keys.append(&mut moved);
+        }
+        // The storage is used again.
+        self.lists[from as usize] = moved;
+    }
+
+    /// What comes after a position, for all members that are there.
+    pub(crate) fn ahead(&mut self, after: Position) -> Result<Option<&Shared>, Evicted> {
+        if let Some(number) = self.pieces.iter().position(|shared| shared.after == after) {
+            return Ok(Some(&self.pieces[number]));
+        }
+        match self.group.ahead(after) {
+            Ahead::Evicted => Err(Evicted),
+            Ahead::Nothing => Ok(None),
+            Ahead::Frame(Frame { bytes, messages, to, .. }) => {
+                let count = Count { messages, bytes: bytes.len() as u64 };
+                self.pieces.truncate(PIECES - 1);
+                self.pieces.push_front(Shared { after, to, piece: Piece::new(&bytes), count });
+                Ok(self.pieces.front())
+            }
+        }
+    }
+
+    /// Counts a frame that a member has got.
+    pub(crate) fn count(&mut self, Count { messages, bytes }: Count) {
+        self.group.count(messages, bytes);
+    }
+
+    /// Forgets what all have got.
+    pub(crate) fn forget(&mut self) {
+        self.pieces.clear();
+        self.beat = None;
+    }
+
+    /// Waits for what comes next, for all that have read everything. Returns `false` if something has happened since the
+    /// last look.
+    #[must_use = "nobody is woken for what has happened already"]
+    pub(crate) fn wait(&mut self) -> bool {
+        self.group.wait(self.waker.clone(), self.lists[List::Idle as usize].len())
+    }
+
+    pub(crate) fn set_beat(&mut self, beat: Option<(Bytes, Position)>) {
+        if let Some((block, position)) = beat {
+            self.beat = Some((Piece::new(&block), position));
+        }
+    }
+}
+
+/// A position from which not everything can be read any more.
+#[derive(Debug)]
+pub(crate) struct Evicted;
+
+/// Keys and indexes are those of open connections.
+fn short(key: usize) -> u32 {
+    u32::try_from(key).expect("there are no four billion connections")
+}

@@ -1,0 +1,112 @@
+//! What reaches a shard from other threads: the wakers of its streams, new streams, and its end.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use crate::sync::Mutex;
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The stream with this key.
+    Stream(usize),
+    /// The group with this key.
+    Group(usize),
+}
+
+/// What a shard is told.
+#[derive(Debug)]
+pub(crate) enum Message<S> {
+    Turn(Turn),
+    Adopt(Box<S>),
+    /// The server shuts down: streams end after what was published before.
+    ShutDown,
+    /// All streams are cut.
+    Stop,
+}
+
+/// The messages that a shard has not read.
+pub(crate) struct Queue<S> {
+    /// `None` when nobody reads them any more.
+    messages: Mutex<Option<Vec<Message<S>>>>,
+    /// Interrupts the shard's wait for its sockets.
+    interrupt: Box<dyn Fn() + Send + Sync>,
+}
+
+impl<S> Queue<S> {
+    pub(crate) fn new(interrupt: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { messages: Mutex::new(Some(Vec::new())), interrupt: Box::new(interrupt) })
+    }
+
+    pub(crate) fn push(&self, message: Message<S>) {
+        let mut open = self.messages.lock();
+        let Some(messages) = &mut *open else {
+            // Its drop may lead here.
+            drop(open);
+            return;
+        };
+        let was_empty = messages.is_empty();
+        messages.push(message);
+        drop(open);
+        // Else somebody has interrupted the shard already, and it has not read them yet.
+        if was_empty {
+            (self.interrupt)();
+        }
+    }
+
+    /// Takes all messages out.
+    pub(crate) fn take(&self) -> Vec<Message<S>> {
+        self.messages.lock().as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Whether somebody reads them.
+    pub(crate) fn is_open(&self) -> bool {
+        self.messages.lock().is_some()
+    }
+
+    /// Closes the queue when what is returned is dropped, also by a panic.
+    pub(crate) fn close_when_dropped(self: &Arc<Self>) -> Closes<S> {
+        Closes(self.clone())
+    }
+}
+
+/// Closes a queue when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Closes<S>(Arc<Queue<S>>);
+
+impl<S> Drop for Closes<S> {
+    fn drop(&mut self) {
+        let unread = self.0.messages.lock().take();
+        drop(unread);
+    }
+}
+
+impl<S: Send + 'static> Queue<S> {
+    /// A waker that gives a stream or a group its turn.
+    pub(crate) fn waker(self: &Arc<Self>, turn: Turn) -> Waker {
+        Arc::new(TurnWaker { queue: self.clone(), turn }).into()
+    }
+}
+
+struct TurnWaker<S> {
+    queue: Arc<Queue<S>>,
+    turn: Turn,
+}
+
+impl<S: Send + 'static> Wake for TurnWaker<S> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.queue.push(Message::Turn(self.turn));
+    }
+}
+
+impl<S> fmt::Debug for Queue<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! One thread: its poller, and the streams whose sockets it polls.
+
+use std::io::{self, ErrorKind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::queue::{Message, Queue};
+use super::stream::{Adopted, Returned};
+use super::streams::Streams;
+use super::{ShardQueue, Socket};
+use crate::subscribe::Shutdown;
+
+/// That of the queue. Sockets have the keys of their streams.
+const QUEUE: Token = Token(usize::MAX);
+
+struct Shard {
+    poll: Poll,
+    queue: ShardQueue,
+    streams: Streams<Socket>,
+    returns: UnboundedSender<Returned<std::net::TcpStream>>,
+}
+
+/// Starts a thread, within the runtime of the caller: timers and logs need one. Returns how it is reached.
+pub(crate) fn start(
+    number: usize,
+    write_deadline: Duration,
+    shutdown: Shutdown,
+    returns: UnboundedSender<Returned<std::net::TcpStream>>,
+) -> io::Result<ShardQueue> {
+    let poll = Poll::new()?;
+    let waker = mio::Waker::new(poll.registry(), QUEUE)?;
+    let queue = Queue::new(move || {
+        // It fails only if the thread's poller is gone, and then nobody reads the queue.
+        let _ = waker.wake();
+    });
+    let streams = Streams::new(queue.clone(), write_deadline, shutdown);
+    let shard = Shard { poll, queue: queue.clone(), streams, returns };
+    let runtime = Handle::current();
+    thread::Builder::new().name(format!("sse-reactor-{number}")).spawn(move || {
+        let _entered = runtime.enter();
+        let closes = shard.queue.close_when_dropped();
+        shard.run();
+        drop(closes);
+    })?;
+    Ok(queue)
+}
+
+/// Whether the server goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    GoOn,
+    Stop,
+}
+
+impl Shard {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            let timeout = if self.streams.has_turns() {
+                Some(Duration::ZERO)
+            } else {
+                self.streams
+                    .next_deadline()
+                    .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+            };
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return,
+                _ => {}
+            }
+            let now = Instant::now();
+            for event in &events {
+                self.sockets_turn(event, now);
+            }
+            if self.read_queue(now) == Told::Stop {
+                return;
+            }
+            self.streams.cut(now);
+            self.streams.run(now);
+            self.give_back();
+        }
+    }
+
+    fn sockets_turn(&mut self, event: &mio::event::Event, now: Instant) {
+        if event.token() == QUEUE {
+            return;
+        }
+        let key = event.token().0;
+        // Also for its error, if there is one.
+        if event.is_readable() || event.is_error() {
+            self.streams.readable(key);
+        }
+        if event.is_read_closed() {
+            self.streams.closed(key);
+        } else if event.is_writable() {
+            self.streams.writable(key, now);
+        }
+    }
+
+    fn read_queue(&mut self, now: Instant) -> Told {
+        for message in self.queue.take() {
+            match message {
+                Message::Turn(turn) => self.streams.push(turn),
+                Message::Adopt(adopted) => self.adopt(*adopted, now),
+                Message::ShutDown => self.streams.shut_down(),
+                Message::Stop => return Told::Stop,
+            }
+        }
+        Told::GoOn
+    }
+
+    fn adopt(&mut self, mut adopted: Adopted<Socket>, now: Instant) {
+        let token = Token(self.streams.next_key());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        // One that the poller does not take is closed.
+        if self.poll.registry().register(&mut adopted.socket, token, interest).is_ok() {
+            self.streams.adopt(adopted, now);
+        }
+    }
+
+    fn give_back(&mut self) {
+        for Returned { mut socket, ahead } in self.streams.returned() {
+            if self.poll.registry().deregister(&mut socket).is_ok() {
+                // A server that has gone does not go on with it.
+                let _ = self.returns.send(Returned { socket: socket.into(), ahead });
+            }
+        }
+    }
+}

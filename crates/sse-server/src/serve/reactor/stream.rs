@@ -1,0 +1,199 @@
+//! One stream on its socket.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::task::Waker;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+
+use super::live::Alive;
+use super::members::Seat;
+use super::wire::{Framing, Piece};
+use crate::history::Position;
+use crate::subscribe::{Delivery, Handed, Kept};
+
+/// A connection whose response has begun under hyper, and is an event stream from here on.
+#[derive(Debug)]
+pub(crate) struct Adopted<S> {
+    pub(crate) socket: S,
+    pub(crate) handed: Handed,
+    /// What the peer has sent after its request.
+    pub(crate) ahead: Vec<u8>,
+    pub(crate) alive: Alive,
+}
+
+/// A connection on which another request may follow.
+#[derive(Debug)]
+pub(crate) struct Returned<S> {
+    pub(crate) socket: S,
+    /// What the peer has sent already.
+    pub(crate) ahead: Vec<u8>,
+}
+
+/// One stream. There are many of them: what only some have is in a box.
+pub(crate) struct Stream<S> {
+    socket: S,
+    /// `None` when it has ended, and only its end is left to be sent.
+    pub(crate) delivery: Option<Box<Delivery>>,
+    pub(crate) reading: Reading,
+    /// Of a stream that reads for itself.
+    pub(crate) waker: Option<Waker>,
+    /// What the socket has not taken.
+    unsent: Option<Box<Unsent>>,
+    #[expect(clippy::box_collection, reason = "most peers send nothing")]
+    ahead: Option<Box<Vec<u8>>>,
+    #[expect(dead_code, reason = "it is kept until the stream ends")]
+    body: Option<Kept>,
+    #[expect(dead_code, reason = "it counts the stream")]
+    alive: Alive,
+    framing: Framing,
+    is_kept_alive: bool,
+    /// Whether it is in the list of those that are looked at when the write deadline has passed.
+    pub(crate) is_watched: bool,
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// The stream for itself.
+    Apart,
+    /// Its group, as far as this position.
+    InGroup { group: usize, position: Position, seat: Seat },
+}
+
+#[derive(Debug)]
+struct Unsent {
+    bytes: Bytes,
+    /// When the socket last took something.
+    since: Instant,
+}
+
+/// What has become of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Whole,
+    /// The socket is full; the rest is kept.
+    Part,
+}
+
+/// Whether the peer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    There,
+    Gone,
+}
+
+/// How much of what a peer sends during a stream is kept for the next request. More stays in the socket.
+const MAX_AHEAD: usize = 4 * 1024;
+
+impl<S: Read + Write> Stream<S> {
+    pub(crate) fn new(adopted: Adopted<S>) -> Self {
+        let Adopted { socket, handed: Handed { delivery, body, terms }, ahead, alive } = adopted;
+        Self {
+            socket,
+            delivery: Some(delivery),
+            reading: Reading::Apart,
+            waker: None,
+            unsent: None,
+            ahead: if ahead.is_empty() { None } else { Some(Box::new(ahead)) },
+            body,
+            alive,
+            framing: if terms.is_chunked { Framing::Chunked } else { Framing::Close },
+            is_kept_alive: terms.is_kept_alive,
+            is_watched: false,
+        }
+    }
+
+    /// Whether the socket has not taken everything.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unsent.is_some()
+    }
+
+    /// When the socket last took something, if it has not taken everything.
+    pub(crate) fn full_since(&self) -> Option<Instant> {
+        self.unsent.as_ref().map(|unsent| unsent.since)
+    }
+
+    /// Sends a piece of the body. Nothing must be left unsent of what came before.
+    pub(crate) fn send(&mut self, piece: &Piece, now: Instant) -> io::Result<Sent> {
+        debug_assert!(self.unsent.is_none(), "the rest of another piece comes first");
+        let bytes = piece.framed(self.framing);
+        let sent = write(&mut self.socket, bytes)?;
+        if sent == bytes.len() {
+            return Ok(Sent::Whole);
+        }
+        let rest = piece.rest(self.framing, sent);
+        self.unsent = Some(Box::new(Unsent { bytes: rest, since: now }));
+        Ok(Sent::Part)
+    }
+
+    /// Sends what ends the body.
+    pub(crate) fn send_end(&mut self, now: Instant) -> io::Result<Sent> {
+        self.delivery = None;
+        self.waker = None;
+        self.unsent = Some(Box::new(Unsent { bytes: self.framing.end(), since: now }));
+        self.flush(now)
+    }
+
+    /// Sends what is left.
+    pub(crate) fn flush(&mut self, now: Instant) -> io::Result<Sent> {
+        let Some(unsent) = &mut self.unsent else { return Ok(Sent::Whole) };
+        let sent = write(&mut self.socket, &unsent.bytes)?;
+        if sent == unsent.bytes.len() {
+            self.unsent = None;
+            return Ok(Sent::Whole);
+        }
+        if sent > 0 {
+            unsent.bytes.advance(sent);
+            unsent.since = now;
+        }
+        Ok(Sent::Part)
+    }
+
+    /// Reads what the peer sends: the end of the connection, or a request that waits for the end of the stream.
+    pub(crate) fn read(&mut self) -> io::Result<Peer> {
+        let mut buffer = [0; 1024];
+        loop {
+            let len = self.ahead.as_ref().map_or(0, |ahead| ahead.len());
+            if len >= MAX_AHEAD {
+                return Ok(Peer::There);
+            }
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Ok(Peer::Gone),
+                Ok(read) => self.ahead.get_or_insert_default().extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Peer::There),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The connection after the stream, and what the peer has sent after its request, if another request may follow.
+    pub(crate) fn into_connection(self) -> Option<Returned<S>> {
+        let ahead = self.ahead.map(|ahead| *ahead).unwrap_or_default();
+        self.is_kept_alive.then_some(Returned { socket: self.socket, ahead })
+    }
+}
+
+/// Writes until the socket is full. Returns how many bytes it has taken.
+fn write(socket: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match socket.write(&bytes[sent..]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => sent += written,
+            // It tells when it takes more.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+impl<S> fmt::Debug for Stream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("reading", &self.reading).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,428 @@
+//! The streams of one shard: what is written to whom next.
+//!
+//! It does no waiting. Its sockets never block, the time is an argument, and whose turn it is comes from outside: from
+//! the sockets, from wakers, from the passing of deadlines.
+//!
+//! A stream reads for itself until it has read everything. Then it joins the [group](Group) of its topic, whose members
+//! wait and read together. It parts from the group when something concerns it alone: its socket is full, the history
+//! does not go back to its position, its time is over. When it has read everything again, it joins again.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::members::{Count, Evicted, List, Members};
+use super::queue::{Queue, Turn};
+use super::stream::{Adopted, Peer, Reading, Returned, Sent, Stream};
+use super::wire::Piece;
+use crate::history::Position;
+use crate::subscribe::{Group, Shutdown};
+use crate::sync::FAR;
+
+/// How many members of a group get a piece in one turn, before others have theirs.
+const BATCH: usize = 128;
+
+/// How many pieces a stream that reads for itself gets in one turn.
+const PIECES: usize = 16;
+
+/// The streams of one shard, on sockets of the type `S`.
+pub(crate) struct Streams<S> {
+    streams: Slab<Stream<S>>,
+    groups: Slab<Members>,
+    /// The groups, by the addresses of their topics.
+    by_topic: HashMap<usize, usize>,
+    turns: VecDeque<Turn>,
+    queue: Arc<Queue<Adopted<S>>>,
+    /// When streams with a full socket are to be looked at.
+    deadlines: BinaryHeap<Reverse<(Instant, usize)>>,
+    write_deadline: Duration,
+    shutdown: Shutdown,
+    is_shutting_down: bool,
+    /// Connections whose stream has ended, and on which another request may follow.
+    returned: Vec<Returned<S>>,
+}
+
+/// What is to be done after a piece was sent, or not, to a member of a group.
+enum Step {
+    Read(Position),
+    ReadOn(Position),
+    Full(Position),
+    Evicted,
+    Failed(io::Error),
+}
+
+impl<S: Read + Write + Send + 'static> Streams<S> {
+    pub(crate) fn new(queue: Arc<Queue<Adopted<S>>>, write_deadline: Duration, shutdown: Shutdown) -> Self {
+        Self {
+            streams: Slab::new(),
+            groups: Slab::new(),
+            by_topic: HashMap::new(),
+            turns: VecDeque::new(),
+            queue,
+            deadlines: BinaryHeap::new(),
+            write_deadline: write_deadline.min(FAR),
+            shutdown,
+            is_shutting_down: false,
+            returned: Vec::new(),
+        }
+    }
+
+    /// The key of the next stream that is adopted.
+    pub(crate) fn next_key(&self) -> usize {
+        self.streams.vacant_key()
+    }
+
+    /// Takes a stream over from hyper.
+    pub(crate) fn adopt(&mut self, mut adopted: Adopted<S>, now: Instant) {
+        let delivery = &mut adopted.handed.delivery;
+        // One signal for all streams does, as long as it is not given.
+        delivery.detach(&self.shutdown);
+        if self.is_shutting_down {
+            delivery.attach(&self.shutdown);
+        }
+        let joins = delivery.has_no_end();
+        let key = self.streams.insert(Stream::new(adopted));
+        if !(joins && self.join(key)) {
+            self.read_apart(key, now);
+        }
+    }
+
+    /// The server shuts down: the streams end after what was published before.
+    pub(crate) fn shut_down(&mut self) {
+        self.is_shutting_down = true;
+        let keys: Vec<_> = self.streams.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.part(key);
+            if let Some(delivery) = &mut self.streams[key].delivery {
+                delivery.attach(&self.shutdown);
+            }
+            self.turns.push_back(Turn::Stream(key));
+        }
+    }
+
+    /// Gives a stream or a group its turn, at the next [run](Self::run).
+    pub(crate) fn push(&mut self, turn: Turn) {
+        match turn {
+            Turn::Stream(_) => self.turns.push_back(turn),
+            Turn::Group(key) => self.ready(key),
+        }
+    }
+
+    /// Whether anybody's turn has come.
+    pub(crate) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Gives everybody whose turn has come theirs.
+    pub(crate) fn run(&mut self, now: Instant) {
+        for _ in 0..self.turns.len() {
+            match self.turns.pop_front() {
+                Some(Turn::Stream(key)) => {
+                    self.part(key);
+                    self.read_apart(key, now);
+                }
+                Some(Turn::Group(key)) => self.read_together(key, now),
+                None => {}
+            }
+        }
+    }
+
+    /// The socket of a stream has something to read, or its peer has gone.
+    pub(crate) fn readable(&mut self, key: usize) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        match stream.read() {
+            Ok(Peer::There) => {}
+            Ok(Peer::Gone) => self.remove(key),
+            Err(error) => self.fail(key, &error),
+        }
+    }
+
+    /// The socket of a stream takes something again.
+    pub(crate) fn writable(&mut self, key: usize, now: Instant) {
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.is_full()) else { return };
+        match stream.flush(now) {
+            Ok(Sent::Whole) if stream.delivery.is_none() => self.finish(key),
+            Ok(Sent::Whole) => self.read_apart(key, now),
+            Ok(Sent::Part) => {}
+            Err(error) => self.fail(key, &error),
+        }
+    }
+
+    /// The peer of a stream has closed the connection.
+    pub(crate) fn closed(&mut self, key: usize) {
+        self.remove(key);
+    }
+
+    /// When [`cut`](Self::cut) has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
+    }
+
+    /// Cuts the streams whose sockets have taken nothing for the write deadline.
+    pub(crate) fn cut(&mut self, now: Instant) {
+        while let Some(&Reverse((deadline, key))) = self.deadlines.peek()
+            && deadline <= now
+        {
+            self.deadlines.pop();
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            stream.is_watched = false;
+            let Some(since) = stream.full_since() else { continue };
+            if since + self.write_deadline <= now {
+                self.fail(key, &ErrorKind::TimedOut.into());
+            } else {
+                self.watch(key);
+            }
+        }
+    }
+
+    /// Connections on which another request may follow.
+    pub(crate) fn returned(&mut self) -> impl Iterator<Item = Returned<S>> {
+        self.returned.drain(..)
+    }
+
+    // A stream that reads for itself.
+
+    fn read_apart(&mut self, key: usize, now: Instant) {
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.is_full()) else { return };
+        let waker = stream.waker.get_or_insert_with(|| self.queue.waker(Turn::Stream(key))).clone();
+        let mut cx = Context::from_waker(&waker);
+        for _ in 0..PIECES {
+            let Some(stream) = self.streams.get_mut(key) else { return };
+            let Some(delivery) = &mut stream.delivery else { return };
+            // Filters and futures that end a stream are a user's code.
+            let Ok(next) = catch_unwind(AssertUnwindSafe(|| delivery.poll_next(&mut cx))) else {
+                return self.remove(key);
+            };
+            let sent = match next {
+                Poll::Ready(Some(bytes)) => stream.send(&Piece::new(&bytes), now),
+                Poll::Ready(None) => {
+                    match stream.send_end(now) {
+                        Ok(Sent::Whole) => self.finish(key),
+                        Ok(Sent::Part) => self.watch(key),
+                        Err(error) => self.fail(key, &error),
+                    }
+                    return;
+                }
+                Poll::Pending => {
+                    self.join(key);
+                    return;
+                }
+            };
+            match sent {
+                Ok(Sent::Whole) => {}
+                Ok(Sent::Part) => return self.watch(key),
+                Err(error) => return self.fail(key, &error),
+            }
+        }
+        self.turns.push_back(Turn::Stream(key));
+    }
+
+    // A group.
+
+    /// Lets a stream wait and read with others, if it can.
+    fn join(&mut self, key: usize) -> bool {
+        let stream = &mut self.streams[key];
+        let Some(delivery) = &mut stream.delivery else { return false };
+        let Some(topic) = delivery.shared_topic() else { return false };
+        let address = Arc::as_ptr(topic).addr();
+        let own = *self.by_topic.entry(address).or_insert_with(|| {
+            let waker = self.queue.waker(Turn::Group(self.groups.vacant_key()));
+            self.groups.insert(Members::new(Group::new(topic.clone()), waker))
+        });
+        let members = &mut self.groups[own];
+        let position = delivery.join(&members.group);
+        if let Some(position) = position {
+            stream.waker = None;
+            members.add(List::Active, key, own, position, &mut self.streams);
+            self.ready(own);
+        } else {
+            self.drop_if_empty(own);
+        }
+        position.is_some()
+    }
+
+    /// Lets a stream read for itself, if it does not.
+    fn part(&mut self, key: usize) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Reading::InGroup { group: own, position, seat } = stream.reading else { return };
+        stream.reading = Reading::Apart;
+        let members = &mut self.groups[own];
+        if let Some(delivery) = &mut stream.delivery {
+            delivery.part(position, &members.group);
+        }
+        members.remove(seat, &mut self.streams);
+        if seat.list == List::Idle && !members.wait() {
+            self.ready(own);
+        }
+        self.drop_if_empty(own);
+    }
+
+    fn ready(&mut self, key: usize) {
+        if let Some(members) = self.groups.get_mut(key).filter(|members| !members.is_ready) {
+            members.is_ready = true;
+            self.turns.push_back(Turn::Group(key));
+        }
+    }
+
+    fn drop_if_empty(&mut self, key: usize) {
+        if self.groups[key].is_empty() {
+            let members = self.groups.remove(key);
+            self.by_topic.remove(&Arc::as_ptr(members.group.topic()).addr());
+        }
+    }
+
+    /// Gives the members of a group what is new, a part of them in one turn.
+    fn read_together(&mut self, own: usize, now: Instant) {
+        let Some(members) = self.groups.get_mut(own) else { return };
+        members.is_ready = false;
+        if !members.group.is_quiet() {
+            self.look(own);
+        }
+        for _ in 0..BATCH {
+            // The last one that parts takes the group with it.
+            let Some(members) = self.groups.get_mut(own) else { return };
+            let Some(key) = members.pop_active() else { break };
+            let Reading::InGroup { position, .. } = self.streams[key].reading else { continue };
+            match step(members, &mut self.streams[key], position, now) {
+                Step::Read(to) => members.add(List::Idle, key, own, to, &mut self.streams),
+                Step::ReadOn(to) => members.add(List::Later, key, own, to, &mut self.streams),
+                Step::Full(to) => {
+                    self.part_popped(own, key, to);
+                    self.watch(key);
+                }
+                Step::Evicted => {
+                    self.part_popped(own, key, position);
+                    self.turns.push_back(Turn::Stream(key));
+                }
+                Step::Failed(error) => {
+                    self.part_popped(own, key, position);
+                    self.fail(key, &error);
+                }
+            }
+        }
+        let Some(members) = self.groups.get_mut(own) else { return };
+        if members.len_of(List::Active) == 0 {
+            members.move_all(List::Later, List::Active, &mut self.streams);
+        }
+        if members.len_of(List::Active) > 0 {
+            self.ready(own);
+            return;
+        }
+        members.forget();
+        if !members.wait() {
+            self.ready(own);
+        }
+    }
+
+    /// Looks at what has happened to the topic of a group.
+    fn look(&mut self, own: usize) {
+        let members = &mut self.groups[own];
+        let look = members.group.look();
+        members.newest = look.newest;
+        members.move_all(List::Idle, List::Active, &mut self.streams);
+        if !look.concerns_any() {
+            members.set_beat(look.beat);
+            return;
+        }
+        let concerned = |key: &usize| {
+            let delivery = self.streams[*key].delivery.as_ref();
+            delivery.is_some_and(|delivery| look.concerns(delivery))
+        };
+        let keys: Vec<_> = members.keys().filter(concerned).collect();
+        members.set_beat(look.beat);
+        for key in keys {
+            self.part(key);
+            self.turns.push_back(Turn::Stream(key));
+        }
+    }
+
+    /// Parts a member that is on no list.
+    fn part_popped(&mut self, own: usize, key: usize, position: Position) {
+        let stream = &mut self.streams[key];
+        stream.reading = Reading::Apart;
+        if let Some(delivery) = &mut stream.delivery {
+            delivery.part(position, &self.groups[own].group);
+        }
+        self.drop_if_empty(own);
+    }
+
+    // Ends.
+
+    /// Looks at the stream when the write deadline has passed.
+    fn watch(&mut self, key: usize) {
+        let stream = &mut self.streams[key];
+        if let Some(since) = stream.full_since().filter(|_| !stream.is_watched) {
+            stream.is_watched = true;
+            self.deadlines.push(Reverse((since + self.write_deadline, key)));
+        }
+    }
+
+    /// Everything has been sent.
+    fn finish(&mut self, key: usize) {
+        let stream = self.streams.remove(key);
+        if !self.is_shutting_down {
+            self.returned.extend(stream.into_connection());
+        }
+    }
+
+    /// The connection is over.
+    fn fail(&mut self, key: usize, error: &io::Error) {
+        let delivery = self.streams.get(key).and_then(|stream| stream.delivery.as_ref());
+        // So it says also when the system has cut the connection, because nothing was acknowledged for so long.
+        if let Some(delivery) = delivery.filter(|_| error.kind() == ErrorKind::TimedOut) {
+            delivery.set_stalled();
+        }
+        self.remove(key);
+    }
+
+    fn remove(&mut self, key: usize) {
+        self.part(key);
+        if let Some(stream) = self.streams.try_remove(key) {
+            // What a user keeps with a stream is dropped with it.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
+        }
+    }
+}
+
+/// Gives one member what comes after its position.
+fn step<S: Read + Write>(
+    members: &mut Members,
+    stream: &mut Stream<S>,
+    position: Position,
+    now: Instant,
+) -> Step {
+    let newest = members.newest;
+    let shared = if position < newest { members.ahead(position) } else { Ok(None) };
+    let (sent, to, count) = match shared {
+        Err(Evicted) => return Step::Evicted,
+        Ok(Some(shared)) => (stream.send(&shared.piece, now), shared.to, shared.count),
+        Ok(None) => match &members.beat {
+            Some((piece, told)) => (stream.send(piece, now), position.max(*told), Count::NOTHING),
+            None => return Step::Read(position),
+        },
+    };
+    match sent {
+        Ok(sent) => {
+            members.count(count);
+            match sent {
+                Sent::Part => Step::Full(to),
+                Sent::Whole if to < newest => Step::ReadOn(to),
+                Sent::Whole => Step::Read(to),
+            }
+        }
+        Err(error) => Step::Failed(error),
+    }
+}
+
+impl<S> fmt::Debug for Streams<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("streams", &self.streams.len()).finish_non_exhaustive()
+    }
+}

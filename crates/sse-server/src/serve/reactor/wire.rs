@@ -1,0 +1,107 @@
+//! How the bytes of a stream stand in the body of an HTTP/1 response.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// How the end of a body shows (RFC 9112, 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Each piece is a chunk, and the last chunk is empty (7.1).
+    Chunked,
+    /// The connection ends: for HTTP/1.0.
+    Close,
+}
+
+/// The last chunk, and no trailers.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// One piece of a body, in both forms.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    chunk: Bytes,
+    /// Where the bytes themselves begin in the chunk. A line end stands behind them.
+    head: usize,
+}
+
+impl Piece {
+    /// A piece of at least one byte: an empty chunk would be the last.
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        debug_assert!(!bytes.is_empty(), "an empty chunk ends the body");
+        // 16 digits at most.
+        let mut chunk = BytesMut::with_capacity(bytes.len() + 20);
+        put_hex(&mut chunk, bytes.len());
+        chunk.put_slice(b"\r\n");
+        let head = chunk.len();
+        chunk.put_slice(bytes);
+        chunk.put_slice(b"\r\n");
+        Self { chunk: chunk.freeze(), head }
+    }
+
+    /// The bytes that are sent.
+    pub(crate) fn framed(&self, framing: Framing) -> &[u8] {
+        let chunk = &self.chunk;
+        match framing {
+            Framing::Chunked => chunk,
+            Framing::Close => &chunk[self.head..chunk.len() - 2],
+        }
+    }
+
+    /// What is left to send, after so many of the bytes.
+    pub(crate) fn rest(&self, framing: Framing, sent: usize) -> Bytes {
+        self.chunk.slice_ref(&self.framed(framing)[sent..])
+    }
+}
+
+impl Framing {
+    /// What ends a body.
+    pub(crate) fn end(self) -> Bytes {
+        match self {
+            Self::Chunked => Bytes::from_static(LAST_CHUNK),
+            Self::Close => Bytes::new(),
+        }
+    }
+}
+
+fn put_hex(into: &mut BytesMut, number: usize) {
+    let digits = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        into.put_u8(b"0123456789abcdef"[(number >> (4 * digit)) & 0xf]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(len: usize, header: &str) {
+        let bytes = vec![b'x'; len];
+        let piece = Piece::new(&bytes);
+        let chunk = [header.as_bytes(), b"\r\n", &bytes, b"\r\n"].concat();
+        assert_eq!(piece.framed(Framing::Chunked), chunk);
+        assert_eq!(piece.framed(Framing::Close), bytes);
+        for sent in [0, 1, len] {
+            assert_eq!(piece.rest(Framing::Chunked, sent), chunk[sent..]);
+            assert_eq!(piece.rest(Framing::Close, sent), bytes[sent..]);
+        }
+    }
+
+    #[test]
+    fn a_piece_is_a_chunk_with_its_length_in_hexadecimal_digits() {
+        check(1, "1");
+        check(9, "9");
+        check(10, "a");
+        check(15, "f");
+        check(16, "10");
+        check(255, "ff");
+        check(256, "100");
+        check(4095, "fff");
+        check(4096, "1000");
+        check(0x1_2345, "12345");
+    }
+
+    #[test]
+    fn the_end_is_an_empty_chunk_or_nothing() {
+        assert_eq!(Framing::Chunked.end(), "0\r\n\r\n");
+        assert_eq!(Framing::Close.end(), "");
+    }
+}

@@ -1,0 +1,142 @@
+//! How the stream of a subscriber leaves hyper: from the body that hyper asks, to the server that owns the connection.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::delivery::Delivery;
+use crate::sync::Mutex;
+
+/// In the extensions of a response: says that its body passes the bytes of a [`Body`](crate::Body) on as they are.
+///
+/// [`serve`](crate::serve) then writes the stream to its connection without asking the body again, which takes a
+/// fraction of the time and memory. It does so by itself if the service's type of body is [`Body`](crate::Body). A
+/// service that wraps the body, to count streams or to have one type for all its responses, says by this mark that the
+/// wrapper changes nothing. The wrapper is dropped when the stream ends.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::BodyExt;
+/// use http_body_util::combinators::UnsyncBoxBody;
+/// use sse_server::{PassedThrough, Route};
+///
+/// type Error = Box<dyn std::error::Error + Send + Sync>;
+///
+/// fn events(route: &Route, request: &Request<()>) -> Response<UnsyncBoxBody<Bytes, Error>> {
+///     let mut response = route.respond(request).map(|body| body.map_err(Error::from).boxed_unsync());
+///     response.extensions_mut().insert(PassedThrough);
+///     response
+/// }
+/// # let route = Route::new();
+/// # assert_eq!(events(&route, &Request::new(())).status(), 200);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PassedThrough;
+
+/// The way of one connection's streams out of hyper, in the extensions of its requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Handover(Arc<Mutex<Stage>>);
+
+#[derive(Default)]
+enum Stage {
+    /// The body goes on under hyper.
+    #[default]
+    Unwanted,
+    /// The body is to give its stream, when its first bytes are with hyper.
+    Wanted(Terms),
+    /// The body has given it.
+    Offered(Handed),
+    /// All that hyper had to write has been written.
+    Flushed(Handed),
+}
+
+/// A stream that has left hyper.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) delivery: Box<Delivery>,
+    /// The body in which it came, if that is to see the end of the stream.
+    pub(crate) body: Option<Kept>,
+    pub(crate) terms: Terms,
+}
+
+/// How the body of a response ends, over HTTP/1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Whether it comes in chunks; else it ends with the connection.
+    pub(crate) is_chunked: bool,
+    /// Whether another request may follow on the connection.
+    pub(crate) is_kept_alive: bool,
+}
+
+/// A value that is only kept.
+pub(crate) type Kept = Pin<Box<dyn Anything + Send>>;
+
+pub(crate) trait Anything {}
+
+impl<T> Anything for T {}
+
+impl Handover {
+    /// Says whether the next body is to give its stream.
+    pub(crate) fn want(&self, terms: Option<Terms>) {
+        *self.0.lock() = terms.map_or(Stage::Unwanted, Stage::Wanted);
+    }
+
+    /// Gives a stream, if it is wanted; else it comes back.
+    pub(crate) fn offer(&self, delivery: Box<Delivery>) -> Option<Box<Delivery>> {
+        let mut stage = self.0.lock();
+        let Stage::Wanted(terms) = *stage else { return Some(delivery) };
+        *stage = Stage::Offered(Handed { delivery, body: None, terms });
+        None
+    }
+
+    pub(crate) fn is_offered(&self) -> bool {
+        matches!(*self.0.lock(), Stage::Offered(_))
+    }
+
+    /// Keeps the body until the stream ends that it has given.
+    pub(crate) fn keep(&self, body: Kept) {
+        if let Stage::Offered(handed) = &mut *self.0.lock() {
+            handed.body = Some(body);
+        }
+    }
+
+    /// Notes that hyper has written everything that it had.
+    pub(crate) fn flushed(&self) {
+        let mut stage = self.0.lock();
+        *stage = match mem::take(&mut *stage) {
+            Stage::Offered(handed) => Stage::Flushed(handed),
+            other => other,
+        };
+    }
+
+    /// The stream, when hyper has done its part.
+    pub(crate) fn take(&self) -> Option<Handed> {
+        let mut stage = self.0.lock();
+        match mem::take(&mut *stage) {
+            Stage::Flushed(handed) => Some(handed),
+            other => {
+                *stage = other;
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unwanted => "Unwanted",
+            Self::Wanted(_) => "Wanted",
+            Self::Offered(_) => "Offered",
+            Self::Flushed(_) => "Flushed",
+        })
+    }
+}
+
+impl fmt::Debug for dyn Anything + Send {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
