@@ -260,6 +260,12 @@ impl Client {
         let place = self.place.unwrap_or(u64::MAX);
         for topic in &self.topics {
             let of_topic = || truth.entries.iter().filter(|(_, fact)| fact.topic == *topic);
+            let is_change = |fact: &Fact| matches!(fact.kind, Kind::End | Kind::Open);
+            let changes = of_topic().filter(|(at, fact)| **at <= place && is_change(fact));
+            if changes.last().is_some_and(|(_, fact)| fact.kind == Kind::End) {
+                // It has passed that end; the replica may not have seen yet that the topic was opened again.
+                continue;
+            }
             let mut ends = of_topic().filter(|(_, fact)| fact.kind == Kind::End).map(|(at, _)| *at);
             let end = ends.clone().find(|end| *end > place).or_else(|| ends.next_back());
             let missing = end.and_then(|end| {
