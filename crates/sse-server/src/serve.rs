@@ -4,6 +4,8 @@ mod accept;
 mod deadline;
 mod listener;
 mod preface;
+mod reactor;
+mod service;
 
 pub use self::accept::{Serve, serve};
 pub use self::deadline::WriteDeadline;

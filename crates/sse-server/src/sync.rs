@@ -5,5 +5,5 @@ mod timer;
 mod wakers;
 
 pub(crate) use self::lock::{AtomicBool, AtomicU64, AtomicUsize, Exclusive, Mutex, MutexGuard};
-pub(crate) use self::timer::{Delay, Pulse, far};
-pub(crate) use self::wakers::{Ticket, Wakers, addresses};
+pub(crate) use self::timer::{Delay, FAR, Pulse, far};
+pub(crate) use self::wakers::{Ticket, Waiting, Wakers, addresses};

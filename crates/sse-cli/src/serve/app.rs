@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sse_server::{Route, Shutdown, Subscription, TooManyTopics};
+use sse_server::{PassedThrough, Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -203,7 +203,9 @@ impl App {
         let Some(place) = self.numbers.subscribers.join() else {
             return Err(Rejection::unavailable("there are too many subscribers; try again later"));
         };
-        Ok(subscription.respond().map(|body| Body::new(place.keep(body))))
+        let mut response = subscription.respond().map(|body| Body::new(place.keep(body)));
+        response.extensions_mut().insert(PassedThrough);
+        Ok(response)
     }
 
     /// The request of one who may subscribe, with what ends the stream.

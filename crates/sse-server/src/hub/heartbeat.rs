@@ -6,6 +6,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
+use sse_codec::{EventId, Message};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
@@ -17,6 +19,11 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 /// What is sent: an empty comment and an empty line, which end no event because the route sends whole blocks.
 pub(crate) const BLOCK: &[u8] = b":\n\n";
+
+/// The same, with the id by which a subscriber resumes, where it may need one.
+pub(crate) fn block(id: Option<EventId<'_>>) -> Bytes {
+    id.map_or(Bytes::from_static(BLOCK), |id| Message::empty().comment("").id(id).to_bytes())
+}
 
 /// An interval that can be kept.
 pub(crate) fn clamp(interval: Option<Duration>) -> Option<Duration> {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use slab::Slab;
@@ -13,7 +12,7 @@ use super::source::{Replica, Source};
 use super::state::State;
 use crate::history::{Broken, Entry, Epoch, Position};
 use crate::log::trace;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, Waiting};
 
 /// What topics with one order share.
 pub(crate) struct Hub {
@@ -97,11 +96,11 @@ impl Hub {
         }
     }
 
-    fn wake_up(&self, key: usize, mut wakers: Slab<Waker>) {
+    fn wake_up(&self, key: usize, mut wakers: Slab<Waiting>) {
         if wakers.is_empty() {
             return;
         }
-        wakers.drain().for_each(Waker::wake);
+        wakers.drain().for_each(Waiting::wake);
         let smaller = self.lock().get_topic_mut(key).map(|topic| topic.give_back(wakers));
         drop(smaller);
     }

@@ -15,7 +15,7 @@ use super::heartbeat::{Beat, Beats};
 use super::settings::Settings;
 use super::stats::Stats;
 use crate::history::{Cursor, Frame, Kept, KnownId, Lifetime, OwnIds, Position, Ring};
-use crate::sync::{AtomicU64, Ticket, Wakers};
+use crate::sync::{AtomicU64, Ticket, Waiting, Wakers};
 
 /// What a topic holds, and who reads it.
 pub(crate) struct TopicState {
@@ -27,6 +27,8 @@ pub(crate) struct TopicState {
     /// What this process has asked the log for, in order.
     asked: Vec<Asked>,
     subscribers: usize,
+    /// How often the streams of a client have been ended.
+    client_ends: u64,
     /// The clients of those subscribers that have said whose they are.
     clients: HashMap<Box<str>, Client>,
     /// Of the subscribers, those that have read everything.
@@ -84,6 +86,7 @@ impl TopicState {
             lifetime: Lifetime::default(),
             asked: Vec::new(),
             subscribers: 0,
+            client_ends: 0,
             clients: HashMap::new(),
             wakers: Wakers::default(),
             has_news: false,
@@ -156,7 +159,7 @@ impl TopicState {
 
     /// Lets all subscribers know that there is something to look at. The caller must wake everything that is returned.
     #[must_use = "whoever is not woken sleeps on"]
-    pub(crate) fn touch(&mut self) -> Slab<Waker> {
+    pub(crate) fn touch(&mut self) -> Slab<Waiting> {
         self.has_news = false;
         self.signals.version.fetch_add(1, Ordering::Release);
         self.wakers.take()
@@ -164,15 +167,32 @@ impl TopicState {
 
     /// Keeps the storage of wakers for the next time; returns what is not needed.
     #[must_use = "its storage is freed better without a lock"]
-    pub(crate) fn give_back(&mut self, drained: Slab<Waker>) -> Slab<Waker> {
+    pub(crate) fn give_back(&mut self, drained: Slab<Waiting>) -> Slab<Waiting> {
         self.wakers.give_back(drained)
     }
 
     /// Lets a subscriber wait for the next change. Returns the version, and the waker that it left before.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> (u64, Option<Waker>) {
-        let replaced = self.wakers.wait(ticket, waker);
+        self.wait_for(ticket, waker, 1)
+    }
+
+    /// The same for one that waits for several subscribers.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn wait_for(
+        &mut self,
+        ticket: &mut Ticket,
+        waker: Waker,
+        subscribers: usize,
+    ) -> (u64, Option<Waker>) {
+        let replaced = self.wakers.wait_for(ticket, waker, subscribers);
         (self.signals.version.load(Ordering::Relaxed), replaced)
+    }
+
+    /// Takes out the waker of one that waits for subscribers, if it waits.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn stop_waiting(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+        self.wakers.remove(ticket)
     }
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
@@ -346,8 +366,14 @@ impl TopicState {
         let has_streams = client.is_some();
         if let Some(client) = client {
             client.ends += 1;
+            self.client_ends += 1;
         }
         has_streams
+    }
+
+    /// Rises when the streams of any client are ended.
+    pub(crate) fn client_ends(&self) -> u64 {
+        self.client_ends
     }
 
     /// Whether the streams of a client have been ended since one of them joined.
@@ -366,6 +392,11 @@ impl TopicState {
         }
         self.count_delivered(messages, bytes.len() as u64);
         Some((bytes, to))
+    }
+
+    /// The next frame after a position, which counts when it is delivered.
+    pub(crate) fn frame(&mut self, after: Position) -> Option<Frame> {
+        self.ring.frame(after)
     }
 
     pub(crate) fn count_delivered(&mut self, messages: u64, bytes: u64) {

@@ -2,7 +2,11 @@
 
 use std::error::Error as StdError;
 use std::future::{IntoFuture, Pending, pending};
+use std::num::NonZero;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -17,7 +21,9 @@ use tokio::time::timeout;
 use super::deadline::WriteDeadline;
 use super::listener::Listener;
 use super::preface::Begun;
-use crate::subscribe::{Shutdown, Stalled};
+use super::reactor::Reactor;
+use super::service::Connected;
+use crate::subscribe::{Handed, Handover, Shutdown};
 
 /// Serves `service` to all connections of `listener`, with HTTP/1.1 and HTTP/2 (prior knowledge).
 ///
@@ -42,7 +48,8 @@ use crate::subscribe::{Shutdown, Stalled};
 /// take nothing are cut.
 pub fn serve<S>(listener: impl Into<Listener>, service: S) -> Serve<S> {
     let (listener, signal) = (listener.into(), pending());
-    Serve { listener, service, signal, grace: Duration::ZERO, spread: Duration::ZERO }
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    Serve { listener, service, signal, grace: Duration::ZERO, spread: Duration::ZERO, threads }
 }
 
 /// The future of [`serve`].
@@ -54,6 +61,7 @@ pub struct Serve<S, F = Pending<()>> {
     signal: F,
     grace: Duration,
     spread: Duration,
+    threads: usize,
 }
 
 impl<S, F> Serve<S, F> {
@@ -68,13 +76,25 @@ impl<S, F> Serve<S, F> {
     where
         G: Future<Output = ()>,
     {
-        Serve { listener: self.listener, service: self.service, signal, grace, spread: self.spread }
+        let Self { listener, service, spread, threads, .. } = self;
+        Serve { listener, service, signal, grace, spread, threads }
     }
 
     /// Lets each event stream end at a random moment of this length after the signal, so that not all clients come
     /// back at once; zero by default. The grace should be longer.
     pub fn stagger(mut self, spread: Duration) -> Self {
         self.spread = spread;
+        self
+    }
+
+    /// How many threads write event streams; one for each core by default. With none, hyper writes them, as it does on
+    /// connections of HTTP/2.
+    ///
+    /// An event stream leaves hyper once the head of its response is written, if its request is of HTTP/1 and its body
+    /// is a [`Body`](crate::Body), or is [marked](crate::PassedThrough) as one. A subscriber then takes some hundred
+    /// bytes of memory, and an event little more time than the system takes to send it. Nothing else changes.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
         self
     }
 }
@@ -94,8 +114,10 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Serve { listener, service, signal, grace, spread } = self;
+            let Serve { listener, service, signal, grace, spread, threads } = self;
             let shutdown = Shutdown::new();
+            let (reactor, mut returns) = Reactor::new(threads, listener.deadline(), shutdown.clone());
+            let server = Server { service, shutdown, reactor: Arc::new(reactor) };
             // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
             let mut connections = JoinSet::new();
             let mut signal = pin!(signal);
@@ -105,21 +127,41 @@ where
                     biased;
                     () = &mut signal => break,
                     Some(_) = connections.join_next() => {}
+                    // The stream of this connection has ended, and another request may come.
+                    Some((stream, ahead)) = returns.next() => {
+                        let stream = WriteDeadline::new(stream, listener.deadline());
+                        connections.spawn(server.clone().connection(stream, ahead));
+                    }
                     (stream, _) = listener.accept() => {
-                        connections.spawn(connection(stream, service.clone(), shutdown.clone()));
+                        connections.spawn(server.clone().connection(stream, Vec::new()));
                     }
                 }
             }
             drop(listener);
-            shutdown.begin_within(spread);
-            let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+            server.shutdown.begin_within(spread);
+            server.reactor.shut_down();
+            let all_ended = async {
+                while connections.join_next().await.is_some() {}
+                server.reactor.none_left().await;
+            };
+            let _ = timeout(grace, all_ended).await;
             // Those that are still open are cut.
+            server.reactor.stop();
             connections.shutdown().await;
+            server.reactor.none_left().await;
         })
     }
 }
 
-async fn connection<S, B>(stream: WriteDeadline<TcpStream>, service: S, shutdown: Shutdown)
+/// What all connections have.
+#[derive(Clone)]
+struct Server<S> {
+    service: S,
+    shutdown: Shutdown,
+    reactor: Arc<Reactor>,
+}
+
+impl<S, B> Server<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Send,
     S::Future: Send + 'static,
@@ -128,29 +170,46 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// How long a connection may take for its first bytes; hyper gives the head of a request as long.
-    const FIRST_BYTES: Duration = Duration::from_secs(30);
+    /// Serves a connection, of which so much has been read already.
+    async fn connection(self, stream: WriteDeadline<TcpStream>, ahead: Vec<u8>) {
+        /// How long a connection may take for its first bytes; hyper gives the head of a request as long.
+        const FIRST_BYTES: Duration = Duration::from_secs(30);
 
-    let service = WithSignals { service, shutdown: shutdown.clone(), stalled: stream.stalled() };
-    let io = tokio::select! {
-        io = timeout(FIRST_BYTES, Begun::read(stream)) => io,
-        () = shutdown.begun() => return,
-    };
-    let Ok(Ok(io)) = io else { return };
-    // An error is the peer's or the network's: the connection is over, and so are its streams.
-    if io.is_http2() {
-        // Boxed, so that the many others don't need the room.
-        Box::pin(serve_http2(io, service, shutdown)).await;
-    } else {
-        serve_http1(io, service, shutdown).await;
+        let handover = self.reactor.is_open().then(Handover::default);
+        let service = Connected {
+            service: self.service,
+            shutdown: self.shutdown.clone(),
+            stalled: stream.stalled(),
+            handover: handover.clone(),
+        };
+        let io = tokio::select! {
+            io = timeout(FIRST_BYTES, Begun::read(stream, ahead, handover.clone())) => io,
+            () = self.shutdown.begun() => return,
+        };
+        let Ok(Ok(io)) = io else { return };
+        // An error is the peer's or the network's: the connection is over, and so are its streams.
+        if io.is_http2() {
+            // Boxed, so that the many others don't need the room.
+            Box::pin(serve_http2(io, service, self.shutdown)).await;
+        } else if let Some((stream, handed, ahead)) = serve_http1(io, service, handover, self.shutdown).await
+        {
+            self.reactor.adopt(stream, handed, ahead);
+        }
     }
 }
 
-async fn serve_http1<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
+/// Serves HTTP/1 to the end of the connection, or until an event stream leaves hyper. Returns that, and what the peer
+/// has sent after its request.
+async fn serve_http1<S, B>(
+    io: Begun<WriteDeadline<TcpStream>>,
+    service: Connected<S>,
+    handover: Option<Handover>,
+    shutdown: Shutdown,
+) -> Option<(TcpStream, Handed, Vec<u8>)>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
-    B: hyper::body::Body + 'static,
+    B: hyper::body::Body + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     /// How much hyper holds for a connection at most, of the head of a request, or of events ahead of a socket that
@@ -159,11 +218,40 @@ where
 
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).max_buf_size(MAX_BUFFER);
-    let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    until_shutdown(connection, http1::Connection::graceful_shutdown, &shutdown).await;
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let mut leaving = UntilHandedOver { connection, handover };
+    let end = |leaving: Pin<&mut UntilHandedOver<http1::Connection<_, _>>>| {
+        Pin::new(&mut leaving.get_mut().connection).graceful_shutdown();
+    };
+    let handed = until_shutdown(Pin::new(&mut leaving), end, &shutdown).await?;
+    let parts = leaving.connection.into_parts();
+    // A copy: an empty rest would still hold the whole buffer that it is of.
+    let (stream, ahead) = parts.io.into_inner().into_parts(&parts.read_buf);
+    Some((stream.into_inner(), handed, ahead))
 }
 
-async fn serve_http2<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: WithSignals<S>, shutdown: Shutdown)
+/// A connection until it ends, or until one of its streams leaves.
+struct UntilHandedOver<C> {
+    connection: C,
+    handover: Option<Handover>,
+}
+
+impl<C: Future + Unpin> Future for UntilHandedOver<C> {
+    type Output = Option<Handed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Handed>> {
+        if Pin::new(&mut self.connection).poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        // hyper has written all that it had, and has been told that nothing more has come yet.
+        match self.handover.as_ref().and_then(Handover::take) {
+            Some(handed) => Poll::Ready(Some(handed)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+async fn serve_http2<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: Connected<S>, shutdown: Shutdown)
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Future: Send + 'static,
@@ -175,7 +263,7 @@ where
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new());
     let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    until_shutdown(connection, http2::Connection::graceful_shutdown, &shutdown).await;
+    let _ = until_shutdown(connection, http2::Connection::graceful_shutdown, &shutdown).await;
 }
 
 /// Drives a connection to its end, which it is told of when the shutdown begins.
@@ -183,32 +271,10 @@ async fn until_shutdown<C: Future>(
     mut connection: Pin<&mut C>,
     end: impl FnOnce(Pin<&mut C>),
     shutdown: &Shutdown,
-) {
+) -> C::Output {
     tokio::select! {
-        _ = &mut connection => return,
+        output = &mut connection => return output,
         () = shutdown.begun() => end(connection.as_mut()),
     }
-    let _ = connection.await;
-}
-
-/// Gives each request the signal by which its stream ends, and the mark of a connection that stalls.
-struct WithSignals<S> {
-    service: S,
-    shutdown: Shutdown,
-    stalled: Stalled,
-}
-
-impl<S, B> Service<Request<B>> for WithSignals<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, mut request: Request<B>) -> Self::Future {
-        self.shutdown.attach(request.extensions_mut());
-        request.extensions_mut().insert(self.stalled.clone());
-        self.service.call(request)
-    }
+    connection.await
 }

@@ -77,6 +77,10 @@ impl<I> WriteDeadline<I> {
         &self.io
     }
 
+    pub(crate) fn into_inner(self) -> I {
+        self.io
+    }
+
     pub(crate) fn stalled(&self) -> Stalled {
         self.stalled.clone()
     }

@@ -41,6 +41,10 @@ impl Listener {
         self
     }
 
+    pub(crate) fn deadline(&self) -> Duration {
+        self.write_deadline
+    }
+
     /// The address that it listens on.
     ///
     /// # Errors

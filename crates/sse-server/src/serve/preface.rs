@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use crate::subscribe::Handover;
+
 /// What an HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -19,6 +21,10 @@ pin_project! {
     pub(crate) struct Begun<I> {
         #[pin]
         io: I,
+        // Is told when everything has been written.
+        handover: Option<Handover>,
+        // What had been read before: comes first.
+        ahead: Vec<u8>,
         read: [u8; PREFACE.len()],
         // Of `read`, what has come and what has been read again.
         len: usize,
@@ -28,17 +34,28 @@ pin_project! {
 
 impl<I: AsyncRead + Unpin> Begun<I> {
     /// Waits for as many bytes as it takes to tell the version.
-    pub(crate) async fn read(mut io: I) -> io::Result<Self> {
+    ///
+    /// `ahead` has been read already. The handover is told when everything has been written.
+    pub(crate) async fn read(mut io: I, mut ahead: Vec<u8>, handover: Option<Handover>) -> io::Result<Self> {
         let mut read = [0; PREFACE.len()];
-        let mut len = 0;
+        let mut len = ahead.len().min(read.len());
+        read[..len].copy_from_slice(&ahead[..len]);
+        ahead.drain(..len);
         while len < read.len() && PREFACE.starts_with(&read[..len]) {
+            // What was ahead is shorter than that.
             let more = io.read(&mut read[len..]).await?;
             if more == 0 {
                 break;
             }
             len += more;
         }
-        Ok(Self { io, read, len, position: 0 })
+        Ok(Self { io, handover, ahead, read, len, position: 0 })
+    }
+
+    /// The connection, and what has been read of it by `after` or not at all.
+    pub(crate) fn into_parts(self, after: &[u8]) -> (I, Vec<u8>) {
+        let unread = &self.read[self.position..self.len];
+        (self.io, [after, unread, &self.ahead].concat())
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -54,12 +71,15 @@ impl<I: AsyncRead> AsyncRead for Begun<I> {
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         let ahead = &this.read[*this.position..*this.len];
-        if ahead.is_empty() {
+        if ahead.is_empty() && this.ahead.is_empty() {
             return this.io.poll_read(cx, buffer);
         }
         let len = ahead.len().min(buffer.remaining());
         buffer.put_slice(&ahead[..len]);
         *this.position += len;
+        let len = this.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&this.ahead[..len]);
+        this.ahead.drain(..len);
         // What follows goes into the same read, if it is there. An error or the end comes again with the next read.
         let _ = this.io.poll_read(cx, buffer)?;
         Poll::Ready(Ok(()))
@@ -84,7 +104,12 @@ impl<I: AsyncWrite> AsyncWrite for Begun<I> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_flush(cx)
+        let this = self.project();
+        let flushed = this.io.poll_flush(cx);
+        if let Some(handover) = this.handover.as_ref().filter(|_| flushed.is_ready()) {
+            handover.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -100,7 +125,7 @@ mod tests {
     fn check(pieces: &[&[u8]], is_http2: bool) {
         let mut io = pieces_of(pieces);
         block_on(async {
-            let mut begun = Begun::read(&mut io).await.unwrap();
+            let mut begun = Begun::read(&mut io, Vec::new(), None).await.unwrap();
             assert_eq!(begun.is_http2(), is_http2, "{pieces:?}");
             let mut all = Vec::new();
             begun.read_to_end(&mut all).await.unwrap();

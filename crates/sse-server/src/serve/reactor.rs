@@ -7,25 +7,26 @@
 mod live;
 mod members;
 mod queue;
+mod seat;
 mod shard;
+#[cfg(test)]
+mod simulation;
 mod stream;
 mod streams;
 mod wire;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::live::Live;
-use self::queue::{Message, Queue};
+use self::queue::Message;
+use self::shard::{ShardQueue, Socket};
 use self::stream::{Adopted, Returned};
 use crate::subscribe::{Handed, Shutdown};
-
-type Socket = mio::net::TcpStream;
-type ShardQueue = Arc<Queue<Adopted<Socket>>>;
 
 /// The threads that write the streams of one server. They end when it is dropped.
 #[derive(Debug)]

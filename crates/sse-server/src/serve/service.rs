@@ -153,14 +153,14 @@ impl<B: Body + Send + 'static> Body for Passing<B> {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Staying { body } => body.is_end_stream(),
-            Self::Leaving { body, .. } => body.as_ref().is_some_and(|body| body.is_end_stream()),
+            Self::Leaving { body, .. } => body.as_ref().is_some_and(Body::is_end_stream),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Staying { body } => body.size_hint(),
-            Self::Leaving { body, .. } => body.as_ref().map_or(SizeHint::new(), |body| body.size_hint()),
+            Self::Leaving { body, .. } => body.as_ref().map_or(SizeHint::new(), Body::size_hint),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The body of a response: an event stream, or a short text.
 
 use std::convert::Infallible;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::delivery::Delivery;
+use super::handover::Handover;
 use super::messages::Messages;
 
 /// The body of a response: that of a [`Route`](crate::Route), or of a
@@ -25,12 +27,16 @@ use super::messages::Messages;
 pub struct Body(Content);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the one that there are many of")]
 enum Content {
     /// Empty when it has been read.
     Full(Bytes),
-    /// Not boxed: hyper has its body in a box, and each delivery would wait for one more line of memory.
-    Events(Delivery),
+    Events {
+        delivery: Box<Delivery>,
+        /// The way out of hyper, if there may be one.
+        handover: Option<Handover>,
+    },
+    /// A stream that has left hyper.
+    HandedOver,
     Messages(Box<Messages>),
 }
 
@@ -39,11 +45,25 @@ impl Body {
     pub const fn empty() -> Self {
         Self(Content::Full(Bytes::new()))
     }
-}
 
-impl From<Delivery> for Body {
-    fn from(delivery: Delivery) -> Self {
-        Self(Content::Events(delivery))
+    /// Gives the stream to the server, if it wants it.
+    fn hand_over(
+        &mut self,
+        handover: &Handover,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let content = mem::replace(&mut self.0, Content::HandedOver);
+        if let Content::Events { delivery, .. } = content
+            && let Some(delivery) = handover.offer(delivery)
+        {
+            self.0 = Content::Events { delivery, handover: None };
+            return http_body::Body::poll_frame(Pin::new(self), cx);
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn events(delivery: Delivery, handover: Option<Handover>) -> Self {
+        Self(Content::Events { delivery: Box::new(delivery), handover })
     }
 }
 
@@ -81,8 +101,16 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match &mut self.0 {
             Content::Full(bytes) if bytes.is_empty() => None,
-            Content::Full(bytes) => Some(std::mem::take(bytes)),
-            Content::Events(delivery) => ready!(delivery.poll_next(cx)),
+            Content::Full(bytes) => Some(mem::take(bytes)),
+            Content::Events { delivery, handover } => {
+                // The first bytes go out with the head of the response.
+                if let Some(handover) = handover.take_if(|_| !delivery.has_opening()) {
+                    return self.hand_over(&handover, cx);
+                }
+                ready!(delivery.poll_next(cx))
+            }
+            // It is dropped soon.
+            Content::HandedOver => return Poll::Pending,
             Content::Messages(messages) => ready!(messages.poll_next(cx)),
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -95,7 +123,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Events(_) | Content::Messages(_) => SizeHint::default(),
+            Content::Events { .. } | Content::HandedOver | Content::Messages(_) => SizeHint::default(),
         }
     }
 }

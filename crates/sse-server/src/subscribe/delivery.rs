@@ -1,17 +1,20 @@
 //! The stream of one subscriber as bytes: what it begins with, what its filter leaves out, and when it ends.
 
+use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use sse_codec::Message;
 
 use super::filter::{Filter, Panicked};
-use super::shutdown::Ending;
+use super::group::Group;
+use super::shutdown::{Ending, Shutdown};
 use super::subscriber::{Item, Next, Subscriber};
 use super::trace::Trace;
-use crate::history::Gap;
-use crate::hub::{Hub, Source, heartbeat};
+use crate::history::{Gap, Position};
+use crate::hub::{Hub, Source, Topic, heartbeat};
 use crate::sync::{Delay, Exclusive, Pulse};
 
 /// How often in a row a filter may leave everything out before others get their turn.
@@ -20,18 +23,24 @@ const ROUNDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Delivery {
     subscriber: Subscriber,
+    extras: Option<Box<Extras>>,
+    endings: Box<[Ending]>,
+    end: End,
+    trace: Trace,
+}
+
+/// What only some streams have, or all of them for a short time. In a box: there are many streams.
+#[derive(Debug, Default)]
+struct Extras {
     /// Goes out first, at once: headers wait for the first byte of the body in some proxies and clients.
     opening: Option<Bytes>,
-    filter: Option<Box<Filter>>,
+    filter: Option<Filter>,
     /// A heartbeat of its own.
-    pulse: Option<Box<Pulse>>,
+    pulse: Option<Pulse>,
     /// Its maximum age.
     age: Option<Delay>,
     /// Futures that end it.
     until: Vec<Exclusive<Until>>,
-    endings: Box<[Ending]>,
-    end: End,
-    trace: Trace,
 }
 
 type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -53,18 +62,11 @@ impl Delivery {
     ) -> Self {
         let interval = subscriber.hub().settings().heartbeat;
         let own = interval.filter(|_| !subscriber.has_heartbeat());
-        let pulse = own.map(|interval| Box::new(Pulse::new(interval)));
-        Self {
-            subscriber,
-            opening: None,
-            filter: None,
-            pulse,
-            age,
-            until: Vec::new(),
-            endings,
-            end: End::Open,
-            trace,
-        }
+        let extras = Extras { pulse: own.map(Pulse::new), age, ..Extras::default() };
+        let mut delivery =
+            Self { subscriber, extras: Some(Box::new(extras)), endings, end: End::Open, trace };
+        delivery.tidy();
+        delivery
     }
 
     pub(crate) fn subscriber(&self) -> &Subscriber {
@@ -79,26 +81,100 @@ impl Delivery {
         self.subscriber
     }
 
+    /// Whether it has not begun.
+    pub(crate) fn has_opening(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.opening.is_some())
+    }
+
+    /// Lets a group wait and read for the subscriber, if it only waits for what all subscribers of its topic get next.
+    /// Returns its position. What else may end the stream wakes it as before.
+    pub(crate) fn join(&mut self, group: &Group) -> Option<Position> {
+        if self.is_plain() { self.subscriber.join(group) } else { None }
+    }
+
+    /// Reads for itself again, after what the group has read for it.
+    pub(crate) fn part(&mut self, position: Position, group: &Group) {
+        self.subscriber.part(position, group);
+    }
+
+    /// The topic that it reads with others, if it may.
+    pub(crate) fn shared_topic(&self) -> Option<&Arc<Topic>> {
+        self.subscriber.only_topic().filter(|_| self.is_plain())
+    }
+
+    fn is_plain(&self) -> bool {
+        let is_plain =
+            |extras: &Extras| extras.opening.is_none() && extras.filter.is_none() && extras.pulse.is_none();
+        matches!(self.end, End::Open) && self.extras.as_deref().is_none_or(is_plain)
+    }
+
+    /// Whether nothing ends it but its topic and its client's end.
+    pub(crate) fn has_no_end(&self) -> bool {
+        let has_no_end = |extras: &Extras| extras.age.is_none() && extras.until.is_empty();
+        self.endings.is_empty() && self.extras.as_deref().is_none_or(has_no_end)
+    }
+
+    /// The shutdown of its server is told to it in another way from now on.
+    pub(crate) fn detach(&mut self, shutdown: &Shutdown) {
+        let others: Vec<_> =
+            mem::take(&mut self.endings).into_iter().filter(|ending| !ending.is_of(shutdown)).collect();
+        self.endings = others.into();
+    }
+
+    /// Ends by this shutdown, too.
+    pub(crate) fn attach(&mut self, shutdown: &Shutdown) {
+        let endings = mem::take(&mut self.endings).into_iter().chain([shutdown.ending()]);
+        self.endings = endings.collect();
+    }
+
+    /// Notes that the connection was cut because it took nothing.
+    pub(crate) fn set_stalled(&self) {
+        self.subscriber.set_stalled();
+    }
+
     pub(crate) fn set_opening(&mut self, opening: Bytes) {
-        self.opening = Some(opening);
+        self.extras_mut().opening = Some(opening);
     }
 
     pub(crate) fn set_filter(&mut self, filter: Filter) {
-        self.filter = Some(Box::new(filter));
+        self.extras_mut().filter = Some(filter);
     }
 
     /// Gives the stream a heartbeat of its own.
     pub(crate) fn set_pulse(&mut self, pulse: Option<Pulse>) {
         self.subscriber.ignore_heartbeat();
-        self.pulse = pulse.map(Box::new);
+        self.extras_mut().pulse = pulse;
+        self.tidy();
     }
 
     pub(crate) fn set_age(&mut self, age: Option<Delay>) {
-        self.age = age;
+        self.extras_mut().age = age;
+        self.tidy();
     }
 
     pub(crate) fn add_until(&mut self, end: impl Future<Output = ()> + Send + 'static) {
-        self.until.push(Exclusive::new(Box::pin(end)));
+        self.extras_mut().until.push(Exclusive::new(Box::pin(end)));
+    }
+
+    fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// Gives the box back if nothing is in it.
+    fn tidy(&mut self) {
+        self.extras.take_if(|extras| extras.is_empty());
+    }
+
+    fn filter(&mut self) -> Option<&mut Filter> {
+        self.extras.as_mut()?.filter.as_mut()
+    }
+
+    fn has_filter(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.filter.is_some())
+    }
+
+    fn pulse(&mut self) -> Option<&mut Pulse> {
+        self.extras.as_mut()?.pulse.as_mut()
     }
 
     /// The event that tells of a gap before the stream's beginning, if something is missing there.
@@ -110,7 +186,9 @@ impl Delivery {
 
     /// The next bytes: always whole blocks.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let bytes = if let Some(opening) = self.opening.take() {
+        let opening = self.extras.as_mut().and_then(|extras| extras.opening.take());
+        let bytes = if let Some(opening) = opening {
+            self.tidy();
             opening
         } else if let Some(bytes) = ready!(self.poll_events(cx)) {
             bytes
@@ -118,7 +196,7 @@ impl Delivery {
             self.end = End::Ended;
             return Poll::Ready(None);
         };
-        if let Some(pulse) = &mut self.pulse {
+        if let Some(pulse) = self.pulse() {
             pulse.put_off();
         }
         Poll::Ready(Some(bytes))
@@ -133,14 +211,14 @@ impl Delivery {
             if let End::Closing(delay) = &mut self.end {
                 return if delay.poll(cx).is_ready() { Poll::Ready(None) } else { self.poll_pulse(cx) };
             }
-            let Poll::Ready(next) = self.subscriber.poll_next(cx, self.filter.is_some()) else {
+            let Poll::Ready(next) = self.subscriber.poll_next(cx, self.has_filter()) else {
                 return self.poll_pulse(cx);
             };
             match next {
                 Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
                 Some(Next::Gap(gap)) => return Poll::Ready(Some(self.gap(&gap))),
                 Some(Next::Heartbeat) => return Poll::Ready(Some(self.heartbeat())),
-                Some(Next::Messages(messages)) => match self.join(&messages) {
+                Some(Next::Messages(messages)) => match self.joined(&messages) {
                     Ok(bytes) if bytes.is_empty() => {}
                     Ok(bytes) => return Poll::Ready(Some(bytes)),
                     Err(Panicked) => {
@@ -164,17 +242,14 @@ impl Delivery {
     }
 
     fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let pulse = self.pulse.as_mut().map_or(Poll::Pending, |pulse| pulse.poll(cx));
+        let pulse = self.pulse().map_or(Poll::Pending, |pulse| pulse.poll(cx));
         pulse.map(|()| Some(self.heartbeat()))
     }
 
     /// Whether the stream is too old, or was ended from outside, or its server is shutting down and has nothing more
     /// for it at hand.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.age.as_mut().is_some_and(|age| age.poll(cx).is_ready()) {
-            return true;
-        }
-        if self.until.iter_mut().any(|until| until.get_mut().as_mut().poll(cx).is_ready()) {
+        if self.extras.as_mut().is_some_and(|extras| extras.is_over(cx)) {
             return true;
         }
         // All are asked, so that each of them wakes the stream.
@@ -183,11 +258,11 @@ impl Delivery {
     }
 
     /// Joins the messages that the filter lets pass.
-    fn join(&mut self, messages: &[Item]) -> Result<Bytes, Panicked> {
+    fn joined(&mut self, messages: &[Item]) -> Result<Bytes, Panicked> {
         let mut joined = BytesMut::with_capacity(messages.iter().map(|item| item.bytes.len()).sum());
         for item in messages {
-            let topic = self.subscriber.topic(item.feed).name();
-            if self.filter.as_mut().map_or(Ok(true), |filter| filter.passes(item, topic))? {
+            let topic = self.subscriber.topic(item.feed).name().clone();
+            if self.filter().map_or(Ok(true), |filter| filter.passes(item, &topic))? {
                 self.subscriber.count(item);
                 joined.extend_from_slice(&item.bytes);
             }
@@ -206,9 +281,24 @@ impl Delivery {
     /// A comment. A subscriber with a filter gets its position, too, as does one of a route with a log: what it got
     /// last may be long ago, and the log does not go back for ever.
     fn heartbeat(&self) -> Bytes {
-        let has_id = self.filter.is_some() || matches!(self.subscriber.hub().source(), Source::Log(_));
-        let id = if has_id { self.subscriber.id() } else { None };
-        id.map_or(Bytes::from_static(heartbeat::BLOCK), |id| Message::empty().comment("").id(id).to_bytes())
+        let has_id = self.has_filter() || matches!(self.subscriber.hub().source(), Source::Log(_));
+        heartbeat::block(if has_id { self.subscriber.id() } else { None })
+    }
+}
+
+impl Extras {
+    fn is_empty(&self) -> bool {
+        self.opening.is_none()
+            && self.filter.is_none()
+            && self.pulse.is_none()
+            && self.age.is_none()
+            && self.until.is_empty()
+    }
+
+    /// Whether the stream is too old, or was ended from outside.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        self.age.as_mut().is_some_and(|age| age.poll(cx).is_ready())
+            || self.until.iter_mut().any(|until| until.get_mut().as_mut().poll(cx).is_ready())
     }
 }
 

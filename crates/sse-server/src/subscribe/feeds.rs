@@ -36,7 +36,7 @@ pub(crate) struct Feed {
     delivered: u64,
     bytes: u64,
     /// Of a reader of the log's past: the end of the topic that it has passed, and over how long its streams end.
-    ended: Option<(Position, Duration)>,
+    ended: Option<Box<(Position, Duration)>>,
 }
 
 impl Feeds {
@@ -131,6 +131,12 @@ impl Feed {
         replaced
     }
 
+    /// Waits no more. Returns the waker that it had left.
+    #[must_use = "dropped under a lock, a waker runs the executor's code there"]
+    pub(crate) fn stop_waiting(&mut self, state: &mut State) -> Option<Waker> {
+        state.topic_mut(self.topic.key()).stop_waiting(&mut self.ticket)
+    }
+
     /// Takes the subscriber out of the topic. Returns its waker, if it was waiting.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn leave(&mut self, state: &mut State) -> Option<Waker> {
@@ -139,10 +145,10 @@ impl Feed {
 
     /// The end of the topic that a reader of the log's past has passed.
     pub(crate) fn ended(&self) -> Option<(Position, Duration)> {
-        self.ended
+        self.ended.as_deref().copied()
     }
 
     pub(crate) fn set_ended(&mut self, ended: Option<(Position, Duration)>) {
-        self.ended = ended;
+        self.ended = ended.map(Box::new);
     }
 }

@@ -10,7 +10,6 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
-use super::delivery::Delivery;
 use super::feeds::StreamIds;
 use crate::history::{Frame, Position};
 use crate::hub::{Source, Topic, heartbeat};
@@ -49,14 +48,12 @@ enum Concerns {
 }
 
 impl Look {
-    /// Whether a subscriber must read for itself.
-    pub(crate) fn concerns(&self, delivery: &Delivery) -> bool {
+    /// Whether a subscriber must read for itself, which is one of a client or not, and gets these ids.
+    pub(crate) fn concerns(&self, has_client: bool, ids: StreamIds) -> bool {
         match self.concerns {
             Concerns::All => true,
             Concerns::Some { with_client, with_hub_ids } => {
-                let subscriber = delivery.subscriber();
-                with_client && subscriber.has_client()
-                    || with_hub_ids && subscriber.stream_ids() == StreamIds::Hub
+                with_client && has_client || with_hub_ids && ids == StreamIds::Hub
             }
         }
     }

@@ -89,7 +89,7 @@ impl Shutdown {
         self.0.has_begun.store(true, Ordering::Release);
         let wakers = state.wakers.take();
         drop(state);
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        wakers.into_iter().for_each(|(_, waiting)| waiting.wake());
     }
 
     /// Completes when the signal is given.
@@ -98,7 +98,8 @@ impl Shutdown {
         poll_fn(|cx| waiter.poll_begun(cx)).await;
     }
 
-    fn ending(&self) -> Ending {
+    /// The signal, for one stream to wait for.
+    pub(crate) fn ending(&self) -> Ending {
         Ending { waiter: Waiter::new(self.clone()), delay: None }
     }
 }
@@ -168,6 +169,11 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
+    /// Whether it waits for this signal.
+    pub(crate) fn is_of(&self, shutdown: &Shutdown) -> bool {
+        Arc::ptr_eq(&self.waiter.shutdown.0, &shutdown.0)
+    }
+
     /// Ready once it is this stream's turn to end, also when it is asked again.
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.waiter.poll_begun(cx));

@@ -14,6 +14,7 @@ use sse_codec::EventId;
 use tokio::time::Instant;
 
 use super::feeds::{Feed, Feeds, StreamIds};
+use super::group::{Group, Look};
 use super::stalled::Stalled;
 use crate::history::{Cursor, Entry, FRAME, Gap, Position, Ring, merge};
 use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, Source, State, Topic};
@@ -153,6 +154,11 @@ impl Subscriber {
         self.stalled = stalled;
     }
 
+    /// Notes that its connection was cut because it took nothing.
+    pub(crate) fn set_stalled(&self) {
+        self.stalled.iter().for_each(Stalled::set);
+    }
+
     /// Counts the subscriber as one of this client's, if it may have one more.
     pub(crate) fn join_client(&mut self, name: &str) -> Result<(), Denied> {
         self.leave_client();
@@ -170,6 +176,50 @@ impl Subscriber {
         drop(state);
         self.client = Some(Box::new(Client { name: name.into(), tickets }));
         Ok(())
+    }
+
+    /// The topic that it reads, if it reads one only.
+    pub(crate) fn only_topic(&self) -> Option<&Arc<Topic>> {
+        self.feeds.only().map(Feed::topic)
+    }
+
+    /// Whether it must read for itself what has happened to the topic of its group.
+    pub(crate) fn is_concerned(&self, look: &Look) -> bool {
+        look.concerns(self.client.is_some(), self.ids)
+    }
+
+    /// Lets a group wait and read for it, if it reads one topic and has read everything. Returns its position.
+    pub(crate) fn join(&mut self, group: &Group) -> Option<Position> {
+        let Feeds::One([feed]) = &mut self.feeds else { return None };
+        let mut state = self.hub.lock();
+        let topic = feed.state(&state);
+        let has_foreign_ids = self.ids == StreamIds::Hub && topic.has_own_ids();
+        let is_ready = matches!(self.reading, Reading::Live)
+            && self.beats.is_some()
+            && self.generation == state.generation()
+            && self.generation == group.generation()
+            && !has_foreign_ids
+            && !topic.is_ended()
+            && self.cursor.is_read(iter::once(topic.ring()))
+            && !self
+                .client
+                .as_ref()
+                .is_some_and(|client| topic.is_client_ended(&client.name, client.tickets[0]));
+        if !is_ready {
+            return None;
+        }
+        self.is_new = false;
+        self.left = None;
+        let waker = feed.stop_waiting(&mut state);
+        drop(state);
+        drop(waker);
+        Some(self.cursor.read_to())
+    }
+
+    /// Reads for itself again, after what the group has read for it.
+    pub(crate) fn part(&mut self, position: Position, group: &Group) {
+        self.cursor = Cursor::after(position);
+        self.beats = Some(group.beats());
     }
 
     fn leave_client(&mut self) {

@@ -14,6 +14,7 @@ use super::delivery::Delivery;
 use super::events::Events;
 use super::feeds::StreamIds;
 use super::filter::{Candidate, Filter};
+use super::handover::Handover;
 use super::response::{event_stream, last_event_id, no_content, try_later};
 use super::shutdown::{Ending, Signals};
 use super::stalled::Stalled;
@@ -64,6 +65,8 @@ struct Open {
     snapshot: Option<Vec<u8>>,
     filter: Option<Filter>,
     headers: HeaderMap,
+    /// The way out of hyper, if its server has one.
+    handover: Option<Handover>,
 }
 
 impl Subscription {
@@ -78,12 +81,13 @@ impl Subscription {
         }
         let extensions = request.extensions();
         let stalled = extensions.get::<Stalled>().cloned();
-        Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions))
+        let handover = extensions.get::<Handover>().cloned();
+        Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions), handover)
     }
 
     /// Subscribes somebody to at least one topic of one hub.
     pub(crate) fn after(topics: Vec<Arc<Topic>>, last_event_id: &str, ids: StreamIds) -> Self {
-        Self::of(topics, last_event_id, ids, None, Box::default())
+        Self::of(topics, last_event_id, ids, None, Box::default(), None)
     }
 
     fn of(
@@ -92,6 +96,7 @@ impl Subscription {
         ids: StreamIds,
         stalled: Option<Stalled>,
         endings: Box<[Ending]>,
+        handover: Option<Handover>,
     ) -> Self {
         let mut subscriber = match Subscriber::new(topics, last_event_id, ids) {
             Ok(subscriber) => subscriber,
@@ -109,6 +114,7 @@ impl Subscription {
             snapshot: None,
             filter: None,
             headers: HeaderMap::new(),
+            handover,
         })))
     }
 
@@ -315,13 +321,13 @@ impl Subscription {
             State::Open(open) if open.delivery.subscriber().is_over() => Self::denied(Denied::Over).respond(),
             State::Open(mut open) => {
                 let opening = open.opening();
-                let Open { mut delivery, headers, filter, .. } = *open;
+                let Open { mut delivery, headers, filter, handover, .. } = *open;
                 delivery.set_opening(opening);
                 if let Some(filter) = filter {
                     delivery.set_filter(filter);
                 }
                 let proxy_headers = delivery.subscriber().hub().settings().proxy_headers;
-                let mut response = event_stream(delivery.into(), proxy_headers);
+                let mut response = event_stream(Body::events(delivery, handover), proxy_headers);
                 response.headers_mut().extend(headers);
                 response
             }

@@ -81,7 +81,8 @@ impl Pulse {
 
 /// A moment that far away, or as far as timers go.
 pub(crate) fn far(from: Instant, duration: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-    from + duration.min(YEAR)
+    from + duration.min(FAR)
 }
+
+/// As far as timers go: a year.
+pub(crate) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -6,6 +6,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use slab::Slab;
 
+use super::seat::{List, Seat, short};
 use super::stream::{Reading, Stream};
 use super::wire::Piece;
 use crate::history::{Frame, Position};
@@ -26,24 +27,6 @@ pub(crate) struct Members {
     lists: [Vec<u32>; 3],
     /// The pieces that were sent last. All members at one position get the same.
     pieces: VecDeque<Shared>,
-}
-
-/// What is to be done for a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum List {
-    /// Nothing: it has read everything.
-    Idle,
-    /// It is to be looked at.
-    Active,
-    /// It has got one piece, and gets the next when all others have got theirs.
-    Later,
-}
-
-/// Where a member stands in the lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat {
-    pub(crate) list: List,
-    index: u32,
 }
 
 /// What comes after a position.
@@ -107,16 +90,16 @@ impl Members {
         streams: &mut Slab<Stream<S>>,
     ) {
         let keys = &mut self.lists[list as usize];
-        let seat = Seat { list, index: short(keys.len()) };
+        let seat = Seat::new(own, list, keys.len());
         keys.push(short(key));
-        streams[key].reading = Reading::InGroup { group: own, position, seat };
+        streams[key].reading = Reading::InGroup { position, seat };
     }
 
     /// Takes a stream off its list.
     pub(crate) fn remove<S>(&mut self, seat: Seat, streams: &mut Slab<Stream<S>>) {
-        let keys = &mut self.lists[seat.list as usize];
-        keys.swap_remove(seat.index as usize);
-        if let Some(&moved) = keys.get(seat.index as usize)
+        let keys = &mut self.lists[seat.list() as usize];
+        keys.swap_remove(seat.index());
+        if let Some(&moved) = keys.get(seat.index())
             && let Reading::InGroup { seat: moved, .. } = &mut streams[moved as usize].reading
         {
             *moved = seat;
@@ -135,7 +118,7 @@ impl Members {
         let begin = keys.len();
         for (number, &key) in moved.iter().enumerate() {
             if let Reading::InGroup { seat, .. } = &mut streams[key as usize].reading {
-                *seat = Seat { list: to, index: short(begin + number) };
+                *seat = Seat::new(seat.group(), to, begin + number);
             }
         }
         if keys.is_empty() {
@@ -192,8 +175,3 @@ impl Members {
 /// A position from which not everything can be read any more.
 #[derive(Debug)]
 pub(crate) struct Evicted;
-
-/// Keys and indexes are those of open connections.
-fn short(key: usize) -> u32 {
-    u32::try_from(key).expect("there are no four billion connections")
-}

@@ -1,6 +1,7 @@
 //! One thread: its poller, and the streams whose sockets it polls.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::queue::{Message, Queue};
 use super::stream::{Adopted, Returned};
 use super::streams::Streams;
-use super::{ShardQueue, Socket};
 use crate::subscribe::Shutdown;
+
+pub(crate) type Socket = mio::net::TcpStream;
+pub(crate) type ShardQueue = Arc<Queue<Adopted<Socket>>>;
 
 /// That of the queue. Sockets have the keys of their streams.
 const QUEUE: Token = Token(usize::MAX);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::{Buf, Bytes};
 
 use super::live::Alive;
-use super::members::Seat;
+use super::seat::Seat;
 use super::wire::{Framing, Piece};
 use crate::history::Position;
 use crate::subscribe::{Delivery, Handed, Kept};
@@ -37,14 +37,9 @@ pub(crate) struct Stream<S> {
     /// `None` when it has ended, and only its end is left to be sent.
     pub(crate) delivery: Option<Box<Delivery>>,
     pub(crate) reading: Reading,
-    /// Of a stream that reads for itself.
-    pub(crate) waker: Option<Waker>,
     /// What the socket has not taken.
     unsent: Option<Box<Unsent>>,
-    #[expect(clippy::box_collection, reason = "most peers send nothing")]
-    ahead: Option<Box<Vec<u8>>>,
-    #[expect(dead_code, reason = "it is kept until the stream ends")]
-    body: Option<Kept>,
+    extras: Option<Box<Extras>>,
     #[expect(dead_code, reason = "it counts the stream")]
     alive: Alive,
     framing: Framing,
@@ -53,13 +48,22 @@ pub(crate) struct Stream<S> {
     pub(crate) is_watched: bool,
 }
 
+/// What only some streams have.
+#[derive(Debug, Default)]
+struct Extras {
+    /// What the peer has sent after its request.
+    ahead: Vec<u8>,
+    #[expect(dead_code, reason = "it is kept until the stream ends")]
+    body: Option<Kept>,
+}
+
 /// Who reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Reading {
-    /// The stream for itself.
-    Apart,
+    /// The stream for itself; by this waker, if it has one already.
+    Apart(Option<Waker>),
     /// Its group, as far as this position.
-    InGroup { group: usize, position: Position, seat: Seat },
+    InGroup { position: Position, seat: Seat },
 }
 
 #[derive(Debug)]
@@ -90,14 +94,13 @@ const MAX_AHEAD: usize = 4 * 1024;
 impl<S: Read + Write> Stream<S> {
     pub(crate) fn new(adopted: Adopted<S>) -> Self {
         let Adopted { socket, handed: Handed { delivery, body, terms }, ahead, alive } = adopted;
+        let has_extras = !ahead.is_empty() || body.is_some();
         Self {
             socket,
             delivery: Some(delivery),
-            reading: Reading::Apart,
-            waker: None,
+            reading: Reading::Apart(None),
             unsent: None,
-            ahead: if ahead.is_empty() { None } else { Some(Box::new(ahead)) },
-            body,
+            extras: has_extras.then(|| Box::new(Extras { ahead, body })),
             alive,
             framing: if terms.is_chunked { Framing::Chunked } else { Framing::Close },
             is_kept_alive: terms.is_kept_alive,
@@ -131,7 +134,7 @@ impl<S: Read + Write> Stream<S> {
     /// Sends what ends the body.
     pub(crate) fn send_end(&mut self, now: Instant) -> io::Result<Sent> {
         self.delivery = None;
-        self.waker = None;
+        self.reading = Reading::Apart(None);
         self.unsent = Some(Box::new(Unsent { bytes: self.framing.end(), since: now }));
         self.flush(now)
     }
@@ -155,13 +158,13 @@ impl<S: Read + Write> Stream<S> {
     pub(crate) fn read(&mut self) -> io::Result<Peer> {
         let mut buffer = [0; 1024];
         loop {
-            let len = self.ahead.as_ref().map_or(0, |ahead| ahead.len());
+            let len = self.extras.as_ref().map_or(0, |extras| extras.ahead.len());
             if len >= MAX_AHEAD {
                 return Ok(Peer::There);
             }
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Ok(Peer::Gone),
-                Ok(read) => self.ahead.get_or_insert_default().extend_from_slice(&buffer[..read]),
+                Ok(read) => self.extras.get_or_insert_default().ahead.extend_from_slice(&buffer[..read]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Peer::There),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -171,7 +174,7 @@ impl<S: Read + Write> Stream<S> {
 
     /// The connection after the stream, and what the peer has sent after its request, if another request may follow.
     pub(crate) fn into_connection(self) -> Option<Returned<S>> {
-        let ahead = self.ahead.map(|ahead| *ahead).unwrap_or_default();
+        let ahead = self.extras.map(|extras| extras.ahead).unwrap_or_default();
         self.is_kept_alive.then_some(Returned { socket: self.socket, ahead })
     }
 }

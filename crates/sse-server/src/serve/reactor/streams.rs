@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::members::{Count, Evicted, List, Members};
+use super::members::{Count, Evicted, Members};
 use super::queue::{Queue, Turn};
+use super::seat::List;
 use super::stream::{Adopted, Peer, Reading, Returned, Sent, Stream};
 use super::wire::Piece;
 use crate::history::Position;
@@ -34,7 +35,7 @@ const PIECES: usize = 16;
 
 /// The streams of one shard, on sockets of the type `S`.
 pub(crate) struct Streams<S> {
-    streams: Slab<Stream<S>>,
+    entries: Slab<Stream<S>>,
     groups: Slab<Members>,
     /// The groups, by the addresses of their topics.
     by_topic: HashMap<usize, usize>,
@@ -61,7 +62,7 @@ enum Step {
 impl<S: Read + Write + Send + 'static> Streams<S> {
     pub(crate) fn new(queue: Arc<Queue<Adopted<S>>>, write_deadline: Duration, shutdown: Shutdown) -> Self {
         Self {
-            streams: Slab::new(),
+            entries: Slab::new(),
             groups: Slab::new(),
             by_topic: HashMap::new(),
             turns: VecDeque::new(),
@@ -76,7 +77,13 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// The key of the next stream that is adopted.
     pub(crate) fn next_key(&self) -> usize {
-        self.streams.vacant_key()
+        self.entries.vacant_key()
+    }
+
+    /// How many streams there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Takes a stream over from hyper.
@@ -88,7 +95,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             delivery.attach(&self.shutdown);
         }
         let joins = delivery.has_no_end();
-        let key = self.streams.insert(Stream::new(adopted));
+        let key = self.entries.insert(Stream::new(adopted));
         if !(joins && self.join(key)) {
             self.read_apart(key, now);
         }
@@ -97,10 +104,10 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     /// The server shuts down: the streams end after what was published before.
     pub(crate) fn shut_down(&mut self) {
         self.is_shutting_down = true;
-        let keys: Vec<_> = self.streams.iter().map(|(key, _)| key).collect();
+        let keys: Vec<_> = self.entries.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.part(key);
-            if let Some(delivery) = &mut self.streams[key].delivery {
+            if let Some(delivery) = &mut self.entries[key].delivery {
                 delivery.attach(&self.shutdown);
             }
             self.turns.push_back(Turn::Stream(key));
@@ -136,7 +143,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// The socket of a stream has something to read, or its peer has gone.
     pub(crate) fn readable(&mut self, key: usize) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.entries.get_mut(key) else { return };
         match stream.read() {
             Ok(Peer::There) => {}
             Ok(Peer::Gone) => self.remove(key),
@@ -146,7 +153,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// The socket of a stream takes something again.
     pub(crate) fn writable(&mut self, key: usize, now: Instant) {
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.is_full()) else { return };
+        let Some(stream) = self.entries.get_mut(key).filter(|stream| stream.is_full()) else { return };
         match stream.flush(now) {
             Ok(Sent::Whole) if stream.delivery.is_none() => self.finish(key),
             Ok(Sent::Whole) => self.read_apart(key, now),
@@ -171,7 +178,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             && deadline <= now
         {
             self.deadlines.pop();
-            let Some(stream) = self.streams.get_mut(key) else { continue };
+            let Some(stream) = self.entries.get_mut(key) else { continue };
             stream.is_watched = false;
             let Some(since) = stream.full_since() else { continue };
             if since + self.write_deadline <= now {
@@ -190,11 +197,12 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     // A stream that reads for itself.
 
     fn read_apart(&mut self, key: usize, now: Instant) {
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.is_full()) else { return };
-        let waker = stream.waker.get_or_insert_with(|| self.queue.waker(Turn::Stream(key))).clone();
+        let Some(stream) = self.entries.get_mut(key).filter(|stream| !stream.is_full()) else { return };
+        let Reading::Apart(waker) = &mut stream.reading else { return };
+        let waker = waker.get_or_insert_with(|| self.queue.waker(Turn::Stream(key))).clone();
         let mut cx = Context::from_waker(&waker);
         for _ in 0..PIECES {
-            let Some(stream) = self.streams.get_mut(key) else { return };
+            let Some(stream) = self.entries.get_mut(key) else { return };
             let Some(delivery) = &mut stream.delivery else { return };
             // Filters and futures that end a stream are a user's code.
             let Ok(next) = catch_unwind(AssertUnwindSafe(|| delivery.poll_next(&mut cx))) else {
@@ -228,7 +236,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// Lets a stream wait and read with others, if it can.
     fn join(&mut self, key: usize) -> bool {
-        let stream = &mut self.streams[key];
+        let stream = &mut self.entries[key];
         let Some(delivery) = &mut stream.delivery else { return false };
         let Some(topic) = delivery.shared_topic() else { return false };
         let address = Arc::as_ptr(topic).addr();
@@ -239,8 +247,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         let members = &mut self.groups[own];
         let position = delivery.join(&members.group);
         if let Some(position) = position {
-            stream.waker = None;
-            members.add(List::Active, key, own, position, &mut self.streams);
+            members.add(List::Active, key, own, position, &mut self.entries);
             self.ready(own);
         } else {
             self.drop_if_empty(own);
@@ -250,15 +257,16 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// Lets a stream read for itself, if it does not.
     fn part(&mut self, key: usize) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let Reading::InGroup { group: own, position, seat } = stream.reading else { return };
-        stream.reading = Reading::Apart;
+        let Some(stream) = self.entries.get_mut(key) else { return };
+        let Reading::InGroup { position, seat } = stream.reading else { return };
+        stream.reading = Reading::Apart(None);
+        let own = seat.group();
         let members = &mut self.groups[own];
         if let Some(delivery) = &mut stream.delivery {
             delivery.part(position, &members.group);
         }
-        members.remove(seat, &mut self.streams);
-        if seat.list == List::Idle && !members.wait() {
+        members.remove(seat, &mut self.entries);
+        if seat.list() == List::Idle && !members.wait() {
             self.ready(own);
         }
         self.drop_if_empty(own);
@@ -289,10 +297,10 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             // The last one that parts takes the group with it.
             let Some(members) = self.groups.get_mut(own) else { return };
             let Some(key) = members.pop_active() else { break };
-            let Reading::InGroup { position, .. } = self.streams[key].reading else { continue };
-            match step(members, &mut self.streams[key], position, now) {
-                Step::Read(to) => members.add(List::Idle, key, own, to, &mut self.streams),
-                Step::ReadOn(to) => members.add(List::Later, key, own, to, &mut self.streams),
+            let Reading::InGroup { position, .. } = self.entries[key].reading else { continue };
+            match step(members, &mut self.entries[key], position, now) {
+                Step::Read(to) => members.add(List::Idle, key, own, to, &mut self.entries),
+                Step::ReadOn(to) => members.add(List::Later, key, own, to, &mut self.entries),
                 Step::Full(to) => {
                     self.part_popped(own, key, to);
                     self.watch(key);
@@ -309,7 +317,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
         let Some(members) = self.groups.get_mut(own) else { return };
         if members.len_of(List::Active) == 0 {
-            members.move_all(List::Later, List::Active, &mut self.streams);
+            members.move_all(List::Later, List::Active, &mut self.entries);
         }
         if members.len_of(List::Active) > 0 {
             self.ready(own);
@@ -326,14 +334,14 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         let members = &mut self.groups[own];
         let look = members.group.look();
         members.newest = look.newest;
-        members.move_all(List::Idle, List::Active, &mut self.streams);
+        members.move_all(List::Idle, List::Active, &mut self.entries);
         if !look.concerns_any() {
             members.set_beat(look.beat);
             return;
         }
         let concerned = |key: &usize| {
-            let delivery = self.streams[*key].delivery.as_ref();
-            delivery.is_some_and(|delivery| look.concerns(delivery))
+            let delivery = self.entries[*key].delivery.as_ref();
+            delivery.is_some_and(|delivery| delivery.subscriber().is_concerned(&look))
         };
         let keys: Vec<_> = members.keys().filter(concerned).collect();
         members.set_beat(look.beat);
@@ -345,8 +353,8 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// Parts a member that is on no list.
     fn part_popped(&mut self, own: usize, key: usize, position: Position) {
-        let stream = &mut self.streams[key];
-        stream.reading = Reading::Apart;
+        let stream = &mut self.entries[key];
+        stream.reading = Reading::Apart(None);
         if let Some(delivery) = &mut stream.delivery {
             delivery.part(position, &self.groups[own].group);
         }
@@ -357,7 +365,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// Looks at the stream when the write deadline has passed.
     fn watch(&mut self, key: usize) {
-        let stream = &mut self.streams[key];
+        let stream = &mut self.entries[key];
         if let Some(since) = stream.full_since().filter(|_| !stream.is_watched) {
             stream.is_watched = true;
             self.deadlines.push(Reverse((since + self.write_deadline, key)));
@@ -366,7 +374,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// Everything has been sent.
     fn finish(&mut self, key: usize) {
-        let stream = self.streams.remove(key);
+        let stream = self.entries.remove(key);
         if !self.is_shutting_down {
             self.returned.extend(stream.into_connection());
         }
@@ -374,7 +382,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// The connection is over.
     fn fail(&mut self, key: usize, error: &io::Error) {
-        let delivery = self.streams.get(key).and_then(|stream| stream.delivery.as_ref());
+        let delivery = self.entries.get(key).and_then(|stream| stream.delivery.as_ref());
         // So it says also when the system has cut the connection, because nothing was acknowledged for so long.
         if let Some(delivery) = delivery.filter(|_| error.kind() == ErrorKind::TimedOut) {
             delivery.set_stalled();
@@ -384,7 +392,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     fn remove(&mut self, key: usize) {
         self.part(key);
-        if let Some(stream) = self.streams.try_remove(key) {
+        if let Some(stream) = self.entries.try_remove(key) {
             // What a user keeps with a stream is dropped with it.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
         }
@@ -423,6 +431,6 @@ fn step<S: Read + Write>(
 
 impl<S> fmt::Debug for Streams<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Streams").field("streams", &self.streams.len()).finish_non_exhaustive()
+        f.debug_struct("Streams").field("streams", &self.entries.len()).finish_non_exhaustive()
     }
 }
