@@ -142,7 +142,7 @@ impl Connection {
     fn read_until(&mut self, expected: &str) -> String {
         // A piece of the body is a chunk of its own.
         let expected = expected.replace(":\r\n", ":\n").into_bytes();
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         loop {
             if let Some(at) = self.read.windows(expected.len()).position(|window| window == expected) {
                 let before = String::from_utf8_lossy(&self.read[..at]).into_owned();
@@ -235,7 +235,9 @@ fn http_1_0_comes_plain_and_ends_with_the_connection() {
         };
         let mut streams = ["", "Connection: keep-alive\r\n"].map(open);
         publish(&route, "1");
-        streams.iter_mut().for_each(|stream| assert_eq!(stream.read_until("data: 1\n"), "", "{way:?}"));
+        for stream in &mut streams {
+            assert_eq!(stream.read_until("data: 1\n"), "", "{way:?}");
+        }
         publish(&route, "2");
         route.close();
         for stream in &mut streams {
@@ -290,7 +292,9 @@ fn an_ended_stream_leaves_the_connection_to_the_next_request() {
             stream.read_until("\n\n\r\n");
         }
         publish(&next, "again");
-        streams.iter_mut().for_each(|stream| _ = stream.read_until("data: again\n"));
+        for stream in &mut streams {
+            stream.read_until("data: again\n");
+        }
     }
 }
 
@@ -425,8 +429,8 @@ fn streams_end_as_they_are_told_to() {
     for way in WAYS {
         for (name, make) in makes {
             let route = quiet().build();
-            let served = route.clone();
-            let server = Settings::of(way).start(move |request| make(&served, request).respond());
+            let shared = route.clone();
+            let server = Settings::of(way).start(move |request| make(&shared, request).respond());
             let mut stream = Connection::get(server.address);
             stream.read_until("0\r\n\r\n");
             until(name, || route.subscribers() == 0);
@@ -438,13 +442,13 @@ fn streams_end_as_they_are_told_to() {
 fn a_shutdown_ends_streams_after_what_was_published_and_waits_for_them() {
     for way in WAYS {
         let route = quiet().build();
-        let served = route.clone();
+        let shared = route.clone();
         let settings = Settings {
             grace: Duration::from_secs(30),
             spread: Duration::from_millis(300),
             ..Settings::of(way)
         };
-        let mut server = settings.start(move |request| served.respond(request));
+        let mut server = settings.start(move |request| shared.respond(request));
         let mut streams: Vec<_> = (0..20).map(|_| Connection::get(server.address)).collect();
         until("all are subscribed", || route.subscribers() == 20);
         publish(&route, "last");
@@ -462,9 +466,9 @@ fn a_shutdown_ends_streams_after_what_was_published_and_waits_for_them() {
 fn a_shutdown_cuts_what_is_there_after_the_grace() {
     for way in WAYS {
         let route = quiet().history_bytes(1 << 30).history(100_000).build();
-        let served = route.clone();
+        let shared = route.clone();
         let settings = Settings { grace: Duration::from_millis(100), ..Settings::of(way) };
-        let mut server = settings.start(move |request| served.respond(request));
+        let mut server = settings.start(move |request| shared.respond(request));
         let stream = Connection::get(server.address);
         let data = "x".repeat(1 << 20);
         for _ in 0..32 {
@@ -481,9 +485,9 @@ fn a_shutdown_cuts_what_is_there_after_the_grace() {
 fn one_that_takes_nothing_is_cut_and_one_that_lags_is_told() {
     for way in WAYS {
         let route = quiet().history(4).burst_bytes(0).build();
-        let served = route.clone();
+        let shared = route.clone();
         let settings = Settings { write_deadline: Duration::from_millis(300), ..Settings::of(way) };
-        let server = settings.start(move |request| served.respond(request));
+        let server = settings.start(move |request| shared.respond(request));
         let stalled = Connection::get(server.address);
         let mut slow = Connection::get(server.address);
         until("both are subscribed", || route.subscribers() == 2);
@@ -532,11 +536,11 @@ fn every_kind_of_subscription_is_served() {
         let topics = Topics::builder().route(quiet()).build();
         let (a, b) = (topics.route("a").unwrap(), topics.route("b").unwrap());
         publish(&a, "a0");
-        let served = topics.clone();
+        let shared = topics.clone();
         let server = Settings::of(way).start(move |request| {
-            let a = served.route("a").unwrap();
+            let a = shared.route("a").unwrap();
             match request.uri().path() {
-                "/both" => served.subscribe(request, ["a", "b"]).respond(),
+                "/both" => shared.subscribe(request, ["a", "b"]).respond(),
                 "/filter" => a.subscribe(request).filter(|event| event.data() != "a1").respond(),
                 "/snapshot" => a.subscribe(request).snapshot(|| [Message::new("state")]).respond(),
                 "/start" => a.subscribe(request).from_start().respond(),
@@ -546,7 +550,9 @@ fn every_kind_of_subscription_is_served() {
         let open =
             |path: &str| Connection::open(server.address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
         let mut streams = ["/both", "/filter", "/snapshot", "/start"].map(open);
-        streams.iter_mut().for_each(|stream| _ = stream.read_until("\n\n\r\n"));
+        for stream in &mut streams {
+            stream.read_until("\n\n\r\n");
+        }
         until("all are subscribed", || a.subscribers() == 4);
         publish(&a, "a1");
         publish(&b, "b1");
@@ -629,21 +635,21 @@ fn a_wrapped_body_stays_with_hyper_unless_it_is_marked() {
 fn what_is_no_plain_stream_stays_with_hyper() {
     for way in WAYS {
         let route = quiet().build();
-        let served = route.clone();
+        let shared = route.clone();
         let server = Settings::of(way).start(move |request| match request.uri().path() {
             "/text" => Response::new(Body::from("text")),
             "/created" => {
-                let mut response = served.respond(request);
+                let mut response = shared.respond(request);
                 *response.status_mut() = StatusCode::CREATED;
                 response
             }
             "/close" => {
-                let mut response = served.respond(request);
+                let mut response = shared.respond(request);
                 response.headers_mut().insert("connection", "close".parse().unwrap());
                 response
             }
-            _ if request.method() == Method::POST => served.subscribe(request).respond(),
-            _ => served.respond(request),
+            _ if request.method() == Method::POST => shared.subscribe(request).respond(),
+            _ => shared.respond(request),
         });
         for (request, status) in [
             ("GET /text HTTP/1.1\r\nHost: x\r\n\r\n", "200"),

@@ -261,8 +261,8 @@ impl Client {
         for topic in &self.topics {
             let of_topic = || truth.entries.iter().filter(|(_, fact)| fact.topic == *topic);
             let is_change = |fact: &Fact| matches!(fact.kind, Kind::End | Kind::Open);
-            let changes = of_topic().filter(|(at, fact)| **at <= place && is_change(fact));
-            if changes.last().is_some_and(|(_, fact)| fact.kind == Kind::End) {
+            let mut changes = of_topic().filter(|(at, fact)| **at <= place && is_change(fact));
+            if changes.next_back().is_some_and(|(_, fact)| fact.kind == Kind::End) {
                 // It has passed that end; the replica may not have seen yet that the topic was opened again.
                 continue;
             }
