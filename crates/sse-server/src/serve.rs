@@ -6,6 +6,7 @@ mod listener;
 mod preface;
 mod reactor;
 mod service;
+mod trace;
 
 pub use self::accept::{Serve, serve};
 pub use self::deadline::WriteDeadline;

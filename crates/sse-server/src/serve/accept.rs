@@ -146,8 +146,8 @@ where
             };
             let _ = timeout(grace, all_ended).await;
             // Those that are still open are cut.
-            server.reactor.stop();
             connections.shutdown().await;
+            server.reactor.stop();
             server.reactor.none_left().await;
         })
     }

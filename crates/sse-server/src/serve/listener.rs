@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::deadline::WriteDeadline;
+use super::trace::Accepting;
 
 /// Accepts connections that send an event at once, and that end when their peer takes nothing.
 ///
@@ -25,11 +26,12 @@ use super::deadline::WriteDeadline;
 pub struct Listener {
     listener: TcpListener,
     write_deadline: Duration,
+    accepting: Accepting,
 }
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, write_deadline: Duration::from_secs(30) }
+        Self { listener, write_deadline: Duration::from_secs(30), accepting: Accepting::default() }
     }
 }
 
@@ -54,7 +56,9 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// The next connection. What goes wrong with one does not stop the others: so there is no error.
+    /// The next connection. What goes wrong with one does not stop the others: so there is no error. While the system
+    /// has no file left for a connection, it is asked again ten times a second; with the feature `tracing`, the beginning
+    /// and the end of such a time are told.
     pub async fn accept(&self) -> (WriteDeadline<TcpStream>, SocketAddr) {
         /// How long to wait when the system has no file left for a connection.
         const PAUSE: Duration = Duration::from_millis(100);
@@ -62,13 +66,17 @@ impl Listener {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
+                    self.accepting.succeeded();
                     // Without one of them the stream is slower to notice things, but whole.
                     let _ = self.prepare(&stream);
                     return (WriteDeadline::new(stream, self.write_deadline), address);
                 }
                 // The peer went away before it was accepted.
                 Err(error) if is_of_the_connection(&error) => {}
-                Err(_) => sleep(PAUSE).await,
+                Err(error) => {
+                    self.accepting.failed(&error);
+                    sleep(PAUSE).await;
+                }
             }
         }
     }

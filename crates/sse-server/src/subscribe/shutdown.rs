@@ -92,6 +92,11 @@ impl Shutdown {
         wakers.into_iter().for_each(|(_, waiting)| waiting.wake());
     }
 
+    /// Whether the signal has been given.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.has_begun.load(Ordering::Acquire)
+    }
+
     /// Completes when the signal is given.
     pub async fn begun(&self) {
         let mut waiter = Waiter::new(self.clone());
@@ -132,7 +137,7 @@ impl Waiter {
 
     fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
         let signal = &self.shutdown.0;
-        if signal.has_begun.load(Ordering::Acquire) {
+        if self.shutdown.has_begun() {
             return Poll::Ready(());
         }
         let own = Some(addresses(cx.waker()));

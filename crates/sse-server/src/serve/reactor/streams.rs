@@ -30,6 +30,9 @@ use crate::sync::FAR;
 /// How many members of a group get a piece in one turn, before others have theirs.
 const BATCH: usize = 128;
 
+/// How many turns come before the sockets are looked at again.
+const TURNS: usize = 256;
+
 /// How many pieces a stream that reads for itself gets in one turn.
 const PIECES: usize = 16;
 
@@ -45,7 +48,6 @@ pub(crate) struct Streams<S> {
     deadlines: BinaryHeap<Reverse<(Instant, usize)>>,
     write_deadline: Duration,
     shutdown: Shutdown,
-    is_shutting_down: bool,
     /// Connections whose stream has ended, and on which another request may follow.
     returned: Vec<Returned<S>>,
 }
@@ -70,7 +72,6 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             deadlines: BinaryHeap::new(),
             write_deadline: write_deadline.min(FAR),
             shutdown,
-            is_shutting_down: false,
             returned: Vec::new(),
         }
     }
@@ -91,7 +92,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         let delivery = &mut adopted.handed.delivery;
         // One signal for all streams does, as long as it is not given.
         delivery.detach(&self.shutdown);
-        if self.is_shutting_down {
+        if self.shutdown.has_begun() {
             delivery.attach(&self.shutdown);
         }
         let joins = delivery.has_no_end();
@@ -101,9 +102,8 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// The server shuts down: the streams end after what was published before.
+    /// The shutdown has begun: the streams end after what was published before.
     pub(crate) fn shut_down(&mut self) {
-        self.is_shutting_down = true;
         let keys: Vec<_> = self.entries.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.part(key);
@@ -127,9 +127,9 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         !self.turns.is_empty()
     }
 
-    /// Gives everybody whose turn has come theirs.
+    /// Gives those whose turn has come theirs: so many at most, since sockets and wakers wait meanwhile.
     pub(crate) fn run(&mut self, now: Instant) {
-        for _ in 0..self.turns.len() {
+        for _ in 0..self.turns.len().min(TURNS) {
             match self.turns.pop_front() {
                 Some(Turn::Stream(key)) => {
                     self.part(key);
@@ -375,7 +375,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     /// Everything has been sent.
     fn finish(&mut self, key: usize) {
         let stream = self.entries.remove(key);
-        if !self.is_shutting_down {
+        if !self.shutdown.has_begun() {
             self.returned.extend(stream.into_connection());
         }
     }
