@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use crate::sync::Mutex;
@@ -31,13 +32,19 @@ pub(crate) enum Message<S> {
 pub(crate) struct Queue<S> {
     /// `None` when nobody reads them any more.
     messages: Mutex<Option<Vec<Message<S>>>>,
-    /// Interrupts the shard's wait for its sockets.
+    /// Whether the shard waits for its sockets, or is about to.
+    is_waiting: AtomicBool,
+    /// Interrupts that.
     interrupt: Box<dyn Fn() + Send + Sync>,
 }
 
 impl<S> Queue<S> {
     pub(crate) fn new(interrupt: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { messages: Mutex::new(Some(Vec::new())), interrupt: Box::new(interrupt) })
+        Arc::new(Self {
+            messages: Mutex::new(Some(Vec::new())),
+            is_waiting: AtomicBool::new(false),
+            interrupt: Box::new(interrupt),
+        })
     }
 
     pub(crate) fn push(&self, message: Message<S>) {
@@ -47,17 +54,28 @@ impl<S> Queue<S> {
             drop(open);
             return;
         };
-        let was_empty = messages.is_empty();
         messages.push(message);
         drop(open);
-        // Else somebody has interrupted the shard already, and it has not read them yet.
-        if was_empty {
+        // Else it looks at the messages before it waits.
+        if self.is_waiting.swap(false, Ordering::SeqCst) {
             (self.interrupt)();
         }
     }
 
+    /// The shard is about to wait. Returns `false` if there are messages: then it must not.
+    #[must_use = "nobody interrupts a wait for messages that are there"]
+    pub(crate) fn may_wait(&self) -> bool {
+        self.is_waiting.store(true, Ordering::SeqCst);
+        let is_empty = self.messages.lock().as_ref().is_none_or(Vec::is_empty);
+        if !is_empty {
+            self.is_waiting.store(false, Ordering::SeqCst);
+        }
+        is_empty
+    }
+
     /// Takes all messages out.
     pub(crate) fn take(&self) -> Vec<Message<S>> {
+        self.is_waiting.store(false, Ordering::SeqCst);
         self.messages.lock().as_mut().map(mem::take).unwrap_or_default()
     }
 

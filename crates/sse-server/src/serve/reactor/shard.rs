@@ -63,7 +63,7 @@ impl Shard {
     fn run(mut self) {
         let mut events = Events::with_capacity(256);
         loop {
-            let timeout = if self.streams.has_turns() {
+            let timeout = if self.streams.has_turns() || !self.queue.may_wait() {
                 Some(Duration::ZERO)
             } else {
                 self.streams
@@ -83,6 +83,7 @@ impl Shard {
             }
             self.streams.cut(now);
             self.streams.run(now);
+            self.poll_for_room();
             self.give_back();
         }
     }
@@ -117,11 +118,22 @@ impl Shard {
 
     fn adopt(&mut self, mut adopted: Adopted<Socket>, now: Instant) {
         let token = Token(self.streams.next_key());
-        let interest = Interest::READABLE | Interest::WRITABLE;
         // One that the poller does not take is closed.
-        if self.poll.registry().register(&mut adopted.socket, token, interest).is_ok() {
+        if self.poll.registry().register(&mut adopted.socket, token, Interest::READABLE).is_ok() {
             self.streams.adopt(adopted, now);
         }
+    }
+
+    fn poll_for_room(&mut self) {
+        let (registry, mut broken) = (self.poll.registry(), Vec::new());
+        self.streams.poll_for_room(|key, socket| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if registry.reregister(socket, Token(key), interest).is_err() {
+                broken.push(key);
+            }
+        });
+        // Nobody would tell when they take more.
+        broken.into_iter().for_each(|key| self.streams.closed(key));
     }
 
     fn give_back(&mut self) {

@@ -38,6 +38,7 @@ struct Pipe {
     at_once: usize,
     /// Whether it has said that it is full.
     is_full: bool,
+    is_polled_for_room: bool,
     sent_by_client: VecDeque<u8>,
     is_closed_by_client: bool,
     is_dropped: bool,
@@ -206,7 +207,7 @@ impl World {
                 return;
             }
             self.streams.run(self.now);
-            self.take_returned();
+            self.after_run();
             if self.rng.u32(0..8) == 0 {
                 // Somebody publishes in between.
                 self.publish();
@@ -214,8 +215,20 @@ impl World {
         }
     }
 
-    fn take_returned(&mut self) {
+    /// What a shard does after each run.
+    fn after_run(&mut self) {
         self.seen.returned += self.streams.returned().count() as u64;
+        let mut ready = Vec::new();
+        self.streams.poll_for_room(|key, socket| {
+            let mut pipe = socket.0.pipe();
+            pipe.is_polled_for_room = true;
+            if pipe.is_full && pipe.room > 0 {
+                pipe.is_full = false;
+                ready.push(key);
+            }
+        });
+        // The poller tells at once of what has room already.
+        ready.into_iter().for_each(|key| self.streams.writable(key, self.now));
     }
 
     fn publish(&mut self) {
@@ -283,7 +296,7 @@ impl World {
         let mut pipe = end.pipe();
         let taken = std::mem::take(&mut pipe.taken);
         pipe.room = room;
-        let takes_again = pipe.is_full && room > 0;
+        let takes_again = pipe.is_full && pipe.is_polled_for_room && room > 0;
         pipe.is_full &= !takes_again;
         let is_dropped = pipe.is_dropped;
         drop(pipe);
@@ -320,7 +333,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        self.take_returned();
+        self.after_run();
         let number = self.rng.usize(0..self.clients.len());
         match self.rng.u32(0..40) {
             0..16 => self.publish(),
@@ -378,7 +391,7 @@ impl World {
                 self.streams.push(turn);
             }
             self.streams.run(self.now);
-            self.take_returned();
+            self.after_run();
             if self.clients.iter().all(|client| client.has_all(&self.published)) {
                 return;
             }
@@ -419,6 +432,7 @@ impl World {
         }
         while self.streams.has_turns() {
             self.streams.run(self.now);
+            self.after_run();
         }
         let seed = self.seed;
         let open = self.clients.iter().filter(|client| client.connection.is_some());

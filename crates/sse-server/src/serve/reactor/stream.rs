@@ -46,6 +46,8 @@ pub(crate) struct Stream<S> {
     is_kept_alive: bool,
     /// Whether it is in the list of those that are looked at when the write deadline has passed.
     pub(crate) is_watched: bool,
+    /// Whether its socket is polled for the moment when it takes more.
+    pub(crate) is_polled_for_room: bool,
 }
 
 /// What only some streams have.
@@ -105,7 +107,12 @@ impl<S: Read + Write> Stream<S> {
             framing: if terms.is_chunked { Framing::Chunked } else { Framing::Close },
             is_kept_alive: terms.is_kept_alive,
             is_watched: false,
+            is_polled_for_room: false,
         }
+    }
+
+    pub(crate) fn socket_mut(&mut self) -> &mut S {
+        &mut self.socket
     }
 
     /// Whether the socket has not taken everything.

@@ -48,6 +48,8 @@ pub(crate) struct Streams<S> {
     deadlines: BinaryHeap<Reverse<(Instant, usize)>>,
     write_deadline: Duration,
     shutdown: Shutdown,
+    /// Streams whose sockets were full for the first time.
+    first_full: Vec<usize>,
     /// Connections whose stream has ended, and on which another request may follow.
     returned: Vec<Returned<S>>,
 }
@@ -72,6 +74,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             deadlines: BinaryHeap::new(),
             write_deadline: write_deadline.min(FAR),
             shutdown,
+            first_full: Vec::new(),
             returned: Vec::new(),
         }
     }
@@ -185,6 +188,16 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
                 self.fail(key, &ErrorKind::TimedOut.into());
             } else {
                 self.watch(key);
+            }
+        }
+    }
+
+    /// Lets the sockets that were full for the first time be polled, from now on, for the moment when they take more. Most
+    /// sockets never are.
+    pub(crate) fn poll_for_room(&mut self, mut poll: impl FnMut(usize, &mut S)) {
+        for key in self.first_full.drain(..) {
+            if let Some(stream) = self.entries.get_mut(key) {
+                poll(key, stream.socket_mut());
             }
         }
     }
@@ -366,9 +379,14 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     /// Looks at the stream when the write deadline has passed.
     fn watch(&mut self, key: usize) {
         let stream = &mut self.entries[key];
-        if let Some(since) = stream.full_since().filter(|_| !stream.is_watched) {
+        let Some(since) = stream.full_since() else { return };
+        if !stream.is_watched {
             stream.is_watched = true;
             self.deadlines.push(Reverse((since + self.write_deadline, key)));
+        }
+        if !stream.is_polled_for_room {
+            stream.is_polled_for_room = true;
+            self.first_full.push(key);
         }
     }
 
