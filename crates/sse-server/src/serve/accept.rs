@@ -135,6 +135,8 @@ where
                     (stream, _) = listener.accept() => {
                         connections.spawn(server.clone().connection(stream, Vec::new()));
                     }
+                    // Last, so that of many connections that come together the streams begin together.
+                    () = server.reactor.has_adopted() => server.reactor.start_adopted(),
                 }
             }
             drop(listener);

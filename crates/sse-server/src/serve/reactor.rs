@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::live::Live;
@@ -38,6 +39,7 @@ pub(crate) struct Reactor {
     shards: OnceLock<Box<[ShardQueue]>>,
     next: AtomicUsize,
     live: Live,
+    has_adopted: Notify,
     returns: UnboundedSender<Returned<std::net::TcpStream>>,
 }
 
@@ -57,6 +59,7 @@ impl Reactor {
             shards: OnceLock::new(),
             next: AtomicUsize::new(0),
             live: Live::default(),
+            has_adopted: Notify::new(),
             returns,
         };
         (reactor, Returns(returned))
@@ -78,8 +81,24 @@ impl Reactor {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let shard = (0..shards.len()).map(|number| &shards[(first + number) % shards.len()]);
         if let Some(shard) = shard.into_iter().find(|shard| shard.is_open()) {
-            shard.push(Message::Adopt(Box::new(Adopted { socket, handed, ahead, alive })));
+            shard.leave(Message::Adopt(Box::new(Adopted { socket, handed, ahead, alive })));
         }
+        if self.shutdown.has_begun() {
+            self.start_adopted();
+        } else {
+            self.has_adopted.notify_one();
+        }
+    }
+
+    /// Completes when streams have been adopted.
+    pub(crate) async fn has_adopted(&self) {
+        self.has_adopted.notified().await;
+    }
+
+    /// Lets the threads begin with the streams that have been adopted. It costs each thread a change of context, so it is
+    /// done for many streams at once.
+    pub(crate) fn start_adopted(&self) {
+        self.shards.get().into_iter().flatten().for_each(|shard| shard.interrupt());
     }
 
     /// The server shuts down: the streams end after what was published before.

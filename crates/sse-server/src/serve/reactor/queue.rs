@@ -47,7 +47,14 @@ impl<S> Queue<S> {
         })
     }
 
+    /// Leaves a message, and interrupts the shard.
     pub(crate) fn push(&self, message: Message<S>) {
+        self.leave(message);
+        self.interrupt();
+    }
+
+    /// Leaves a message, which the shard reads at the next [interrupt](Self::interrupt) at the latest.
+    pub(crate) fn leave(&self, message: Message<S>) {
         let mut open = self.messages.lock();
         let Some(messages) = &mut *open else {
             // Its drop may lead here.
@@ -55,7 +62,9 @@ impl<S> Queue<S> {
             return;
         };
         messages.push(message);
-        drop(open);
+    }
+
+    pub(crate) fn interrupt(&self) {
         // Else it looks at the messages before it waits.
         if self.is_waiting.swap(false, Ordering::SeqCst) {
             (self.interrupt)();

@@ -16,11 +16,12 @@ use crate::subscribe::{Delivery, Handed, Kept};
 /// A connection whose response has begun under hyper, and is an event stream from here on.
 #[derive(Debug)]
 pub(crate) struct Adopted<S> {
-    pub(crate) socket: S,
     pub(crate) handed: Handed,
     /// What the peer has sent after its request.
     pub(crate) ahead: Vec<u8>,
     pub(crate) alive: Alive,
+    /// Dropped last: whoever sees the connection closed finds the subscriber gone.
+    pub(crate) socket: S,
 }
 
 /// A connection on which another request may follow.
@@ -33,7 +34,6 @@ pub(crate) struct Returned<S> {
 
 /// One stream. There are many of them: what only some have is in a box.
 pub(crate) struct Stream<S> {
-    socket: S,
     /// `None` when it has ended, and only its end is left to be sent.
     pub(crate) delivery: Option<Box<Delivery>>,
     pub(crate) reading: Reading,
@@ -48,6 +48,8 @@ pub(crate) struct Stream<S> {
     pub(crate) is_watched: bool,
     /// Whether its socket is polled for the moment when it takes more.
     pub(crate) is_polled_for_room: bool,
+    /// Dropped last: whoever sees the connection closed finds the subscriber gone.
+    socket: S,
 }
 
 /// What only some streams have.
