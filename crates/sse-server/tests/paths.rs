@@ -3,18 +3,23 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown as Half, SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use sse_server::{Body, Listener, Message, PassedThrough, Route, RouteBuilder, Subscription, Topics, serve};
+use sse_server::{
+    Body, LagPolicy, Listener, Message, MessageStream, PassedThrough, Route, RouteBuilder, Subscription,
+    Topics, serve,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -571,6 +576,219 @@ fn every_kind_of_subscription_is_served() {
     }
 }
 
+/// What outlives its age because it is the latest of its key reaches those who come back, after one gap event.
+#[test]
+fn the_latest_of_a_key_is_there_whatever_its_age() {
+    for way in WAYS {
+        let age = Duration::from_millis(50);
+        let route = quiet().lag_policy(LagPolicy::LatestPerKey).history_age(age).build();
+        let shared = route.clone();
+        let server = Settings::of(way).start(move |request| match request.uri().path() {
+            "/start" => shared.subscribe(request).from_start().respond(),
+            _ => shared.respond(request),
+        });
+        let mut first = Connection::get(server.address);
+        let opening = first.read_until("\n\n\r\n");
+        let id = opening.split("id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        route.publish_keyed("a", &Message::new("state")).unwrap();
+        publish(&route, "gone");
+        first.read_until("data: gone\n");
+        drop(first);
+        until("it has gone", || route.subscribers() == 0);
+        thread::sleep(2 * age);
+        for (path, header, gaps) in
+            [("/", format!("Last-Event-ID: {id}\r\n"), 1), ("/start", String::new(), 0)]
+        {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n");
+            let mut stream = Connection::open(server.address, &request);
+            let mut seen = stream.read_until("data: state\n");
+            publish(&route, "more");
+            seen += &stream.read_until("data: more\n");
+            assert_eq!(seen.matches("event: gap").count(), gaps, "{way:?}: {seen}");
+        }
+    }
+}
+
+/// A replay holds the message that others hold, and no copy of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn stalled_replays_share_a_message() {
+    for way in WAYS {
+        let route = quiet().build();
+        publish(&route, &"x".repeat(8 << 20));
+        let shared = route.clone();
+        let server = Settings::of(way).start(move |request| shared.subscribe(request).from_start().respond());
+        let before = resident();
+        let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let streams: Vec<_> = (0..40).map(|_| Connection::open(server.address, request)).collect();
+        until("all are subscribed", || route.subscribers() == 40);
+        // Each socket is full by then.
+        thread::sleep(Duration::from_millis(300));
+        let grown = resident().saturating_sub(before) >> 20;
+        assert!(grown < 100, "{way:?}: {grown} MiB");
+        drop(streams);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// A stream that is made of another body, and changes it.
+struct Redacted(Body);
+
+impl futures_core::Stream for Redacted {
+    type Item = Message<'static>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let frame = ready!(http_body::Body::poll_frame(Pin::new(&mut self.0), cx));
+        Poll::Ready(frame.map(|frame| {
+            let text = String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap();
+            Message::new(text.replace("secret", "xxxxxx").replace('\n', "|"))
+        }))
+    }
+}
+
+#[test]
+fn a_stream_that_is_made_of_another_is_not_passed_by() {
+    for way in WAYS {
+        let route = quiet().build();
+        let shared = route.clone();
+        let server = Settings::of(way).start(move |request| {
+            MessageStream::new(Redacted(shared.respond(request).into_body())).respond()
+        });
+        let mut stream = Connection::open(server.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        until("it is subscribed", || route.subscribers() == 1);
+        publish(&route, "a secret");
+        stream.read_until("data: a xxxxxx|");
+    }
+}
+
+/// What a user keeps with a stream, and which panics when it is dropped.
+struct Panics;
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("a user's mistake");
+    }
+}
+
+/// A body with such a value.
+struct WithPanics {
+    body: Body,
+    _panics: Panics,
+}
+
+impl http_body::Body for WithPanics {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+#[test]
+fn a_panic_at_the_end_of_one_stream_is_no_end_of_others() {
+    for way in WAYS {
+        let (ends, stays) = (quiet().build(), quiet().build());
+        let routes = (ends.clone(), stays.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let response = match request.uri().path() {
+                "/body" => {
+                    routes.0.respond(&request).map(|body| Either::Left(WithPanics { body, _panics: Panics }))
+                }
+                "/filter" => {
+                    let panics = Panics;
+                    let subscription = routes.0.subscribe(&request).filter(move |_| {
+                        let _ = &panics;
+                        true
+                    });
+                    subscription.respond().map(Either::Right)
+                }
+                _ => routes.1.respond(&request).map(Either::Right),
+            };
+            let mut response = response;
+            response.extensions_mut().insert(PassedThrough);
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        });
+        let server = Settings::of(way).serve(service);
+        let mut stream = Connection::get(server.address);
+        let open =
+            |path| Connection::open(server.address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let ending: Vec<_> = ["/body", "/filter", "/body", "/filter"].map(open).into();
+        until("all are subscribed", || ends.subscribers() == 4);
+        ends.close();
+        until("all have ended", || ends.subscribers() == 0);
+        publish(&stays, "still here");
+        stream.read_until("data: still here\n");
+        drop(ending);
+        // And when all are cut: the process goes on.
+        let ending: Vec<_> = ["/body", "/body"].map(open).into();
+        drop((server, ending));
+    }
+}
+
+/// Nobody waits for a connection on which nothing is under way.
+#[test]
+fn a_connection_whose_stream_has_ended_does_not_hold_a_shutdown_up() {
+    for way in WAYS {
+        let (task, long) = (quiet().build(), quiet().build());
+        let routes = (task.clone(), long.clone());
+        let settings =
+            Settings { grace: Duration::from_secs(30), spread: Duration::from_secs(10), ..Settings::of(way) };
+        let mut server = settings.start(move |request| match request.uri().path() {
+            "/task" => routes.0.respond(request),
+            _ => routes.1.respond(request),
+        });
+        // These end one by one.
+        let long_streams: Vec<_> = (0..20).map(|_| Connection::get(server.address)).collect();
+        let mut streams: Vec<_> = (0..20)
+            .map(|_| Connection::open(server.address, "GET /task HTTP/1.1\r\nHost: x\r\n\r\n"))
+            .collect();
+        for stream in &mut streams {
+            stream.read_until("\n\n\r\n");
+        }
+        let begin = Instant::now();
+        task.close();
+        server.stop();
+        for stream in &mut streams {
+            stream.read_to_end();
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "{way:?}: {:?}", begin.elapsed());
+        drop(long_streams);
+    }
+}
+
+/// The runtime goes, and the future of the server is held for a while.
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_runs_on_without_the_runtime() {
+    for way in WAYS {
+        let route = Route::builder().heartbeat(Duration::from_millis(50)).build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let threads = if way == Way::Threads { 1 } else { 0 };
+        let mut server = Box::pin(serve(listener, route.clone()).threads(threads).into_future());
+        let client = thread::spawn(move || Connection::get(address));
+        runtime.block_on(async {
+            let _ = tokio::time::timeout(Duration::from_millis(300), &mut server).await;
+        });
+        let stream = client.join().unwrap();
+        drop(runtime);
+        if way == Way::Threads {
+            until("its stream is cut", || route.subscribers() == 0);
+        }
+        drop((server, stream));
+    }
+}
+
 /// A body around another, that tells of its end.
 struct Wrapper {
     body: Body,
@@ -583,10 +801,10 @@ impl http_body::Body for Wrapper {
     type Error = std::convert::Infallible;
 
     fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = std::pin::Pin::new(&mut self.body).poll_frame(cx);
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.frames.fetch_add(usize::from(frame.is_ready()), Ordering::SeqCst);
         frame
     }

@@ -139,7 +139,8 @@ where
                     () = server.reactor.has_adopted() => server.reactor.start_adopted(),
                 }
             }
-            drop(listener);
+            // Nobody asks for more on a connection whose stream has ended.
+            drop((listener, returns));
             server.shutdown.begin_within(spread);
             server.reactor.shut_down();
             let all_ended = async {

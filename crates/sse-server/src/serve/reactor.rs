@@ -15,6 +15,7 @@ mod stream;
 mod streams;
 mod wire;
 
+use std::future::pending;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
 
 use self::live::Live;
 use self::queue::Message;
@@ -35,12 +37,30 @@ pub(crate) struct Reactor {
     threads: usize,
     write_deadline: Duration,
     shutdown: Shutdown,
-    /// Empty until the first stream comes; without any if the system refuses them.
-    shards: OnceLock<Box<[ShardQueue]>>,
+    /// Empty until the first connection comes.
+    running: OnceLock<Running>,
     next: AtomicUsize,
     live: Live,
     has_adopted: Notify,
     returns: UnboundedSender<Returned<std::net::TcpStream>>,
+}
+
+/// The threads, once they are started.
+#[derive(Debug)]
+struct Running {
+    /// None if the system refuses them.
+    shards: Box<[ShardQueue]>,
+    /// A task of the runtime within which they run.
+    runtime: AbortHandle,
+}
+
+/// Stops the threads when the runtime drops it.
+struct Stops(Box<[ShardQueue]>);
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|shard| shard.push(Message::Stop));
+    }
 }
 
 /// Connections whose stream has ended, and on which another request may follow.
@@ -56,7 +76,7 @@ impl Reactor {
             threads,
             write_deadline,
             shutdown,
-            shards: OnceLock::new(),
+            running: OnceLock::new(),
             next: AtomicUsize::new(0),
             live: Live::default(),
             has_adopted: Notify::new(),
@@ -98,7 +118,7 @@ impl Reactor {
     /// Lets the threads begin with the streams that have been adopted. It costs each thread a change of context, so it is
     /// done for many streams at once.
     pub(crate) fn start_adopted(&self) {
-        self.shards.get().into_iter().flatten().for_each(|shard| shard.interrupt());
+        self.started().for_each(|shard| shard.interrupt());
     }
 
     /// The server shuts down: the streams end after what was published before.
@@ -117,22 +137,35 @@ impl Reactor {
     }
 
     fn shards(&self) -> &[ShardQueue] {
-        self.shards.get_or_init(|| {
+        let Running { shards, .. } = self.running.get_or_init(|| {
             let start = |number| {
                 shard::start(number, self.write_deadline, self.shutdown.clone(), self.returns.clone())
             };
-            (0..self.threads).map_while(|number| start(number).ok()).collect()
-        })
+            let shards: Box<[_]> = (0..self.threads).map_while(|number| start(number).ok()).collect();
+            // Without its runtime, a thread has no timers: it ends with it, though the server may be held longer.
+            let stops = Stops(shards.clone());
+            let task = tokio::spawn(async move {
+                let _stops = stops;
+                pending::<()>().await;
+            });
+            Running { shards, runtime: task.abort_handle() }
+        });
+        shards
     }
 
     fn tell(&self, message: impl Fn() -> Message<Adopted<Socket>>) {
-        self.shards.get().into_iter().flatten().for_each(|shard| shard.push(message()));
+        self.started().for_each(|shard| shard.push(message()));
+    }
+
+    fn started(&self) -> impl Iterator<Item = &ShardQueue> {
+        self.running.get().into_iter().flat_map(|running| &running.shards)
     }
 }
 
 impl Drop for Reactor {
     fn drop(&mut self) {
         self.stop();
+        self.running.get().into_iter().for_each(|running| running.runtime.abort());
     }
 }
 

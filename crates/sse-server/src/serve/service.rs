@@ -1,6 +1,6 @@
 //! What a connection adds to the service that it serves: the signals by which streams end, and their way out of hyper.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -39,7 +39,7 @@ where
         extensions.insert(self.stalled.clone());
         let way = self.handover.clone().zip(terms);
         if let Some((handover, _)) = &way {
-            handover.want(None);
+            handover.want_none();
             extensions.insert(handover.clone());
         }
         Responding { future: self.service.call(request), way }
@@ -66,9 +66,12 @@ where
         let this = self.project();
         let response = ready!(this.future.poll(cx))?;
         let way = this.way.take().filter(|_| may_leave(&response));
-        Poll::Ready(Ok(match way {
+        let own = (response.body() as &dyn Any).downcast_ref::<subscribe::Body>();
+        let (is_marked, stream) =
+            (response.extensions().get::<PassedThrough>().is_some(), own.and_then(subscribe::Body::stream));
+        Poll::Ready(Ok(match way.filter(|_| stream.is_some() || own.is_none() && is_marked) {
             Some((handover, terms)) => {
-                handover.want(Some(terms));
+                handover.want(terms, stream);
                 response.map(|body| Passing::Leaving { body: Some(Box::pin(body)), handover })
             }
             None => response.map(|body| Passing::Staying { body }),
@@ -98,13 +101,10 @@ fn has_close(headers: &HeaderMap) -> bool {
     values.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
-/// Whether the bytes of the body are those of the stream, and hyper frames them as [`terms`] says.
-fn may_leave<B: 'static>(response: &Response<B>) -> bool {
-    let is_own = TypeId::of::<B>() == TypeId::of::<subscribe::Body>()
-        || response.extensions().get::<PassedThrough>().is_some();
+/// Whether hyper frames the body as [`terms`] says.
+fn may_leave<B>(response: &Response<B>) -> bool {
     let others = [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING];
-    is_own
-        && response.status() == StatusCode::OK
+    response.status() == StatusCode::OK
         && response.version() == Version::HTTP_11
         && !others.iter().any(|name| response.headers().contains_key(name))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::delivery::Delivery;
-use super::handover::Handover;
+use super::handover::{Handover, StreamId};
 use super::messages::Messages;
 
 /// The body of a response: that of a [`Route`](crate::Route), or of a
@@ -44,6 +44,14 @@ impl Body {
     /// A body without a byte.
     pub const fn empty() -> Self {
         Self(Content::Full(Bytes::new()))
+    }
+
+    /// The stream, if it is the whole of the body.
+    pub(crate) fn stream(&self) -> Option<StreamId> {
+        match &self.0 {
+            Content::Events { delivery, .. } => Some(StreamId::of(delivery)),
+            _ => None,
+        }
     }
 
     /// Gives the stream to the server, if it wants it.

@@ -71,6 +71,8 @@ pub(crate) enum Ahead {
     Nothing,
     /// The history does not go back that far.
     Evicted,
+    /// Something has happened that may concern the subscribers: a look comes first.
+    Unseen,
 }
 
 impl Group {
@@ -131,9 +133,9 @@ impl Group {
             Concerns::All
         } else {
             // Those that come later don't join.
-            let had_own_ids = std::mem::replace(&mut self.has_own_ids, topic.has_own_ids());
-            Concerns::Some { with_client, with_hub_ids: topic.has_own_ids() && !had_own_ids }
+            Concerns::Some { with_client, with_hub_ids: topic.has_own_ids() && !self.has_own_ids }
         };
+        self.has_own_ids = topic.has_own_ids();
         drop(state);
         // As in the heartbeat of a single subscriber.
         let id = matches!(hub.source(), Source::Log(_)).then(|| hub.source().id(last));
@@ -144,7 +146,16 @@ impl Group {
     /// What comes after a position; the frame is the same for all at this position.
     pub(crate) fn ahead(&self, after: Position) -> Ahead {
         let mut state = self.topic.hub().lock();
+        let generation = state.generation();
         let topic = state.topic_mut(self.topic.key());
+        // What was published after one of these is not for all of them.
+        if generation != self.generation
+            || topic.is_ended()
+            || topic.client_ends() != self.client_ends
+            || topic.has_own_ids() != self.has_own_ids
+        {
+            return Ahead::Unseen;
+        }
         if topic.ring().evicted() > after {
             return Ahead::Evicted;
         }

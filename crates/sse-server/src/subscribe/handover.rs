@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
 
 use super::delivery::Delivery;
@@ -13,7 +14,8 @@ use crate::sync::Mutex;
 /// [`serve`](crate::serve) then writes the stream to its connection without asking the body again, which takes a
 /// fraction of the time and memory. It does so by itself if the service's type of body is [`Body`](crate::Body). A
 /// service that wraps the body, to count streams or to have one type for all its responses, says by this mark that the
-/// wrapper changes nothing. The wrapper is dropped when the stream ends.
+/// wrapper changes nothing, and that no other stream was made of the request. The wrapper is dropped when the stream
+/// ends.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -44,8 +46,8 @@ enum Stage {
     /// The body goes on under hyper.
     #[default]
     Unwanted,
-    /// The body is to give its stream, when its first bytes are with hyper.
-    Wanted(Terms),
+    /// A body is to give its stream, when its first bytes are with hyper: this stream, or any.
+    Wanted { terms: Terms, stream: Option<StreamId> },
     /// The body has given it.
     Offered(Handed),
     /// All that hyper had to write has been written.
@@ -70,6 +72,16 @@ pub(crate) struct Terms {
     pub(crate) is_kept_alive: bool,
 }
 
+/// Tells a stream from others that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamId(usize);
+
+impl StreamId {
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        Self(ptr::from_ref(delivery).addr())
+    }
+}
+
 /// A value that is only kept.
 pub(crate) type Kept = Pin<Box<dyn Anything + Send>>;
 
@@ -78,15 +90,23 @@ pub(crate) trait Anything {}
 impl<T> Anything for T {}
 
 impl Handover {
-    /// Says whether the next body is to give its stream.
-    pub(crate) fn want(&self, terms: Option<Terms>) {
-        *self.0.lock() = terms.map_or(Stage::Unwanted, Stage::Wanted);
+    /// A body is to give its stream: this one; or any, if the response says that it passes one on.
+    pub(crate) fn want(&self, terms: Terms, stream: Option<StreamId>) {
+        *self.0.lock() = Stage::Wanted { terms, stream };
+    }
+
+    /// No body is to give its stream.
+    pub(crate) fn want_none(&self) {
+        *self.0.lock() = Stage::Unwanted;
     }
 
     /// Gives a stream, if it is wanted; else it comes back.
     pub(crate) fn offer(&self, delivery: Box<Delivery>) -> Option<Box<Delivery>> {
         let mut stage = self.0.lock();
-        let Stage::Wanted(terms) = *stage else { return Some(delivery) };
+        let Stage::Wanted { terms, stream } = *stage else { return Some(delivery) };
+        if stream.is_some_and(|stream| stream != StreamId::of(&delivery)) {
+            return Some(delivery);
+        }
         *stage = Stage::Offered(Handed { delivery, body: None, terms });
         None
     }
@@ -128,7 +148,7 @@ impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unwanted => "Unwanted",
-            Self::Wanted(_) => "Wanted",
+            Self::Wanted { .. } => "Wanted",
             Self::Offered(_) => "Offered",
             Self::Flushed(_) => "Flushed",
         })

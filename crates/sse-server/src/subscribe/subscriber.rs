@@ -201,6 +201,8 @@ impl Subscriber {
             && !has_foreign_ids
             && !topic.is_ended()
             && self.cursor.is_read(iter::once(topic.ring()))
+            // The group knows nothing of gaps that have been told already.
+            && topic.ring().evicted() <= self.cursor.read_to()
             && !self
                 .client
                 .as_ref()

@@ -20,9 +20,9 @@ pub(crate) struct Members {
     /// Whether its turn will come.
     pub(crate) is_ready: bool,
     /// The newest position at the last look.
-    pub(crate) newest: Position,
+    newest: Position,
     /// A heartbeat for those that have nothing else to read, and the position that it tells.
-    pub(crate) beat: Option<(Piece, Position)>,
+    beat: Option<(Piece, Position)>,
     /// The keys of the streams, by [`List`].
     lists: [Vec<u32>; 3],
     /// The pieces that were sent last. All members at one position get the same.
@@ -131,12 +131,13 @@ impl Members {
     }
 
     /// What comes after a position, for all members that are there.
-    pub(crate) fn ahead(&mut self, after: Position) -> Result<Option<&Shared>, Evicted> {
+    pub(crate) fn ahead(&mut self, after: Position) -> Result<Option<&Shared>, Refused> {
         if let Some(number) = self.pieces.iter().position(|shared| shared.after == after) {
             return Ok(Some(&self.pieces[number]));
         }
         match self.group.ahead(after) {
-            Ahead::Evicted => Err(Evicted),
+            Ahead::Evicted => Err(Refused::Evicted),
+            Ahead::Unseen => Err(Refused::Unseen),
             Ahead::Nothing => Ok(None),
             Ahead::Frame(Frame { bytes, messages, to, .. }) => {
                 let count = Count { messages, bytes: bytes.len() as u64 };
@@ -145,6 +146,16 @@ impl Members {
                 Ok(self.pieces.front())
             }
         }
+    }
+
+    pub(crate) fn newest(&self) -> Position {
+        self.newest
+    }
+
+    /// The heartbeat for a member that has nothing to read after a position, and the position that it tells.
+    pub(crate) fn beat(&self, position: Position) -> Option<(&Piece, Position)> {
+        let (piece, told) = self.beat.as_ref()?;
+        (position <= *told).then_some((piece, *told))
     }
 
     /// Counts a frame that a member has got.
@@ -165,13 +176,23 @@ impl Members {
         self.group.wait(self.waker.clone(), self.lists[List::Idle as usize].len())
     }
 
-    pub(crate) fn set_beat(&mut self, beat: Option<(Bytes, Position)>) {
+    /// Takes over what was seen at a look. A heartbeat that was due before is not, when there is something newer.
+    pub(crate) fn see(&mut self, newest: Position, beat: Option<(Bytes, Position)>) {
+        if newest > self.newest {
+            self.beat = None;
+        }
+        self.newest = newest;
         if let Some((block, position)) = beat {
             self.beat = Some((Piece::new(&block), position));
         }
     }
 }
 
-/// A position from which not everything can be read any more.
-#[derive(Debug)]
-pub(crate) struct Evicted;
+/// Why nothing can be read after a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Something is missing there.
+    Evicted,
+    /// The group must look first at what has happened.
+    Unseen,
+}

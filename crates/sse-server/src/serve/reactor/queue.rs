@@ -93,20 +93,9 @@ impl<S> Queue<S> {
         self.messages.lock().is_some()
     }
 
-    /// Closes the queue when what is returned is dropped, also by a panic.
-    pub(crate) fn close_when_dropped(self: &Arc<Self>) -> Closes<S> {
-        Closes(self.clone())
-    }
-}
-
-/// Closes a queue when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Closes<S>(Arc<Queue<S>>);
-
-impl<S> Drop for Closes<S> {
-    fn drop(&mut self) {
-        let unread = self.0.messages.lock().take();
-        drop(unread);
+    /// Nobody reads messages any more. Returns those that nobody has read.
+    pub(crate) fn close(&self) -> Vec<Message<S>> {
+        self.messages.lock().take().unwrap_or_default()
     }
 }
 

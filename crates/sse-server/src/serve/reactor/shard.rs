@@ -20,6 +20,19 @@ pub(crate) type ShardQueue = Arc<Queue<Adopted<Socket>>>;
 /// That of the queue. Sockets have the keys of their streams.
 const QUEUE: Token = Token(usize::MAX);
 
+/// Closes a queue when the thread that reads it ends, also by a panic.
+struct Closes(ShardQueue);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        for message in self.0.close() {
+            if let Message::Adopt(adopted) = message {
+                adopted.close();
+            }
+        }
+    }
+}
+
 struct Shard {
     poll: Poll,
     queue: ShardQueue,
@@ -45,7 +58,7 @@ pub(crate) fn start(
     let runtime = Handle::current();
     thread::Builder::new().name(format!("sse-reactor-{number}")).spawn(move || {
         let _entered = runtime.enter();
-        let closes = shard.queue.close_when_dropped();
+        let closes = Closes(shard.queue.clone());
         shard.run();
         drop(closes);
     })?;
@@ -119,8 +132,9 @@ impl Shard {
     fn adopt(&mut self, mut adopted: Adopted<Socket>, now: Instant) {
         let token = Token(self.streams.next_key());
         // One that the poller does not take is closed.
-        if self.poll.registry().register(&mut adopted.socket, token, Interest::READABLE).is_ok() {
-            self.streams.adopt(adopted, now);
+        match self.poll.registry().register(&mut adopted.socket, token, Interest::READABLE) {
+            Ok(()) => self.streams.adopt(adopted, now),
+            Err(_) => adopted.close(),
         }
     }
 

@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::AddAssign;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fastrand::Rng;
 use http::{Request, StatusCode};
 use http_body::Body as _;
-use sse_codec::{Decoder, Message};
+use sse_codec::{Decoder, EventId, Message};
 use sse_testing::ChunkedResponse;
 use sse_testing::simulation::Simulation;
 use tokio::time::sleep;
@@ -22,7 +24,7 @@ use super::live::Live;
 use super::queue::{Message as Told, Queue};
 use super::stream::Adopted;
 use super::streams::Streams;
-use crate::subscribe::{Handover, Shutdown, Terms};
+use crate::subscribe::{Ahead, Group, Handed, Handover, Shutdown, Subscription, Terms};
 use crate::{LagPolicy, Route, Topics};
 
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
@@ -248,13 +250,11 @@ impl World {
 
     fn connect(&mut self, number: usize) {
         let client = &mut self.clients[number];
-        let handover = Handover::default();
         let id = client.decoder.last_event_id().to_owned();
         client.decoder.reset();
         client.body = ChunkedResponse::new();
         client.body.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-        let request = Request::get("/").header("last-event-id", &id).extension(handover.clone());
-        let request = request.body(()).unwrap();
+        let (request, handover) = request(&id);
         let names = client.topics.iter().map(|&topic| ["a", "b", "c"][topic]);
         let subscription = if client.topics.len() == 1 {
             self.routes[client.topics[0]].subscribe(&request)
@@ -268,19 +268,8 @@ impl World {
         if id.is_empty() {
             client.seen = client.topics.iter().map(|&topic| (topic, self.published[topic])).collect();
         }
-        let response = subscription.respond();
-        assert_eq!(response.status(), StatusCode::OK, "the topics are open");
-        let mut body = response.into_body();
-        handover.want(Some(Terms { is_chunked: true, is_kept_alive: true }));
-        let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(Some(Ok(opening))) = std::pin::Pin::new(&mut body).poll_frame(&mut cx) else {
-            panic!("a stream begins at once")
-        };
-        let mut opening = &opening.into_data().unwrap()[..];
-        assert!(client.decoder.next_event(&mut opening).unwrap().is_none());
-        assert!(std::pin::Pin::new(&mut body).poll_frame(&mut cx).is_pending(), "the stream has left");
-        handover.flushed();
-        let handed = handover.take().unwrap();
+        let (opening, handed) = leave(subscription, &handover);
+        assert!(client.decoder.next_event(&mut &opening[..]).unwrap().is_none());
         let end = End(Arc::default());
         end.pipe().at_once = self.rng.choice([1, 7, 100, usize::MAX]).unwrap();
         end.pipe().room = self.rng.choice([0, 5, 1_000, 100_000]).unwrap();
@@ -451,4 +440,96 @@ fn each_sees_all_in_order_or_is_told_of_the_gap() {
     let Seen { events, gaps, heartbeats, stalled, ends, returned } = seen;
     assert!(events > 0 && gaps > 0 && heartbeats > 0, "{seen:?}");
     assert!(stalled > 0 && ends > 0 && returned > 0, "{seen:?}");
+}
+
+/// The stream of a subscription, as it leaves hyper, when its first bytes have been taken.
+fn leave(subscription: Subscription, handover: &Handover) -> (Bytes, Handed) {
+    let response = subscription.respond();
+    assert_eq!(response.status(), StatusCode::OK, "the topics are open");
+    let mut body = response.into_body();
+    handover.want(Terms { is_chunked: true, is_kept_alive: true }, body.stream());
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(Ok(opening))) = Pin::new(&mut body).poll_frame(&mut cx) else {
+        panic!("a stream begins at once")
+    };
+    assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending(), "the stream has left");
+    handover.flushed();
+    (opening.into_data().unwrap(), handover.take().unwrap())
+}
+
+/// A request for a stream, and the way out of hyper.
+fn request(last_event_id: &str) -> (Request<()>, Handover) {
+    let handover = Handover::default();
+    let request = Request::get("/").header("last-event-id", last_event_id).extension(handover.clone());
+    (request.body(()).unwrap(), handover)
+}
+
+/// With a message at each turn, or at some of them, a large group never comes to its end.
+#[test]
+fn nobody_gets_a_second_piece_before_all_have_got_their_first() {
+    for every in [1, 2, 4, 7] {
+        let route = Route::builder().heartbeat(None).build();
+        let queue = Queue::new(|| {});
+        let mut streams = Streams::new(queue.clone(), WRITE_DEADLINE, Shutdown::new());
+        let (live, now) = (Live::default(), Instant::now());
+        let ends: Vec<_> = (0..1000)
+            .map(|_| {
+                let (request, handover) = request("");
+                let (_, handed) = leave(route.subscribe(&request), &handover);
+                let end = End(Arc::new(Mutex::new(Pipe {
+                    room: usize::MAX,
+                    at_once: usize::MAX,
+                    ..Pipe::default()
+                })));
+                let (socket, alive) = (Socket(end.clone()), live.one_more());
+                streams.adopt(Adopted { handed, ahead: Vec::new(), alive, socket }, now);
+                end
+            })
+            .collect();
+        for turn in 0..200 {
+            if turn % every == 0 {
+                route.publish(&Message::new("x")).unwrap();
+            }
+            for message in queue.take() {
+                let Told::Turn(turn) = message else { panic!("nobody has sent {message:?}") };
+                streams.push(turn);
+            }
+            streams.run(now);
+        }
+        let pieces = |end: &End| String::from_utf8_lossy(&end.pipe().taken).matches("\n\n\r\n").count();
+        let counts: Vec<_> = ends.iter().map(pieces).collect();
+        let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+        assert!(*least > 0 && most - least <= 1, "a message every {every} turns: {least} to {most} pieces");
+    }
+}
+
+/// What happens between a look of a group and its read concerns the members as what happened before.
+#[test]
+fn a_read_sees_nothing_that_the_look_has_not() {
+    let topics = Topics::builder().route(Route::builder().heartbeat(None)).build();
+    let route = topics.route("a").unwrap();
+    let changes: [(&str, &dyn Fn()); 3] = [
+        ("an id of a publisher's", &|| {
+            route.publish(&Message::new("late").id(EventId::from(7))).unwrap();
+        }),
+        ("the end of a client", &|| {
+            topics.end_client("c").unwrap();
+            route.publish(&Message::new("late")).unwrap();
+        }),
+        ("the end of the topic", &|| _ = route.close()),
+    ];
+    for (name, change) in changes {
+        let (request, handover) = request("");
+        // The first of the changes is one only for a stream of the hub's ids, which joins no more after it.
+        let subscription = route.subscribe(&request).client("c");
+        let (_, mut handed) = leave(subscription, &handover);
+        let mut group = Group::new(handed.delivery.shared_topic().unwrap().clone());
+        group.look();
+        let position = handed.delivery.join(&group).unwrap();
+        route.publish(&Message::new("early")).unwrap();
+        group.look();
+        assert!(matches!(group.ahead(position), Ahead::Frame(_)), "{name}");
+        change();
+        assert!(matches!(group.ahead(position), Ahead::Unseen), "{name}");
+    }
 }

@@ -1,11 +1,14 @@
 //! One stream on its socket.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Instant;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf as _, Bytes};
 
 use super::live::Alive;
 use super::seat::Seat;
@@ -72,7 +75,8 @@ pub(crate) enum Reading {
 
 #[derive(Debug)]
 struct Unsent {
-    bytes: Bytes,
+    /// One after the other.
+    parts: VecDeque<Bytes>,
     /// When the socket last took something.
     since: Instant,
 }
@@ -91,6 +95,9 @@ pub(crate) enum Peer {
     There,
     Gone,
 }
+
+/// Up to how many bytes a piece is copied behind its head.
+const JOINED: usize = 4 * 1024;
 
 /// How much of what a peer sends during a stream is kept for the next request. More stays in the socket.
 const MAX_AHEAD: usize = 4 * 1024;
@@ -127,7 +134,7 @@ impl<S: Read + Write> Stream<S> {
         self.unsent.as_ref().map(|unsent| unsent.since)
     }
 
-    /// Sends a piece of the body. Nothing must be left unsent of what came before.
+    /// Sends a piece of the body that many streams get. Nothing must be left unsent of what came before.
     pub(crate) fn send(&mut self, piece: &Piece, now: Instant) -> io::Result<Sent> {
         debug_assert!(self.unsent.is_none(), "the rest of another piece comes first");
         let bytes = piece.framed(self.framing);
@@ -135,32 +142,59 @@ impl<S: Read + Write> Stream<S> {
         if sent == bytes.len() {
             return Ok(Sent::Whole);
         }
-        let rest = piece.rest(self.framing, sent);
-        self.unsent = Some(Box::new(Unsent { bytes: rest, since: now }));
+        let parts = VecDeque::from([piece.rest(self.framing, sent)]);
+        self.unsent = Some(Box::new(Unsent { parts, since: now }));
         Ok(Sent::Part)
+    }
+
+    /// Sends a piece of the body that only this stream gets now; the bytes may be a message that others hold, too.
+    pub(crate) fn send_apart(&mut self, bytes: Bytes, now: Instant) -> io::Result<Sent> {
+        debug_assert!(self.unsent.is_none(), "the rest of another piece comes first");
+        // A small copy costs less than a second call.
+        if bytes.len() <= JOINED {
+            return self.send(&Piece::new(&bytes), now);
+        }
+        let parts = self.framing.parts(bytes).into();
+        self.unsent = Some(Box::new(Unsent { parts, since: now }));
+        self.flush(now)
     }
 
     /// Sends what ends the body.
     pub(crate) fn send_end(&mut self, now: Instant) -> io::Result<Sent> {
-        self.delivery = None;
+        quietly_drop(self.delivery.take());
         self.reading = Reading::Apart(None);
-        self.unsent = Some(Box::new(Unsent { bytes: self.framing.end(), since: now }));
+        self.unsent = Some(Box::new(Unsent { parts: VecDeque::from([self.framing.end()]), since: now }));
         self.flush(now)
     }
 
     /// Sends what is left.
     pub(crate) fn flush(&mut self, now: Instant) -> io::Result<Sent> {
         let Some(unsent) = &mut self.unsent else { return Ok(Sent::Whole) };
-        let sent = write(&mut self.socket, &unsent.bytes)?;
-        if sent == unsent.bytes.len() {
-            self.unsent = None;
-            return Ok(Sent::Whole);
+        loop {
+            while unsent.parts.front().is_some_and(Bytes::is_empty) {
+                unsent.parts.pop_front();
+            }
+            let slices: Vec<_> = unsent.parts.iter().map(|part| IoSlice::new(part)).collect();
+            if slices.is_empty() {
+                self.unsent = None;
+                return Ok(Sent::Whole);
+            }
+            match self.socket.write_vectored(&slices) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(mut sent) => {
+                    unsent.since = now;
+                    for part in &mut unsent.parts {
+                        let of_part = sent.min(part.len());
+                        part.advance(of_part);
+                        sent -= of_part;
+                    }
+                }
+                // It tells when it takes more.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sent::Part),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        if sent > 0 {
-            unsent.bytes.advance(sent);
-            unsent.since = now;
-        }
-        Ok(Sent::Part)
     }
 
     /// Reads what the peer sends: the end of the connection, or a request that waits for the end of the stream.
@@ -180,12 +214,22 @@ impl<S: Read + Write> Stream<S> {
             }
         }
     }
+}
 
+impl<S> Stream<S> {
     /// The connection after the stream, and what the peer has sent after its request, if another request may follow.
     pub(crate) fn into_connection(self) -> Option<Returned<S>> {
-        let ahead = self.extras.map(|extras| extras.ahead).unwrap_or_default();
-        self.is_kept_alive.then_some(Returned { socket: self.socket, ahead })
+        let Self { delivery, mut extras, socket, is_kept_alive, .. } = self;
+        let ahead = extras.as_mut().map(|extras| mem::take(&mut extras.ahead)).unwrap_or_default();
+        quietly_drop(delivery);
+        quietly_drop(extras);
+        is_kept_alive.then_some(Returned { socket, ahead })
     }
+}
+
+/// Drops what a user keeps with a stream. If that panics, it is the end of this stream only.
+pub(crate) fn quietly_drop<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 /// Writes until the socket is full. Returns how many bytes it has taken.
@@ -202,6 +246,15 @@ fn write(socket: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
         }
     }
     Ok(sent)
+}
+
+impl<S> Adopted<S> {
+    /// Closes the connection.
+    pub(crate) fn close(self) {
+        let Handed { delivery, body, .. } = self.handed;
+        quietly_drop(delivery);
+        quietly_drop(body);
+    }
 }
 
 impl<S> fmt::Debug for Stream<S> {

@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,11 +19,10 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::members::{Count, Evicted, Members};
+use super::members::{Count, Members, Refused};
 use super::queue::{Queue, Turn};
 use super::seat::List;
 use super::stream::{Adopted, Peer, Reading, Returned, Sent, Stream};
-use super::wire::Piece;
 use crate::history::Position;
 use crate::subscribe::{Group, Shutdown};
 use crate::sync::FAR;
@@ -60,6 +60,7 @@ enum Step {
     ReadOn(Position),
     Full(Position),
     Evicted,
+    Unseen,
     Failed(io::Error),
 }
 
@@ -222,7 +223,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
                 return self.remove(key);
             };
             let sent = match next {
-                Poll::Ready(Some(bytes)) => stream.send(&Piece::new(&bytes), now),
+                Poll::Ready(Some(bytes)) => stream.send_apart(bytes, now),
                 Poll::Ready(None) => {
                     match stream.send_end(now) {
                         Ok(Sent::Whole) => self.finish(key),
@@ -322,6 +323,10 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
                     self.part_popped(own, key, position);
                     self.turns.push_back(Turn::Stream(key));
                 }
+                Step::Unseen => {
+                    members.add(List::Active, key, own, position, &mut self.entries);
+                    break;
+                }
                 Step::Failed(error) => {
                     self.part_popped(own, key, position);
                     self.fail(key, &error);
@@ -346,10 +351,11 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     fn look(&mut self, own: usize) {
         let members = &mut self.groups[own];
         let look = members.group.look();
-        members.newest = look.newest;
-        members.move_all(List::Idle, List::Active, &mut self.entries);
+        // Those that have had their turn come after those that have not.
+        let list = if members.len_of(List::Active) == 0 { List::Active } else { List::Later };
+        members.move_all(List::Idle, list, &mut self.entries);
+        members.see(look.newest, look.beat.clone());
         if !look.concerns_any() {
-            members.set_beat(look.beat);
             return;
         }
         let concerned = |key: &usize| {
@@ -357,7 +363,6 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             delivery.is_some_and(|delivery| delivery.subscriber().is_concerned(&look))
         };
         let keys: Vec<_> = members.keys().filter(concerned).collect();
-        members.set_beat(look.beat);
         for key in keys {
             self.part(key);
             self.turns.push_back(Turn::Stream(key));
@@ -380,22 +385,26 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     fn watch(&mut self, key: usize) {
         let stream = &mut self.entries[key];
         let Some(since) = stream.full_since() else { return };
-        if !stream.is_watched {
-            stream.is_watched = true;
-            self.deadlines.push(Reverse((since + self.write_deadline, key)));
-        }
         if !stream.is_polled_for_room {
             stream.is_polled_for_room = true;
             self.first_full.push(key);
+        }
+        if mem::replace(&mut stream.is_watched, true) {
+            return;
+        }
+        self.deadlines.push(Reverse((since + self.write_deadline, key)));
+        // Those of streams that are gone are not kept for the whole of a long deadline.
+        if self.deadlines.len() > 2 * self.entries.len() + 64 {
+            let entries = &self.entries;
+            self.deadlines
+                .retain(|Reverse((_, key))| entries.get(*key).is_some_and(|stream| stream.is_watched));
         }
     }
 
     /// Everything has been sent.
     fn finish(&mut self, key: usize) {
-        let stream = self.entries.remove(key);
-        if !self.shutdown.has_begun() {
-            self.returned.extend(stream.into_connection());
-        }
+        let connection = self.entries.remove(key).into_connection();
+        self.returned.extend(connection.filter(|_| !self.shutdown.has_begun()));
     }
 
     /// The connection is over.
@@ -411,8 +420,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     fn remove(&mut self, key: usize) {
         self.part(key);
         if let Some(stream) = self.entries.try_remove(key) {
-            // What a user keeps with a stream is dropped with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(stream)));
+            drop(stream.into_connection());
         }
     }
 }
@@ -424,13 +432,14 @@ fn step<S: Read + Write>(
     position: Position,
     now: Instant,
 ) -> Step {
-    let newest = members.newest;
+    let newest = members.newest();
     let shared = if position < newest { members.ahead(position) } else { Ok(None) };
     let (sent, to, count) = match shared {
-        Err(Evicted) => return Step::Evicted,
+        Err(Refused::Evicted) => return Step::Evicted,
+        Err(Refused::Unseen) => return Step::Unseen,
         Ok(Some(shared)) => (stream.send(&shared.piece, now), shared.to, shared.count),
-        Ok(None) => match &members.beat {
-            Some((piece, told)) => (stream.send(piece, now), position.max(*told), Count::NOTHING),
+        Ok(None) => match members.beat(position) {
+            Some((piece, told)) => (stream.send(piece, now), told, Count::NOTHING),
             None => return Step::Read(position),
         },
     };
@@ -444,6 +453,12 @@ fn step<S: Read + Write>(
             }
         }
         Err(error) => Step::Failed(error),
+    }
+}
+
+impl<S> Drop for Streams<S> {
+    fn drop(&mut self) {
+        self.entries.drain().for_each(|stream| drop(stream.into_connection()));
     }
 }
 

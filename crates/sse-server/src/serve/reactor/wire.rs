@@ -52,6 +52,19 @@ impl Piece {
 }
 
 impl Framing {
+    /// The parts of a piece, one after the other, without a copy of its bytes.
+    pub(crate) fn parts(self, bytes: Bytes) -> Vec<Bytes> {
+        match self {
+            Self::Chunked => {
+                let mut head = BytesMut::with_capacity(20);
+                put_hex(&mut head, bytes.len());
+                head.put_slice(b"\r\n");
+                vec![head.freeze(), bytes, Bytes::from_static(b"\r\n")]
+            }
+            Self::Close => vec![bytes],
+        }
+    }
+
     /// What ends a body.
     pub(crate) fn end(self) -> Bytes {
         match self {
@@ -79,6 +92,8 @@ mod tests {
         let chunk = [header.as_bytes(), b"\r\n", &bytes, b"\r\n"].concat();
         assert_eq!(piece.framed(Framing::Chunked), chunk);
         assert_eq!(piece.framed(Framing::Close), bytes);
+        let parts = |framing: Framing| framing.parts(Bytes::copy_from_slice(&bytes)).concat();
+        assert_eq!((parts(Framing::Chunked), parts(Framing::Close)), (chunk.clone(), bytes.clone()));
         for sent in [0, 1, len] {
             assert_eq!(piece.rest(Framing::Chunked, sent), chunk[sent..]);
             assert_eq!(piece.rest(Framing::Close, sent), bytes[sent..]);
