@@ -6,11 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Method, Request};
 use tokio::time::Instant;
 
 use crate::history::Position;
-use crate::hub::{Beginning, Hub, Topic, follow_log};
+use crate::hub::{Beginning, Hub, Settings, Topic, follow_log};
 use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
 use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
@@ -23,11 +23,14 @@ use crate::sync::Mutex;
 /// handle or a subscriber of it for a while, it is dropped, with its history; a client that comes back to it then gets
 /// a gap event.
 ///
+/// Subscribers may ask for any name. A topic that only subscribers have asked for holds nothing: it never takes the room
+/// of one that has been published to, and publishers don't wait for its room either.
+///
 /// A position counts the messages of all topics together. So a client of several topics gets their messages in the order
 /// of publishing, and the id of each event resumes all of these topics exactly.
 ///
 /// ```
-/// use http::Request;
+/// use http::{Method, Request};
 /// use sse_server::{Message, Topics};
 ///
 /// let topics = Topics::new();
@@ -48,9 +51,18 @@ struct Registry {
 }
 
 struct State {
-    /// The topics, each with the time when it was last asked for, or seen in use.
-    topics: HashMap<Box<str>, (Route, Instant)>,
+    topics: HashMap<Box<str>, Entry>,
+    /// How many of them are only awaited.
+    awaited: usize,
     swept: Instant,
+}
+
+struct Entry {
+    route: Route,
+    /// When it was last asked for, or seen in use.
+    used: Instant,
+    /// Whether only subscribers have asked for it, and no publisher.
+    is_awaited: bool,
 }
 
 /// Settings of [`Topics`].
@@ -72,7 +84,7 @@ impl TopicsBuilder {
     }
 
     /// How many topics there are at most; 10,000 by default. If one more is asked for, the one that has been unused
-    /// for the longest time makes room.
+    /// for the longest time makes room. As many more may be there for subscribers alone, without anything in them.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
         self
@@ -136,7 +148,7 @@ impl TopicsBuilder {
     }
 
     fn with(self, hub: Arc<Hub>) -> Topics {
-        let state = State { topics: HashMap::new(), swept: Instant::now() };
+        let state = State { topics: HashMap::new(), awaited: 0, swept: Instant::now() };
         Topics(Arc::new(Registry {
             hub,
             max_topics: self.max_topics,
@@ -163,7 +175,8 @@ impl Topics {
         }
     }
 
-    /// The route of this name; it is made if there is none. As long as the handle is kept, the topic is in use. It is
+    /// The route of this name, for a publisher; it is made if there is none. A name that comes from a subscriber belongs
+    /// to [`subscribe`](Self::subscribe) or [`subscribe_to`](Self::subscribe_to). As long as the handle is kept, the topic is in use. It is
     /// not closed when your last handle is dropped: the topics have one of their own. Once it is
     /// [closed](Route::close), it stays so until it is dropped as unused, or [opened](Self::open) again.
     ///
@@ -171,6 +184,11 @@ impl Topics {
     ///
     /// [`TooManyTopics`] if there are as many as allowed, and all are in use.
     pub fn route(&self, name: &str) -> Result<Route, TooManyTopics> {
+        self.ask_for(name, false)
+    }
+
+    /// The topic of this name, for a subscriber or for a publisher.
+    fn ask_for(&self, name: &str, awaits: bool) -> Result<Route, TooManyTopics> {
         let Registry { hub, max_topics, linger, state } = &*self.0;
         let now = Instant::now();
         // Dropped without the lock: a route may be large.
@@ -179,32 +197,48 @@ impl Topics {
         if now.saturating_duration_since(state.swept) >= *linger {
             state.sweep(now, *linger, &mut dropped);
         }
-        if let Some((route, used)) = state.topics.get_mut(name) {
-            *used = now;
-            return Ok(route.clone());
+        let found = state.topics.get_mut(name).map(|entry| {
+            entry.used = now;
+            (entry.route.clone(), entry.is_awaited)
+        });
+        let was_awaited = match found {
+            Some((route, is_awaited)) if awaits || !is_awaited => return Ok(route),
+            Some(_) => true,
+            None => false,
+        };
+        if state.number(awaits) >= *max_topics {
+            dropped.push(state.make_room(awaits).ok_or(TooManyTopics)?);
         }
-        if state.topics.len() >= *max_topics {
-            dropped.push(state.make_room().ok_or(TooManyTopics)?);
+        if was_awaited && let Some(entry) = state.topics.get_mut(name) {
+            entry.is_awaited = false;
+            let route = entry.route.clone();
+            state.awaited -= 1;
+            return Ok(route);
         }
         let route = Route::of(Topic::new(hub, name));
-        state.topics.insert(name.into(), (route.clone(), now));
+        let entry = Entry { route: route.clone(), used: now, is_awaited: awaits };
+        state.topics.insert(name.into(), entry);
+        state.awaited += usize::from(awaits);
         Ok(route)
     }
 
-    /// The route of this name, if there is one. It makes no topic, so use it if the name comes from a client and must be
-    /// one that a publisher has made.
+    /// The route of this name, if a publisher has asked for it. It makes no topic, so use it if the name comes from a client
+    /// and must be one that a publisher has made.
     ///
     /// With a log, a topic that other processes publish to is not there before this process has asked for it by
     /// [`route`](Self::route) or has subscribed to it.
     pub fn get(&self, name: &str) -> Option<Route> {
-        Some(self.0.state.lock().topics.get(name)?.0.clone())
+        let state = self.0.state.lock();
+        let entry = state.topics.get(name)?;
+        let is_made = !entry.is_awaited || self.0.hub.source().replica().is_some();
+        is_made.then(|| entry.route.clone())
     }
 
     /// All topics that there are, by name, in no order: for numbers, or a page that shows them. As long as a handle is
     /// kept, its topic is in use.
     pub fn routes(&self) -> Vec<(Box<str>, Route)> {
         let state = self.0.state.lock();
-        state.topics.iter().map(|(name, (route, _))| (name.clone(), route.clone())).collect()
+        state.topics.iter().map(|(name, entry)| (name.clone(), entry.route.clone())).collect()
     }
 
     /// The route of this name, open again if it was [closed](Route::close); with a log, on every replica. A closed
@@ -276,7 +310,7 @@ impl Topics {
     ///
     /// The events come in the order of publishing, with the ids that the topics give. A publisher's id is not sent,
     /// because two topics may use the same one. So an id of this stream resumes each of its topics, alone or with others.
-    /// To send the publishers' ids of one topic, [subscribe](Route::subscribe) to its [route](Self::route).
+    /// [`subscribe_to`](Self::subscribe_to) sends the publishers' ids of one topic.
     ///
     /// A gap event of this stream does not count the missed messages: its data is `{"missed":null}`. Positions in a gap
     /// may belong to messages of other topics.
@@ -285,10 +319,43 @@ impl Topics {
         request: &Request<B>,
         names: impl IntoIterator<Item = &'n str>,
     ) -> Subscription {
+        self.subscribe_with(request, names, StreamIds::Hub)
+    }
+
+    /// Subscribes to one topic, as [`Route::subscribe`] does: with the ids that its publishers gave. The topic is made if it
+    /// does not exist. If there would be too many topics, the request is refused with 503.
+    pub fn subscribe_to<B>(&self, request: &Request<B>, name: &str) -> Subscription {
+        self.subscribe_with(request, [name], StreamIds::Own)
+    }
+
+    fn subscribe_with<'n, B>(
+        &self,
+        request: &Request<B>,
+        names: impl IntoIterator<Item = &'n str>,
+        ids: StreamIds,
+    ) -> Subscription {
+        // A `HEAD` request makes no topic: one that is not there could be subscribed to.
+        let mut names = names.into_iter().peekable();
+        if request.method() == Method::HEAD && names.peek().is_some() {
+            let state = self.0.state.lock();
+            let routes: Option<Vec<_>> =
+                names.map(|name| Some(state.topics.get(name)?.route.clone())).collect();
+            drop(state);
+            return Subscription::of_head(
+                routes.map(|routes| topics_of(&routes)),
+                request,
+                ids,
+                self.settings(),
+            );
+        }
         match self.routes_of(names) {
-            Ok(routes) => Subscription::of_request(topics_of(&routes), request, StreamIds::Hub),
+            Ok(routes) => Subscription::of_request(topics_of(&routes), request, ids),
             Err(denied) => Subscription::denied(denied),
         }
+    }
+
+    fn settings(&self) -> &Settings {
+        self.0.hub.settings()
     }
 
     /// Subscribes a part of the program to several topics, as [`Route::subscribe_from`] does to one.
@@ -313,7 +380,7 @@ impl Topics {
             return Err(Denied::Over);
         }
         // The routes are held until all are there, so that none of them makes room for another.
-        let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.route(name)).collect();
+        let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.ask_for(name, true)).collect();
         routes.map_err(|TooManyTopics| Denied::Full)
     }
 }
@@ -336,21 +403,33 @@ impl fmt::Debug for Topics {
 }
 
 impl State {
+    /// How many topics there are that are only awaited, or that are more than that.
+    fn number(&self, is_awaited: bool) -> usize {
+        if is_awaited { self.awaited } else { self.topics.len() - self.awaited }
+    }
+
     /// Takes out what has been unused for long.
     fn sweep(&mut self, now: Instant, linger: Duration, dropped: &mut Vec<Route>) {
         self.swept = now;
-        for (_, used) in self.topics.values_mut().filter(|(route, _)| route.topic().is_used()) {
-            *used = now;
+        for entry in self.topics.values_mut().filter(|entry| entry.route.topic().is_used()) {
+            entry.used = now;
         }
-        let unused = self.topics.extract_if(|_, (_, used)| now.saturating_duration_since(*used) >= linger);
-        dropped.extend(unused.map(|(_, (route, _))| route));
+        let unused = self.topics.extract_if(|_, entry| now.saturating_duration_since(entry.used) >= linger);
+        dropped.extend(unused.map(|(_, entry)| {
+            self.awaited -= usize::from(entry.is_awaited);
+            entry.route
+        }));
     }
 
-    /// Takes out the topic that has been unused for the longest time.
-    fn make_room(&mut self) -> Option<Route> {
-        let unused = self.topics.iter().filter(|(_, (route, _))| !route.topic().is_used());
-        let oldest = unused.min_by_key(|(_, (_, used))| *used).map(|(name, _)| name.clone())?;
-        Some(self.topics.remove(&oldest)?.0)
+    /// Takes out the topic of one kind that has been unused for the longest time.
+    fn make_room(&mut self, is_awaited: bool) -> Option<Route> {
+        let unused = self
+            .topics
+            .iter()
+            .filter(|(_, entry)| entry.is_awaited == is_awaited && !entry.route.topic().is_used());
+        let oldest = unused.min_by_key(|(_, entry)| entry.used).map(|(name, _)| name.clone())?;
+        self.awaited -= usize::from(is_awaited);
+        Some(self.topics.remove(&oldest)?.route)
     }
 }
 

@@ -774,7 +774,7 @@ fn nothing_runs_on_without_the_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let threads = if way == Way::Threads { 1 } else { 0 };
+        let threads = usize::from(way == Way::Threads);
         let mut server = Box::pin(serve(listener, route.clone()).threads(threads).into_future());
         let client = thread::spawn(move || Connection::get(address));
         runtime.block_on(async {

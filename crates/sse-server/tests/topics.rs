@@ -108,9 +108,6 @@ fn topics_are_bounded() {
     let a = topics.route("a").unwrap();
     let _b = topics.route("b").unwrap();
     let TooManyTopics { .. } = topics.route("c").unwrap_err();
-    let request = Request::get("/").body(()).unwrap();
-    let refused = topics.subscribe(&request, ["a", "c"]).respond();
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(a);
     assert!(topics.route("c").is_ok(), "an unused one makes room");
     assert!(topics.get("a").is_none());
@@ -121,8 +118,8 @@ fn topics_are_bounded() {
 fn a_subscriber_keeps_its_topic() {
     let topics = Topics::builder().max_topics(1).build();
     let mut reader = subscribe(&topics, "", &["a"]);
-    assert!(topics.route("b").is_err());
     publish(&topics, &[("a", "1")]);
+    assert!(topics.route("b").is_err());
     reader.read();
     assert_eq!(reader.read_data(), ["1", "-"]);
     drop(reader);
@@ -242,4 +239,66 @@ fn a_topic_makes_no_room_while_somebody_subscribes() {
     }
     is_done.store(true, Ordering::Relaxed);
     taker.join().unwrap();
+}
+
+/// Whoever may subscribe can invent names. None of them takes the room of a topic that holds something.
+#[test]
+fn invented_names_displace_nothing_and_hold_no_publisher_up() {
+    let topics = Topics::builder().max_topics(4).build();
+    publish(&topics, &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
+    let head = |name: &str| {
+        let request = Request::head("/events").body(()).unwrap();
+        let both = [topics.subscribe(&request, [name, "a"]), topics.subscribe_to(&request, name)];
+        both.map(|subscription| subscription.respond().status())
+    };
+    for number in 0..1000 {
+        assert_eq!(head(&format!("head {number}")), [StatusCode::OK; 2]);
+    }
+    assert_eq!(topics.len(), 4, "HEAD makes no topic");
+    for number in 0..1000 {
+        assert!(topics.subscribe_to(&request(""), &format!("get {number}")).is_open());
+    }
+    assert_eq!(topics.len(), 8, "topics that are only awaited are bounded, too");
+    let stayed = ["a", "b", "c", "d"].map(|name| topics.subscribe_to(&request(""), name).from_start());
+    assert!(stayed.iter().all(sse_server::Subscription::is_open));
+    let read = |subscription: sse_server::Subscription| Subscriber::of(subscription.respond()).read_data();
+    assert_eq!(stayed.map(|subscription| read(subscription)[0].clone()), ["1", "2", "3", "4"]);
+
+    // As many invented names as there may be, for as long as their streams last.
+    let waiting: Vec<_> = (0..4).map(|number| subscribe(&topics, "", &[&format!("held {number}")])).collect();
+    assert_eq!(
+        topics.subscribe(&request(""), ["one more"]).respond().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    publish(&topics, &[("new", "5"), ("a", "6")]);
+    drop(waiting);
+    assert!(topics.subscribe(&request(""), ["one more"]).is_open());
+}
+
+#[test]
+fn an_awaited_topic_is_made_by_its_publisher() {
+    let topics = Topics::builder().max_topics(1).build();
+    let mut early = Subscriber::of(topics.subscribe_to(&request(""), "a").respond());
+    early.read();
+    assert!(topics.get("a").is_none(), "nobody has published there");
+    publish(&topics, &[("a", "1")]);
+    assert_eq!(early.read_data(), ["1", "-"]);
+    assert_eq!(topics.get("a").unwrap().stats().published, 1);
+    assert_eq!(topics.len(), 1);
+    // It is in use, so there is no room for another; an awaited one has its own.
+    let TooManyTopics { .. } = topics.route("b").unwrap_err();
+    assert!(topics.subscribe_to(&request(""), "b").is_open());
+    drop(early);
+    assert!(topics.route("b").is_ok(), "the unused one makes room");
+    assert_eq!(topics.len(), 1);
+}
+
+#[test]
+fn one_topic_is_read_with_the_ids_of_its_publishers() {
+    let topics = Topics::new();
+    let message = Message::new("1").id(EventId::from(7));
+    topics.route("a").unwrap().publish(&message).unwrap();
+    let mut one = Subscriber::of(topics.subscribe_to(&request(""), "a").from_start().respond());
+    assert_eq!(one.read_data(), ["1", "-"]);
+    assert_eq!(one.last_event_id(), "7");
 }

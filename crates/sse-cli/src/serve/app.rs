@@ -117,12 +117,7 @@ async fn subscribe(
     topic::check(&name).map_err(Rejection::bad)?;
     let request = app.to_subscribe(request)?;
     // A stream that is always of this topic: its events have their publishers' ids.
-    let subscription = match app.numbers.topics.route(&name) {
-        Ok(route) => route.subscribe(&request),
-        // It is refused as a stream of several topics is.
-        Err(_) => app.numbers.topics.subscribe(&request, [&*name]),
-    };
-    app.respond(subscription)
+    app.respond(app.numbers.topics.subscribe_to(&request, &name))
 }
 
 async fn subscribe_to_several(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {

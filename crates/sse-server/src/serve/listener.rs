@@ -24,14 +24,14 @@ use super::trace::Accepting;
 /// `axum::serve`; handlers that extract `ConnectInfo` need [`with_connect_info`](Self::with_connect_info).
 #[derive(Debug)]
 pub struct Listener {
-    listener: TcpListener,
+    inner: TcpListener,
     write_deadline: Duration,
     accepting: Accepting,
 }
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, write_deadline: Duration::from_secs(30), accepting: Accepting::default() }
+        Self { inner: listener, write_deadline: Duration::from_secs(30), accepting: Accepting::default() }
     }
 }
 
@@ -53,7 +53,7 @@ impl Listener {
     ///
     /// Those of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.inner.local_addr()
     }
 
     /// The next connection. What goes wrong with one does not stop the others: so there is no error. While the system
@@ -64,7 +64,7 @@ impl Listener {
         const PAUSE: Duration = Duration::from_millis(100);
 
         loop {
-            match self.listener.accept().await {
+            match self.inner.accept().await {
                 Ok((stream, address)) => {
                     self.accepting.succeeded();
                     // Without one of them the stream is slower to notice things, but whole.

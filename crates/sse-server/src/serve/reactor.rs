@@ -101,7 +101,7 @@ impl Reactor {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let shard = (0..shards.len()).map(|number| &shards[(first + number) % shards.len()]);
         if let Some(shard) = shard.into_iter().find(|shard| shard.is_open()) {
-            shard.leave(Message::Adopt(Box::new(Adopted { socket, handed, ahead, alive })));
+            shard.leave(Message::Adopt(Box::new(Adopted { handed, ahead, alive, socket })));
         }
         if self.shutdown.has_begun() {
             self.start_adopted();

@@ -20,7 +20,7 @@ use super::shutdown::{Ending, Signals};
 use super::stalled::Stalled;
 use super::subscriber::{Denied, Subscriber};
 use super::trace::Trace;
-use crate::hub::{Topic, heartbeat};
+use crate::hub::{Settings, Topic, heartbeat};
 use crate::sync::{Delay, Pulse};
 
 /// A subscriber whose response has not begun: from [`Route::subscribe`](crate::Route::subscribe) or
@@ -75,14 +75,27 @@ impl Subscription {
         let settings = topics[0].hub().settings();
         let last_event_id = last_event_id(request, settings.query_parameter.as_deref()).into_owned();
         if request.method() == Method::HEAD {
-            let has_more = topics.iter().any(|topic| topic.has_more(&last_event_id, ids == StreamIds::Own));
-            let headers = || event_stream(Body::empty(), settings.proxy_headers);
-            return Self::answered(if has_more { headers() } else { no_content() });
+            return Self::of_head(Some(topics.clone()), request, ids, settings);
         }
         let extensions = request.extensions();
         let stalled = extensions.get::<Stalled>().cloned();
         let handover = extensions.get::<Handover>().cloned();
         Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions), handover)
+    }
+
+    /// What a `GET` would be answered with, without the stream. Topics that are not there are open.
+    pub(crate) fn of_head<B>(
+        topics: Option<Vec<Arc<Topic>>>,
+        request: &Request<B>,
+        ids: StreamIds,
+        settings: &Settings,
+    ) -> Self {
+        let last_event_id = last_event_id(request, settings.query_parameter.as_deref());
+        let reads_own_ids = ids == StreamIds::Own;
+        let has_more = topics
+            .is_none_or(|topics| topics.iter().any(|topic| topic.has_more(&last_event_id, reads_own_ids)));
+        let headers = || event_stream(Body::empty(), settings.proxy_headers);
+        Self::answered(if has_more { headers() } else { no_content() })
     }
 
     /// Subscribes somebody to at least one topic of one hub.

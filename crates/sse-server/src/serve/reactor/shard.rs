@@ -147,7 +147,9 @@ impl Shard {
             }
         });
         // Nobody would tell when they take more.
-        broken.into_iter().for_each(|key| self.streams.closed(key));
+        for key in broken {
+            self.streams.closed(key);
+        }
     }
 
     fn give_back(&mut self) {

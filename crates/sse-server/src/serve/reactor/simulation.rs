@@ -31,6 +31,7 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What lies between a stream and its client.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are what a real socket knows")]
 struct Pipe {
     /// What the client has not read.
     taken: Vec<u8>,
@@ -230,7 +231,9 @@ impl World {
             }
         });
         // The poller tells at once of what has room already.
-        ready.into_iter().for_each(|key| self.streams.writable(key, self.now));
+        for key in ready {
+            self.streams.writable(key, self.now);
+        }
     }
 
     fn publish(&mut self) {
