@@ -1,13 +1,14 @@
 //! `sse-server` beside its peers: one event to many subscribers, in one run. Linux only.
 //!
-//! The program starts itself anew for each server, which runs alone on one CPU; the subscribers are all in this
-//! process, on another CPU. Rounds are interleaved over the servers, and the medians are printed as tables.
+//! Each server is a process of its own, alone on one CPU; most are this program, started anew. The subscribers are all
+//! in this process, on another CPU. Rounds are interleaved over the servers, and the medians are printed as tables.
 
 mod contenders;
 mod event;
 #[path = "../../figures.rs"]
 mod figures;
 mod measures;
+mod memory;
 #[path = "../../process.rs"]
 mod process;
 mod report;
@@ -19,12 +20,18 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use contenders::Contender;
-use measures::Effort;
 use report::Report;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "usage: sse-fanout [SERVER…] [--quick], of the servers epoll, ours, axum, actix, redis";
+const USAGE: &str = "\
+usage: sse-fanout [SERVER…] [--quick]         time
+       sse-fanout memory [SERVER…] [--quick]  memory of subscribers that only wait
+of the servers epoll, ours, axum, actix, hyper, hub, redis";
+
+/// The servers of each table, unless others are named.
+const COMPARED: [&str; 4] = ["epoll", "ours", "axum", "actix"];
+const WAITING: [&str; 6] = ["epoll", "ours", "hub", "hyper", "axum", "actix"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,12 +50,21 @@ fn run(arguments: &[&str]) -> Result<()> {
         return contenders::serve(named(name)?);
     }
     let quick = arguments.contains(&"--quick");
-    let names = arguments.iter().filter(|argument| **argument != "--quick");
-    let mut contenders = names.map(|name| named(name)).collect::<Result<Vec<_>>>()?;
-    if contenders.is_empty() {
-        contenders.extend(contenders::ALL.iter().filter(|contender| !contender.needs_redis));
+    let arguments: Vec<_> = arguments.iter().copied().filter(|argument| *argument != "--quick").collect();
+    process::pin(system::LOAD_CPU)?;
+    match &arguments[..] {
+        ["memory", names @ ..] => {
+            let rounds = if quick { 1 } else { 3 };
+            compare(&all_named(names, &WAITING)?, rounds, &memory::SUBSCRIBERS, memory::take)
+        }
+        names => {
+            let effort = if quick { &measures::QUICK } else { &measures::FULL };
+            let take = |contender: &_, subscribers, report: &mut _| {
+                measures::take(contender, subscribers, effort, report)
+            };
+            compare(&all_named(names, &COMPARED)?, effort.rounds, &measures::SUBSCRIBERS, take)
+        }
     }
-    compare(&contenders, if quick { &measures::QUICK } else { &measures::FULL })
 }
 
 fn named(name: &str) -> Result<&'static Contender> {
@@ -56,17 +72,27 @@ fn named(name: &str) -> Result<&'static Contender> {
     found.ok_or_else(|| format!("there is no server `{name}`\n{USAGE}").into())
 }
 
-fn compare(contenders: &[&'static Contender], effort: &Effort) -> Result<()> {
-    process::allow_files(system::FILES)?;
-    process::pin(system::LOAD_CPU)?;
+fn all_named(names: &[&str], usual: &[&str]) -> Result<Vec<&'static Contender>> {
+    let names = if names.is_empty() { usual } else { names };
+    names.iter().map(|name| named(name)).collect()
+}
+
+/// Measures servers in rounds, and prints the medians.
+fn compare(
+    contenders: &[&'static Contender],
+    rounds: usize,
+    subscribers: &[usize],
+    take: impl Fn(&Contender, usize, &mut Report) -> Result<()>,
+) -> Result<()> {
+    process::allow_files(system::files(subscribers.iter().copied().max().unwrap_or_default()))?;
     let mut report = Report::new(contenders);
-    for round in 0..effort.rounds {
-        for subscribers in measures::SUBSCRIBERS {
+    for round in 0..rounds {
+        for &subscribers in subscribers {
             // Each round begins with another one, so that none is always the first.
             for place in 0..contenders.len() {
                 let contender = contenders[(round + place) % contenders.len()];
-                eprintln!("round {} of {}: {} × {subscribers}", round + 1, effort.rounds, contender.name);
-                measures::take(contender, subscribers, effort, &mut report)
+                eprintln!("round {} of {rounds}: {} × {subscribers}", round + 1, contender.name);
+                take(contender, subscribers, &mut report)
                     .map_err(|error| format!("{} with {subscribers} subscribers: {error}", contender.name))?;
             }
         }

@@ -18,7 +18,7 @@ const PAYLOAD: usize = 256;
 /// How many events are published at once in bursts.
 pub(crate) const BURST: usize = 64;
 
-/// From how many subscribers on there are bursts, and memory is worth a figure.
+/// From how many subscribers on there are bursts, and connecting takes long enough for a figure.
 const MANY: usize = 1_000;
 
 /// How many deliveries a second there are where latency is measured: what keeps no server busy.
@@ -83,15 +83,12 @@ struct Bench<'c> {
 impl<'c> Bench<'c> {
     fn connect(contender: &'c Contender, count: usize, report: &mut Report) -> Result<Self> {
         let server = Server::start(contender)?;
-        let memory = server.resident_memory()?;
         let start = Instant::now();
-        let subscribers = Subscribers::connect(server.port, count)?;
+        let subscribers = server.subscribers(count)?;
         let time = start.elapsed();
-        let memory = server.resident_memory()?.saturating_sub(memory);
         let mut bench = Self { contender, subscribers, server };
         if count >= MANY {
             bench.add(report, Figure::Connects, 0, float(count) / time.as_secs_f64());
-            bench.add(report, Figure::Memory, 0, memory as f64 / 1024.0 / float(count));
         }
         bench.warm_up()?;
         Ok(bench)
@@ -124,7 +121,7 @@ impl<'c> Bench<'c> {
     fn latency(&mut self, effort: &Effort, report: &mut Report) -> Result<()> {
         let rate = RATE / self.subscribers.len();
         if self.at_rate(rate * effort.seconds, rate, PAYLOAD)? == Wait::Stalled {
-            return Err(self.lost());
+            return Err(self.subscribers.lost());
         }
         self.subscribers.check()?;
         let latencies = self.subscribers.take_latencies();
@@ -156,7 +153,7 @@ impl<'c> Bench<'c> {
     /// What the others notice of one that reads no more, and what that one is told when it reads on.
     fn one_stopped(&mut self, report: &mut Report) -> Result<()> {
         if self.at_rate(READ_EVENTS, STOPPED_RATE, STOPPED_PAYLOAD)? == Wait::Stalled {
-            return Err(self.lost());
+            return Err(self.subscribers.lost());
         }
         self.subscribers.check()?;
         let without = microseconds(&self.subscribers.take_latencies(), 99)?;
@@ -174,17 +171,8 @@ impl<'c> Bench<'c> {
         Ok(())
     }
 
-    /// Publishes so many events at once, and waits until all have got them.
     fn publish(&mut self, count: usize, payload: usize) -> Result<()> {
-        self.subscribers.expect(count);
-        self.server.publish(count, payload)?;
-        match self.subscribers.receive()? {
-            Wait::Done => {
-                self.subscribers.forget_latencies();
-                Ok(())
-            }
-            Wait::Stalled => Err(self.lost()),
-        }
+        publish(&mut self.server, &mut self.subscribers, count, payload)
     }
 
     /// Publishes so many events at so many a second, and waits until all have got them.
@@ -198,15 +186,25 @@ impl<'c> Bench<'c> {
         self.subscribers.receive()
     }
 
-    /// The error that nothing came any more, though there should have.
-    fn lost(&self) -> Box<dyn std::error::Error> {
-        let lacking = self.subscribers.check().err();
-        lacking.unwrap_or_else(|| "events are missing".into())
-    }
-
     fn add(&self, report: &mut Report, figure: Figure, payload: usize, value: f64) {
         report.add(self.contender, figure, self.subscribers.len(), payload, value);
     }
+}
+
+/// Publishes so many events at once, and waits until all subscribers have got them.
+pub(crate) fn publish(
+    server: &mut Server,
+    subscribers: &mut Subscribers,
+    count: usize,
+    payload: usize,
+) -> Result<()> {
+    subscribers.expect(count);
+    server.publish(count, payload)?;
+    if subscribers.receive()? == Wait::Stalled {
+        return Err(subscribers.lost());
+    }
+    subscribers.forget_latencies();
+    Ok(())
 }
 
 /// What became of the one that read no more, while `STOPPED_EVENTS` were published.
@@ -235,6 +233,6 @@ fn microseconds(sorted: &[u64], percent: usize) -> Result<f64> {
     Ok(*nanoseconds as f64 / 1e3)
 }
 
-fn float(count: usize) -> f64 {
+pub(crate) fn float(count: usize) -> f64 {
     f64::from(u32::try_from(count).expect("what is done in seconds"))
 }

@@ -17,8 +17,9 @@ pub(crate) enum Figure {
     BurstCpu,
     Median,
     P99,
-    Memory,
     Connects,
+    Memory,
+    Kernel,
 }
 
 impl Figure {
@@ -34,8 +35,13 @@ impl Figure {
                 return format!("From publish to receipt, the median in µs, at {rate} deliveries a second.");
             }
             Self::P99 => "The same times, the 99th percentile in µs.",
-            Self::Memory => "Resident memory of the server, in KiB per subscriber that has got nothing yet.",
             Self::Connects => "Connections a second, from the TCP handshake to the head of the response.",
+            Self::Memory => {
+                "Resident memory of the server, in bytes per subscriber that has got nothing yet."
+            }
+            Self::Kernel => {
+                "The kernel's objects, in bytes per connection, of which both ends are on this machine."
+            }
         };
         text.to_owned()
     }
@@ -43,7 +49,6 @@ impl Figure {
     fn decimals(self) -> usize {
         match self {
             Self::Cpu | Self::BurstCpu => 2,
-            Self::Memory => 1,
             _ => 0,
         }
     }
@@ -112,13 +117,21 @@ impl Report {
         for (figure, rows) in &self.tables {
             self.print_table(*figure, rows);
         }
+        if self.greatest_load > 0.0 {
+            self.print_busy();
+        }
+        if !self.stopped.is_empty() {
+            self.print_stopped();
+        }
+    }
+
+    fn print_busy(&self) {
         println!(
             "\nIn bursts, the servers had their CPU at least {:.0} % of the time, the load generator had its own at \
             most {:.0} %.",
             100.0 * self.least_server,
             100.0 * self.greatest_load
         );
-        self.print_stopped();
     }
 
     fn print_table(&self, figure: Figure, rows: &BTreeMap<(usize, usize), Values>) {
@@ -162,7 +175,7 @@ fn cell(name: &str, values: &Values, figure: Figure) -> String {
     let shown = format!("{own:.*}", figure.decimals());
     match values.get(FLOOR) {
         // The floor needs next to no memory, so a ratio to that says nothing.
-        Some(floor) if name != FLOOR && figure != Figure::Memory => {
+        Some(floor) if name != FLOOR && !matches!(figure, Figure::Memory | Figure::Kernel) => {
             format!("{shown} ({:.2}×)", own / median(floor.iter().copied()))
         }
         _ => shown,

@@ -1,19 +1,28 @@
-//! A server under test: a process of its own, told what to do by lines on its standard input.
+//! A server under test: a process of its own, told what to publish.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::contenders::Contender;
-use crate::{Result, process, system};
+use crate::contenders::{Contender, Program};
+use crate::subscribers::Subscribers;
+use crate::{Result, event, process, system};
 
 /// A running server, which ends when this is dropped.
 pub(crate) struct Server {
     process: Child,
-    commands: ChildStdin,
-    pub(crate) port: u16,
+    port: u16,
+    publisher: Publisher,
     redis: Option<Redis>,
+}
+
+/// How a server is told what to publish.
+enum Publisher {
+    /// By lines on its standard input.
+    Lines,
+    /// By requests to the hub.
+    Requests(TcpStream),
 }
 
 /// The Redis server of a server that needs one. It has no CPU of its own, and saves nothing.
@@ -21,6 +30,9 @@ struct Redis {
     process: Child,
     url: String,
 }
+
+/// Where the hub has the topic of the subscribers.
+const HUB_TOPIC: &str = "/topics/bench";
 
 /// Where a server is told of its Redis.
 const REDIS_URL: &str = "SSE_FANOUT_REDIS";
@@ -33,24 +45,51 @@ pub(crate) fn redis_url() -> Result<String> {
 impl Server {
     /// Starts a server, which listens when this returns.
     pub(crate) fn start(contender: &Contender) -> Result<Self> {
-        let redis = if contender.needs_redis { Some(Redis::start()?) } else { None };
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["server", contender.name])
-            .envs(redis.iter().map(|redis| (REDIS_URL, &redis.url)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let commands = process.stdin.take().expect("piped");
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut port)?;
-        let port = port.trim().parse().map_err(|_| "the server did not start")?;
-        Ok(Self { process, commands, port, redis })
+        match contender.program {
+            Program::Own(_) => Self::start_as(own(contender)?, None),
+            Program::WithRedis(_) => {
+                let redis = Redis::start()?;
+                let mut command = own(contender)?;
+                command.env(REDIS_URL, &redis.url);
+                Self::start_as(command, Some(redis))
+            }
+            Program::Hub => {
+                let mut server = Self::start_as(hub(), None)?;
+                let publisher = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port))?;
+                publisher.set_nodelay(true)?;
+                server.publisher = Publisher::Requests(publisher);
+                Ok(server)
+            }
+        }
+    }
+
+    fn start_as(mut command: Command, redis: Option<Redis>) -> Result<Self> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut greeting = String::new();
+        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut greeting)?;
+        let port = port_in(&greeting).ok_or("the server did not start")?;
+        Ok(Self { process, port, publisher: Publisher::Lines, redis })
+    }
+
+    /// So many subscribers, all of whom have got the head of the response.
+    pub(crate) fn subscribers(&self, count: usize) -> Result<Subscribers> {
+        let path = match self.publisher {
+            Publisher::Lines => "/",
+            Publisher::Requests(_) => HUB_TOPIC,
+        };
+        Subscribers::connect(self.port, path, count)
     }
 
     /// Makes it publish so many events at once, each with so many bytes of data.
     pub(crate) fn publish(&mut self, count: usize, payload: usize) -> Result<()> {
-        // One write for the whole line.
-        self.commands.write_all(format!("publish {count} {payload}\n").as_bytes())?;
+        match &mut self.publisher {
+            // One write for the whole line.
+            Publisher::Lines => {
+                let commands = self.process.stdin.as_mut().expect("piped");
+                commands.write_all(format!("publish {count} {payload}\n").as_bytes())?;
+            }
+            Publisher::Requests(stream) => post(stream, count, payload)?,
+        }
         Ok(())
     }
 
@@ -73,6 +112,49 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// This program, as the server under test.
+fn own(contender: &Contender) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["server", contender.name]);
+    Ok(command)
+}
+
+/// The hub on the server's CPU. Cargo builds it, and becomes it.
+fn hub() -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &system::SERVER_CPU.to_string()]);
+    command.args(["cargo", "run", "--quiet", "--release", "--package", "sse-cli", "--bin", "sse"]);
+    command.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")]);
+    command.args(["--", "serve", "--listen", "127.0.0.1:0", "--heartbeat", "off"]);
+    command
+}
+
+/// The port that a server tells, alone or at the end of the first address.
+fn port_in(greeting: &str) -> Option<u16> {
+    let end = greeting.rsplit(':').next()?;
+    let digits = end.find(|character: char| !character.is_ascii_digit()).unwrap_or(end.len());
+    end[..digits].parse().ok()
+}
+
+/// Publishes by one request to the hub: a line of JSON for each event.
+fn post(stream: &mut TcpStream, count: usize, payload: usize) -> Result<()> {
+    let lines: String = (0..count).map(|_| format!("{{\"data\":\"{}\"}}\n", event::text(payload))).collect();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+        HUB_TOPIC,
+        lines.len()
+    );
+    stream.write_all((head + &lines).as_bytes())?;
+    // The response is short, and sent at once.
+    let mut response = [0; 1024];
+    let length = stream.read(&mut response)?;
+    let response = String::from_utf8_lossy(&response[..length]);
+    if response.starts_with("HTTP/1.1 200 ") {
+        return Ok(());
+    }
+    Err(format!("the hub published nothing:\n{response}").into())
 }
 
 impl Redis {

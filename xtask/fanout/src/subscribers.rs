@@ -3,6 +3,7 @@
 //! It must cost less than the servers. So events are counted by their marks and nothing is parsed but the head of the
 //! response; all sockets are read into one buffer.
 
+use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,8 +14,6 @@ use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::{Result, event, system};
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
 
 /// How many connections are being made at a time: fewer than any server's backlog.
 const CONNECTING: usize = 64;
@@ -31,6 +30,7 @@ pub(crate) struct Subscribers {
     ready: Events,
     all: Vec<Subscriber>,
     buffer: Vec<u8>,
+    request: String,
     /// How many events each one that reads must have got.
     published: usize,
     /// How many events those that read have got, all together.
@@ -64,13 +64,14 @@ pub(crate) enum Wait {
 }
 
 impl Subscribers {
-    /// So many subscribers, all of whom have got the head of the response.
-    pub(crate) fn connect(port: u16, count: usize) -> Result<Self> {
+    /// So many subscribers of one path, all of whom have got the head of the response.
+    pub(crate) fn connect(port: u16, path: &str, count: usize) -> Result<Self> {
         let mut subscribers = Self {
             poll: Poll::new()?,
             ready: Events::with_capacity(1024),
             all: Vec::with_capacity(count),
             buffer: vec![0; 256 * 1024],
+            request: format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"),
             published: 0,
             delivered: 0,
             latencies: Vec::new(),
@@ -150,6 +151,12 @@ impl Subscribers {
             .into())
     }
 
+    /// The error that nothing came any more, though there should have.
+    pub(crate) fn lost(&self) -> Box<dyn Error> {
+        let lacking = self.check().err();
+        lacking.unwrap_or_else(|| "events are missing".into())
+    }
+
     /// The latencies of the events since this was called last, sorted, in nanoseconds.
     pub(crate) fn take_latencies(&mut self) -> Vec<u64> {
         let mut latencies = std::mem::take(&mut self.latencies);
@@ -205,7 +212,7 @@ impl Subscribers {
         for ready in &self.ready {
             let subscriber = &mut self.all[ready.token().0];
             if ready.is_writable() && matches!(subscriber.state, State::Connecting) {
-                subscriber.request()?;
+                subscriber.send(&self.request)?;
             }
             if ready.is_readable() {
                 subscriber.read(&mut self.buffer, &mut self.latencies, &mut progress)?;
@@ -224,11 +231,11 @@ struct Progress {
 }
 
 impl Subscriber {
-    fn request(&mut self) -> Result<()> {
+    fn send(&mut self, request: &str) -> Result<()> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error.into());
         }
-        self.stream.write_all(REQUEST)?;
+        self.stream.write_all(request.as_bytes())?;
         self.state = State::Head(Vec::new());
         Ok(())
     }

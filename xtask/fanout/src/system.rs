@@ -1,5 +1,6 @@
 //! How the machine is shared, and its clocks.
 
+use std::fs;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -13,8 +14,10 @@ pub(crate) const SERVER_CPU: usize = 0;
 /// The CPU of all subscribers.
 pub(crate) const LOAD_CPU: usize = 1;
 
-/// How many files a process needs: a socket for each of 10,000 subscribers, and some.
-pub(crate) const FILES: u64 = 10_500;
+/// How many files a process needs that has so many subscribers: a socket for each, and some.
+pub(crate) const fn files(subscribers: usize) -> u64 {
+    subscribers as u64 + 500
+}
 
 /// The time in nanoseconds, by a clock that all processes share.
 pub(crate) fn now() -> u64 {
@@ -31,6 +34,14 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
 /// The CPU time that this process has taken.
 pub(crate) fn own_cpu_time() -> Duration {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// What the kernel's own objects take of the memory, in bytes: sockets, open files and all else.
+pub(crate) fn kernel_memory() -> Result<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo")?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("Slab:")).ok_or("no `Slab:`")?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes * 1024)
 }
 
 fn read(clock: ClockId) -> Duration {

@@ -1,6 +1,6 @@
 //! The servers, each doing the same job: what is published goes to every open connection, by HTTP/1.1 in chunks.
 //!
-//! All run on one thread, send without delay (`TCP_NODELAY`), and never send anything but events.
+//! All run on one CPU, send without delay (`TCP_NODELAY`), and never send anything but events.
 
 mod actix;
 mod axum;
@@ -16,26 +16,45 @@ pub(crate) struct Contender {
     /// How it is called on the command line.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    /// Whether it needs a Redis server beside it.
-    pub(crate) needs_redis: bool,
-    /// Serves until standard input ends.
-    run: fn() -> Result<()>,
+    pub(crate) program: Program,
 }
 
-/// The floor, ours, then the peers, and ours with a log.
-pub(crate) const ALL: [Contender; 5] = [
-    Contender { name: "epoll", title: "bare epoll", needs_redis: false, run: epoll::run },
-    Contender { name: "ours", title: "sse-server", needs_redis: false, run: ours::run },
-    Contender { name: "axum", title: "axum 0.8", needs_redis: false, run: axum::run },
-    Contender { name: "actix", title: "actix-web 4", needs_redis: false, run: actix::run },
-    Contender { name: "redis", title: "sse-server and Redis", needs_redis: true, run: redis::run },
+/// What runs a server.
+#[derive(Clone, Copy)]
+pub(crate) enum Program {
+    /// This program. It serves until standard input ends.
+    Own(fn() -> Result<()>),
+    /// The same, beside a Redis server.
+    WithRedis(fn() -> Result<()>),
+    /// The hub, `sse serve`.
+    Hub,
+}
+
+/// The floor, ours, the peers, and ours in other forms.
+pub(crate) const ALL: [Contender; 7] = [
+    Contender::new("epoll", "bare epoll", Program::Own(epoll::run)),
+    Contender::new("ours", "sse-server", Program::Own(ours::run)),
+    Contender::new("axum", "axum 0.8", Program::Own(axum::run)),
+    Contender::new("actix", "actix-web 4", Program::Own(actix::run)),
+    Contender::new("hyper", "sse-server under hyper", Program::Own(ours::run_under_hyper)),
+    Contender::new("hub", "sse serve", Program::Hub),
+    Contender::new("redis", "sse-server and Redis", Program::WithRedis(redis::run)),
 ];
 
 /// How many events a server keeps for a subscriber that lags, where it is for the server to say.
 const HISTORY: usize = 256;
 
+impl Contender {
+    const fn new(name: &'static str, title: &'static str, program: Program) -> Self {
+        Self { name, title, program }
+    }
+}
+
 /// Is the server under test, until standard input ends.
 pub(crate) fn serve(contender: &Contender) -> Result<()> {
     process::pin(system::SERVER_CPU)?;
-    (contender.run)()
+    match contender.program {
+        Program::Own(run) | Program::WithRedis(run) => run(),
+        Program::Hub => Err("the hub is a program of its own".into()),
+    }
 }

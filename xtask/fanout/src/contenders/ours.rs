@@ -2,18 +2,27 @@
 
 use std::future::IntoFuture;
 
-use sse_server::{Message, Route, serve};
+use sse_server::{Message, Route, Serve, serve};
 use tokio::net::TcpListener;
 
 use super::HISTORY;
 use super::commands::{self, Commands};
 use crate::{Result, event};
 
+/// With a thread for each CPU that it may use.
 pub(super) fn run() -> Result<()> {
+    run_as(|serve| serve)
+}
+
+pub(super) fn run_under_hyper() -> Result<()> {
+    run_as(|serve| serve.threads(0))
+}
+
+fn run_as(set: impl FnOnce(Serve<Route>) -> Serve<Route>) -> Result<()> {
     commands::block_on(async {
         let route = Route::builder().history(HISTORY).heartbeat(None).build();
         let listener = TcpListener::from_std(commands::listen()?)?;
-        tokio::spawn(serve(listener, route.clone()).into_future());
+        tokio::spawn(set(serve(listener, route.clone())).into_future());
         let mut commands = Commands::from_stdin()?;
         while let Some(publish) = commands.next().await? {
             for _ in 0..publish.count {

@@ -1,0 +1,45 @@
+//! What a subscriber costs that only waits.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::contenders::Contender;
+use crate::measures::float;
+use crate::report::{Figure, Report};
+use crate::server::Server;
+use crate::{Result, system};
+
+/// The most are as many as fit into a process that may open 20,000 files. All have the same address, of which the
+/// system connects some 28,000 ports to one server.
+pub(crate) const SUBSCRIBERS: [usize; 3] = [1_000, 10_000, 19_000];
+
+/// Until what was closed before is freed, and what was accepted last is with the thread that writes to it.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Measures the memory of a server with so many subscribers.
+pub(crate) fn take(contender: &Contender, subscribers: usize, report: &mut Report) -> Result<()> {
+    let server = Server::start(contender)?;
+    thread::sleep(QUIET);
+    let before = Memory::of(&server)?;
+    // They are dropped before the server, so that its port is free at once.
+    let waiting = server.subscribers(subscribers)?;
+    thread::sleep(QUIET);
+    let after = Memory::of(&server)?;
+    let each = |bytes: u64| bytes as f64 / float(waiting.len());
+    let resident = each(after.resident.saturating_sub(before.resident));
+    let kernel = each(after.kernel.saturating_sub(before.kernel));
+    report.add(contender, Figure::Memory, subscribers, 0, resident);
+    report.add(contender, Figure::Kernel, subscribers, 0, kernel);
+    Ok(())
+}
+
+struct Memory {
+    resident: u64,
+    kernel: u64,
+}
+
+impl Memory {
+    fn of(server: &Server) -> Result<Self> {
+        Ok(Self { resident: server.resident_memory()?, kernel: system::kernel_memory()? })
+    }
+}
