@@ -7,8 +7,8 @@ pub(crate) fn codec(arguments: &[&str]) -> Result<(), Failure> {
     run("xtask/bench", arguments)
 }
 
-/// `sse-server` beside its peers: one event to many subscribers, some minutes; or what idle subscribers
-/// hold of the memory. Linux only.
+/// `sse-server` beside its peers: one event to many subscribers, some minutes; what idle subscribers hold of the
+/// memory; what a delivery takes of instructions. Linux only.
 pub(crate) fn fanout(arguments: &[&str]) -> Result<(), Failure> {
     run("xtask/fanout", arguments)
 }

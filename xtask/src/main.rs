@@ -38,7 +38,7 @@ usage: cargo xtask TASK
   ci [--no-test]        all of these, but for miri where the toolchain lacks it
   bench codec [decode [STREAM] | encode]
                         the codec beside its published peers, in one run
-  bench fanout [memory] [SERVER…] [--quick]
+  bench fanout [memory | instructions] [SERVER…] [--quick]
                         one event to many subscribers: the server beside its peers, and beside bare epoll (minutes)
   bench client [read | hold] [CONTENDER…] [STREAM…] [--quick]
                         the client beside reqwest alone and its peers: time per event, memory per source (minutes)

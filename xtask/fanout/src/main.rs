@@ -7,6 +7,7 @@ mod contenders;
 mod event;
 #[path = "../../figures.rs"]
 mod figures;
+mod instructions;
 mod measures;
 mod memory;
 #[path = "../../process.rs"]
@@ -27,11 +28,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const USAGE: &str = "\
 usage: sse-fanout [SERVER…] [--quick]         time
        sse-fanout memory [SERVER…] [--quick]  memory of subscribers that only wait
+       sse-fanout instructions [SERVER…]      instructions of a delivery, counted by valgrind
 of the servers epoll, ours, axum, actix, hyper, hub, redis";
 
 /// The servers of each table, unless others are named.
 const COMPARED: [&str; 4] = ["epoll", "ours", "axum", "actix"];
 const WAITING: [&str; 6] = ["epoll", "ours", "hub", "hyper", "axum", "actix"];
+const COUNTED: [&str; 2] = ["ours", "hyper"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +60,7 @@ fn run(arguments: &[&str]) -> Result<()> {
             let rounds = if quick { 1 } else { 3 };
             compare(&all_named(names, &WAITING)?, rounds, &memory::SUBSCRIBERS, memory::take)
         }
+        ["instructions", names @ ..] => instructions::print(&all_named(names, &COUNTED)?),
         names => {
             let effort = if quick { &measures::QUICK } else { &measures::FULL };
             let take = |contender: &_, subscribers, report: &mut _| {

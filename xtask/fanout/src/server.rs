@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -63,6 +64,19 @@ impl Server {
         }
     }
 
+    /// Starts a server under valgrind, which counts its instructions, and writes them into this file at the end.
+    pub(crate) fn start_counted(contender: &Contender, file: &Path) -> Result<Self> {
+        if !matches!(contender.program, Program::Own(_)) {
+            return Err("instructions are counted for servers of this program only".into());
+        }
+        let mut command = Command::new("valgrind");
+        command.args(["--quiet", "--tool=callgrind"]);
+        command.arg(format!("--callgrind-out-file={}", file.display()));
+        command.arg(std::env::current_exe()?).args(["server", contender.name]);
+        Self::start_as(command, None)
+            .map_err(|error| format!("nothing was started under valgrind, is it installed? {error}").into())
+    }
+
     fn start_as(mut command: Command, redis: Option<Redis>) -> Result<Self> {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut greeting = String::new();
@@ -91,6 +105,13 @@ impl Server {
             Publisher::Requests(stream) => post(stream, count, payload)?,
         }
         Ok(())
+    }
+
+    /// Ends it, and waits until it has.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        // Its standard input is closed here.
+        let status = self.process.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
 
     /// The CPU time that it has taken, with that of its Redis.
