@@ -11,11 +11,12 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// Keeps this process on one CPU, and its threads to come.
-pub(crate) fn pin(cpu: usize) -> Result<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &cpus).map_err(|error| format!("CPU {cpu} can't be had: {error}"))?;
+/// Keeps this process on these CPUs, and its threads to come.
+pub(crate) fn pin(cpus: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter().try_for_each(|cpu| set.set(*cpu))?;
+    sched_setaffinity(Pid::from_raw(0), &set)
+        .map_err(|error| format!("the CPUs {cpus:?} can't be had: {error}"))?;
     Ok(())
 }
 

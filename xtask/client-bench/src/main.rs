@@ -94,7 +94,7 @@ impl Choice {
 
     fn compare(&self, read: bool, hold: bool) -> Result<()> {
         process::allow_files(system::FILES)?;
-        process::pin(system::CLIENT_CPU)?;
+        process::pin(&[system::CLIENT_CPU])?;
         let mut report = Report::default();
         if read {
             let effort = if self.quick { &read::QUICK } else { &read::FULL };

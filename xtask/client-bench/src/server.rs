@@ -47,7 +47,7 @@ pub(crate) fn silence(port: u16) -> String {
 
 /// Is the server, until standard input ends.
 pub(crate) fn serve() -> Result<()> {
-    process::pin(system::SERVER_CPU)?;
+    process::pin(&[system::SERVER_CPU])?;
     // Before anybody is told that it serves.
     let samples = streams::all();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

@@ -29,7 +29,7 @@ const USAGE: &str = "\
 usage: sse-fanout [SERVER…] [--quick]         time
        sse-fanout memory [SERVER…] [--quick]  memory of subscribers that only wait
        sse-fanout instructions [SERVER…]      instructions of a delivery, counted by valgrind
-of the servers epoll, ours, axum, actix, hyper, hub, redis";
+of the servers epoll, ours, axum, actix, hyper, hub, redis, one, two";
 
 /// The servers of each table, unless others are named.
 const COMPARED: [&str; 4] = ["epoll", "ours", "axum", "actix"];
@@ -54,7 +54,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     }
     let quick = arguments.contains(&"--quick");
     let arguments: Vec<_> = arguments.iter().copied().filter(|argument| *argument != "--quick").collect();
-    process::pin(system::LOAD_CPU)?;
+    process::pin(&[system::LOAD_CPU])?;
     match &arguments[..] {
         ["memory", names @ ..] => {
             let rounds = if quick { 1 } else { 3 };

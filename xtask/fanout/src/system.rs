@@ -8,10 +8,10 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// The CPU of the server under test, and of nothing else of this benchmark.
+/// The CPU of the server under test. Nothing else of this benchmark runs on it.
 pub(crate) const SERVER_CPU: usize = 0;
 
-/// The CPU of all subscribers.
+/// The CPU of all subscribers. A server of two threads has it too.
 pub(crate) const LOAD_CPU: usize = 1;
 
 /// How many files a process needs that has so many subscribers: a socket for each, and some.

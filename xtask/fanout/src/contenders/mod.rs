@@ -1,6 +1,7 @@
 //! The servers, each doing the same job: what is published goes to every open connection, by HTTP/1.1 in chunks.
 //!
-//! All run on one CPU, send without delay (`TCP_NODELAY`), and never send anything but events.
+//! All send without delay (`TCP_NODELAY`), and never send anything but events. All run on one CPU, but for those that
+//! show what a second thread costs.
 
 mod actix;
 mod axum;
@@ -16,6 +17,8 @@ pub(crate) struct Contender {
     /// How it is called on the command line.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    /// The CPUs that it may use.
+    pub(crate) cpus: &'static [usize],
     pub(crate) program: Program,
 }
 
@@ -31,7 +34,7 @@ pub(crate) enum Program {
 }
 
 /// The floor, ours, the peers, and ours in other forms.
-pub(crate) const ALL: [Contender; 7] = [
+pub(crate) const ALL: [Contender; 9] = [
     Contender::new("epoll", "bare epoll", Program::Own(epoll::run)),
     Contender::new("ours", "sse-server", Program::Own(ours::run)),
     Contender::new("axum", "axum 0.8", Program::Own(axum::run)),
@@ -39,6 +42,8 @@ pub(crate) const ALL: [Contender; 7] = [
     Contender::new("hyper", "sse-server under hyper", Program::Own(ours::run_under_hyper)),
     Contender::new("hub", "sse serve", Program::Hub),
     Contender::new("redis", "sse-server and Redis", Program::WithRedis(redis::run)),
+    Contender::on_both_cpus("one", "sse-server, one thread", Program::Own(ours::run_with_one_thread)),
+    Contender::on_both_cpus("two", "sse-server, two threads", Program::Own(ours::run_with_two_threads)),
 ];
 
 /// How many events a server keeps for a subscriber that lags, where it is for the server to say.
@@ -46,13 +51,17 @@ const HISTORY: usize = 256;
 
 impl Contender {
     const fn new(name: &'static str, title: &'static str, program: Program) -> Self {
-        Self { name, title, program }
+        Self { name, title, cpus: &[system::SERVER_CPU], program }
+    }
+
+    const fn on_both_cpus(name: &'static str, title: &'static str, program: Program) -> Self {
+        Self { name, title, cpus: &[system::SERVER_CPU, system::LOAD_CPU], program }
     }
 }
 
 /// Is the server under test, until standard input ends.
 pub(crate) fn serve(contender: &Contender) -> Result<()> {
-    process::pin(system::SERVER_CPU)?;
+    process::pin(contender.cpus)?;
     match contender.program {
         Program::Own(run) | Program::WithRedis(run) => run(),
         Program::Hub => Err("the hub is a program of its own".into()),

@@ -18,6 +18,14 @@ pub(super) fn run_under_hyper() -> Result<()> {
     run_as(|serve| serve.threads(0))
 }
 
+pub(super) fn run_with_one_thread() -> Result<()> {
+    run_as(|serve| serve.threads(1))
+}
+
+pub(super) fn run_with_two_threads() -> Result<()> {
+    run_as(|serve| serve.threads(2))
+}
+
 fn run_as(set: impl FnOnce(Serve<Route>) -> Serve<Route>) -> Result<()> {
     commands::block_on(async {
         let route = Route::builder().history(HISTORY).heartbeat(None).build();
