@@ -64,7 +64,10 @@ impl Cursor {
     }
 
     /// Whether there is a gap ahead that the reader has not been told of.
-    pub(crate) fn has_gap<'r>(&self, rings: impl Iterator<Item = &'r Ring>) -> bool {
+    pub(crate) fn has_gap<'r>(&self, mut rings: impl Iterator<Item = &'r Ring>) -> bool {
+        if self.told.is_empty() {
+            return self.is_unknown || rings.any(|ring| ring.evicted() > self.after);
+        }
         let told = self.told.iter().copied().chain(iter::repeat([Position::START; 2])).flatten();
         let mut evictions = rings.flat_map(Ring::evictions).zip(told);
         self.is_unknown || evictions.any(|(evicted, told)| evicted > self.after.max(told))
