@@ -3,7 +3,7 @@
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use sse_codec::Message;
@@ -186,6 +186,10 @@ impl Delivery {
 
     /// The next bytes: always whole blocks.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // hyper asks three times for each piece.
+        if self.is_quiet(cx.waker()) {
+            return Poll::Pending;
+        }
         let opening = self.extras.as_mut().and_then(|extras| extras.opening.take());
         let bytes = if let Some(opening) = opening {
             self.tidy();
@@ -200,6 +204,14 @@ impl Delivery {
             pulse.put_off();
         }
         Poll::Ready(Some(bytes))
+    }
+
+    /// Whether it waits with this waker for its topics and for what ends it from outside, and nothing has happened.
+    fn is_quiet(&self, waker: &Waker) -> bool {
+        matches!(self.end, End::Open)
+            && self.extras.is_none()
+            && self.subscriber.is_quiet(waker)
+            && self.endings.iter().all(|ending| ending.is_quiet(waker))
     }
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

@@ -179,6 +179,12 @@ impl Ending {
         Arc::ptr_eq(&self.waiter.shutdown.0, &shutdown.0)
     }
 
+    /// Whether it has left this waker, and the signal has not been given.
+    pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
+        let Waiter { shutdown, left, .. } = &self.waiter;
+        *left == Some(addresses(waker)) && !shutdown.0.has_begun.load(Ordering::Acquire)
+    }
+
     /// Ready once it is this stream's turn to end, also when it is asked again.
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.waiter.poll_begun(cx));

@@ -326,6 +326,17 @@ impl Subscriber {
         self.beats = None;
     }
 
+    /// Whether it waits for its topics with this waker, and nothing has happened to them since.
+    pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
+        matches!(self.reading, Reading::Live) && self.has_left(waker)
+    }
+
+    /// Whether it has left this waker, and nothing has happened since.
+    fn has_left(&self, waker: &Waker) -> bool {
+        // A waker that waits is alive: no other can have its addresses.
+        self.left == Some(addresses(waker)) && self.feeds.iter().all(Feed::is_quiet)
+    }
+
     /// Counts a message that passed the filter.
     pub(crate) fn count(&mut self, item: &Item) {
         self.feeds[item.feed].count(item.bytes.len());
@@ -504,9 +515,7 @@ impl Subscriber {
 
     fn poll_rings(&mut self, cx: &Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
         let waits = matches!(self.reading, Reading::Waiting { .. });
-        let addresses = Some(addresses(cx.waker()));
-        // A waker that waits is alive: no other can have its addresses.
-        if self.left == addresses && self.feeds.iter().all(Feed::is_quiet) {
+        if self.has_left(cx.waker()) {
             return Poll::Pending;
         }
         self.left = None;
@@ -519,7 +528,7 @@ impl Subscriber {
             return next;
         }
         // Also when there is something: a second question at once, for more, is answered without the lock.
-        self.left = addresses;
+        self.left = Some(addresses(cx.waker()));
         for (feed, waker) in self.feeds.iter_mut().zip(iter::once(&mut waker).chain(&mut others)) {
             *waker = waker.take().and_then(|waker| feed.wait(waker, &mut state));
         }
