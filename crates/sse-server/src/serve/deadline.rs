@@ -51,8 +51,9 @@ pin_project! {
     }
 }
 
-/// Up to how many bytes pieces are copied together: the system takes one piece sooner than three.
-const JOINED: usize = 1024;
+/// Up to how many bytes pieces are copied together: the system takes one piece sooner than three. Most are short, and
+/// the room for the longer ones is larger than is worth clearing for them.
+const JOINED: [usize; 2] = [320, 1024];
 
 /// Looks whether the system itself has cut the connection, because nothing was acknowledged for so long.
 fn note<T>(stalled: &Stalled, result: io::Result<T>) -> io::Result<T> {
@@ -131,11 +132,14 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut joined = [0; JOINED];
-        let Some(len) = join(pieces, &mut joined) else {
-            return self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces));
-        };
-        self.watch(cx, |io, cx| io.poll_write(cx, &joined[..len]))
+        let len: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if len <= JOINED[0] {
+            self.watch(cx, |io, cx| io.poll_write(cx, join(pieces, &mut [0; JOINED[0]])))
+        } else if len <= JOINED[1] {
+            self.watch(cx, |io, cx| io.poll_write(cx, join(pieces, &mut [0; JOINED[1]])))
+        } else {
+            self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces))
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -151,14 +155,14 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
     }
 }
 
-/// Copies the pieces one after the other, if they fit. Returns how many bytes they are.
-fn join(pieces: &[IoSlice<'_>], joined: &mut [u8]) -> Option<usize> {
+/// Copies the pieces one after the other. Returns them as one. They must fit.
+fn join<'j>(pieces: &[IoSlice<'_>], joined: &'j mut [u8]) -> &'j [u8] {
     let mut len = 0;
     for piece in pieces {
-        joined.get_mut(len..len + piece.len())?.copy_from_slice(piece);
+        joined[len..len + piece.len()].copy_from_slice(piece);
         len += piece.len();
     }
-    Some(len)
+    &joined[..len]
 }
 
 #[cfg(test)]
@@ -172,7 +176,7 @@ mod tests {
     async fn pieces_arrive_whole() {
         let (io, mut peer) = duplex(1 << 20);
         let mut io = WriteDeadline::new(io, Duration::from_secs(1));
-        for lengths in [&[0][..], &[1, 2, 3], &[1023, 1], &[1024, 1], &[0, 5000, 7]] {
+        for lengths in [&[0][..], &[1, 2, 3], &[319, 1], &[320, 1], &[1023, 1], &[1024, 1], &[0, 5000, 7]] {
             let bytes: Vec<Vec<u8>> = lengths.iter().map(|&length| vec![b'x'; length]).collect();
             let pieces: Vec<_> = bytes.iter().map(|bytes| IoSlice::new(bytes)).collect();
             let written = io.write_vectored(&pieces).await.unwrap();
