@@ -1,6 +1,8 @@
 //! The first step of a connection: sends one request, follows its redirects, and checks the response.
 
 mod connector;
+mod content_encoding;
+mod content_type;
 mod redirect;
 mod refusal;
 mod request;

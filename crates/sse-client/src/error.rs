@@ -46,7 +46,10 @@ pub enum Error {
     Status(Box<Refusal>),
     /// The response is not of the type `text/event-stream`.
     ContentType(Box<Refusal>),
-    /// The response is compressed (`Content-Encoding`), in a way that the client does not read.
+    /// The response is compressed (`Content-Encoding`), and the client can't read it. The [`Refusal`] has no body.
+    ///
+    /// The client reads `gzip` with the feature `gzip`, if it is the only coding. A value that names no coding, such as
+    /// `none`, changes nothing: the body is read as it is.
     ContentEncoding(Box<Refusal>),
     /// The connection broke in the middle of the stream.
     Read(reqwest::Error),
@@ -123,6 +126,16 @@ impl fmt::Display for Error {
     }
 }
 
+/// What to do about a body that is compressed in this way.
+fn advice(content_encoding: &str) -> &'static str {
+    let is_gzip = content_encoding.trim().eq_ignore_ascii_case("gzip");
+    if is_gzip && !cfg!(feature = "gzip") {
+        "turn on the feature `gzip` of sse-client, or let the server send event streams as they are"
+    } else {
+        "let the server send event streams as they are"
+    }
+}
+
 /// What is behind an error, from the nearest cause on.
 fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
@@ -130,8 +143,11 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 
 impl Error {
     fn say(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All headers of the name, as one list.
         let found = |refusal: &Refusal, name| {
-            refusal.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            let values = refusal.headers().get_all(name).iter();
+            let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+            (!values.is_empty()).then(|| values.join(", "))
         };
         match self {
             Self::Request(_) => f.write_str(
@@ -160,11 +176,10 @@ impl Error {
                     sse_codec::CONTENT_TYPE
                 ),
             },
-            Self::ContentEncoding(refusal) => write!(
-                f,
-                "the response is compressed (`{}`), which the client does not read; turn on reqwest's feature for it",
-                found(refusal, "content-encoding").unwrap_or_default()
-            ),
+            Self::ContentEncoding(refusal) => {
+                let found = found(refusal, "content-encoding").unwrap_or_default();
+                write!(f, "the response is compressed (`{found}`), which the client can't read; {}", advice(&found))
+            }
             Self::Read(_) => f.write_str("the connection broke in the middle of the stream"),
             Self::IdleTimeout { after } => {
                 write!(f, "the connection brought nothing for {after:?}, not even a comment")

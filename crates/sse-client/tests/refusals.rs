@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     Answer, Log, Server, Sources as _, event, last_error, name, next, raw, response, soon, status, stream,
@@ -43,7 +43,7 @@ async fn an_error_has_what_came_before_the_body_broke() {
     assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
 }
 
-/// C6: the type is compared whole and without case; its parameters don't count.
+/// C6: the type is compared whole and without case; its parameters don't count. The last valid one of several decides.
 #[tokio::test]
 async fn the_content_type_decides() {
     for (headers, is_stream) in [
@@ -54,6 +54,10 @@ async fn the_content_type_decides() {
         ("Content-Type: text/event", false),
         ("Content-Type: application/json", false),
         ("Content-Type:", false),
+        ("Content-Type: text/html, text/event-stream", true),
+        ("Content-Type: text/html\r\nContent-Type: text/event-stream", true),
+        ("Content-Type: text/event-stream\r\nContent-Type:", true),
+        ("Content-Type: text/event-stream\r\nContent-Type: text/html", false),
         ("X: y", false),
     ] {
         let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]);
@@ -224,17 +228,52 @@ async fn a_compressed_stream_is_refused_by_name() {
     let server = Server::start([Gzip::of("id: a\ndata: 1\n\n").answer()]);
     let error = last_error(&mut server.source()).await;
     assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
-    assert!(error.to_string().contains("`gzip`"), "{error}");
+    assert!(error.to_string().contains("the feature `gzip` of sse-client"), "{error}");
     assert_eq!(server.request().await.header("accept-encoding"), None, "nobody asked for it");
 }
 
+/// It is refused at once, though the body does not end.
 #[tokio::test]
-async fn an_encoding_that_nobody_reads_is_refused_by_name() {
-    for encoding in ["br", "zstd", "x-unknown"] {
-        let headers = format!("Content-Type: text/event-stream\r\nContent-Encoding: {encoding}");
-        let server = Server::start([response(&format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n"))]);
-        let error = last_error(&mut server.source()).await;
-        assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
-        assert!(error.to_string().contains(encoding), "{error}");
+async fn a_body_that_stays_compressed_is_refused_by_name_and_not_waited_for() {
+    for headers in [
+        "Content-Encoding: br",
+        "Content-Encoding: Zstd",
+        "Content-Encoding: x-gzip",
+        "Content-Encoding: identity, gzip",
+        "Content-Encoding: identity\r\nContent-Encoding: gzip",
+        "content-encoding:\r\nContent-Encoding: compress",
+    ] {
+        let head = format!("200 OK\r\nContent-Type: text/event-stream\r\n{headers}\r\n\r\n");
+        let server = Server::answering(move |_| response(&head).and("\x1f\u{8b}").held());
+        let response = reqwest::get(server.url("/events")).await.unwrap();
+        let start = Instant::now();
+        let errors = [
+            last_error(&mut server.source()).await,
+            soon(response.events().next()).await.unwrap().unwrap_err(),
+        ];
+        assert!(start.elapsed() < Duration::from_secs(4), "{headers:?}: it took {:?}", start.elapsed());
+        for error in errors {
+            assert!(matches!(error, Error::ContentEncoding(_)), "{headers:?}: {error:?}");
+            let text = error.to_string();
+            let coding = headers.rsplit([' ', ',']).next().unwrap();
+            assert!(text.contains(coding), "{headers:?}: {text}");
+            assert!(text.contains("let the server send event streams as they are"), "{text}");
+            assert!(!text.contains("reqwest"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_encoding_that_names_no_coding_changes_nothing() {
+    for headers in [
+        "Content-Encoding: none",
+        "Content-Encoding: identity",
+        "Content-Encoding:",
+        "Content-Encoding: UTF-8",
+        "Content-Encoding: identity, none\r\nContent-Encoding: x-unknown",
+    ] {
+        let head = format!("200 OK\r\nContent-Type: text/event-stream\r\n{headers}");
+        let server = Server::start([response(&format!("{head}\r\n\r\ndata: 1\n\n"))]);
+        assert_eq!(next(&mut server.source()).await, event("1", ""), "{headers:?}");
     }
 }

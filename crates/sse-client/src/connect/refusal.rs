@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 
 use crate::error::Refusal;
@@ -32,4 +32,9 @@ pub(super) async fn read_refusal(response: Response) -> Refusal {
     };
     within(Some(MAX_TIME), reading).await;
     Refusal::new(status, headers, kept.freeze())
+}
+
+/// The refusal that `response` is, without its body.
+pub(super) fn refusal_without_body(response: &Response) -> Refusal {
+    Refusal::new(response.status(), response.headers().clone(), Bytes::new())
 }
