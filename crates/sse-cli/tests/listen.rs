@@ -66,6 +66,17 @@ fn events_are_printed_in_the_form_that_is_asked_for() {
     assert_eq!(lines(&mut program, 3), ["message  7", "two", "lines"]);
 }
 
+/// Several LLM servers end their answers so, and nobody asks them again.
+#[test]
+fn the_last_event_of_an_answer_needs_no_empty_line() {
+    for (end, id) in [("data: 2", ""), ("id: 7\ndata: 2\n", "\"id\":\"7\",")] {
+        let server = of_streams(&[&format!("data: 1\n\n{end}"), ""]);
+        let output = run(&["listen", &server.url("/"), "-d", "{}", "--json"]);
+        let expected = format!("{{\"data\":\"1\"}}\n{{{id}\"data\":\"2\"}}\n");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
 #[test]
 fn no_server_can_steer_the_terminal() {
     let server = of_streams(&["event: \x1b[31m\nid: \x07\ndata: \x1b]0;title\x07\n\n"]);

@@ -1,10 +1,12 @@
 //! The second step of a connection: turns the bytes of a response into events, and notices when no bytes come.
 
+mod ending;
 mod event_stream;
 mod idle;
 mod reader;
 mod settings;
 
+pub use self::ending::{Ending, Verdict, reports_error};
 pub use self::event_stream::{EventStream, ResponseExt};
 pub(crate) use self::reader::{Connection, Read, Reader};
 pub(crate) use self::settings::reader_settings;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedStream as _;
 
-use common::{Server, Sources as _, event, next, quick, response, soon, status, stream};
+use common::{Log, Server, Sources as _, event, next, quick, response, soon, status, stream};
 use reqwest::Client;
-use sse_client::{Error, EventId, EventSource, EventStream, Notice, ReadyState, Reconnect};
+use sse_client::{Ending, Error, EventId, EventSource, EventStream, Notice, ReadyState, Reconnect};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -404,4 +404,47 @@ async fn redirects_that_never_end_are_final() {
         .map(|_| response("302 -\r\nLocation: /events\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
     let server = Server::start(answers);
     assert!(matches!(soon(server.source().next()).await, Some(Err(Error::Request(_)))));
+}
+
+/// P29 drops it, because the next connection brings it again. Where there is none, it would be lost.
+#[tokio::test]
+async fn an_unfinished_event_is_given_only_if_no_connection_follows() {
+    let server = Server::start([stream("data: 1\n\ndata: 2"), stream("data: 3\n\n"), status(204)]);
+    let mut source = server.source();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("3", ""));
+    assert!(soon(source.next()).await.is_none());
+
+    let server = Server::start([stream("data: 1\n\ndata: 2")]);
+    let mut source = server.source_with(Reconnect::never());
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("2", ""));
+    assert!(soon(source.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn the_last_event_can_be_given() {
+    let body = "data: 1\n\nevent: message_stop\ndata: {}\n\ndata: 3\n\n";
+    let server = Server::start([stream(body).held()]);
+    let log = Log::default();
+    let source = server.builder().end_at(Ending::anthropic()).on_notice(log.observer());
+    let mut source = source.build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("{}", ""));
+    assert_eq!(
+        (source.ready_state(), log.entries().last().unwrap().as_str()),
+        (ReadyState::Closed, "closed")
+    );
+    assert!(soon(source.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_response_that_may_end_is_not_followed_by_another() {
+    let finished = "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n";
+    let server = Server::start([stream("data: 1\n\n"), stream(finished), stream("data: 3\n\n")]);
+    let mut source = server.builder().end_at(Ending::gemini()).build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert!(next(&mut source).await.0.contains("STOP"));
+    assert!(soon(source.next()).await.is_none());
+    assert_eq!(server.requests().len(), 2);
 }

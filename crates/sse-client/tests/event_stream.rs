@@ -2,9 +2,14 @@
 
 mod common;
 
-use common::{Server, response, stream};
+use std::time::Duration;
+
+use common::{Answer, Server, name, response, soon, stream};
 use futures_core::FusedStream as _;
-use sse_client::{Decoder, Error, EventStream, ResponseExt as _};
+use sse_client::{Decoder, Ending, Error, Event, EventStream, ResponseExt as _, Verdict};
+
+/// Short enough to wait for, where the server is silent for ever.
+const SHORT: Duration = Duration::from_millis(50);
 
 async fn get(server: &Server) -> reqwest::Response {
     reqwest::get(server.url("/events")).await.unwrap()
@@ -12,7 +17,7 @@ async fn get(server: &Server) -> reqwest::Response {
 
 #[tokio::test]
 async fn events_to_the_end() {
-    let server = Server::start([stream("data: 1\nid: a\n\ndata: 2\n\ndata: unfinished")]);
+    let server = Server::start([stream("data: 1\nid: a\n\ndata: 2\n\nevent: x\nid: b")]);
     let mut events = get(&server).await.events();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
     assert_eq!(events.next().await.unwrap().unwrap().data(), "2");
@@ -88,4 +93,125 @@ async fn dropping_next_loses_nothing() {
         }
     }
     assert_eq!(seen, ["1", "2"]);
+}
+
+// The end of an answer
+
+/// Reads an answer, and checks its events as type and data, the error at its end, and the last event ID.
+async fn check(
+    answer: Answer,
+    set: impl FnOnce(EventStream) -> EventStream,
+    expected: &[(&str, &str)],
+    end: &str,
+) {
+    let server = Server::start([answer]);
+    let mut events = set(get(&server).await.events());
+    let mut found = Vec::new();
+    let mut error = String::new();
+    while let Some(item) = soon(events.next()).await {
+        match item {
+            Ok(event) => found.push((event.event_type().to_owned(), event.into_data())),
+            Err(last) => error = name(&last),
+        }
+    }
+    let found: Vec<_> = found.iter().map(|(name, data)| (&name[..], &data[..])).collect();
+    assert_eq!((found.as_slice(), error.as_str()), (expected, end));
+}
+
+/// Several LLM servers end their answers so.
+#[tokio::test]
+async fn an_event_that_a_clean_end_leaves_unfinished_is_given() {
+    for body in
+        ["data: 1\n\ndata: 2", "data: 1\n\ndata: 2\n", "data: 1\n\ndata: 2\r\n", "data: 1\r\rdata: 2\r"]
+    {
+        let given = [("message", "1"), ("message", "2")];
+        check(stream(body), |events| events, &given, "").await;
+        check(stream(body), EventStream::drop_unfinished, &given[..1], "").await;
+        check(stream(body).held(), |events| events.idle_timeout(SHORT), &given[..1], "IdleTimeout").await;
+        let headers = "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\n";
+        let broken = || response(&format!("{headers}{body}"));
+        check(broken(), |events| events, &given[..1], "Read").await;
+    }
+    for body in ["data: 1\n\n: comment", "data: 1\n\nevent: x\nid: 3", "data: 1\n\ndat", "data: 1\n\n\n\n"] {
+        check(stream(body), |events| events, &[("message", "1")], "").await;
+    }
+    check(stream("data: 123456789"), |events| events.max_event_bytes(8), &[], "TooLarge").await;
+}
+
+#[tokio::test]
+async fn an_id_without_an_event_does_not_count() {
+    for (body, expected) in [("id: 1\n\nid: 2\n", "1"), ("id: 1\n\nid: 2\ndata: x", "2"), ("id: 1", "")] {
+        let server = Server::start([stream(body)]);
+        let mut events = get(&server).await.events();
+        while let Some(event) = soon(events.next()).await {
+            event.unwrap();
+        }
+        assert_eq!(events.last_event_id(), expected, "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_the_last_data_does_not_count() {
+    for end in
+        ["data: [DONE]\n\n", "data: [DONE] \n\n", "data:  [DONE]\t\n\n", "data: [DONE]", "data: [DONE] \n"]
+    {
+        let body = format!("data: 1\n\n{end}");
+        check(stream(&body), |events| events.end_at("[DONE]"), &[("message", "1")], "").await;
+        // Nothing that follows is read.
+        if end.ends_with("\n\n") {
+            let body = format!("{body}data: 2\n\n");
+            check(stream(&body).held(), |events| events.end_at("[DONE]"), &[("message", "1")], "").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_predicate_says_which_event_is_the_last() {
+    let body = "data: 1\n\nevent: done\ndata: usage\n\ndata: 3\n\n";
+    let (one, done, three) = (("message", "1"), ("done", "usage"), ("message", "3"));
+    let is_done = |event: &Event| event.event_type() == "done";
+    check(stream(body).held(), |events| events.end_at(Ending::after(is_done)), &[one, done], "").await;
+    check(stream(body).held(), |events| events.end_at(Ending::before(is_done)), &[one], "").await;
+    check(stream(body), |events| events.end_at(Ending::after(|_| false)), &[one, done, three], "Incomplete")
+        .await;
+    let failing =
+        |verdict| move |event: &Event| if event.event_type() == "done" { verdict } else { Verdict::More };
+    check(
+        stream(body).held(),
+        |events| events.end_at(Ending::new(failing(Verdict::Failed))),
+        &[one],
+        "Event",
+    )
+    .await;
+    // What follows the event may be the end of the response, or more.
+    let may_end = || Ending::new(failing(Verdict::MayEnd));
+    check(stream(body), |events| events.end_at(may_end()), &[one, done, three], "Incomplete").await;
+    let body = "data: 1\n\nevent: done\ndata: usage\n\n";
+    check(stream(body), |events| events.end_at(may_end()), &[one, done], "").await;
+    check(stream(body).reset(), |events| events.end_at(may_end()), &[one, done], "Read").await;
+}
+
+/// The words of the server are not lost to a type that does not expect them.
+#[cfg(feature = "json")]
+#[tokio::test]
+async fn an_error_in_mid_stream_is_told_in_the_servers_words() {
+    for event in [
+        "data: {\"error\": {\"message\": \"the model is overloaded\"}}\n\n",
+        "event: error\ndata: the model is overloaded\n\n",
+    ] {
+        let server = Server::start([stream(&format!("data: {{\"choices\": []}}\n\n{event}")).held()]);
+        let mut chunks = get(&server).await.events().end_at(Ending::openai_chat()).json::<Chunk>();
+        assert!(soon(chunks.next()).await.unwrap().is_ok());
+        let error = soon(chunks.next()).await.unwrap().map(drop).unwrap_err();
+        assert!(matches!(error, Error::Event(_)), "{error:?}");
+        assert!(error.to_string().contains("the model is overloaded"), "{error}");
+        assert!(chunks.next().await.is_none());
+    }
+}
+
+#[cfg(feature = "json")]
+#[derive(serde::Deserialize)]
+struct Chunk {
+    #[allow(dead_code, reason = "read, and not looked at")]
+    choices: Vec<serde_json::Value>,
 }

@@ -9,12 +9,12 @@ use sse_client::{Error, Event, ReadyState, Reconnect, ResponseExt as _, Typed};
 
 #[tokio::test]
 async fn an_event_can_be_the_end() {
-    let body = "data: 1\n\ndata: [DONE] \n\ndata: [DONE]\n\ndata: 2\n\n";
+    let body = "data: 1\n\ndata: [DONE]!\n\ndata: [DONE] \n\ndata: 2\n\n";
     let server = Server::answering(move |_| stream(body));
     let log = Log::default();
     let mut source = server.builder().end_at("[DONE]").on_notice(log.observer()).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
-    assert_eq!(next(&mut source).await, event("[DONE] ", ""), "its data is another");
+    assert_eq!(next(&mut source).await, event("[DONE]!", ""), "its data is another");
     assert!(soon(source.next()).await.is_none());
     assert!(soon(source.next()).await.is_none());
     assert_eq!(source.ready_state(), ReadyState::Closed);
@@ -22,7 +22,7 @@ async fn an_event_can_be_the_end() {
     assert_eq!(server.requests().len(), 1);
 
     let mut events = reqwest::get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
-    for data in ["1", "[DONE] "] {
+    for data in ["1", "[DONE]!"] {
         assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), data);
     }
     assert!(soon(events.next()).await.is_none());

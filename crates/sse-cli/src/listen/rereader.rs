@@ -82,7 +82,8 @@ impl Rereader {
 
     /// The next event is passed on. Returns whether it has an id of its own.
     pub(crate) fn event_passed(&mut self) -> bool {
-        let has_id = self.events.get(self.passed).is_some_and(|has_id| *has_id);
+        // An event that the end of the response left unfinished has ended in no chunk.
+        let has_id = self.events.get(self.passed).copied().unwrap_or(self.block.has_id);
         self.passed += 1;
         has_id
     }

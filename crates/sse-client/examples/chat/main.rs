@@ -19,7 +19,7 @@ use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::json;
-use sse_client::ResponseExt as _;
+use sse_client::{Ending, ResponseExt as _};
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -46,11 +46,7 @@ async fn chat(base: &str, key: &str, model: &str, prompt: &str) -> Result<(), Bo
         .send()
         .await?;
     // What is no event stream, as the answer to a wrong key, is the first item: an error with the API's own words.
-    let mut chunks = response
-        .events()
-        .end_at("[DONE]")
-        .fail_at(|event| event.event_type() == "error" || event.data().starts_with(r#"{"error""#))
-        .json::<Chunk>();
+    let mut chunks = response.events().end_at(Ending::openai_chat()).json::<Chunk>();
     while let Some(chunk) = chunks.next().await {
         for choice in chunk?.choices {
             print!("{}", choice.delta.content.unwrap_or_default());

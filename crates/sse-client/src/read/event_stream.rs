@@ -20,11 +20,11 @@ use crate::platform::BoxFuture;
 /// This is the reader for LLM APIs and other streams that are asked for once:
 ///
 /// ```no_run
-/// use sse_client::ResponseExt as _;
+/// use sse_client::{Ending, ResponseExt as _};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let response = reqwest::Client::new().post("https://example.com/chat").body("{}").send().await?;
-/// let mut events = response.events().end_at("[DONE]").fail_at(|event| event.event_type() == "error");
+/// let mut events = response.events().end_at(Ending::openai_chat());
 /// while let Some(event) = events.next().await {
 ///     println!("{}", event?.data());
 /// }
@@ -59,11 +59,21 @@ impl EventStream {
     /// the decoder has begun to read an event elsewhere, that event is dropped.
     pub fn with_decoder(response: Response, decoder: Decoder) -> Self {
         let mut reader = Reader::with_decoder(decoder);
+        reader.give_unfinished(true);
         let state = match Fault::of(&response) {
             None => State::Open(Box::new(reader.open(response))),
             Some(fault) => State::Refused(Box::pin(fault.into_error(response))),
         };
         Self { state, reader }
+    }
+
+    /// Drops an event that the end of the response leaves unfinished, as the standard does (9.2.6).
+    ///
+    /// By default it is given, because several servers end an answer without the last empty line, and no other response
+    /// brings the event again. It is never given if the response breaks.
+    pub fn drop_unfinished(mut self) -> Self {
+        self.reader.give_unfinished(false);
+        self
     }
 
     reader_settings!();
@@ -85,6 +95,10 @@ impl EventStream {
         let error = match &mut self.state {
             State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
                 Read::Item(item) => return Poll::Ready(Some(item)),
+                Read::Last(event) => {
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Ok(event)));
+                }
                 Read::Disconnected(error) => error.or_else(|| self.reader.missing_end()),
                 Read::Finished(error) => error,
             },

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use reqwest::Response;
 use sse_codec::{Decoder, Event, EventId, EventRef, TooLarge};
 
+use super::ending::{Ending, Progress, Verdict};
 use super::idle::{Idle, IdleTimeouts};
 use crate::error::Error;
 use crate::platform::Body;
@@ -21,13 +22,14 @@ pub(crate) struct Reader {
     decoder: Decoder,
     timeouts: IdleTimeouts,
     endings: Endings,
+    /// An event that the end of a body leaves unfinished is given all the same.
+    gives_unfinished: bool,
 }
 
 /// Events that end the stream, whatever the connection does.
 #[derive(Default)]
 struct Endings {
-    /// The data of an event after which there is no more.
-    done: Option<String>,
+    progress: Progress,
     is_error: Option<Predicate>,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Connection {
     input: Input,
     idle: Idle,
     event_received: bool,
+    /// The body has ended, and its unfinished event was taken.
+    has_ended: bool,
 }
 
 /// What the connection brought last.
@@ -56,6 +60,8 @@ struct Input {
 pub(crate) enum Read {
     /// An event, or an error that is not final.
     Item(Result<Event, Error>),
+    /// An event after which the stream is over.
+    Last(Event),
     /// The connection is over; another one may go on.
     Disconnected(Option<Error>),
     /// The stream is over.
@@ -68,7 +74,11 @@ impl Reader {
     }
 
     pub(crate) fn set_max_event_bytes(&mut self, limit: usize) {
-        self.decoder = Decoder::with_limit(limit);
+        let mut decoder = Decoder::with_limit(limit);
+        if let Ok(id) = EventId::new(self.decoder.last_event_id()) {
+            decoder.set_last_event_id(&id);
+        }
+        self.decoder = decoder;
     }
 
     pub(crate) fn set_initial_idle_timeout(&mut self, limit: Option<Duration>) {
@@ -79,9 +89,14 @@ impl Reader {
         self.timeouts.set_later(limit);
     }
 
-    /// The stream ends at an event with this data.
-    pub(crate) fn end_at(&mut self, data: String) {
-        self.endings.done = Some(data);
+    /// The event that ends the stream.
+    pub(crate) fn end_at(&mut self, ending: Ending) {
+        self.endings.progress.set_ending(ending);
+    }
+
+    /// Whether an event that the end of a body leaves unfinished is given all the same.
+    pub(crate) fn give_unfinished(&mut self, gives: bool) {
+        self.gives_unfinished = gives;
     }
 
     /// The stream ends at an event for which `is_error` returns `true`.
@@ -110,7 +125,7 @@ impl Reader {
 
     /// What a stream that ends without an error lacks: the event that was to end it.
     pub(crate) fn missing_end(&self) -> Option<Error> {
-        self.endings.done.is_some().then_some(Error::Incomplete)
+        self.endings.progress.lacks_end().then_some(Error::Incomplete)
     }
 
     /// The next event of `connection`; `received` is shown each chunk as it comes.
@@ -131,6 +146,9 @@ impl Reader {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Read::Item(Err(error.into()))),
             }
+            if connection.has_ended {
+                return Poll::Ready(self.ended());
+            }
             match connection.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     received(&chunk);
@@ -140,12 +158,40 @@ impl Reader {
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Read::Disconnected(Some(Error::Read(error))));
                 }
-                Poll::Ready(None) => return Poll::Ready(Read::Disconnected(None)),
+                Poll::Ready(None) => {
+                    connection.has_ended = true;
+                    return Poll::Ready(self.unfinished().unwrap_or_else(|| self.ended()));
+                }
                 Poll::Pending => return self.poll_silence(connection, cx),
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// What the event is that the end of the body leaves unfinished, if there is one and it is wanted.
+    fn unfinished(&mut self) -> Option<Read> {
+        if !self.gives_unfinished {
+            return None;
+        }
+        let id = self.decoder.last_event_id().to_owned();
+        // Ends the line and the event, whatever of them has come.
+        match self.decoder.next_event(&mut &b"\n\n"[..]) {
+            Ok(Some(event)) => Some(self.endings.apply(event)),
+            Ok(None) => {
+                // There was no event, so that an id that came without one does not count.
+                if let Ok(id) = EventId::new(&id) {
+                    self.decoder.set_last_event_id(&id);
+                }
+                None
+            }
+            Err(error) => Some(Read::Item(Err(error.into()))),
+        }
+    }
+
+    /// What the end of the body means.
+    fn ended(&self) -> Read {
+        if self.endings.progress.may_end() { Read::Finished(None) } else { Read::Disconnected(None) }
     }
 
     fn poll_silence(&self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Read> {
@@ -158,7 +204,7 @@ impl Reader {
 impl Connection {
     fn new(response: Response) -> Self {
         let (body, input, idle) = (Body::new(response), Input::default(), Idle::default());
-        Self { body, input, idle, event_received: false }
+        Self { body, input, idle, event_received: false, has_ended: false }
     }
 }
 
@@ -180,12 +226,14 @@ impl Input {
 impl Endings {
     #[inline]
     fn apply(&mut self, event: EventRef<'_>) -> Read {
-        if self.done.as_ref().is_some_and(|done| done == event.data()) {
-            return Read::Finished(None);
-        }
-        let Some(is_error) = &mut self.is_error else { return Read::Item(Ok(event.to_event())) };
         let event = event.to_event();
-        if is_error(&event) {
+        match self.progress.judge(&event) {
+            Verdict::More | Verdict::MayEnd => {}
+            Verdict::Last => return Read::Last(event),
+            Verdict::End => return Read::Finished(None),
+            Verdict::Failed => return Read::Finished(Some(Error::Event(Box::new(event)))),
+        }
+        if self.is_error.as_mut().is_some_and(|is_error| is_error(&event)) {
             return Read::Finished(Some(Error::Event(Box::new(event))));
         }
         Read::Item(Ok(event))
@@ -194,6 +242,6 @@ impl Endings {
 
 impl fmt::Debug for Endings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endings").field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("Endings").field("progress", &self.progress).finish_non_exhaustive()
     }
 }

@@ -25,18 +25,28 @@ macro_rules! reader_settings {
             self
         }
 
-        /// Ends the stream at the event with this data, as the `[DONE]` of LLM APIs. That event is not given.
+        /// Limits how large an event may be, in bytes; 16 MiB by default. A larger one is skipped, and is an
+        /// [`Error::TooLarge`](crate::Error::TooLarge).
+        pub fn max_event_bytes(mut self, limit: usize) -> Self {
+            self.reader.set_max_event_bytes(limit);
+            self
+        }
+
+        /// Ends the stream at the event that `ending` names: an [`Ending`](crate::Ending), such as
+        /// [`Ending::anthropic`](crate::Ending::anthropic), or the data of an event that is not given, as the `[DONE]`
+        /// of LLM APIs.
         ///
         /// If the response ends without it, an [`EventSource`](crate::EventSource) makes another attempt. An
         /// [`EventStream`](crate::EventStream), and an event source that does not reconnect, end with
         /// [`Error::Incomplete`](crate::Error::Incomplete).
-        pub fn end_at(mut self, data: impl Into<String>) -> Self {
-            self.reader.end_at(data.into());
+        pub fn end_at(mut self, ending: impl Into<$crate::read::Ending>) -> Self {
+            self.reader.end_at(ending.into());
             self
         }
 
         /// Ends the stream with [`Error::Event`](crate::Error::Event) at the first event for which `is_error` returns
-        /// `true`: an event that says that something went wrong at the server. No reconnect follows.
+        /// `true`: an event that says that something went wrong at the server, as most APIs say it
+        /// ([`reports_error`](crate::reports_error)). No reconnect follows.
         pub fn fail_at(mut self, is_error: impl FnMut(&sse_codec::Event) -> bool + Send + 'static) -> Self {
             self.reader.fail_at(Box::new(is_error));
             self

@@ -13,7 +13,7 @@ use crate::connect::{Attempt, AttemptHook, Connector, Template, Transport};
 use crate::error::{BoxError, Error};
 use crate::platform::MaybeSend;
 use crate::read::{Reader, reader_settings};
-use crate::reconnect::{Reconnect, Reconnector};
+use crate::reconnect::{Cause, Reconnect, Reconnector};
 
 /// Settings of an [`EventSource`].
 ///
@@ -157,12 +157,6 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Limits how large an event may be, in bytes; 16 MiB by default.
-    pub fn max_event_bytes(mut self, limit: usize) -> Self {
-        self.reader.set_max_event_bytes(limit);
-        self
-    }
-
     reader_settings!();
 
     /// Calls `observer` with a [`Notice`] of each connection, chunk of bytes, last event ID and wait. That happens
@@ -181,11 +175,13 @@ impl EventSourceBuilder {
         let (template, header) = Template::new(self.request)?;
         let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
         let policy = self.policy.unwrap_or_else(default);
+        let mut reader = self.reader;
+        // Otherwise the next connection brings it again.
+        reader.give_unfinished(!policy.tries_again_after(Cause::End));
         let reconnector = match self.hook {
             Some(_) => Reconnector::with_renewed_requests(policy),
             None => Reconnector::new(policy),
         };
-        let mut reader = self.reader;
         if let Some(id) = self.last_event_id.or(header) {
             reader.set_last_event_id(&id);
         }

@@ -45,6 +45,9 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 ///   names; and at the end of the stream, if the policy is [`Reconnect::never`](crate::Reconnect::never) and `end_at`
 ///   names no event.
 ///
+/// An event that the end of a response leaves unfinished is dropped (9.2.6), because the next connection brings it again.
+/// It is given if the policy makes no further connection.
+///
 /// It is a [`Stream`], and it works only while it is polled. Outside of browsers it must be polled within a tokio
 /// runtime.
 #[must_use = "nothing is requested unless it is polled"]
@@ -179,6 +182,10 @@ impl EventSource {
                                 self.reconnector.event_received();
                             }
                             return Poll::Ready(Some(item));
+                        }
+                        Read::Last(event) => {
+                            _ = self.finish(None);
+                            return Poll::Ready(Some(Ok(event)));
                         }
                         Read::Disconnected(error) => self.disconnected(error),
                         Read::Finished(error) => self.finish(error),

@@ -1,0 +1,144 @@
+//! Looks into JSON without reading all of it: which members an object has, where their values lie.
+//!
+//! - A value stays text. What is not JSON has no members.
+//! - Names are compared as they are written, so that one with an escape is another name.
+
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The value of a member of the object that `text` is; of the last one, if there are several.
+pub(super) fn member<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let members = Values::of(text, '{')?.members();
+    members.filter(|(found, _)| string(found) == Some(name)).last().map(|(_, value)| value)
+}
+
+/// The elements of the array that `text` is; none if it is no array.
+pub(super) fn elements(text: &str) -> impl Iterator<Item = &str> {
+    Values::of(text, '[').into_iter().flatten()
+}
+
+/// What stands between the quotes, if `value` is a string.
+pub(super) fn string(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// The values within an object or an array, one after the other, with the names of members.
+struct Values<'t>(&'t str);
+
+impl<'t> Values<'t> {
+    /// The values of the container that begins with `opening`.
+    fn of(text: &'t str, opening: char) -> Option<Self> {
+        text.trim_start_matches(WHITE_SPACE).strip_prefix(opening).map(Self)
+    }
+
+    /// Names and values in turn. A value without a name ends it.
+    fn members(mut self) -> impl Iterator<Item = (&'t str, &'t str)> {
+        std::iter::from_fn(move || Some((self.next()?, self.next()?)))
+    }
+}
+
+impl<'t> Iterator for Values<'t> {
+    type Item = &'t str;
+
+    fn next(&mut self) -> Option<&'t str> {
+        let is_between = |char| matches!(char, ',' | ':') || WHITE_SPACE.contains(&char);
+        let rest = self.0.trim_start_matches(is_between);
+        let (value, rest) = rest.split_at(value_length(rest)?);
+        self.0 = rest;
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+/// How long the value is that `text` begins with; 0 if the container ends here, `None` if the text does.
+fn value_length(text: &str) -> Option<usize> {
+    let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_string,
+            b'"' if is_string => {
+                is_string = false;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ if is_string => {}
+            b'"' => is_string = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' | b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return Some(at),
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(member(text, "a"), expected, "{text}");
+    }
+
+    #[test]
+    fn a_member_is_found_by_its_name() {
+        for (text, expected) in [
+            (r#"{"a":1}"#, "1"),
+            ("\n{ \"a\" : 1 }\n", "1"),
+            (r#"{"b":2,"a":"x"}"#, r#""x""#),
+            (r#"{"a":{"b":[1,{"a":2}]},"c":3}"#, r#"{"b":[1,{"a":2}]}"#),
+            (r#"{"b":"\"a\":","a":[]}"#, "[]"),
+            (r#"{"b":"\\","a":null}"#, "null"),
+            (r#"{"b":"}","a":"é]"}"#, r#""é]""#),
+            (r#"{"a":1,"a":2}"#, "2"),
+        ] {
+            check(text, Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_members() {
+        for text in [
+            "",
+            " ",
+            "a",
+            "1",
+            "\"a\"",
+            "{",
+            "{}",
+            "[]",
+            r#"["a",1]"#,
+            r#"{"b":{"a":1}}"#,
+            r#"{"b":"a"}"#,
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1"#,
+            r#"{"A":1}"#,
+            "{{{{",
+            "}}}}",
+            r#"{"a\"#,
+            "data",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn elements_are_those_of_an_array() {
+        for (text, expected) in [
+            ("[]", &[][..]),
+            ("[1, \"a,b\" ,[2,3],{\"a\":[4]}]", &["1", "\"a,b\"", "[2,3]", "{\"a\":[4]}"]),
+            ("{}", &[]),
+            ("", &[]),
+            ("[1,", &["1"]),
+        ] {
+            assert_eq!(elements(text).collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+}
