@@ -456,7 +456,15 @@ fn its_end_has_a_code_for_scripts() {
     check(&["HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"], &[], 3, "403 Forbidden");
     let html = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
     check(&[html], &[], 3, "is this the URL of an event stream?: <html\n");
-    check(&["SSH-2.0-OpenSSH\r\n\r\n"], &["--retries", "0"], 1, "sse: the server could not be reached: ");
+    let json = "HTTP/1.1 401 -\r\nConnection: close\r\n\r\n{\n  \"error\": \"no such key\"\n}\n";
+    check(&[json], &[], 3, "with an event stream: { \"error\": \"no such key\" }\n");
+    check(
+        &["HTTP/1.1 529 -\r\nContent-Length: 0\r\n\r\n"],
+        &["--retries", "0"],
+        3,
+        "answered 529 Overloaded instead",
+    );
+    check(&["SSH-2.0-OpenSSH\r\n\r\n"], &["--retries", "0"], 1, "sse: the server's response can't be read: ");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     assert_fails(&run(&["listen", &closed, "--retries", "0"]), 1, "Connection refused");
 }

@@ -1,6 +1,9 @@
 //! What can go wrong. Every other file may use this one; it uses none of them.
 
+mod excerpt;
+mod redact;
 mod refusal;
+mod status;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,26 +12,34 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use sse_codec::{Event, TooLarge};
 
+use self::excerpt::Excerpt;
+pub(crate) use self::redact::{redact, redacted_text};
 pub use self::refusal::Refusal;
+use self::status::Named;
 
 /// An error of any type: a caller's own.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong with an event stream.
 ///
-/// Its text says what to do; `{:#}` adds the causes behind it, as a log wants them.
-#[derive(Debug)]
+/// Its text says what to do; `{:#}` adds the causes behind it, as a log wants them. What a server said is a part of the
+/// text: its beginning in one line, with control characters escaped. The query of a URL, where many APIs take a token, is
+/// not.
 #[non_exhaustive]
 pub enum Error {
-    /// The request can't succeed: it has no URL, or one that is not HTTP, a header is invalid, or the client's own
-    /// redirects never end.
-    Request(reqwest::Error),
+    /// The request can't succeed: its URL is not valid or not one of HTTP, a header is invalid, the client has no TLS
+    /// for `https`, or its own redirects never end.
+    Request(BoxError),
     /// The body of the request is a stream, which can't be sent again for a reconnect.
     BodyNotRepeatable,
     /// The caller's [`on_attempt`](crate::EventSourceBuilder::on_attempt) gave no request.
     Attempt(BoxError),
-    /// There was no response: the server could not be reached, or the connection broke.
+    /// There was no response: the server could not be reached, the connection broke, or what came is not HTTP that the
+    /// client can read.
     Connect(reqwest::Error),
+    /// The server was reached, and is not to be trusted: its certificate is not valid here, or it does not speak TLS
+    /// where `https` was asked for.
+    Tls(reqwest::Error),
     /// There was no response within the
     /// [`response_timeout`](crate::EventSourceBuilder::response_timeout).
     #[non_exhaustive]
@@ -104,14 +115,60 @@ impl Error {
 
     /// What was wrong when a request was sent: the request itself, or the network.
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {
-        let futile = error.is_builder() || error.is_redirect() || lacks_tls(&error);
-        if futile { Self::Request(error) } else { Self::Connect(error) }
+        let error = redact::redacted(error);
+        if error.is_builder() || error.is_redirect() || lacks_tls(&error) {
+            Self::Request(error.into())
+        } else if is_untrusted(&error) || is_no_tls(&error) {
+            Self::Tls(error)
+        } else {
+            Self::Connect(error)
+        }
+    }
+
+    /// What broke a body.
+    pub(crate) fn from_reading(error: reqwest::Error) -> Self {
+        Self::Read(redact::redacted(error))
+    }
+
+    /// What is wrong with the client's own request.
+    pub(crate) fn from_building(error: reqwest::Error) -> Self {
+        Self::Request(redact::redacted(error).into())
     }
 }
 
 /// Whether `https` was asked of a client without TLS. hyper says so by text alone.
-fn lacks_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| cause.to_string().contains("scheme is not http"))
+fn lacks_tls(error: &(dyn StdError + 'static)) -> bool {
+    is_because(error, &["scheme is not http"])
+}
+
+/// Whether the server's certificate is not valid here. The words are those of rustls and of OpenSSL; what a program's own
+/// TLS says is not known.
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    is_because(error, &["invalid peer certificate", "certificate verify failed"])
+}
+
+/// Whether the server answered a TLS handshake with something else.
+fn is_no_tls(error: &(dyn StdError + 'static)) -> bool {
+    is_because(error, &["received corrupt message of type", "wrong version number"])
+}
+
+fn is_because(error: &(dyn StdError + 'static), words: &[&str]) -> bool {
+    causes(error).any(|cause| {
+        let text = cause.to_string();
+        words.iter().any(|words| text.contains(words))
+    })
+}
+
+/// Whether there was a response that is not HTTP, or more of it than the client takes.
+#[cfg(not(target_family = "wasm"))]
+fn is_unreadable(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+}
+
+/// `fetch` does not say.
+#[cfg(target_family = "wasm")]
+fn is_unreadable(_: &reqwest::Error) -> bool {
+    false
 }
 
 impl fmt::Display for Error {
@@ -150,20 +207,32 @@ impl Error {
             (!values.is_empty()).then(|| values.join(", "))
         };
         match self {
-            Self::Request(_) => f.write_str(
-                "the request can't succeed as it is; check its URL and headers, and that the client has TLS for https",
-            ),
+            Self::Request(error) => match error.downcast_ref::<InvalidUrl>() {
+                Some(error) => write!(f, "{error}"),
+                None if lacks_tls(&**error) => f.write_str("the client has no TLS, which an https URL needs"),
+                None => f.write_str("the request can't succeed as it is; check its URL and headers"),
+            },
             Self::BodyNotRepeatable => f.write_str(
                 "the request can't be sent again, because its body is a stream; give it bytes or text",
             ),
             Self::Attempt(error) => write!(f, "the request for the next attempt could not be made: {error}"),
+            Self::Connect(error) if is_unreadable(error) => {
+                f.write_str("the server's response can't be read: it is not HTTP, or its head is too large")
+            }
+            Self::Connect(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+                f.write_str("the connection broke before there was a response")
+            }
             Self::Connect(_) => f.write_str("the server could not be reached"),
+            Self::Tls(error) if is_untrusted(error) => {
+                f.write_str("the server's certificate is not trusted; is this the right host, and is its authority known here?")
+            }
+            Self::Tls(_) => f.write_str("the server does not speak TLS; does its URL begin with http://?"),
             Self::ResponseTimeout { after } => write!(f, "the server did not answer within {after:?}"),
             Self::TooManyRedirects { limit } => {
                 write!(f, "there were more than {limit} redirects; do they lead in a circle?")
             }
             Self::Status(refusal) => {
-                let status = refusal.status();
+                let status = Named(refusal.status());
                 write!(f, "the server answered {status} instead of 200 with an event stream{refusal}")
             }
             Self::ContentType(refusal) => match found(refusal, "content-type") {
@@ -172,13 +241,19 @@ impl Error {
                 }
                 Some(found) => write!(
                     f,
-                    "the response is of the type `{found}`, not {}; is this the URL of an event stream?{refusal}",
+                    "the response is of the type `{}`, not {}; is this the URL of an event stream?{refusal}",
+                    Excerpt(&found),
                     sse_codec::CONTENT_TYPE
                 ),
             },
             Self::ContentEncoding(refusal) => {
                 let found = found(refusal, "content-encoding").unwrap_or_default();
-                write!(f, "the response is compressed (`{found}`), which the client can't read; {}", advice(&found))
+                write!(
+                    f,
+                    "the response is compressed (`{}`), which the client can't read; {}",
+                    Excerpt(&found),
+                    advice(&found)
+                )
             }
             Self::Read(_) => f.write_str("the connection broke in the middle of the stream"),
             Self::IdleTimeout { after } => {
@@ -190,7 +265,7 @@ impl Error {
             Self::Incomplete => f.write_str(
                 "the stream ended before the event that ends it; what has come is not all, so ask again",
             ),
-            Self::Event(event) => write!(f, "the server sent an error: {}", event.data()),
+            Self::Event(event) => write!(f, "the server sent an error: {}", Excerpt(event.data())),
             Self::TooLarge(error) => write!(f, "{error}"),
             Self::Decode(error) => write!(f, "{error}"),
             #[cfg(feature = "blocking")]
@@ -199,10 +274,47 @@ impl Error {
     }
 }
 
+/// As the variants are written, but for what a server sent: that is cut as in the text.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = |name: &str, field: &dyn fmt::Debug| f.debug_tuple(name).field(field).finish();
+        match self {
+            Self::Request(error) => tuple("Request", error),
+            Self::BodyNotRepeatable => f.write_str("BodyNotRepeatable"),
+            Self::Attempt(error) => tuple("Attempt", error),
+            Self::Connect(error) => tuple("Connect", error),
+            Self::Tls(error) => tuple("Tls", error),
+            Self::ResponseTimeout { after } => {
+                f.debug_struct("ResponseTimeout").field("after", after).finish()
+            }
+            Self::TooManyRedirects { limit } => {
+                f.debug_struct("TooManyRedirects").field("limit", limit).finish()
+            }
+            Self::Status(refusal) => tuple("Status", refusal),
+            Self::ContentType(refusal) => tuple("ContentType", refusal),
+            Self::ContentEncoding(refusal) => tuple("ContentEncoding", refusal),
+            Self::Read(error) => tuple("Read", error),
+            Self::IdleTimeout { after } => f.debug_struct("IdleTimeout").field("after", after).finish(),
+            Self::GaveUp => f.write_str("GaveUp"),
+            Self::Incomplete => f.write_str("Incomplete"),
+            Self::Event(event) => f
+                .debug_struct("Event")
+                .field("event_type", &Excerpt(event.event_type()))
+                .field("data", &Excerpt(event.data()))
+                .finish_non_exhaustive(),
+            Self::TooLarge(error) => tuple("TooLarge", error),
+            Self::Decode(error) => tuple("Decode", error),
+            #[cfg(feature = "blocking")]
+            Self::Runtime(error) => tuple("Runtime", error),
+        }
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Request(error) | Self::Connect(error) | Self::Read(error) => Some(error),
+            Self::Connect(error) | Self::Tls(error) | Self::Read(error) => Some(error),
+            Self::Request(error) if !error.is::<InvalidUrl>() => Some(&**error),
             // Their text is this one's already.
             Self::Attempt(error) | Self::Decode(error) => error.source(),
             Self::TooLarge(error) => error.source(),
@@ -212,6 +324,28 @@ impl StdError for Error {
         }
     }
 }
+
+/// Text that is not the URL of an event stream.
+#[derive(Debug)]
+pub(crate) struct InvalidUrl {
+    /// Without what may be secret.
+    url: String,
+    fault: String,
+}
+
+impl InvalidUrl {
+    pub(crate) fn new(url: &str, fault: impl Into<String>) -> Self {
+        Self { url: Excerpt(&redacted_text(url)).to_string(), fault: fault.into() }
+    }
+}
+
+impl fmt::Display for InvalidUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a valid URL: {}", self.url, self.fault)
+    }
+}
+
+impl StdError for InvalidUrl {}
 
 impl From<TooLarge> for Error {
     fn from(error: TooLarge) -> Self {

@@ -377,15 +377,18 @@ async fn an_observer_is_told() {
 
 #[test]
 fn a_url_that_is_none_is_an_error_at_once() {
-    for url in ["", "no url", "/events", "http://"] {
+    for url in ["", "no url", "/events", "http://", "ftp://127.0.0.1/", "localhost:8080/events"] {
         let error = EventSource::get(url).unwrap_err();
         assert!(matches!(error, Error::Request(_)), "{url:?}: {error:?}");
+        assert!(error.to_string().starts_with(&format!("`{url}` is not a valid URL: ")), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_url_of_another_scheme_is_final() {
-    let mut source = EventSource::get("ftp://127.0.0.1/").unwrap();
+async fn a_request_of_another_scheme_is_final() {
+    let client = Client::new();
+    let request = client.get("ftp://127.0.0.1/").build().unwrap();
+    let mut source = EventSource::builder(client, request).build().unwrap();
     assert!(matches!(soon(source.next()).await, Some(Err(Error::Request(_)))));
     assert!(soon(source.next()).await.is_none());
 }

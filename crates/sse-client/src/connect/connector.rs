@@ -1,16 +1,15 @@
 //! Makes one attempt after the other: the caller's hook, the request, its redirects, and the check of the response.
 
-use std::future;
+use std::{fmt, future};
 
 use reqwest::{Request, Response};
 
-use super::request::Template;
+use super::request::{ShownRequest, Template};
 use super::transport::Transport;
 use crate::error::{BoxError, Error};
 use crate::platform::BoxFuture;
 
 /// An attempt to connect that is about to be made ([`on_attempt`](crate::EventSourceBuilder::on_attempt)).
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Attempt {
     /// How many attempts there were before this one.
@@ -22,6 +21,18 @@ pub struct Attempt {
     pub error: Option<Error>,
     /// The request as it would be sent.
     pub request: Request,
+}
+
+/// Without the headers of the request and the query of its URL, which may hold secrets.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("number", &self.number)
+            .field("last_event_id", &self.last_event_id)
+            .field("error", &self.error)
+            .field("request", &ShownRequest(&self.request))
+            .finish()
+    }
 }
 
 /// The caller's hook: makes the request of an attempt.

@@ -1,15 +1,16 @@
 //! The request: made once by the caller, sent once per connection.
 
+use std::fmt;
+
 use reqwest::Request;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue};
 use sse_codec::EventId;
 
-use crate::error::Error;
+use crate::error::{Error, redact};
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The request that each connection repeats.
-#[derive(Debug)]
 pub(crate) struct Template(Request);
 
 impl Template {
@@ -38,6 +39,17 @@ impl Template {
             request.headers_mut().insert(LAST_EVENT_ID, id);
         }
         Ok(request)
+    }
+}
+
+/// A request as programmers may see it: without its headers and what else may be secret.
+pub(crate) struct ShownRequest<'r>(pub(crate) &'r Request);
+
+impl fmt::Debug for ShownRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.0.url().clone();
+        redact(&mut url);
+        write!(f, "{} {url}", self.0.method())
     }
 }
 

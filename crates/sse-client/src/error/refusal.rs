@@ -5,7 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+
+use super::excerpt::Excerpt;
 
 /// A response that is no event stream: its status, its headers, and the beginning of its body.
 #[derive(Clone)]
@@ -36,32 +38,78 @@ impl Refusal {
         String::from_utf8_lossy(&self.body)
     }
 
+    /// The beginning of the body, if there is text in it.
+    fn excerpt(&self) -> Option<String> {
+        // What nobody has decompressed is no text.
+        let is_text = self.headers.get(CONTENT_ENCODING).is_none_or(|value| value == "identity");
+        Some(Excerpt(&self.text()).to_string()).filter(|text| is_text && !text.is_empty())
+    }
+
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self { status, headers, body }
     }
 }
 
-/// As the end of an error's text: the body's first line, 200 characters of it at most.
+/// As the end of an error's text: the beginning of the body in one line, 200 characters of it at most.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.text();
-        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+        match self.excerpt() {
             None => Ok(()),
-            Some(line) => {
-                f.write_str(": ")?;
-                let printable = |char: &char| !char.is_control();
-                line.chars().filter(printable).take(200).try_for_each(|char| fmt::Write::write_char(f, char))
-            }
+            Some(excerpt) => write!(f, ": {excerpt}"),
         }
     }
 }
 
+/// The body is cut as in the text of an error, and of the headers, which may hold secrets, only the type is shown.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let content_type =
+            self.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
         f.debug_struct("Refusal")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .field("body", &self.text())
-            .finish()
+            .field("status", &self.status.as_u16())
+            .field("content_type", &content_type.as_deref().map(Excerpt))
+            .field("body", &Excerpt(&self.text()))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &'static str)], body: &'static str, text: &str, debug: &str) {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let refusal =
+            Refusal::new(StatusCode::NOT_FOUND, headers.collect(), Bytes::from_static(body.as_bytes()));
+        assert_eq!(refusal.to_string(), text);
+        assert_eq!(format!("{refusal:?}"), debug);
+    }
+
+    #[test]
+    fn the_body_is_told_in_one_line() {
+        check(&[], "", "", "Refusal { status: 404, content_type: None, body: ``, .. }");
+        check(
+            &[("content-type", "application/json"), ("set-cookie", "secret")],
+            "{\n  \"error\": {\n    \"message\": \"no\u{1b}\"\n  }\n}\n",
+            ": { \"error\": { \"message\": \"no\\u{1b}\" } }",
+            "Refusal { status: 404, content_type: Some(`application/json`), \
+             body: `{ \"error\": { \"message\": \"no\\u{1b}\" } }`, .. }",
+        );
+        check(
+            &[("content-encoding", "br")],
+            "\u{1}gibberish",
+            "",
+            "Refusal { status: 404, content_type: None, body: `\\u{1}gibberish`, .. }",
+        );
+    }
+
+    #[test]
+    fn neither_text_is_long() {
+        let page = Bytes::from("<p>Hello\n</p>".repeat(600));
+        let refusal = Refusal::new(StatusCode::OK, HeaderMap::new(), page);
+        assert!(refusal.to_string().starts_with(": <p>Hello </p><p>Hello"));
+        assert!(refusal.to_string().ends_with('…'));
+        assert!(refusal.to_string().len() < 210 && format!("{refusal:?}").len() < 290, "{refusal:?}");
     }
 }

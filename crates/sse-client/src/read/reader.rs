@@ -156,7 +156,7 @@ impl Reader {
                     connection.input = Input { chunk, decoded: 0 };
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Read::Disconnected(Some(Error::Read(error))));
+                    return Poll::Ready(Read::Disconnected(Some(Error::from_reading(error))));
                 }
                 Poll::Ready(None) => {
                     connection.has_ended = true;

@@ -9,7 +9,7 @@ use sse_codec::EventId;
 
 use super::event_source::EventSource;
 use super::notice::{Notice, Observer};
-use crate::connect::{Attempt, AttemptHook, Connector, Template, Transport};
+use crate::connect::{Attempt, AttemptHook, Connector, ShownRequest, Template, Transport};
 use crate::error::{BoxError, Error};
 use crate::platform::MaybeSend;
 use crate::read::{Reader, reader_settings};
@@ -192,6 +192,7 @@ impl EventSourceBuilder {
 
 impl fmt::Debug for EventSourceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventSourceBuilder").field("request", &self.request).finish_non_exhaustive()
+        let request = ShownRequest(&self.request);
+        f.debug_struct("EventSourceBuilder").field("request", &request).finish_non_exhaustive()
     }
 }

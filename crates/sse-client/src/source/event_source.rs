@@ -11,7 +11,7 @@ use sse_codec::Event;
 
 use super::builder::EventSourceBuilder;
 use super::notice::{Notice, Observer};
-use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header};
+use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header, parse_url};
 use crate::error::Error;
 use crate::platform::{BoxFuture, Timer, client, now, unix_time};
 use crate::read::{Connection, Read, Reader};
@@ -100,8 +100,10 @@ impl EventSource {
     ///
     /// [`Error::Request`] if `url` is not a valid URL.
     pub fn builder_for(url: impl IntoUrl) -> Result<EventSourceBuilder, Error> {
-        let client = client().map_err(Error::Request)?;
-        let request = client.get(url).build().map_err(Error::Request)?;
+        let url = parse_url(url)?;
+        let client = client().map_err(Error::from_building)?;
+        // reqwest takes a name and a password out of the URL, for a header.
+        let request = client.get(url).build().map_err(Error::from_building)?;
         Ok(Self::builder(client, request).max_redirects(MAX_REDIRECTS))
     }
 
