@@ -136,13 +136,15 @@ async fn first_wait(answer: Answer) -> Duration {
 async fn a_server_is_left_alone_for_as_long_as_it_asks() {
     let date = "Date: Tue, 15 Nov 1994 12:00:00 GMT\r\n";
     for (headers, seconds) in [
+        ("Retry-After: 7.0".to_owned(), 7),
+        ("Retry-After: 7\r\nretry-after-ms: 3000".to_owned(), 3),
         ("Retry-After: 120".to_owned(), 120),
         (format!("{date}Retry-After: Tue, 15 Nov 1994 12:01:30 GMT"), 90),
         (format!("{date}Retry-After: 120"), 120),
         ("Retry-After: 99999999999999999999".to_owned(), 3600),
         (format!("{date}Retry-After: Tue, 15 Nov 1994 23:00:00 GMT"), 3600),
     ] {
-        for status in [429, 500, 503] {
+        for status in [429, 500, 503, 529] {
             let answer = format!("{status} -\r\n{headers}\r\nContent-Length: 0\r\n\r\n");
             let wait = first_wait(response(&answer)).await;
             let asked = Duration::from_secs(seconds);

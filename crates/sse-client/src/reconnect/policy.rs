@@ -10,10 +10,13 @@ use http::StatusCode;
 /// The wait is the reconnection time that the server asked for, within bounds, and on top of it a random part of the
 /// *backoff*, so that clients that lost their server together do not come back together. The backoff is 1 s at first,
 /// is doubled by each failure, up to 60 s, is halved after each connection that did not fail, and is 1 s again after a
-/// connection that lasted for a minute.
+/// connection that lasted for a minute. While nothing fails, a server that has asked for a reconnection time gets its
+/// clients back after that time and a quarter of it at most: one that closes after every event and asks for 100 ms means
+/// it.
 ///
 /// A failure is an attempt without a good response, or a connection that brought no event and ended sooner than the
-/// wait before it. After a response with `Retry-After`, the wait is at least that long.
+/// wait before it. After a response with `Retry-After`, the wait is at least
+/// that long; `retry-after-ms` and fractions of a second count too.
 ///
 /// ```
 /// use std::time::Duration;

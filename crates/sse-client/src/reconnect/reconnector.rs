@@ -142,10 +142,18 @@ impl Reconnector {
     fn next_wait(&self, retry_after: Option<Duration>, jitter: f64) -> Duration {
         let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
         let asked = asked.max(self.policy.bounded_retry_after(retry_after));
-        let backoff = self.policy.doubled_backoff(self.doublings.unwrap_or(0));
+        let mut backoff = self.policy.doubled_backoff(self.doublings.unwrap_or(0));
+        // A server that has its clients come back soon, again and again, is not failing: it means the time that it says.
+        let means_it = self.doublings.is_none() && self.reconnection_time.is_some();
+        if means_it {
+            backoff = backoff.min(asked / PART_ON_TOP);
+        }
         asked.saturating_add(part(backoff, jitter))
     }
 }
+
+/// Which part of the time that a server asks for is the most that is waited on top of it, while nothing fails.
+const PART_ON_TOP: u32 = 4;
 
 /// The part of `time` that `jitter`, a number from 0 to 1, stands for.
 fn part(time: Duration, jitter: f64) -> Duration {
@@ -297,7 +305,7 @@ mod tests {
             "also before any was asked for"
         );
         story.asked_for(Duration::ZERO).opened().event();
-        assert_eq!(story.closed(Cause::End), Some((shortest, shortest + SECOND)));
+        assert_eq!(story.closed(Cause::End), Some((shortest, shortest + shortest / 4)));
         story.asked_for(Duration::MAX).opened().event();
         assert_eq!(story.closed(Cause::End), Some((300 * SECOND, 301 * SECOND)));
         let mut late = self::story(Reconnect::standard().reconnection_times(10 * SECOND..=20 * SECOND));
@@ -314,6 +322,37 @@ mod tests {
         }
         assert_eq!(story(Reconnect::new()).closed(Cause::ContentType), None);
         assert_eq!(story(Reconnect::new()).closed(Cause::Request), None);
+    }
+
+    #[test]
+    fn jitter_is_in_proportion_while_nothing_fails() {
+        for (asked, expected) in [
+            (100 * MILLISECOND, (100 * MILLISECOND, 125 * MILLISECOND)),
+            (2 * SECOND, (2 * SECOND, 2500 * MILLISECOND)),
+            // Never more than without the server's wish.
+            (60 * SECOND, (60 * SECOND, 61 * SECOND)),
+        ] {
+            let mut story = story(Reconnect::new());
+            story.asked_for(asked);
+            for _ in 0..3 {
+                assert_eq!(story.opened().event().closed(Cause::End), Some(expected));
+            }
+            assert_eq!(story.closed(Cause::Network), Some((asked, asked + SECOND)), "a failure");
+            assert_eq!(story.closed(Cause::Network), Some((asked, asked + 2 * SECOND)));
+            assert_eq!(
+                story.opened().event().closed(Cause::End),
+                Some((asked, asked + SECOND)),
+                "half of it"
+            );
+            assert_eq!(story.opened().event().closed(Cause::End), Some(expected), "it is over");
+        }
+        let mut story = story(Reconnect::new());
+        let unasked = story.opened().event().closed(Cause::End);
+        assert_eq!(
+            unasked,
+            Some((100 * MILLISECOND, 1100 * MILLISECOND)),
+            "all clients lost their server together"
+        );
     }
 
     #[test]

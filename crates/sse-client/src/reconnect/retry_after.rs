@@ -1,24 +1,47 @@
-//! `Retry-After`: how long a server wants to be left alone (RFC 9110, 10.2.3).
+//! `Retry-After`: how long a server wants to be left alone (RFC 9110, 10.2.3), and what APIs send beside it.
+//!
+//! Fractions of a second, and milliseconds in a header of their own, are in no standard. Large APIs send them, and their
+//! own clients honour them.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// How long to wait, from the response on: seconds, or a date. `now` is the time since 1970 by our clock, which counts
-/// only if the server does not tell its own.
+/// The more precise ones, in milliseconds.
+const MILLISECONDS: [HeaderName; 2] =
+    [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
+
+/// How long to wait, from the response on: milliseconds, seconds, or a date. `now` is the time since 1970 by our clock,
+/// which counts only if the server does not tell its own. A value that is none of these does not count.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
-    let value = text(headers, RETRY_AFTER)?;
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
-    }
-    let date = |value| httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok();
-    let now = text(headers, DATE).and_then(date).unwrap_or(now);
-    date(value).map(|then| then.saturating_sub(now))
+    let milliseconds =
+        MILLISECONDS.iter().flat_map(|name| texts(headers, name)).find_map(|text| number(text, 1e-3));
+    milliseconds.or_else(|| {
+        texts(headers, &RETRY_AFTER).find_map(|text| number(text, 1.0).or_else(|| until(text, headers, now)))
+    })
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
+/// A decimal number of this unit, in seconds. One that is too large for a time is the longest time.
+fn number(text: &str, unit: f64) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(whole) || !are_digits(fraction) {
+        return None;
+    }
+    let seconds = text.parse::<f64>().ok()? * unit;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// From now until this date.
+fn until(text: &str, headers: &HeaderMap, now: Duration) -> Option<Duration> {
+    let date = |text| httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok();
+    let now = texts(headers, &DATE).find_map(date).unwrap_or(now);
+    date(text).map(|then| then.saturating_sub(now))
+}
+
+fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::trim)
 }
 
 #[cfg(test)]
@@ -35,15 +58,48 @@ mod tests {
         assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value:?} at {date:?}");
     }
 
+    /// Checks these headers, the names of which are written in short, against milliseconds.
+    #[track_caller]
+    fn check_headers(headers: &[(&'static str, &'static str)], expected: Option<u64>) {
+        let headers = headers.iter().map(|&(name, value)| {
+            let name = if name.is_empty() { "retry-after" } else { name };
+            (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())
+        });
+        let headers: HeaderMap = headers.collect();
+        let found = retry_after(&headers, Duration::ZERO);
+        assert_eq!(found, expected.map(Duration::from_millis), "{headers:?}");
+    }
+
     #[test]
     fn seconds() {
         check("120", None, Some(120));
         check(" 0 ", None, Some(0));
-        check("99999999999999999999999", None, Some(u64::MAX));
-        for nothing in ["", "-1", "+1", "1.5", "1s", "soon"] {
+        for nothing in
+            ["", "-1", "+1", "1e9", "1s", "soon", ".", "1.", ".5", "1.5.5", "NaN", "inf", "0x10", "1,5"]
+        {
             check(nothing, None, None);
         }
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, "99999999999999999999999".parse().unwrap())]);
+        assert_eq!(retry_after(&headers, Duration::ZERO), Some(Duration::MAX));
         assert_eq!(retry_after(&HeaderMap::new(), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn fractions_and_milliseconds() {
+        for (headers, expected) in [
+            (&[("", "1.5")][..], Some(1500)),
+            (&[("", "0.25")], Some(250)),
+            (&[("retry-after-ms", "1500")], Some(1500)),
+            (&[("x-ms-retry-after-ms", "70")], Some(70)),
+            (&[("retry-after-ms", "12.0")], Some(12)),
+            (&[("", "2"), ("retry-after-ms", "1500")], Some(1500)),
+            (&[("", "2"), ("retry-after-ms", "soon")], Some(2000)),
+            (&[("", "soon"), ("", "2")], Some(2000)),
+            (&[("retry-after-ms", "-5")], None),
+            (&[("retry-after-ms", "Tue, 15 Nov 1994 12:01:00 GMT")], None),
+        ] {
+            check_headers(headers, expected);
+        }
     }
 
     #[test]
