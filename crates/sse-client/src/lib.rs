@@ -22,7 +22,7 @@ pub use crate::adapters::Blocking;
 pub use crate::adapters::Typed;
 pub use crate::connect::Attempt;
 pub use crate::error::{BoxError, Error, Refusal};
-pub use crate::platform::{Instant, MaybeSend};
+pub use crate::platform::{Instant, MaybeSend, client_builder};
 pub use crate::read::{Ending, EventStream, ResponseExt, Verdict, reports_error};
 pub use crate::reconnect::{Cause, Decision, Reconnect, Reconnector};
 pub use crate::source::{EventSource, EventSourceBuilder, Notice, ReadyState};

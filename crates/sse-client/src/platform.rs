@@ -13,9 +13,9 @@ pub(crate) use native::*;
 pub(crate) use wasm::*;
 
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Instant, MaybeSend};
+pub use native::{Instant, MaybeSend, client_builder};
 #[cfg(target_family = "wasm")]
-pub use wasm::{Instant, MaybeSend};
+pub use wasm::{Instant, MaybeSend, client_builder};
 
 use std::future::poll_fn;
 use std::pin::pin;

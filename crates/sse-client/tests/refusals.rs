@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{
     Answer, Log, Server, Sources as _, event, last_error, name, next, raw, response, soon, status, stream,
 };
-use sse_client::{Error, EventId, Notice, ReadyState, ResponseExt as _};
+use sse_client::{Error, EventId, EventSource, Notice, ReadyState, ResponseExt as _};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -112,6 +112,18 @@ async fn and_what_began_in_an_earlier_run() {
     let server = Server::start([status(204)]);
     let source = server.builder().last_event_id(EventId::from_static("a"));
     assert!(soon(source.build().unwrap().next()).await.is_none());
+}
+
+/// Browsers take several hundred.
+#[tokio::test]
+async fn many_headers_are_read() {
+    for count in [99, 150, 400, 900] {
+        let headers: String = (0..count).map(|number| format!("X-{number}: y\r\n")).collect();
+        let answer = format!("200 OK\r\nContent-Type: text/event-stream\r\n{headers}\r\ndata: 1\n\n");
+        let server = Server::start([response(&answer)]);
+        let mut source = EventSource::get(server.url("/events")).unwrap();
+        assert_eq!(next(&mut source).await, event("1", ""), "{count} headers");
+    }
 }
 
 // Busy servers

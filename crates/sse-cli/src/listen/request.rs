@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::time::Duration;
 
 use sse_client::reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sse_client::reqwest::redirect::Policy;
-use sse_client::reqwest::{Client, Method, Url};
+use sse_client::reqwest::{Method, Url};
 use sse_client::{EventSource, EventSourceBuilder};
 
 use crate::failure::Failure;
@@ -25,7 +24,7 @@ pub(crate) fn source(
     body: Option<&str>,
 ) -> Result<EventSourceBuilder, Failure> {
     let method = method.unwrap_or(if body.is_some() { Method::POST } else { Method::GET });
-    let client = Client::builder().redirect(Policy::none()).connect_timeout(Duration::from_secs(10)).build();
+    let client = sse_client::client_builder().redirect(Policy::none()).build();
     let client = client.map_err(|error| Failure::failed(format!("there is no HTTP client: {error}")))?;
     // The builder takes `user:password@` out of the URL, for a header.
     let request = client.request(method, url).headers(headers).build();

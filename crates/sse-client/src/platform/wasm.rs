@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use gloo_timers::future::TimeoutFuture;
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, ClientBuilder, Request, Response};
 use web_time::{SystemTime, UNIX_EPOCH};
 
 pub use web_time::Instant;
@@ -24,7 +24,12 @@ pub(crate) type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Respo
 
 /// A client whose `fetch` follows redirects, as it must in a browser.
 pub(crate) fn client() -> reqwest::Result<Client> {
-    Client::builder().build()
+    client_builder().build()
+}
+
+/// Returns the settings of a reqwest client that fit event streams: in a browser there is nothing to set.
+pub fn client_builder() -> ClientBuilder {
+    Client::builder()
 }
 
 /// Now.

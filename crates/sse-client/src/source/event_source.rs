@@ -84,7 +84,7 @@ enum State {
 
 impl EventSource {
     /// Returns a source that gets `url`, with a client of its own. A client takes some 100 KiB: many sources can share
-    /// one by [`builder`](Self::builder).
+    /// one by [`builder`](Self::builder), best one of [`client_builder`](crate::client_builder).
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ impl EventSource {
         Self::builder_for(url)?.build()
     }
 
-    /// Returns the settings of a source that gets `url`, with a client of its own, which gives a server 10 s to accept
-    /// a connection.
+    /// Returns the settings of a source that gets `url`, with a client of its own
+    /// ([`client_builder`](crate::client_builder)).
     ///
     /// # Errors
     ///
@@ -113,6 +113,10 @@ impl EventSource {
     /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream, and a
     /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) would count the time in which the source is not polled:
     /// use the time-outs of the builder instead.
+    ///
+    /// Over HTTP/2, sources with one client share a connection. A client as reqwest makes it does not notice that the
+    /// connection is dead, and lets a few sources that nobody reads stop the others:
+    /// [`client_builder`](crate::client_builder) has settings that do.
     pub fn builder(client: Client, request: Request) -> EventSourceBuilder {
         EventSourceBuilder::new(Transport::new(client), request)
     }

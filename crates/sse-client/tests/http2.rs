@@ -1,0 +1,121 @@
+//! Many streams on one connection of HTTP/2.
+
+#![cfg(feature = "http2")]
+
+mod common;
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{quick, soon};
+use reqwest::Client;
+use sse_client::{EventSource, client_builder};
+use sse_server::{Message, Route, serve};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// A server of HTTP/1.1 and HTTP/2, without TLS.
+async fn start(route: &Route) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, route.clone()).into_future());
+    address
+}
+
+/// A relay to this server. Its first connection passes nothing on any more when it is told so, and stays open.
+async fn start_relay(server: SocketAddr, freeze: Arc<Notify>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut here, _) = listener.accept().await.unwrap();
+            let freeze = freeze.clone();
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(server).await.unwrap();
+                let frozen = async {
+                    if number > 0 {
+                        pending::<()>().await;
+                    }
+                    freeze.notified().await;
+                };
+                tokio::select! {
+                    _ = copy_bidirectional(&mut here, &mut there) => {}
+                    () = frozen => pending().await,
+                }
+            });
+        }
+    });
+    address
+}
+
+fn source(client: &Client, address: SocketAddr) -> EventSource {
+    let request = client.get(format!("http://{address}/")).build().unwrap();
+    EventSource::builder(client.clone(), request).reconnect(quick()).build().unwrap()
+}
+
+/// Publishes until the source has an event, so that it is there whenever the source connects.
+async fn first_event(route: &Route, source: &mut EventSource) {
+    soon(async {
+        loop {
+            route.publish(&Message::new("first")).unwrap();
+            tokio::select! {
+                event = source.next() => break drop(event.unwrap().unwrap()),
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_connection_is_left() {
+    let route = Route::new();
+    let freeze = Arc::new(Notify::new());
+    let address = start_relay(start(&route).await, freeze.clone()).await;
+    let client = client_builder().http2_prior_knowledge().build().unwrap();
+    let mut source = source(&client, address);
+    first_event(&route, &mut source).await;
+    freeze.notify_one();
+    route.publish(&Message::new("second")).unwrap();
+    let reading = tokio::spawn(async move {
+        loop {
+            if source.next().await.unwrap().unwrap().data() == "second" {
+                return;
+            }
+        }
+    });
+    // Until the PING and the time for its answer are over.
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(55)).await;
+    tokio::time::resume();
+    soon(reading).await.unwrap();
+}
+
+#[tokio::test]
+async fn sources_that_nobody_reads_do_not_stop_the_others() {
+    let route = Route::new();
+    let address = start(&route).await;
+    let client = client_builder().http2_prior_knowledge().build().unwrap();
+    let mut idle: Vec<_> = (0..8).map(|_| source(&client, address)).collect();
+    for source in &mut idle {
+        first_event(&route, source).await;
+    }
+    let mut read = source(&client, address);
+    first_event(&route, &mut read).await;
+    // More than a connection of reqwest's own takes that nobody reads.
+    for number in 0..200 {
+        let data = format!("{number} {}", "a".repeat(64 * 1024));
+        route.publish(&Message::new(data.clone())).unwrap();
+        soon(async {
+            loop {
+                if read.next().await.unwrap().unwrap().data() == data {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+}
