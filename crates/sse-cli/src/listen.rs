@@ -57,7 +57,8 @@ pub(crate) struct Options {
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     timeout: Option<Duration>,
-    /// How many attempts may fail in a row [default: any number for GET, none for other methods]
+    /// How many attempts may fail in a row [default: any number for GET, none for other methods]; a request of another
+    /// method is not made again once it is being answered
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
     /// Begin behind the event with this id
@@ -111,12 +112,15 @@ impl Options {
         let state = self.state.map(StateFile::open).transpose()?;
         let id = id.map(EventId::into_owned).or_else(|| state.as_ref().map(StateFile::last_event_id));
 
+        // A method that is not named is POST, if there is a body.
+        let is_safe = self.method.as_ref().map_or(self.body.is_none(), Method::is_safe);
         let mut source =
             request::source(self.url, self.method, self.credentials.headers(), self.body.as_deref())?;
         if let Some(retries) = self.retries {
             source = source.reconnect(match retries {
                 0 => Reconnect::never(),
-                _ => Reconnect::new().max_retries(retries),
+                _ if is_safe => Reconnect::new().max_retries(retries),
+                _ => Reconnect::new().max_retries(retries).until_response(),
             });
         }
         let watch = Watch {
@@ -164,7 +168,7 @@ impl Watch {
     fn notice(&mut self, notice: Notice<'_>) {
         if let Some(rereader) = &mut self.rereader {
             match notice {
-                Notice::Opened => rereader.reset(),
+                Notice::Opened { .. } => rereader.reset(),
                 Notice::Received(bytes) => rereader.read(bytes),
                 _ => {}
             }

@@ -451,6 +451,8 @@ fn its_end_has_a_code_for_scripts() {
     check(&[one, no_content], &["-n", "3"], 1, "sse: the stream is over after 1 of 3 events\n");
     check(&[one, ""], &["--retries", "0"], 0, "sse: the stream is over\n");
     check(&[one, ""], &["-d", "{}"], 0, "sse: the stream is over\n");
+    let busy = "HTTP/1.1 503 -\r\nretry-after-ms: 5\r\nConnection: close\r\n\r\n";
+    check(&[busy, one, ""], &["-d", "{}", "--retries", "3"], 0, "sse: the stream is over\n");
     check(&[one], &["--timeout", "200ms"], 0, "");
     check(&[one], &["--timeout", "200ms", "-n", "2"], 4, "sse: the time is up after 1 of 2 events\n");
     check(&["HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"], &[], 3, "403 Forbidden");

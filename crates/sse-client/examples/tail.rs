@@ -58,14 +58,9 @@ fn store(state: &Path, id: &str) -> io::Result<()> {
 /// Tells what happens to the connection.
 fn report(notice: Notice<'_>) {
     match notice {
-        Notice::Opened => eprintln!("-- connected"),
         Notice::Received(bytes) if is_comment(bytes) => eprintln!("-- heartbeat"),
-        Notice::Waiting { delay, cause, .. } => {
-            let cause = cause.map_or_else(|| "the stream ended".to_owned(), |error| format!("{error:#}"));
-            eprintln!("-- {cause}; again in {:.1} s", delay.as_secs_f64());
-        }
-        Notice::LastEventIdNotSent(id) => {
-            eprintln!("-- no header can hold the id {id:?}: events may be missing");
+        Notice::Opened { .. } | Notice::Waiting { .. } | Notice::LastEventIdNotSent(_) => {
+            eprintln!("-- {notice}")
         }
         _ => {}
     }

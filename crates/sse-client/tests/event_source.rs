@@ -341,7 +341,7 @@ async fn an_observer_is_told() {
         let seen = seen.clone();
         move |notice: Notice<'_>| {
             seen.lock().unwrap().push(match notice {
-                Notice::Opened => "opened".to_owned(),
+                Notice::Opened { .. } => "opened".to_owned(),
                 Notice::Received(bytes) => format!("received {}", &String::from_utf8_lossy(bytes)[..4]),
                 Notice::LastEventId(id) => format!("id {id:?}"),
                 Notice::LastEventIdNotSent(id) => format!("not sent {id:?}"),

@@ -312,3 +312,53 @@ async fn an_error_can_tell_its_causes() {
         "{causes}"
     );
 }
+
+/// As the SDKs of vendors do it.
+#[tokio::test]
+async fn a_request_can_be_repeated_until_it_is_answered_and_never_after() {
+    let answers = [status(503), raw(""), response("429 -\r\nretry-after-ms: 3\r\nContent-Length: 0\r\n\r\n")];
+    let broken = "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n";
+    let server = Server::start(answers.into_iter().chain([response(broken), stream("data: again\n\n")]));
+    let client = Client::new();
+    let request = client.post(server.url("/")).body("question").build().unwrap();
+    let source = EventSource::builder(client, request).reconnect(quick().until_response().max_retries(3));
+    let mut source = source.build().unwrap();
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert!(matches!(last_error(&mut source).await, Error::Read(_)));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|request| request.method() == "POST" && request.body() == "question"));
+}
+
+#[tokio::test]
+async fn the_first_failure_can_be_an_error() {
+    for (answer, expected) in [(raw(""), "Connect"), (status(503), "Status"), (raw("x\r\n\r\n"), "Connect")] {
+        let server = Server::start([answer, stream("data: 1\n\n")]);
+        let error = last_error(&mut server.source_with(quick().after_response())).await;
+        assert_eq!(name(&error), expected);
+    }
+    let server = Server::start([stream("data: 1\n\n"), raw(""), status(503), stream("data: 2\n\n").held()]);
+    let mut source = server.source_with(quick().after_response());
+    assert_eq!(next(&mut source).await, event("1", ""));
+    assert_eq!(next(&mut source).await, event("2", ""));
+}
+
+#[tokio::test]
+async fn the_observer_is_told_of_the_response() {
+    let answer = response("200 OK\r\nContent-Type: text/event-stream\r\nMcp-Session-Id: 7\r\n\r\n");
+    let server = Server::start([redirect(307, "/there"), answer, status(404)]);
+    let log = Log::default();
+    let told = log.clone();
+    let source = server.builder().max_redirects(5).on_notice(move |notice| match notice {
+        Notice::Opened { status, headers, url, .. } => {
+            told.add(format!("{notice} {status} {:?} {}", headers["mcp-session-id"], url.path()));
+        }
+        Notice::Waiting { .. } | Notice::Closed(_) => told.add(notice.to_string()),
+        _ => {}
+    });
+    last_error(&mut source.build().unwrap()).await;
+    let [opened, waiting, closed] = &log.entries()[..] else { panic!("{:?}", log.entries()) };
+    assert_eq!(opened, "connected 200 OK \"7\" /there");
+    assert_eq!(waiting, "the stream ended; trying again in 0.0 s");
+    assert_eq!(closed, "the server answered 404 Not Found instead of 200 with an event stream");
+}

@@ -514,7 +514,7 @@ impl Connection {
             .on_notice(move |notice| {
                 let mut told = hears.lock().unwrap();
                 match notice {
-                    Notice::Opened => told.connections += 1,
+                    Notice::Opened { .. } => told.connections += 1,
                     Notice::LastEventId(id) if told.start.is_empty() => id.clone_into(&mut told.start),
                     _ => {}
                 }

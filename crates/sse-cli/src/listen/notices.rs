@@ -23,8 +23,10 @@ impl Notices {
     /// Tells what the client does.
     pub(crate) fn notice(&mut self, notice: Notice<'_>) {
         match notice {
-            Notice::Opened if self.last_event_id.is_empty() => self.say("connected"),
-            Notice::Opened => self.say(&format!("connected, behind the event {:?}", self.last_event_id)),
+            Notice::Opened { .. } if self.last_event_id.is_empty() => self.say("connected"),
+            Notice::Opened { .. } => {
+                self.say(&format!("connected, behind the event {:?}", self.last_event_id))
+            }
             Notice::LastEventId(id) => id.clone_into(&mut self.last_event_id),
             Notice::LastEventIdNotSent(id) => {
                 warn(&format!("the last event ID {id:?} can't be sent: events may be missing or doubled"));

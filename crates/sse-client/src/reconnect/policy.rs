@@ -31,7 +31,7 @@ use http::StatusCode;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reconnect {
-    reconnects: bool,
+    phase: Phase,
     backoff: RangeInclusive<Duration>,
     reconnection_times: RangeInclusive<Duration>,
     /// Until the server asks for another one.
@@ -41,6 +41,17 @@ pub struct Reconnect {
     max_retries: u32,
     max_elapsed: Duration,
     retries_statuses: bool,
+}
+
+/// When in the life of a stream another attempt may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Never,
+    Always,
+    /// Until there is a good response.
+    BeforeResponse,
+    /// From the first good response on.
+    AfterResponse,
 }
 
 /// How a connection, or the attempt at one, ended.
@@ -75,7 +86,7 @@ impl Reconnect {
     /// The default. It also tries again after 408, 425, 429 and 5xx, because they pass.
     pub fn new() -> Self {
         Self {
-            reconnects: true,
+            phase: Phase::Always,
             backoff: Duration::from_secs(1)..=Duration::from_secs(60),
             reconnection_times: Duration::from_millis(100)..=Duration::from_secs(5 * 60),
             first_reconnection_time: Duration::ZERO,
@@ -101,7 +112,35 @@ impl Reconnect {
 
     /// No reconnect at all.
     pub fn never() -> Self {
-        Self { reconnects: false, ..Self::new() }
+        Self { phase: Phase::Never, ..Self::new() }
+    }
+
+    /// Tries again only until there is a good response, and never after it: for a request that must not be made twice
+    /// once it is being answered, such as a question to a model. Limit it by [`max_retries`](Self::max_retries).
+    ///
+    /// ```no_run
+    /// # fn example(client: sse_client::reqwest::Client, question: sse_client::reqwest::Request)
+    /// # -> Result<(), sse_client::Error> {
+    /// use sse_client::{Ending, EventSource, Reconnect};
+    ///
+    /// // Twice more after 429, 5xx or without a connection; a break in the middle of the answer is an error.
+    /// let answer = EventSource::builder(client, question)
+    ///     .reconnect(Reconnect::new().until_response().max_retries(2))
+    ///     .end_at(Ending::openai_chat())
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn until_response(mut self) -> Self {
+        self.phase = Phase::BeforeResponse;
+        self
+    }
+
+    /// Tries again only from the first good response on: a server that can't be reached at the first attempt is an
+    /// error, which a wrong URL may be the reason for.
+    pub fn after_response(mut self) -> Self {
+        self.phase = Phase::AfterResponse;
+        self
     }
 
     /// The shortest and the longest backoff; 1 s and 60 s by default.
@@ -142,9 +181,16 @@ impl Reconnect {
         self
     }
 
-    /// Whether another attempt may follow, if a connection ended like this.
-    pub(crate) fn tries_again_after(&self, cause: Cause) -> bool {
-        self.reconnects
+    /// Whether another attempt may follow, if a connection ended like this. `has_opened` says whether there has been a
+    /// good response.
+    pub(crate) fn tries_again_after(&self, cause: Cause, has_opened: bool) -> bool {
+        let is_time = match self.phase {
+            Phase::Never => false,
+            Phase::Always => true,
+            Phase::BeforeResponse => !has_opened,
+            Phase::AfterResponse => has_opened,
+        };
+        is_time
             && match cause {
                 Cause::Network | Cause::End => true,
                 Cause::Status(status) => {

@@ -33,6 +33,8 @@ pub struct Reconnector {
     /// What the last response asked for, if it did.
     retry_after: Option<Duration>,
     opened: Option<Opened>,
+    /// There has been a good response.
+    has_opened: bool,
     /// What was decided last.
     wait: Duration,
     /// How many failures there were in a row.
@@ -61,6 +63,7 @@ impl Reconnector {
             reconnection_time: None,
             retry_after: None,
             opened: None,
+            has_opened: false,
             wait: Duration::ZERO,
             failures: 0,
             failing_since: None,
@@ -79,6 +82,7 @@ impl Reconnector {
     /// Records a good response.
     pub fn opened(&mut self, now: Instant) {
         self.opened = Some(Opened { at: now, event_received: false });
+        self.has_opened = true;
         self.renewed = false;
     }
 
@@ -109,7 +113,7 @@ impl Reconnector {
             self.renewed = true;
             return Decision::Wait(Duration::ZERO);
         }
-        if !self.policy.tries_again_after(cause) {
+        if !self.policy.tries_again_after(cause, self.has_opened) {
             return Decision::Stop;
         }
         self.count(opened, now);
@@ -432,6 +436,24 @@ mod tests {
     }
 
     #[test]
+    fn attempts_can_end_or_begin_with_the_first_response() {
+        let unavailable = Cause::Status(StatusCode::SERVICE_UNAVAILABLE);
+        for cause in [Cause::Network, unavailable, Cause::End] {
+            let mut until = story(Reconnect::new().until_response());
+            assert!(until.closed(cause).is_some() && until.closed(cause).is_some(), "{cause:?}");
+            assert_eq!(until.opened().event().closed(cause), None, "{cause:?}");
+            assert_eq!(until.closed(cause), None, "{cause:?}");
+
+            assert_eq!(story(Reconnect::new().after_response()).closed(cause), None, "{cause:?}");
+            let mut after = story(Reconnect::new().after_response());
+            assert!(after.opened().closed(cause).is_some() && after.closed(cause).is_some(), "{cause:?}");
+        }
+        let forbidden = Cause::Status(StatusCode::FORBIDDEN);
+        assert_eq!(story(Reconnect::new().until_response()).closed(forbidden), None);
+        assert_eq!(story(Reconnect::new().after_response()).opened().closed(forbidden), None);
+    }
+
+    #[test]
     fn never_is_never() {
         let mut story = story(Reconnect::never());
         assert_eq!(
@@ -521,7 +543,7 @@ mod tests {
                         renewed = true;
                         continue;
                     }
-                    let is_final = !policy.tries_again_after(cause);
+                    let is_final = !policy.tries_again_after(cause, story.reconnector.has_opened);
                     assert_eq!(decision == Decision::Stop, is_final, "{cause:?}");
                     let Decision::Wait(wait) = decision else { return };
                     let [least, most] = [Duration::ZERO, Duration::MAX]
@@ -538,7 +560,8 @@ mod tests {
         fn no_wait_is_ever_out_of_bounds_and_nothing_follows_what_is_final(
             facts in prop::collection::vec(fact(), 0..200), jitter in 0.0f64..=1.0, bound in 0u32..20,
         ) {
-            for policy in [Reconnect::new(), Reconnect::standard(), Reconnect::never()] {
+            let (until, after) = (Reconnect::new().until_response(), Reconnect::new().after_response());
+            for policy in [Reconnect::new(), Reconnect::standard(), Reconnect::never(), until, after] {
                 check(story(policy.clone()), &facts, jitter);
                 check(story_with_renewed_requests(policy.clone()), &facts, jitter);
                 check(story(policy.max_retries(bound).max_elapsed(bound * 60 * SECOND)), &facts, jitter);

@@ -127,7 +127,7 @@ impl World {
     fn notice(&mut self, notice: Notice<'_>) {
         let now = Instant::now();
         match notice {
-            Notice::Opened => (self.heard, self.event_received) = (now, false),
+            Notice::Opened { .. } => (self.heard, self.event_received) = (now, false),
             Notice::Waiting { delay, cause } => {
                 self.check_cause(cause);
                 let asked = self.policy.bounded_reconnection_time(self.reconnection_time);

@@ -253,7 +253,7 @@ impl World {
             _ if self.calm.is_some() => return (Duration::ZERO, Answer::Stream),
             0 => Answer::Never,
             1 => Answer::NoConnection,
-            2 if self.policy.tries_again_after(Cause::Status(StatusCode::SERVICE_UNAVAILABLE)) => {
+            2 if self.policy.tries_again_after(Cause::Status(StatusCode::SERVICE_UNAVAILABLE), true) => {
                 Answer::Unavailable(self.rng.bool().then(|| self.rng.u64(0..=LONGEST_RETRY_AFTER)))
             }
             3 | 4 if hops < REDIRECTS => Answer::Redirect,

@@ -177,7 +177,7 @@ impl EventSourceBuilder {
         let policy = self.policy.unwrap_or_else(default);
         let mut reader = self.reader;
         // Otherwise the next connection brings it again.
-        reader.give_unfinished(!policy.tries_again_after(Cause::End));
+        reader.give_unfinished(!policy.tries_again_after(Cause::End, true));
         let reconnector = match self.hook {
             Some(_) => Reconnector::with_renewed_requests(policy),
             None => Reconnector::new(policy),

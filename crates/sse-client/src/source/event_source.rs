@@ -35,6 +35,10 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 /// # }
 /// ```
 ///
+/// It tries again for as long as it takes, also if the server was never reached: an
+/// [observer](EventSourceBuilder::on_notice) is told each time, and
+/// [`Reconnect::after_response`](crate::Reconnect::after_response) makes the first failure an error.
+///
 /// The source ends
 ///
 /// - with an `Err`, when another attempt would fail as well: a status, a content type, a request that can't succeed, or
@@ -42,8 +46,7 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 ///   next one follows;
 /// - without an `Err`, when the server answers 204, which means that there are no more events, to a source that has had
 ///   a good response or that starts after a stored event; at the event that [`end_at`](EventSourceBuilder::end_at)
-///   names; and at the end of the stream, if the policy is [`Reconnect::never`](crate::Reconnect::never) and `end_at`
-///   names no event.
+///   names; and at the end of the stream, if the policy makes no further connection and `end_at` names no event.
 ///
 /// An event that the end of a response leaves unfinished is dropped (9.2.6), because the next connection brings it again.
 /// It is given if the policy makes no further connection.
@@ -231,8 +234,9 @@ impl EventSource {
             Ok(response) => {
                 self.reconnector.opened(now());
                 self.has_begun = true;
+                let (status, headers, url) = (response.status(), response.headers(), response.url());
+                self.observer.tell(Notice::Opened { status, headers, url });
                 self.state = State::Open(Box::new(self.reader.open(response)));
-                self.observer.tell(Notice::Opened);
                 Ok(())
             }
             // The way to tell clients that there is no more (9.2.1).

@@ -1,15 +1,29 @@
 //! What an event source tells its observer.
 
+use std::fmt;
 use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
 
 use crate::error::Error;
 
 /// What an [`EventSource`](crate::EventSource) tells its [observer](crate::EventSourceBuilder::on_notice).
+///
+/// Its text says it for a person: "connected", or "the server could not be reached: …; trying again in 1.2 s".
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
     /// There is a good response: the events that follow come from a new connection.
-    Opened,
+    #[non_exhaustive]
+    Opened {
+        /// The status.
+        status: StatusCode,
+        /// The headers, such as those that name a session or count what is left of a quota.
+        headers: &'a HeaderMap,
+        /// Where the response came from: after redirects, another URL than that of the request.
+        url: &'a Url,
+    },
     /// Bytes came, not decoded yet: the events in them follow. A comment is a sign of life too; a
     /// [`LineDecoder`](crate::LineDecoder) that is reset at [`Opened`](Self::Opened) reads it.
     Received(&'a [u8]),
@@ -30,6 +44,28 @@ pub enum Notice<'a> {
     /// There will be no connection any more, because of this error, which is given next, or because the stream is over
     /// or [closed](crate::EventSource::close).
     Closed(Option<&'a Error>),
+}
+
+impl fmt::Display for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { .. } => f.write_str("connected"),
+            Self::Received(bytes) => write!(f, "received {} bytes", bytes.len()),
+            Self::LastEventId(id) => write!(f, "the last event ID is {id:?}"),
+            Self::LastEventIdNotSent(id) => {
+                write!(f, "no header can hold the last event ID {id:?}: events may be missing or come twice")
+            }
+            Self::Waiting { delay, cause } => {
+                match cause {
+                    None => f.write_str("the stream ended")?,
+                    Some(error) => write!(f, "{error:#}")?,
+                }
+                write!(f, "; trying again in {:.1} s", delay.as_secs_f64())
+            }
+            Self::Closed(None) => f.write_str("the stream is over"),
+            Self::Closed(Some(error)) => write!(f, "{error:#}"),
+        }
+    }
 }
 
 /// The caller's observer, if there is one.

@@ -111,7 +111,7 @@ impl Log {
             Some(error) => format!("{what} after {}", name(error)),
         };
         move |notice| match notice {
-            Notice::Opened => log.add("opened"),
+            Notice::Opened { .. } => log.add("opened"),
             Notice::Waiting { cause, .. } => log.add(after("wait", cause)),
             Notice::Closed(error) => log.add(after("closed", error)),
             _ => {}
