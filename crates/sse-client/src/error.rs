@@ -1,5 +1,6 @@
 //! What can go wrong. Every other file may use this one; it uses none of them.
 
+mod decode;
 mod excerpt;
 mod redact;
 mod refusal;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use sse_codec::{Event, TooLarge};
 
+pub use self::decode::DecodeError;
+pub(crate) use self::decode::EventStart;
 use self::excerpt::Excerpt;
 pub(crate) use self::redact::{redact, redacted_text};
 pub use self::refusal::Refusal;
@@ -85,7 +88,7 @@ pub enum Error {
     /// An event was larger than the limit and was skipped. The stream goes on with the next one.
     TooLarge(TooLarge),
     /// An event is not what the caller's type expects, and was skipped. The stream goes on with the next one.
-    Decode(BoxError),
+    Decode(Box<DecodeError>),
     /// An iterator was asked for the next event within an async runtime, or had none to run in.
     #[cfg(feature = "blocking")]
     Runtime(std::io::Error),
@@ -316,7 +319,8 @@ impl StdError for Error {
             Self::Connect(error) | Self::Tls(error) | Self::Read(error) => Some(error),
             Self::Request(error) if !error.is::<InvalidUrl>() => Some(&**error),
             // Their text is this one's already.
-            Self::Attempt(error) | Self::Decode(error) => error.source(),
+            Self::Attempt(error) => error.source(),
+            Self::Decode(error) => error.source(),
             Self::TooLarge(error) => error.source(),
             #[cfg(feature = "blocking")]
             Self::Runtime(error) => error.source(),

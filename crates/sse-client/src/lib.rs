@@ -21,7 +21,7 @@ pub use sse_codec::{
 pub use crate::adapters::Blocking;
 pub use crate::adapters::Typed;
 pub use crate::connect::Attempt;
-pub use crate::error::{BoxError, Error, Refusal};
+pub use crate::error::{BoxError, DecodeError, Error, Refusal};
 pub use crate::platform::{Instant, MaybeSend, client_builder};
 pub use crate::read::{Ending, EventStream, ResponseExt, Verdict, reports_error};
 pub use crate::reconnect::{Cause, Decision, Reconnect, Reconnector};

@@ -3,19 +3,20 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::{FusedStream, Stream};
 use sse_codec::Event;
 
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, DecodeError, Error, EventStart};
 use crate::read::EventStream;
 use crate::source::EventSource;
 
 /// The events of a source or of a response, as values of type `T`.
 ///
 /// `T` is made of an [`Event`] by [`TryFrom`], or of its data by JSON. An event that can't be converted is an
-/// [`Error::Decode`], and the next event follows.
+/// [`Error::Decode`], which says which event that was, and the next event follows. Keep-alives that are events are
+/// passed over by [`EventStream::skip_if`] or [`EventSourceBuilder::skip_if`](crate::EventSourceBuilder::skip_if).
 ///
 /// ```
 /// use sse_client::{Event, EventSource, Typed};
@@ -50,12 +51,20 @@ use crate::source::EventSource;
 #[must_use = "nothing is read unless it is polled"]
 pub struct Typed<S, T> {
     events: S,
-    decode: fn(Event) -> Result<T, Error>,
+    decode: fn(Event) -> Result<T, BoxError>,
+    /// The event that is being converted, if that fails.
+    event: EventStart,
 }
 
 impl<S, T> Typed<S, T> {
-    fn new(events: S, decode: fn(Event) -> Result<T, Error>) -> Self {
-        Self { events, decode }
+    fn new(events: S, decode: fn(Event) -> Result<T, BoxError>) -> Self {
+        Self { events, decode, event: EventStart::default() }
+    }
+
+    fn convert(&mut self, event: Event) -> Result<T, Error> {
+        self.event.note(&event);
+        (self.decode)(event)
+            .map_err(|error| Error::Decode(Box::new(DecodeError::new(error, self.event.clone()))))
     }
 
     /// The source, or the stream, that the events are of.
@@ -93,8 +102,8 @@ where
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let decode = self.decode;
-        Pin::new(&mut self.events).poll_next(cx).map(|item| item.map(|event| event.and_then(decode)))
+        let item = ready!(Pin::new(&mut self.events).poll_next(cx));
+        Poll::Ready(item.map(|event| event.and_then(|event| self.convert(event))))
     }
 }
 
@@ -113,17 +122,17 @@ impl<S: fmt::Debug, T> fmt::Debug for Typed<S, T> {
     }
 }
 
-fn decode<T>(event: Event) -> Result<T, Error>
+fn decode<T>(event: Event) -> Result<T, BoxError>
 where
     T: TryFrom<Event, Error: Into<BoxError>>,
 {
-    T::try_from(event).map_err(|error| Error::Decode(error.into()))
+    T::try_from(event).map_err(Into::into)
 }
 
 #[cfg(feature = "json")]
 #[expect(clippy::needless_pass_by_value, reason = "as `decode`, which needs it")]
-fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, Error> {
-    event.json().map_err(|error| Error::Decode(error.into()))
+fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, BoxError> {
+    event.json().map_err(Into::into)
 }
 
 macro_rules! typed {

@@ -31,6 +31,7 @@ pub(crate) struct Reader {
 struct Endings {
     progress: Progress,
     is_error: Option<Predicate>,
+    is_skipped: Option<Predicate>,
 }
 
 type Predicate = Box<dyn FnMut(&Event) -> bool + Send>;
@@ -104,6 +105,11 @@ impl Reader {
         self.endings.is_error = Some(is_error);
     }
 
+    /// An event for which `is_skipped` returns `true` is passed over.
+    pub(crate) fn skip_if(&mut self, is_skipped: Predicate) {
+        self.endings.is_skipped = Some(is_skipped);
+    }
+
     pub(crate) fn set_last_event_id(&mut self, id: &EventId<'_>) {
         self.decoder.set_last_event_id(id);
     }
@@ -141,7 +147,10 @@ impl Reader {
             match connection.input.decode(&mut self.decoder) {
                 Ok(Some(event)) => {
                     connection.event_received = true;
-                    return Poll::Ready(self.endings.apply(event));
+                    match self.endings.apply(event) {
+                        Some(read) => return Poll::Ready(read),
+                        None => continue,
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Read::Item(Err(error.into()))),
@@ -177,7 +186,7 @@ impl Reader {
         let id = self.decoder.last_event_id().to_owned();
         // Ends the line and the event, whatever of them has come.
         match self.decoder.next_event(&mut &b"\n\n"[..]) {
-            Ok(Some(event)) => Some(self.endings.apply(event)),
+            Ok(Some(event)) => self.endings.apply(event),
             Ok(None) => {
                 // There was no event, so that an id that came without one does not count.
                 if let Ok(id) = EventId::new(&id) {
@@ -224,19 +233,23 @@ impl Input {
 }
 
 impl Endings {
+    /// What an event is to the caller; `None` if it is passed over.
     #[inline]
-    fn apply(&mut self, event: EventRef<'_>) -> Read {
+    fn apply(&mut self, event: EventRef<'_>) -> Option<Read> {
         let event = event.to_event();
         match self.progress.judge(&event) {
             Verdict::More | Verdict::MayEnd => {}
-            Verdict::Last => return Read::Last(event),
-            Verdict::End => return Read::Finished(None),
-            Verdict::Failed => return Read::Finished(Some(Error::Event(Box::new(event)))),
+            Verdict::Last => return Some(Read::Last(event)),
+            Verdict::End => return Some(Read::Finished(None)),
+            Verdict::Failed => return Some(Read::Finished(Some(Error::Event(Box::new(event))))),
         }
         if self.is_error.as_mut().is_some_and(|is_error| is_error(&event)) {
-            return Read::Finished(Some(Error::Event(Box::new(event))));
+            return Some(Read::Finished(Some(Error::Event(Box::new(event)))));
         }
-        Read::Item(Ok(event))
+        if self.is_skipped.as_mut().is_some_and(|is_skipped| is_skipped(&event)) {
+            return None;
+        }
+        Some(Read::Item(Ok(event)))
     }
 }
 

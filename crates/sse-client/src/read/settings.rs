@@ -51,6 +51,21 @@ macro_rules! reader_settings {
             self.reader.fail_at(Box::new(is_error));
             self
         }
+
+        /// Passes over the events for which `is_skipped` returns `true`: keep-alives that are events, for example. They
+        /// count as signs of life, and their ids count. The event that ends the stream is not passed over.
+        ///
+        /// ```
+        /// # fn example(response: sse_client::reqwest::Response) {
+        /// use sse_client::ResponseExt as _;
+        ///
+        /// let events = response.events().skip_if(|event| event.event_type() == "ping" || event.data().is_empty());
+        /// # }
+        /// ```
+        pub fn skip_if(mut self, is_skipped: impl FnMut(&sse_codec::Event) -> bool + Send + 'static) -> Self {
+            self.reader.skip_if(Box::new(is_skipped));
+            self
+        }
     };
 }
 
