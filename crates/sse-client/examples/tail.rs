@@ -60,7 +60,7 @@ fn report(notice: Notice<'_>) {
     match notice {
         Notice::Received(bytes) if is_comment(bytes) => eprintln!("-- heartbeat"),
         Notice::Opened { .. } | Notice::Waiting { .. } | Notice::LastEventIdNotSent(_) => {
-            eprintln!("-- {notice}")
+            eprintln!("-- {notice}");
         }
         _ => {}
     }

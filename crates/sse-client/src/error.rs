@@ -1,5 +1,6 @@
 //! What can go wrong. Every other file may use this one; it uses none of them.
 
+mod boxed;
 mod decode;
 mod excerpt;
 mod redact;
@@ -13,15 +14,13 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use sse_codec::{Event, TooLarge};
 
+pub use self::boxed::BoxError;
 pub use self::decode::DecodeError;
 pub(crate) use self::decode::EventStart;
 use self::excerpt::Excerpt;
 pub(crate) use self::redact::{redact, redacted_text};
 pub use self::refusal::Refusal;
 use self::status::Named;
-
-/// An error of any type: a caller's own.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong with an event stream.
 ///

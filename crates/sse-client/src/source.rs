@@ -2,8 +2,10 @@
 
 mod builder;
 mod event_source;
+mod handle;
 mod notice;
 
 pub use self::builder::EventSourceBuilder;
 pub use self::event_source::{EventSource, ReadyState};
+pub use self::handle::Handle;
 pub use self::notice::Notice;

@@ -106,7 +106,9 @@ async fn a_body_that_is_a_stream_is_an_error_at_once() {
     }
     let client = Client::new();
     let request = client.post("http://127.0.0.1/").body(reqwest::Body::wrap(Once)).build().unwrap();
-    assert!(matches!(EventSource::builder(client, request).build(), Err(Error::BodyNotRepeatable)));
+    let builder = EventSource::builder(client, request);
+    assert!(matches!(builder.clone().build(), Err(Error::BodyNotRepeatable)));
+    assert!(matches!(builder.build(), Err(Error::BodyNotRepeatable)));
 }
 
 #[tokio::test]

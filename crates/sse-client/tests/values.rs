@@ -205,6 +205,45 @@ mod blocking {
         assert!(events.next().is_none());
     }
 
+    /// Nothing runs between two events, so that it is not left to the runtime.
+    #[test]
+    fn closing_it_closes_its_socket_at_once() {
+        use std::io::Read as _;
+
+        let (hung_up, told) = std::sync::mpsc::channel();
+        let server = Server::answering(move |_| {
+            let hung_up = hung_up.clone();
+            stream("data: 1\n\n").then(move |mut stream| {
+                _ = stream.read(&mut [0]);
+                hung_up.send(()).unwrap();
+            })
+        });
+        let is_told = || told.recv_timeout(std::time::Duration::from_secs(30)).is_ok();
+        let mut events = server.source().blocking();
+        assert_eq!(events.next().unwrap().unwrap().data(), "1");
+        events.get_mut().close();
+        assert!(is_told());
+        let mut values = server.source().decode::<Number>().blocking();
+        assert_eq!(values.next().unwrap().unwrap(), Number(1));
+        values.get_mut().get_mut().close();
+        assert!(is_told());
+        assert!(events.next().is_none() && values.next().is_none());
+    }
+
+    #[test]
+    fn values_have_ids_while_they_are_iterated_over() {
+        let server = Server::start([
+            stream("data: 1\nid: a\n\ndata: 2\n\n"),
+            stream("id\ndata: 3\n\ndata: 4\nid: b\n\n"),
+            status(204),
+        ]);
+        let values = server.source().decode::<Number>().with_ids().blocking();
+        let found: Vec<_> =
+            values.map(Result::unwrap).map(|value| (value.value.0, value.last_event_id)).collect();
+        let expected = [(1, "a"), (2, "a"), (3, ""), (4, "b")].map(|(value, id)| (value, id.to_owned()));
+        assert_eq!(found, expected);
+    }
+
     #[test]
     fn values_come_without_async_too() {
         let server = Server::start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);

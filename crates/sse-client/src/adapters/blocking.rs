@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 
-use futures_core::Stream;
+use futures_core::{FusedStream, Stream};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::typed::Typed;
+use super::with_ids::WithIds;
 use crate::error::Error;
 use crate::source::EventSource;
 
@@ -47,9 +49,48 @@ impl<S> Blocking<S> {
         &self.events
     }
 
-    /// The source: to close it, say.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.events
+    /// The source, to close it, say: its connection is closed when what this returns is dropped.
+    pub fn get_mut(&mut self) -> BlockingMut<'_, S>
+    where
+        S: FusedStream,
+    {
+        BlockingMut { iterator: self }
+    }
+
+    /// Closes the sockets: nobody serves them if the source is over, since the runtime runs only during `next`.
+    fn stop(&mut self) {
+        // To wait for its threads, as a runtime does when it is dropped, is a panic within another one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The source of a [`Blocking`], as [`Blocking::get_mut`] returns it.
+#[derive(Debug)]
+pub struct BlockingMut<'b, S: FusedStream> {
+    iterator: &'b mut Blocking<S>,
+}
+
+impl<S: FusedStream> Deref for BlockingMut<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.iterator.events
+    }
+}
+
+impl<S: FusedStream> DerefMut for BlockingMut<'_, S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.iterator.events
+    }
+}
+
+impl<S: FusedStream> Drop for BlockingMut<'_, S> {
+    fn drop(&mut self) {
+        if self.iterator.events.is_terminated() {
+            self.iterator.stop();
+        }
     }
 }
 
@@ -80,6 +121,10 @@ where
             Ok(runtime) => {
                 let next = runtime.block_on(poll_fn(|cx| Pin::new(&mut self.events).poll_next(cx)));
                 self.runtime = Some(runtime);
+                if next.is_none() {
+                    self.ended = true;
+                    self.stop();
+                }
                 next
             }
             Err(error) => {
@@ -92,10 +137,7 @@ where
 
 impl<S> Drop for Blocking<S> {
     fn drop(&mut self) {
-        // To wait for its threads, as a runtime does, is a panic within another one.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.stop();
     }
 }
 
@@ -108,6 +150,13 @@ impl EventSource {
 
 impl<T> Typed<EventSource, T> {
     /// The values for a program without async: an iterator that blocks.
+    pub fn blocking(self) -> Blocking<Self> {
+        Blocking::new(self)
+    }
+}
+
+impl<T> WithIds<EventSource, T> {
+    /// The values with their ids for a program without async: an iterator that blocks.
     pub fn blocking(self) -> Blocking<Self> {
         Blocking::new(self)
     }

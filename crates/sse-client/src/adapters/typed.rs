@@ -83,6 +83,13 @@ impl<S, T> Typed<S, T> {
     }
 }
 
+impl<S: private::LastEventId, T> Typed<S, T> {
+    /// Returns the last event ID, which is that of the value that was given last.
+    pub fn last_event_id(&self) -> &str {
+        self.events.last_event_id()
+    }
+}
+
 impl<S, T> Typed<S, T>
 where
     S: Stream<Item = Result<Event, Error>> + Unpin,
@@ -135,8 +142,21 @@ fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, BoxError> {
     event.json().map_err(Into::into)
 }
 
+pub(super) mod private {
+    /// Streams that know the last event ID.
+    pub trait LastEventId {
+        fn last_event_id(&self) -> &str;
+    }
+}
+
 macro_rules! typed {
     ($($events:ident),*) => {$(
+        impl private::LastEventId for $events {
+            fn last_event_id(&self) -> &str {
+                self.last_event_id()
+            }
+        }
+
         impl $events {
             /// Returns the events as values of the caller's own type.
             pub fn decode<T>(self) -> Typed<Self, T>

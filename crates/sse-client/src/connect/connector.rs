@@ -1,5 +1,6 @@
 //! Makes one attempt after the other: the caller's hook, the request, its redirects, and the check of the response.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, future};
 
 use reqwest::{Request, Response};
@@ -35,8 +36,8 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// The caller's hook: makes the request of an attempt.
-pub(crate) type AttemptHook = Box<dyn FnMut(Attempt) -> BoxFuture<Result<Request, BoxError>> + Send>;
+/// The caller's hook: makes the request of an attempt. The sources of one builder share it.
+pub(crate) type AttemptHook = Arc<Mutex<dyn FnMut(Attempt) -> BoxFuture<Result<Request, BoxError>> + Send>>;
 
 /// Makes the attempts of an event source.
 pub(crate) struct Connector {
@@ -61,8 +62,11 @@ impl Connector {
         let request = self.template.request(last_event_id)?;
         let number = self.attempts;
         self.attempts = number.saturating_add(1);
-        let prepared = match &mut self.hook {
-            Some(hook) => hook(Attempt { number, last_event_id: last_event_id.to_owned(), error, request }),
+        let prepared = match &self.hook {
+            Some(hook) => {
+                let attempt = Attempt { number, last_event_id: last_event_id.to_owned(), error, request };
+                (hook.lock().unwrap_or_else(PoisonError::into_inner))(attempt)
+            }
             None => Box::pin(future::ready(Ok(request))),
         };
         let transport = self.transport.clone();

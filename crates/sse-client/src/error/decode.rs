@@ -5,7 +5,7 @@ use std::fmt;
 
 use sse_codec::Event;
 
-use super::BoxError;
+use super::boxed::BoxError;
 use super::excerpt::Excerpt;
 
 /// An event that could not be converted: why, and enough of the event to find it again.
@@ -101,7 +101,7 @@ impl fmt::Debug for DecodeError {
             .field("event_type", &Excerpt(self.event_type()))
             .field("last_event_id", &Excerpt(self.last_event_id()))
             .field("data_start", &Excerpt(self.data_start()))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -143,7 +143,7 @@ pub fn reports_error(event: &Event) -> bool {
 }
 
 /// Follows an answer to its end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
     ending: Option<Ending>,
     choices: Choices,

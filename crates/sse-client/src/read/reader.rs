@@ -1,6 +1,7 @@
 //! Turns connections into events. The decoder, the limits of time and what ends the stream outlive a connection.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::platform::Body;
 const CHUNKS_PER_POLL: usize = 64;
 
 /// Reads one connection after the other.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reader {
     decoder: Decoder,
     timeouts: IdleTimeouts,
@@ -27,14 +28,28 @@ pub(crate) struct Reader {
 }
 
 /// Events that end the stream, whatever the connection does.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Endings {
     progress: Progress,
     is_error: Option<Predicate>,
     is_skipped: Option<Predicate>,
 }
 
-type Predicate = Box<dyn FnMut(&Event) -> bool + Send>;
+/// A predicate of the caller's. The sources of one builder share it.
+#[derive(Clone)]
+pub(crate) struct Predicate(Arc<Mutex<IsTrue>>);
+
+type IsTrue = dyn FnMut(&Event) -> bool + Send;
+
+impl Predicate {
+    pub(crate) fn new(predicate: impl FnMut(&Event) -> bool + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(predicate)))
+    }
+
+    fn is_true(&self, event: &Event) -> bool {
+        (self.0.lock().unwrap_or_else(PoisonError::into_inner))(event)
+    }
+}
 
 /// One connection.
 #[derive(Debug)]
@@ -243,10 +258,10 @@ impl Endings {
             Verdict::End => return Some(Read::Finished(None)),
             Verdict::Failed => return Some(Read::Finished(Some(Error::Event(Box::new(event))))),
         }
-        if self.is_error.as_mut().is_some_and(|is_error| is_error(&event)) {
+        if self.is_error.as_ref().is_some_and(|is_error| is_error.is_true(&event)) {
             return Some(Read::Finished(Some(Error::Event(Box::new(event)))));
         }
-        if self.is_skipped.as_mut().is_some_and(|is_skipped| is_skipped(&event)) {
+        if self.is_skipped.as_ref().is_some_and(|is_skipped| is_skipped.is_true(&event)) {
             return None;
         }
         Some(Read::Item(Ok(event)))

@@ -48,7 +48,7 @@ macro_rules! reader_settings {
         /// `true`: an event that says that something went wrong at the server, as most APIs say it
         /// ([`reports_error`](crate::reports_error)). No reconnect follows.
         pub fn fail_at(mut self, is_error: impl FnMut(&sse_codec::Event) -> bool + Send + 'static) -> Self {
-            self.reader.fail_at(Box::new(is_error));
+            self.reader.fail_at($crate::read::Predicate::new(is_error));
             self
         }
 
@@ -63,7 +63,7 @@ macro_rules! reader_settings {
         /// # }
         /// ```
         pub fn skip_if(mut self, is_skipped: impl FnMut(&sse_codec::Event) -> bool + Send + 'static) -> Self {
-            self.reader.skip_if(Box::new(is_skipped));
+            self.reader.skip_if($crate::read::Predicate::new(is_skipped));
             self
         }
     };

@@ -1,6 +1,7 @@
 //! The settings of an event source.
 
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
@@ -8,10 +9,11 @@ use reqwest::{Request, Response};
 use sse_codec::EventId;
 
 use super::event_source::EventSource;
+use super::handle::Handle;
 use super::notice::{Notice, Observer};
 use crate::connect::{Attempt, AttemptHook, Connector, ShownRequest, Template, Transport};
 use crate::error::{BoxError, Error};
-use crate::platform::MaybeSend;
+use crate::platform::{BoxFuture, MaybeSend};
 use crate::read::{Reader, reader_settings};
 use crate::reconnect::{Cause, Reconnect, Reconnector};
 
@@ -32,28 +34,53 @@ use crate::reconnect::{Cause, Reconnect, Reconnector};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A clone has the same settings, but no [first response](Self::first_response). It calls the same closures: they are
+/// shared, and one source at a time calls them.
 #[must_use]
+#[derive(Clone)]
 pub struct EventSourceBuilder {
     transport: Transport,
-    request: Request,
+    request: SharedRequest,
     hook: Option<AttemptHook>,
     policy: Option<Reconnect>,
     observer: Observer,
     last_event_id: Option<EventId<'static>>,
-    first_response: Option<Response>,
+    handle: Option<Handle>,
+    first_response: FirstResponse,
     reader: Reader,
+}
+
+/// A request, or `None` if its body can't be sent again.
+struct SharedRequest(Option<Request>);
+
+impl Clone for SharedRequest {
+    fn clone(&self) -> Self {
+        Self(self.0.as_ref().and_then(Request::try_clone))
+    }
+}
+
+/// The response that a source begins with. There is only one, which a clone does not have.
+#[derive(Default)]
+struct FirstResponse(Option<Response>);
+
+impl Clone for FirstResponse {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
 }
 
 impl EventSourceBuilder {
     pub(crate) fn new(transport: Transport, request: Request) -> Self {
         Self {
             transport,
-            request,
+            request: SharedRequest(request.try_clone().and(Some(request))),
             hook: None,
             policy: None,
             observer: Observer::default(),
             last_event_id: None,
-            first_response: None,
+            handle: None,
+            first_response: FirstResponse::default(),
             reader: Reader::default(),
         }
     }
@@ -74,7 +101,9 @@ impl EventSourceBuilder {
 
     /// Sets a header of the request.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.request.headers_mut().insert(name, value);
+        if let Some(request) = &mut self.request.0 {
+            request.headers_mut().insert(name, value);
+        }
         self
     }
 
@@ -83,7 +112,7 @@ impl EventSourceBuilder {
     /// So the caller makes a `POST` once, and may find that the response is no event stream. If it is an event stream
     /// and breaks, a `GET` goes on with it, as in the Model Context Protocol.
     pub fn first_response(mut self, response: Response) -> Self {
-        self.first_response = Some(response);
+        self.first_response = FirstResponse(Some(response));
         self
     }
 
@@ -116,10 +145,10 @@ impl EventSourceBuilder {
         R: Future<Output = Result<Request, E>> + MaybeSend + 'static,
         E: Into<BoxError>,
     {
-        self.hook = Some(Box::new(move |attempt| {
+        self.hook = Some(Arc::new(Mutex::new(move |attempt| -> BoxFuture<Result<Request, BoxError>> {
             let prepared = prepare(attempt);
             Box::pin(async { prepared.await.map_err(Into::into) })
-        }));
+        })));
         self
     }
 
@@ -166,13 +195,20 @@ impl EventSourceBuilder {
         self
     }
 
+    /// Lets `handle` steer the source from another task or thread, or from an observer.
+    pub fn handle(mut self, handle: &Handle) -> Self {
+        self.handle = Some(handle.clone());
+        self
+    }
+
     /// Returns the source. It connects when it is polled for the first time.
     ///
     /// # Errors
     ///
     /// [`Error::BodyNotRepeatable`] if the request's body is a stream: it can't be sent again.
     pub fn build(self) -> Result<EventSource, Error> {
-        let (template, header) = Template::new(self.request)?;
+        let request = self.request.0.ok_or(Error::BodyNotRepeatable)?;
+        let (template, header) = Template::new(request)?;
         let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
         let policy = self.policy.unwrap_or_else(default);
         let mut reader = self.reader;
@@ -186,13 +222,20 @@ impl EventSourceBuilder {
             reader.set_last_event_id(&id);
         }
         let connector = Connector::new(self.transport, template, self.hook);
-        Ok(EventSource::new(connector, reconnector, reader, self.observer, self.first_response))
+        Ok(EventSource::new(
+            connector,
+            reconnector,
+            reader,
+            self.observer,
+            self.handle,
+            self.first_response.0,
+        ))
     }
 }
 
 impl fmt::Debug for EventSourceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let request = ShownRequest(&self.request);
+        let request = self.request.0.as_ref().map(ShownRequest);
         f.debug_struct("EventSourceBuilder").field("request", &request).finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ use reqwest::{Client, IntoUrl, Request, Response, StatusCode};
 use sse_codec::Event;
 
 use super::builder::EventSourceBuilder;
+use super::handle::{Command, Commands, Handle};
 use super::notice::{Notice, Observer};
 use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header, parse_url};
 use crate::error::Error;
@@ -59,6 +60,7 @@ pub struct EventSource {
     reconnector: Reconnector,
     reader: Reader,
     observer: Observer,
+    commands: Option<Commands>,
     state: State,
     /// There has been a good response, here or in an earlier run of the program.
     has_begun: bool,
@@ -130,6 +132,7 @@ impl EventSource {
         reconnector: Reconnector,
         reader: Reader,
         mut observer: Observer,
+        handle: Option<Handle>,
         first_response: Option<Response>,
     ) -> Self {
         let state = match first_response {
@@ -138,7 +141,8 @@ impl EventSource {
         };
         observer.start_at(reader.last_event_id());
         let has_begun = !reader.last_event_id().is_empty();
-        Self { connector, reconnector, reader, observer, state, has_begun }
+        let commands = handle.map(Commands::of);
+        Self { connector, reconnector, reader, observer, commands, state, has_begun }
     }
 
     /// Returns the next event, or `None` at the end.
@@ -170,7 +174,46 @@ impl EventSource {
         }
     }
 
+    /// Connects again at once, after the last event: the wait, if there is one, is over, and the connection, if there is
+    /// one, is left. An attempt that is under way goes on, and a source that is closed stays closed. The policy is not
+    /// asked, so a request that is not safe to repeat is repeated.
+    ///
+    /// A program that learns that its network is another one need not wait for the idle time-out.
+    pub fn reconnect(&mut self) {
+        let error = match &mut self.state {
+            State::Waiting(_, error) => error.take(),
+            State::Open(_) => None,
+            State::Start(_) | State::Connecting(_) | State::Closed => return,
+        };
+        self.state = State::Start(error);
+    }
+
+    /// Does what the handle wants, if there is one.
+    fn obey(&mut self) {
+        let command = self.commands.as_mut().and_then(Commands::next);
+        match command {
+            None => {}
+            Some(Command::Close) => self.close(),
+            Some(Command::Reconnect) => self.reconnect(),
+        }
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        let Some(commands) = &self.commands else { return self.poll_state(cx) };
+        // Before the look for one, so that a command is not overlooked that comes in between.
+        commands.wait(cx.waker());
+        self.obey();
+        let polled = self.poll_state(cx);
+        // The observer may have closed it.
+        if self.commands.as_ref().is_some_and(Commands::is_closed) && self.ready_state() != ReadyState::Closed
+        {
+            self.close();
+            return Poll::Ready(None);
+        }
+        polled
+    }
+
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
             let went_on = match &mut self.state {
                 State::Start(error) => {

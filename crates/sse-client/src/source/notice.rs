@@ -1,6 +1,7 @@
 //! What an event source tells its observer.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -69,18 +70,19 @@ impl fmt::Display for Notice<'_> {
 }
 
 /// The caller's observer, if there is one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Observer {
     callback: Option<Callback>,
     /// The last event ID that the observer knows.
     last_event_id: String,
 }
 
-type Callback = Box<dyn FnMut(Notice<'_>) + Send>;
+/// The sources of one builder share it.
+type Callback = Arc<Mutex<dyn FnMut(Notice<'_>) + Send>>;
 
 impl Observer {
     pub(super) fn new(callback: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
-        Self { callback: Some(Box::new(callback)), last_event_id: String::new() }
+        Self { callback: Some(Arc::new(Mutex::new(callback))), last_event_id: String::new() }
     }
 
     /// The stream starts with this id, which the caller has set and knows.
@@ -88,9 +90,9 @@ impl Observer {
         last_event_id.clone_into(&mut self.last_event_id);
     }
 
-    pub(super) fn tell(&mut self, notice: Notice<'_>) {
-        if let Some(callback) = &mut self.callback {
-            callback(notice);
+    pub(super) fn tell(&self, notice: Notice<'_>) {
+        if let Some(callback) = &self.callback {
+            (callback.lock().unwrap_or_else(PoisonError::into_inner))(notice);
         }
     }
 
