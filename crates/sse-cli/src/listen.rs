@@ -76,6 +76,9 @@ pub(crate) struct Options {
     /// The body of the request; @FILE reads it from a file, @- from standard input
     #[arg(short = 'd', long = "body", value_name = "BODY")]
     body: Option<String>,
+    /// Read a response of any content type, as `curl -N` does
+    #[arg(long)]
+    any_type: bool,
     #[command(flatten)]
     credentials: Credentials,
     /// No status lines
@@ -122,6 +125,9 @@ impl Options {
                 _ if is_safe => Reconnect::new().max_retries(retries),
                 _ => Reconnect::new().max_retries(retries).until_response(),
             });
+        }
+        if self.any_type {
+            source = source.any_content_type();
         }
         let watch = Watch {
             notices: Notices::new(self.quiet, id.as_ref().map_or("", |id| id.as_str())),

@@ -458,6 +458,9 @@ fn its_end_has_a_code_for_scripts() {
     check(&["HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"], &[], 3, "403 Forbidden");
     let html = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
     check(&[html], &[], 3, "is this the URL of an event stream?: <html\n");
+    let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ndata: 1\n\n";
+    check(&[text], &[], 3, "the response is of the type `text/plain`");
+    check(&[text, ""], &["-d", "{}", "--any-type"], 0, "sse: the stream is over\n");
     let json = "HTTP/1.1 401 -\r\nConnection: close\r\n\r\n{\n  \"error\": \"no such key\"\n}\n";
     check(&[json], &[], 3, "with an event stream: { \"error\": \"no such key\" }\n");
     check(

@@ -16,6 +16,6 @@ pub(crate) use self::redirect::MAX_REDIRECTS;
 #[cfg(test)]
 pub(crate) use self::request::LAST_EVENT_ID;
 pub(crate) use self::request::{ShownRequest, Template, fits_header};
-pub(crate) use self::response::{Fault, check};
+pub(crate) use self::response::Accepted;
 pub(crate) use self::transport::Transport;
 pub(crate) use self::url::parse as parse_url;

@@ -9,4 +9,4 @@ mod settings;
 pub use self::ending::{Ending, Verdict, reports_error};
 pub use self::event_stream::{EventStream, ResponseExt};
 pub(crate) use self::reader::{Connection, Predicate, Read, Reader};
-pub(crate) use self::settings::reader_settings;
+pub(crate) use self::settings::{reader_settings, response_settings};

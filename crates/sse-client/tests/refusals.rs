@@ -7,7 +7,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{
-    Answer, Log, Server, Sources as _, event, last_error, name, next, raw, response, soon, status, stream,
+    Answer, Log, Server, Sources as _, event, last_error, name, next, quick, raw, response, soon, status,
+    stream,
 };
 use sse_client::{Error, EventId, EventSource, Notice, ReadyState, ResponseExt as _};
 use tokio::sync::mpsc;
@@ -69,6 +70,37 @@ async fn the_content_type_decides() {
             assert!(matches!(error, Error::ContentType(_)), "{headers:?}: {error:?}");
         }
     }
+}
+
+/// As `curl -N` reads it.
+#[tokio::test]
+async fn any_content_type_is_read_if_the_caller_says_so() {
+    for headers in ["Content-Type: text/html", "Content-Type: text/plain", "X: y"] {
+        let answer = format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n");
+        let server = Server::answering(move |_| response(&answer));
+        let mut source = server.builder().any_content_type().build().unwrap();
+        assert_eq!(next(&mut source).await, event("1", ""));
+        let first_response = reqwest::get(server.url("/events")).await.unwrap();
+        let source = server.builder().first_response(first_response).any_content_type();
+        assert_eq!(next(&mut source.build().unwrap()).await, event("1", ""));
+        let events = reqwest::get(server.url("/events")).await.unwrap().events();
+        let mut events = events.any_content_type();
+        assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
+    }
+    let server = Server::start([response("404 -\r\n\r\ndata: 1\n\n")]);
+    let mut source = server.builder().any_content_type().build().unwrap();
+    assert!(matches!(last_error(&mut source).await, Error::Status(_)), "any type, not any status");
+}
+
+#[tokio::test]
+async fn the_policy_says_which_statuses_pass() {
+    let server = Server::start([status(404), stream("data: 1\n\n"), status(404), status(410)]);
+    let mut source = server.source_with(quick().passing_statuses(|status| status == 404));
+    assert_eq!(next(&mut source).await, event("1", ""));
+    let error = last_error(&mut source).await;
+    assert_eq!(error.status().unwrap(), 410);
+    let server = Server::start([status(503)]);
+    last_error(&mut server.source_with(quick().passing_statuses(|status| status == 404))).await;
 }
 
 /// C5 and C10: what fails while reconnecting is final too.

@@ -9,11 +9,39 @@ use super::refusal::{read_refusal, refusal_without_body};
 use super::{content_encoding, content_type};
 use crate::error::Error;
 
-/// The response, if it is an event stream.
-pub(crate) async fn check(response: Response) -> Result<Response, Error> {
-    match Fault::of(&response) {
-        None => Ok(response),
-        Some(fault) => Err(fault.into_error(response).await),
+/// Which responses are read as event streams.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Accepted {
+    any_content_type: bool,
+}
+
+impl Accepted {
+    pub(crate) fn set_any_content_type(&mut self) {
+        self.any_content_type = true;
+    }
+
+    /// The response, if it is one of them.
+    pub(crate) async fn check(self, response: Response) -> Result<Response, Error> {
+        match self.fault_of(&response) {
+            None => Ok(response),
+            Some(fault) => Err(fault.into_error(response).await),
+        }
+    }
+
+    /// What is wrong with `response`, if anything is.
+    pub(crate) fn fault_of(self, response: &Response) -> Option<Fault> {
+        if response.status() != StatusCode::OK {
+            return Some(Fault::Status);
+        }
+        self.fault_of_headers(response.headers())
+    }
+
+    fn fault_of_headers(self, headers: &HeaderMap) -> Option<Fault> {
+        if !self.any_content_type && !content_type::is_event_stream(headers) {
+            return Some(Fault::ContentType);
+        }
+        // reqwest removes the header if it decompresses the body.
+        content_encoding::is_compressed(headers).then_some(Fault::ContentEncoding)
     }
 }
 
@@ -26,22 +54,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What is wrong with `response`, if anything is.
-    pub(crate) fn of(response: &Response) -> Option<Self> {
-        if response.status() != StatusCode::OK {
-            return Some(Self::Status);
-        }
-        Self::of_headers(response.headers())
-    }
-
-    fn of_headers(headers: &HeaderMap) -> Option<Self> {
-        if !content_type::is_event_stream(headers) {
-            return Some(Self::ContentType);
-        }
-        // reqwest removes the header if it decompresses the body.
-        content_encoding::is_compressed(headers).then_some(Self::ContentEncoding)
-    }
-
     /// The error, with the beginning of the body if it can be read.
     pub(crate) async fn into_error(self, response: Response) -> Error {
         match self {
@@ -59,14 +71,17 @@ mod tests {
 
     #[test]
     fn the_type_is_checked_before_the_encoding() {
-        for (content_type, encoding, expected) in [
-            ("text/event-stream", "identity", None),
-            ("text/event-stream", "gzip", Some(Fault::ContentEncoding)),
-            ("text/html", "gzip", Some(Fault::ContentType)),
+        let any = Accepted { any_content_type: true };
+        for (accepted, content_type, encoding, expected) in [
+            (Accepted::default(), "text/event-stream", "identity", None),
+            (Accepted::default(), "text/event-stream", "gzip", Some(Fault::ContentEncoding)),
+            (Accepted::default(), "text/html", "gzip", Some(Fault::ContentType)),
+            (any, "text/html", "none", None),
+            (any, "text/html", "gzip", Some(Fault::ContentEncoding)),
         ] {
             let headers = [(CONTENT_TYPE, content_type), (CONTENT_ENCODING, encoding)];
             let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
-            assert_eq!(Fault::of_headers(&HeaderMap::from_iter(headers)), expected);
+            assert_eq!(accepted.fault_of_headers(&HeaderMap::from_iter(headers)), expected);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, Request, Response};
 
 use super::redirect;
-use super::response::check;
+use super::response::Accepted;
 use crate::error::Error;
 #[cfg(test)]
 use crate::platform::BoxFuture;
@@ -18,6 +18,7 @@ pub(crate) struct Transport {
     send: Arc<SendRequest>,
     max_redirects: u32,
     response_timeout: Option<Duration>,
+    accepted: Accepted,
 }
 
 impl Transport {
@@ -33,7 +34,8 @@ impl Transport {
     }
 
     fn sending(send: Arc<SendRequest>) -> Self {
-        Self { send, max_redirects: 0, response_timeout: Some(Duration::from_secs(60)) }
+        let response_timeout = Some(Duration::from_secs(60));
+        Self { send, max_redirects: 0, response_timeout, accepted: Accepted::default() }
     }
 
     pub(crate) fn set_max_redirects(&mut self, limit: u32) {
@@ -44,13 +46,22 @@ impl Transport {
         self.response_timeout = limit;
     }
 
+    pub(crate) fn set_any_content_type(&mut self) {
+        self.accepted.set_any_content_type();
+    }
+
+    /// Which responses are read.
+    pub(crate) fn accepted(&self) -> Accepted {
+        self.accepted
+    }
+
     /// The response to `request`, if it is an event stream and begins in time.
     pub(super) async fn exchange(&self, request: Request) -> Result<Response, Error> {
         let limit = self.response_timeout;
         let Some(response) = within(limit, self.follow(request)).await else {
             return Err(Error::ResponseTimeout { after: limit.unwrap_or_default() });
         };
-        check(response?).await
+        self.accepted.check(response?).await
     }
 
     async fn follow(&self, mut request: Request) -> Result<Response, Error> {

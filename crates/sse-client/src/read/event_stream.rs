@@ -10,8 +10,8 @@ use reqwest::Response;
 use sse_codec::{Decoder, Event};
 
 use super::reader::{Connection, Read, Reader};
-use super::settings::reader_settings;
-use crate::connect::Fault;
+use super::settings::{reader_settings, response_settings};
+use crate::connect::Accepted;
 use crate::error::Error;
 use crate::platform::BoxFuture;
 
@@ -39,10 +39,13 @@ use crate::platform::BoxFuture;
 #[must_use = "nothing is read unless it is polled"]
 pub struct EventStream {
     state: State,
+    accepted: Accepted,
     reader: Reader,
 }
 
 enum State {
+    /// Nobody has looked at the response.
+    Start(Box<Response>),
     Open(Box<Connection>),
     /// No event stream: the beginning of its body is read.
     Refused(BoxFuture<Error>),
@@ -60,11 +63,7 @@ impl EventStream {
     pub fn with_decoder(response: Response, decoder: Decoder) -> Self {
         let mut reader = Reader::with_decoder(decoder);
         reader.give_unfinished(true);
-        let state = match Fault::of(&response) {
-            None => State::Open(Box::new(reader.open(response))),
-            Some(fault) => State::Refused(Box::pin(fault.into_error(response))),
-        };
-        Self { state, reader }
+        Self { state: State::Start(Box::new(response)), accepted: Accepted::default(), reader }
     }
 
     /// Drops an event that the end of the response leaves unfinished, as the standard does (9.2.6).
@@ -76,6 +75,7 @@ impl EventStream {
         self
     }
 
+    response_settings!(accepted);
     reader_settings!();
 
     /// Returns the next event, or `None` at the end.
@@ -91,7 +91,19 @@ impl EventStream {
         self.reader.last_event_id()
     }
 
+    /// Begins to read the response, or what it says instead.
+    fn start(&mut self) {
+        let State::Start(response) = std::mem::replace(&mut self.state, State::Ended) else { return };
+        self.state = match self.accepted.fault_of(&response) {
+            None => State::Open(Box::new(self.reader.open(*response))),
+            Some(fault) => State::Refused(Box::pin(fault.into_error(*response))),
+        };
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        if let State::Start(_) = self.state {
+            self.start();
+        }
         let error = match &mut self.state {
             State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
                 Read::Item(item) => return Poll::Ready(Some(item)),
@@ -103,7 +115,7 @@ impl EventStream {
                 Read::Finished(error) => error,
             },
             State::Refused(error) => Some(ready!(error.as_mut().poll(cx))),
-            State::Ended => None,
+            State::Start(_) | State::Ended => None,
         };
         self.state = State::Ended;
         Poll::Ready(error.map(Err))

@@ -69,4 +69,16 @@ macro_rules! reader_settings {
     };
 }
 
-pub(crate) use reader_settings;
+/// The setters of a type with a field that says which responses are read.
+macro_rules! response_settings {
+    ($accepted:ident) => {
+        /// Reads a response of any content type, or of none, as an event stream, as `curl -N` does: for a server that
+        /// says the wrong one. A page, or an error that is sent with the status 200, is then a stream without events.
+        pub fn any_content_type(mut self) -> Self {
+            self.$accepted.set_any_content_type();
+            self
+        }
+    };
+}
+
+pub(crate) use {reader_settings, response_settings};

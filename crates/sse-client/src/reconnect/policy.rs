@@ -1,6 +1,8 @@
 //! When to reconnect, and after how long: the settings. A [`Reconnector`](crate::Reconnector) follows them.
 
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -40,7 +42,49 @@ pub struct Reconnect {
     healthy_after: Duration,
     max_retries: u32,
     max_elapsed: Duration,
-    retries_statuses: bool,
+    statuses: Statuses,
+}
+
+/// Which statuses pass.
+#[derive(Clone)]
+enum Statuses {
+    None,
+    /// 408, 425, 429 and 5xx.
+    Usual,
+    Own(Arc<dyn Fn(StatusCode) -> bool + Send + Sync>),
+}
+
+impl Statuses {
+    fn pass(&self, status: StatusCode) -> bool {
+        match self {
+            Self::None => false,
+            Self::Usual => matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error(),
+            Self::Own(pass) => pass(status),
+        }
+    }
+}
+
+/// Functions are equal if they are the same one.
+impl PartialEq for Statuses {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) | (Self::Usual, Self::Usual) => true,
+            (Self::Own(own), Self::Own(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Statuses {}
+
+impl fmt::Debug for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Usual => "Usual",
+            Self::Own(_) => "Own",
+        })
+    }
 }
 
 /// When in the life of a stream another attempt may follow.
@@ -94,7 +138,7 @@ impl Reconnect {
             healthy_after: Duration::from_secs(60),
             max_retries: u32::MAX,
             max_elapsed: Duration::MAX,
-            retries_statuses: true,
+            statuses: Statuses::Usual,
         }
     }
 
@@ -105,7 +149,7 @@ impl Reconnect {
             backoff: Duration::ZERO..=Duration::ZERO,
             reconnection_times: Duration::from_millis(100)..=Duration::MAX,
             first_reconnection_time: Duration::from_secs(3),
-            retries_statuses: false,
+            statuses: Statuses::None,
             ..Self::new()
         }
     }
@@ -181,6 +225,21 @@ impl Reconnect {
         self
     }
 
+    /// Says which statuses pass, so that another attempt follows; 408, 425, 429 and 5xx by default.
+    ///
+    /// ```
+    /// use sse_client::Reconnect;
+    ///
+    /// // The route is missing for a moment while the server is deployed.
+    /// let policy = Reconnect::new().passing_statuses(|status| status == 404 || status.is_server_error());
+    /// ```
+    ///
+    /// A 204 to a source that has had a good response is the end, whatever this says.
+    pub fn passing_statuses(mut self, pass: impl Fn(StatusCode) -> bool + Send + Sync + 'static) -> Self {
+        self.statuses = Statuses::Own(Arc::new(pass));
+        self
+    }
+
     /// Whether another attempt may follow, if a connection ended like this. `has_opened` says whether there has been a
     /// good response.
     pub(crate) fn tries_again_after(&self, cause: Cause, has_opened: bool) -> bool {
@@ -193,10 +252,7 @@ impl Reconnect {
         is_time
             && match cause {
                 Cause::Network | Cause::End => true,
-                Cause::Status(status) => {
-                    let is_passing = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
-                    self.retries_statuses && is_passing
-                }
+                Cause::Status(status) => self.statuses.pass(status),
                 Cause::ContentType | Cause::Request => false,
             }
     }

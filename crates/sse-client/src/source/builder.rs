@@ -14,7 +14,7 @@ use super::notice::{Notice, Observer};
 use crate::connect::{Attempt, AttemptHook, Connector, ShownRequest, Template, Transport};
 use crate::error::{BoxError, Error};
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::read::{Reader, reader_settings};
+use crate::read::{Reader, reader_settings, response_settings};
 use crate::reconnect::{Cause, Reconnect, Reconnector};
 
 /// Settings of an [`EventSource`].
@@ -186,6 +186,7 @@ impl EventSourceBuilder {
         self
     }
 
+    response_settings!(transport);
     reader_settings!();
 
     /// Calls `observer` with a [`Notice`] of each connection, chunk of bytes, last event ID and wait. That happens
@@ -221,15 +222,12 @@ impl EventSourceBuilder {
         if let Some(id) = self.last_event_id.or(header) {
             reader.set_last_event_id(&id);
         }
+        let accepted = self.transport.accepted();
+        let first_response = self.first_response.0;
+        let first_response =
+            first_response.map(|response| -> BoxFuture<_> { Box::pin(accepted.check(response)) });
         let connector = Connector::new(self.transport, template, self.hook);
-        Ok(EventSource::new(
-            connector,
-            reconnector,
-            reader,
-            self.observer,
-            self.handle,
-            self.first_response.0,
-        ))
+        Ok(EventSource::new(connector, reconnector, reader, self.observer, self.handle, first_response))
     }
 }
 

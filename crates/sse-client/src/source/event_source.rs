@@ -12,7 +12,7 @@ use sse_codec::Event;
 use super::builder::EventSourceBuilder;
 use super::handle::{Command, Commands, Handle};
 use super::notice::{Notice, Observer};
-use crate::connect::{Connector, MAX_REDIRECTS, Transport, check, fits_header, parse_url};
+use crate::connect::{Connector, MAX_REDIRECTS, Transport, fits_header, parse_url};
 use crate::error::Error;
 use crate::platform::{BoxFuture, Timer, client, now, unix_time};
 use crate::read::{Connection, Read, Reader};
@@ -133,10 +133,10 @@ impl EventSource {
         reader: Reader,
         mut observer: Observer,
         handle: Option<Handle>,
-        first_response: Option<Response>,
+        first_response: Option<BoxFuture<Result<Response, Error>>>,
     ) -> Self {
         let state = match first_response {
-            Some(response) => State::Connecting(Box::pin(check(response))),
+            Some(response) => State::Connecting(response),
             None => State::Start(None),
         };
         observer.start_at(reader.last_event_id());
