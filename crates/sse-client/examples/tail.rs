@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use sse_client::{Event, EventId, EventSource, Notice};
+use sse_client::{Event, EventSource, Notice};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -21,8 +21,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = arguments.next().and_then(|url| url.into_string().ok());
     let url = url.ok_or("say which URL: tail URL [STATE-FILE]")?;
     let state = arguments.next().map(PathBuf::from);
-    let id = state.as_deref().map(load).transpose()?.map(EventId::try_from).transpose()?;
-    let mut source = EventSource::builder_for(&url)?.last_event_id(id).on_notice(report).build()?;
+    let id = state.as_deref().map(load).transpose()?.unwrap_or_default();
+    let mut source = EventSource::builder_for(&url)?.stored_event_id(&id)?.on_notice(report).build()?;
     while let Some(event) = source.next().await {
         print(&event?);
         if let Some(state) = &state {

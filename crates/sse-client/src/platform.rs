@@ -3,17 +3,23 @@
 //! Natively that is tokio and hyper, in a browser its timers and `fetch`. Nothing else here knows which.
 
 #[cfg(not(target_family = "wasm"))]
+mod client;
+#[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use client::client;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::*;
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::*;
 
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Instant, MaybeSend, client_builder};
+pub use client::client_builder;
+#[cfg(not(target_family = "wasm"))]
+pub use native::{Instant, MaybeSend};
 #[cfg(target_family = "wasm")]
 pub use wasm::{Instant, MaybeSend, client_builder};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use common::{Answer, Server, Sources as _, quick, raw, soon, status, stream};
+use common::{Answer, Server, Sources as _, client, quick, raw, soon, status, stream};
 use reqwest::Client;
 use sse_client::{BoxError, EventSource};
 use sse_testing::Request;
@@ -130,7 +130,7 @@ async fn check_cut(client: Client, bytes: Vec<u8>, body: usize, end: End) {
 /// Cuts a response after each of its bytes, and before the first.
 async fn check_every_cut(wire: Wire, end: End) {
     const AT_ONCE: usize = 16;
-    let client = Client::new();
+    let client = client();
     let mut running = JoinSet::new();
     for length in 0..=wire.0.len() {
         let sent = &wire.0[..length];

@@ -2,14 +2,15 @@
 
 mod common;
 
-use common::{Answer, Server, Sources as _, last_error, name, quick, raw, response, soon, stream};
-use reqwest::Client;
+use common::{
+    Answer, Server, Sources as _, client, get, last_error, name, quick, raw, response, soon, stream,
+};
 use sse_client::{Error, EventSource, Reconnect, ResponseExt as _, reports_error};
 
 /// The errors of a source and of a stream that have this answer.
 async fn errors(answer: impl Fn() -> Answer + Send + 'static) -> [Error; 2] {
     let server = Server::answering(move |_| answer());
-    let events = reqwest::get(server.url("/events")).await.unwrap().events();
+    let events = get(server.url("/events")).await.unwrap().events();
     let mut events = events.fail_at(reports_error);
     let source = server.builder().reconnect(Reconnect::never()).fail_at(reports_error);
     [last_error(&mut source.build().unwrap()).await, soon(events.next()).await.unwrap().unwrap_err()]
@@ -81,7 +82,7 @@ async fn what_there_is_instead_of_a_response_is_told() {
         assert_eq!((name(&error).as_str(), error.to_string().as_str()), ("Connect", expected), "{error:#}");
     }
     let server = Server::start([]);
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/")).build().unwrap();
     drop(server);
     let source = EventSource::builder(client, request).reconnect(Reconnect::never());
@@ -114,7 +115,7 @@ async fn a_token_in_the_url_is_told_to_nobody() {
         let error = EventSource::get(url).unwrap_err();
         assert!(!format!("{error:#} {error:?}").contains("secret"), "{error:?}");
     }
-    let client = Client::new();
+    let client = client();
     let request = client.get("ftp://a.b/c?secret").build().unwrap();
     let error = last_error(&mut EventSource::builder(client, request).build().unwrap()).await;
     assert!(!format!("{error:#} {error:?}").contains("secret"), "{error:?}");
@@ -123,7 +124,7 @@ async fn a_token_in_the_url_is_told_to_nobody() {
 #[tokio::test]
 async fn a_token_in_the_request_of_an_attempt_is_not_shown() {
     let server = Server::start([stream("data: 1\n\n").held()]);
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/?secret")).header("x-api-key", "secret").build().unwrap();
     let source = EventSource::builder(client, request).reconnect(quick()).on_attempt(async |attempt| {
         assert!(!format!("{attempt:?}").contains("secret"), "{attempt:?}");

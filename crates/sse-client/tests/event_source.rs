@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedStream as _;
 
-use common::{Log, Server, Sources as _, event, next, quick, response, soon, status, stream};
-use reqwest::Client;
+use common::{Log, Server, Sources as _, client, event, next, quick, response, soon, status, stream};
 use sse_client::{Ending, Error, EventId, EventSource, EventStream, Notice, ReadyState, Reconnect};
 use tokio::sync::mpsc;
 
@@ -60,7 +59,7 @@ async fn it_resumes_behind_the_last_event() {
 #[tokio::test]
 async fn it_starts_behind_a_stored_id() {
     let server = Server::start([stream("data: 1\n\n")]);
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/events")).header("last-event-id", "old").build().unwrap();
     let mut source = EventSource::builder(client, request).last_event_id(EventId::from(41)).build().unwrap();
     assert_eq!(source.last_event_id(), "41");
@@ -71,7 +70,7 @@ async fn it_starts_behind_a_stored_id() {
 #[tokio::test]
 async fn the_callers_headers_count() {
     let server = Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]);
-    let client = Client::new();
+    let client = client();
     let request = client
         .get(server.url("/events"))
         .header("accept", "text/*")
@@ -104,7 +103,7 @@ async fn a_body_that_is_a_stream_is_an_error_at_once() {
             std::task::Poll::Ready(None)
         }
     }
-    let client = Client::new();
+    let client = client();
     let request = client.post("http://127.0.0.1/").body(reqwest::Body::wrap(Once)).build().unwrap();
     let builder = EventSource::builder(client, request);
     assert!(matches!(builder.clone().build(), Err(Error::BodyNotRepeatable)));
@@ -125,7 +124,7 @@ async fn the_policys_waits_are_kept() {
         .backoff(millis(3)..=millis(3))
         .reconnection_times(millis(5)..=millis(5))
         .max_retries(20);
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/events")).build().unwrap();
     let mut source =
         EventSource::builder(client, request).reconnect(policy).on_notice(observer).build().unwrap();
@@ -154,7 +153,7 @@ async fn the_servers_reconnection_time_reaches_the_policy() {
             waits.send(delay).unwrap();
         }
     };
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/events")).build().unwrap();
     let policy = Reconnect::standard();
     let mut source =
@@ -185,7 +184,7 @@ async fn a_stream_with_an_event_is_none() {
 #[tokio::test]
 async fn an_event_that_is_skipped_does_not_count() {
     let server = Server::start([stream("data: 123456789\n")]);
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/events")).build().unwrap();
     let policy = quick().max_retries(0);
     let mut source =
@@ -237,7 +236,7 @@ async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
     let mut source = EventSource::get(server.url("/events")).unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(next(&mut source).await, event("2", ""));
-    let client = Client::new();
+    let client = client();
     let mut source = EventSource::builder(client.clone(), client.put(server.url("/events")).build().unwrap())
         .build()
         .unwrap();
@@ -308,7 +307,7 @@ async fn failures_end_with_the_last_error() {
 #[tokio::test]
 async fn a_large_event_is_one_error_and_the_next_one_arrives() {
     let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n").held()]);
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/events")).build().unwrap();
     let mut source = EventSource::builder(client, request).max_event_bytes(8).build().unwrap();
     assert!(matches!(soon(source.next()).await, Some(Err(Error::TooLarge(_)))));
@@ -318,7 +317,7 @@ async fn a_large_event_is_one_error_and_the_next_one_arrives() {
 #[tokio::test]
 async fn a_post_is_repeated_only_when_the_caller_says_so() {
     let server = Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
-    let client = Client::new();
+    let client = client();
     let request = || client.post(server.url("/events")).body("{}").build().unwrap();
     let mut once = EventSource::builder(client.clone(), request()).build().unwrap();
     let mut again = EventSource::builder(client.clone(), request()).reconnect(quick()).build().unwrap();
@@ -337,7 +336,7 @@ async fn an_observer_is_told() {
         stream("data: 2\n\n"),
     ]);
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let client = Client::new();
+    let client = client();
     let request = client.get(server.url("/events")).build().unwrap();
     let observer = {
         let seen = seen.clone();
@@ -388,7 +387,7 @@ fn a_url_that_is_none_is_an_error_at_once() {
 
 #[tokio::test]
 async fn a_request_of_another_scheme_is_final() {
-    let client = Client::new();
+    let client = client();
     let request = client.get("ftp://127.0.0.1/").build().unwrap();
     let mut source = EventSource::builder(client, request).build().unwrap();
     assert!(matches!(soon(source.next()).await, Some(Err(Error::Request(_)))));
@@ -452,4 +451,25 @@ async fn a_response_that_may_end_is_not_followed_by_another() {
     assert!(next(&mut source).await.0.contains("STOP"));
     assert!(soon(source.next()).await.is_none());
     assert_eq!(server.requests().len(), 2);
+}
+
+/// Editors and `echo` write one.
+#[tokio::test]
+async fn a_line_ending_after_a_stored_id_does_not_count() {
+    for (stored, expected) in [
+        ("7", Some("7")),
+        ("7\n", Some("7")),
+        ("7\r\n", Some("7")),
+        (" 7 \n", Some("7")),
+        ("\n", None),
+        ("", None),
+    ] {
+        let server = Server::start([stream("data: 1\n\n").held()]);
+        let mut source = server.builder().stored_event_id(stored).unwrap().build().unwrap();
+        assert_eq!(next(&mut source).await.0, "1");
+        assert_eq!(server.request().await.header("last-event-id"), expected, "{stored:?}");
+    }
+    for stored in ["7\n\n", "7\n8", "\0"] {
+        assert!(Server::start([]).builder().stored_event_id(stored).is_err(), "{stored:?}");
+    }
 }

@@ -12,7 +12,7 @@ use sse_client::{Decoder, Ending, Error, Event, EventStream, ResponseExt as _, V
 const SHORT: Duration = Duration::from_millis(50);
 
 async fn get(server: &Server) -> reqwest::Response {
-    reqwest::get(server.url("/events")).await.unwrap()
+    common::get(server.url("/events")).await.unwrap()
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    Answer, Log, Server, Sources as _, event, last_error, next, quick, raw, response, soon, status, stream,
+    Answer, Log, Server, Sources as _, client, event, get, last_error, next, quick, raw, response, soon,
+    status, stream,
 };
-use reqwest::Client;
 use sse_client::{Error, EventSource, EventSourceBuilder, Notice, Reconnect, ResponseExt as _};
 use tokio::net::TcpSocket;
 
@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_millis(50);
 fn at_unused_port(policy: Reconnect) -> (TcpSocket, EventSource, Log) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let client = Client::new();
+    let client = client();
     let request = client.get(format!("http://{}", socket.local_addr().unwrap())).build().unwrap();
     let log = Log::default();
     let source = EventSource::builder(client, request).reconnect(policy).on_notice(log.observer());
@@ -174,7 +174,7 @@ async fn silence_is_the_end_of_a_stream_that_is_not_resumed() {
     let error = last_error(&mut source).await;
     assert!(matches!(error, Error::IdleTimeout { after, .. } if after == SHORT), "{error:?}");
 
-    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().idle_timeout(SHORT);
+    let mut events = get(server.url("/events")).await.unwrap().events().idle_timeout(SHORT);
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     assert!(matches!(soon(events.next()).await, Some(Err(Error::IdleTimeout { .. }))));
     assert!(soon(events.next()).await.is_none());

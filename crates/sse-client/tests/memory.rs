@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use reqwest::Client;
-use sse_client::{Error, EventSource, Reconnect};
+use sse_client::{Error, EventSource, Reconnect, client_builder};
 use sse_testing::{Answer, Server};
 
 /// Many times what may be kept.
@@ -32,7 +31,7 @@ fn serve(head: &str, filler: &str) -> Server {
 fn check(head: &'static str, filler: &'static str) -> Vec<Error> {
     let server = serve(head, filler);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = Client::new();
+    let client = client_builder().build().unwrap();
     let request = client.get(server.url("/")).build().unwrap();
     let mut source = EventSource::builder(client, request)
         .reconnect(Reconnect::never())

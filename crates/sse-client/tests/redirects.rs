@@ -9,11 +9,11 @@ use std::net::TcpListener;
 use common::{Server, Sources as _, event, last_error, next, quick, redirect, response, status, stream};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Request};
-use sse_client::{Error, EventSource};
+use sse_client::{Error, EventSource, client_builder};
 
 /// A client that leaves redirects alone.
 fn client() -> Client {
-    Client::builder().redirect(Policy::none()).build().unwrap()
+    client_builder().redirect(Policy::none()).build().unwrap()
 }
 
 /// A source that follows so many redirects itself.
@@ -129,7 +129,7 @@ async fn secrets_do_not_come_back_by_a_detour() {
 async fn the_clients_own_redirects_keep_what_it_knows_to_be_secret() {
     let there = Server::start([stream("data: 1\n\n")]);
     let here = Server::start([redirect(307, &there.url("/events"))]);
-    let client = Client::new();
+    let client = common::client();
     let request = secret(&client, &here.url("/events"));
     let mut source = EventSource::builder(client, request).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", "7"));

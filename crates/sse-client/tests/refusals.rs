@@ -7,8 +7,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{
-    Answer, Log, Server, Sources as _, event, last_error, name, next, quick, raw, response, soon, status,
-    stream,
+    Answer, Log, Server, Sources as _, event, get, last_error, name, next, quick, raw, response, soon,
+    status, stream,
 };
 use sse_client::{Error, EventId, EventSource, Notice, ReadyState, ResponseExt as _};
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ async fn an_error_tells_of_an_endless_body_only_the_beginning() {
     let server = Server::answering(move |_| page());
     let errors = [
         last_error(&mut server.source()).await,
-        soon(reqwest::get(server.url("/events")).await.unwrap().events().next()).await.unwrap().unwrap_err(),
+        soon(get(server.url("/events")).await.unwrap().events().next()).await.unwrap().unwrap_err(),
     ];
     for error in errors {
         let Error::ContentType(refusal) = &error else { panic!("{error:?}") };
@@ -80,10 +80,10 @@ async fn any_content_type_is_read_if_the_caller_says_so() {
         let server = Server::answering(move |_| response(&answer));
         let mut source = server.builder().any_content_type().build().unwrap();
         assert_eq!(next(&mut source).await, event("1", ""));
-        let first_response = reqwest::get(server.url("/events")).await.unwrap();
+        let first_response = get(server.url("/events")).await.unwrap();
         let source = server.builder().first_response(first_response).any_content_type();
         assert_eq!(next(&mut source.build().unwrap()).await, event("1", ""));
-        let events = reqwest::get(server.url("/events")).await.unwrap().events();
+        let events = get(server.url("/events")).await.unwrap().events();
         let mut events = events.any_content_type();
         assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     }
@@ -291,7 +291,7 @@ async fn a_body_that_stays_compressed_is_refused_by_name_and_not_waited_for() {
     ] {
         let head = format!("200 OK\r\nContent-Type: text/event-stream\r\n{headers}\r\n\r\n");
         let server = Server::answering(move |_| response(&head).and("\x1f\u{8b}").held());
-        let response = reqwest::get(server.url("/events")).await.unwrap();
+        let response = get(server.url("/events")).await.unwrap();
         let start = Instant::now();
         let errors = [
             last_error(&mut server.source()).await,

@@ -8,11 +8,11 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use common::{
-    Answer, Log, Server, Sources as _, event, last_error, name, next, quick, raw, redirect, response, soon,
-    status, stream,
+    Answer, Log, Server, Sources as _, client, event, get, last_error, name, next, quick, raw, redirect,
+    response, soon, status, stream,
 };
+use reqwest::Method;
 use reqwest::header::{ACCEPT, HeaderValue};
-use reqwest::{Client, Method};
 use sse_client::{BoxError, Error, EventId, EventSource, EventSourceBuilder, Notice, ReadyState, Reconnect};
 use tokio::sync::mpsc;
 
@@ -220,7 +220,7 @@ async fn what_a_hook_gives_is_sent() {
 #[tokio::test]
 async fn a_hook_may_resume_by_another_method() {
     let server = Server::start([stream("data: 1\nid: a\n\n"), stream("data: 2\n\n")]);
-    let client = Client::new();
+    let client = client();
     let request = client.post(server.url("/events")).body("question").build().unwrap();
     let source = EventSource::builder(client, request).reconnect(quick()).on_attempt(async |mut attempt| {
         if !attempt.last_event_id.is_empty() {
@@ -262,7 +262,7 @@ async fn an_error_of_a_hook_is_final() {
 #[tokio::test]
 async fn a_source_goes_on_with_a_response_of_the_callers() {
     let server = Server::start([stream("id: a\ndata: 1\n\ndata: half"), stream("data: 2\n\n").held()]);
-    let client = Client::new();
+    let client = client();
     let call = client.post(server.url("/events")).body("question").send().await.unwrap();
     let log = Log::default();
     let source = server.builder().header(ACCEPT, HeaderValue::from_static("text/*")).first_response(call);
@@ -280,7 +280,7 @@ async fn a_source_goes_on_with_a_response_of_the_callers() {
 #[tokio::test]
 async fn a_first_response_is_checked_as_any_other() {
     let server = Server::start([status(404)]);
-    let call = reqwest::get(server.url("/events")).await.unwrap();
+    let call = get(server.url("/events")).await.unwrap();
     let error = last_error(&mut server.builder().first_response(call).build().unwrap()).await;
     assert_eq!(error.status().unwrap(), 404);
     assert_eq!(server.requests().len(), 1);
@@ -319,7 +319,7 @@ async fn a_request_can_be_repeated_until_it_is_answered_and_never_after() {
     let answers = [status(503), raw(""), response("429 -\r\nretry-after-ms: 3\r\nContent-Length: 0\r\n\r\n")];
     let broken = "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n";
     let server = Server::start(answers.into_iter().chain([response(broken), stream("data: again\n\n")]));
-    let client = Client::new();
+    let client = client();
     let request = client.post(server.url("/")).body("question").build().unwrap();
     let source = EventSource::builder(client, request).reconnect(quick().until_response().max_retries(3));
     let mut source = source.build().unwrap();

@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::{quick, soon};
-use reqwest::Client;
+use common::{client, quick, soon};
 use sse_client::EventSource;
 use sse_server::{Message, Route, serve};
 use std::net::SocketAddr;
@@ -57,7 +56,7 @@ impl Server {
 }
 
 fn source(address: SocketAddr) -> EventSource {
-    let client = Client::new();
+    let client = client();
     let request = client.get(format!("http://{address}/")).build().unwrap();
     EventSource::builder(client, request).reconnect(quick()).build().unwrap()
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Log, Server, Sources as _, event, last_error, next, soon, status, stream};
+use common::{Log, Server, Sources as _, event, get, last_error, next, soon, status, stream};
 use sse_client::{Error, Event, ReadyState, Reconnect, ResponseExt as _, Typed};
 
 // Events that end a stream
@@ -21,7 +21,7 @@ async fn an_event_can_be_the_end() {
     assert_eq!(log.entries(), ["opened", "closed"]);
     assert_eq!(server.requests().len(), 1);
 
-    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
+    let mut events = get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
     for data in ["1", "[DONE]!"] {
         assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), data);
     }
@@ -32,7 +32,7 @@ async fn an_event_can_be_the_end() {
 #[tokio::test]
 async fn a_stream_without_its_end_is_not_all() {
     let server = Server::answering(|_| stream("data: 1\n\n"));
-    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
+    let mut events = get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     assert!(matches!(soon(events.next()).await, Some(Err(Error::Incomplete))));
     assert!(soon(events.next()).await.is_none());
@@ -55,7 +55,7 @@ async fn an_event_can_be_an_error() {
     let is_error = |event: &Event| event.event_type() == "error";
     let log = Log::default();
     let mut source = server.builder().fail_at(is_error).on_notice(log.observer()).build().unwrap();
-    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().fail_at(is_error);
+    let mut events = get(server.url("/events")).await.unwrap().events().fail_at(is_error);
     assert_eq!(next(&mut source).await, event("1", ""));
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     for error in [last_error(&mut source).await, soon(events.next()).await.unwrap().unwrap_err()] {
@@ -85,7 +85,7 @@ impl TryFrom<Event> for Number {
 async fn an_event_that_is_no_value_is_skipped() {
     let server = Server::answering(|_| stream("data: 1\nid: a\n\ndata: many\nid: b\n\ndata: 3\n\n"));
     let mut source: Typed<_, Number> = server.source().decode();
-    let mut events = reqwest::get(server.url("/events")).await.unwrap().events().decode::<Number>();
+    let mut events = get(server.url("/events")).await.unwrap().events().decode::<Number>();
     macro_rules! check {
         ($values:expr) => {
             assert_eq!(soon($values.next()).await.unwrap().unwrap(), Number(1));
@@ -131,8 +131,7 @@ async fn json_that_is_none_is_skipped() {
     let body = "data: {\"x\":\ndata: 1}\n\ndata: {\"x\": \"one\"}\n\ndata: {\n\ndata: {\"x\":2}\n\n";
     let server = Server::answering(move |_| stream(body));
     let mut source = server.source().json::<BTreeMap<String, u8>>();
-    let mut events =
-        reqwest::get(server.url("/events")).await.unwrap().events().json::<BTreeMap<String, u8>>();
+    let mut events = get(server.url("/events")).await.unwrap().events().json::<BTreeMap<String, u8>>();
     macro_rules! check {
         ($values:expr) => {
             assert_eq!(soon($values.next()).await.unwrap().unwrap()["x"], 1);
@@ -157,7 +156,7 @@ async fn keep_alives_that_are_events_can_be_passed_over() {
         |event: &Event| event.event_type() == "ping" || !event.data().starts_with(char::is_numeric);
     let source = server.builder().end_at("[DONE]").skip_if(is_skipped);
     let mut source = source.build().unwrap().decode::<Number>();
-    let events = reqwest::get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
+    let events = get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
     let mut events = events.skip_if(is_skipped).decode::<Number>();
     for number in [1, 2] {
         assert_eq!(soon(source.next()).await.unwrap().unwrap(), Number(number));

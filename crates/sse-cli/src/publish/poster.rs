@@ -85,7 +85,7 @@ pub(super) struct Receipt {
 impl Poster {
     pub(super) fn new(url: Url, mut headers: HeaderMap) -> Result<Self, Failure> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON_LINES));
-        let client = Client::builder()
+        let client = sse_client::client_builder()
             .user_agent(concat!("sse/", env!("CARGO_PKG_VERSION")))
             // Some turn POST into GET, and the token is for this server only.
             .redirect(redirect::Policy::none())

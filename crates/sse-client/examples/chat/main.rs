@@ -15,11 +15,9 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::json;
-use sse_client::{Ending, ResponseExt as _};
+use sse_client::{Ending, ResponseExt as _, client_builder};
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -38,11 +36,11 @@ struct Delta {
 
 async fn chat(base: &str, key: &str, model: &str, prompt: &str) -> Result<(), Box<dyn Error>> {
     let messages = json!([{ "role": "user", "content": prompt }]);
-    let response = Client::new()
+    let response = client_builder()
+        .build()?
         .post(format!("{base}/chat/completions"))
         .bearer_auth(key)
-        .header(CONTENT_TYPE, "application/json")
-        .body(json!({ "model": model, "messages": messages, "stream": true }).to_string())
+        .json(&json!({ "model": model, "messages": messages, "stream": true }))
         .send()
         .await?;
     // What is no event stream, as the answer to a wrong key, is the first item: an error with the API's own words.

@@ -13,14 +13,14 @@ mod server;
 
 use std::process::ExitCode;
 
+use reqwest::Request;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Request};
 use serde_json::{Value, json};
-use sse_client::{Attempt, BoxError, EventSource};
+use sse_client::{Attempt, BoxError, EventSource, client_builder};
 
 /// Calls, prints what the server tells meanwhile, and returns the answer.
 async fn call(url: &str, call: &Value) -> Result<Value, BoxError> {
-    let client = Client::new();
+    let client = client_builder().build()?;
     let response = client
         .post(url)
         .header(ACCEPT, "application/json, text/event-stream")

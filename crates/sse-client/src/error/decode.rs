@@ -82,15 +82,11 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [event_type, data] = [self.event_type(), self.data_start()].map(Excerpt);
-        write!(
-            f,
-            "an event of the type `{event_type}` was skipped, because it can't be converted: {}",
-            self.error
-        )?;
+        write!(f, "{}; the event was skipped: its type is `{event_type}`", self.error)?;
         if !self.last_event_id().is_empty() {
-            write!(f, "; its id is `{}`", Excerpt(self.last_event_id()))?;
+            write!(f, ", its id is `{}`", Excerpt(self.last_event_id()))?;
         }
-        write!(f, "; its data begins with `{data}`")
+        write!(f, ", and its data begins with `{data}`")
     }
 }
 
@@ -121,15 +117,19 @@ mod tests {
     fn the_event_is_told_in_one_line() {
         let mut start = EventStart::default();
         for (id, data, expected) in [
-            ("", "many", "; its data begins with `many`"),
-            ("b", "{\n  \"x\":\u{1b} 1\n}", "; its id is `b`; its data begins with `{ \"x\":\\u{1b} 1 }`"),
+            ("", "many", ", and its data begins with `many`"),
+            (
+                "b",
+                "{\n  \"x\":\u{1b} 1\n}",
+                ", its id is `b`, and its data begins with `{ \"x\":\\u{1b} 1 }`",
+            ),
         ] {
             let mut event = Event::new(data);
             event.set_event_type(&EventType::from_static("price"));
             event.set_last_event_id(&EventId::from_static(id));
             start.note(&event);
             let error = DecodeError::new("no number".into(), start.clone());
-            let text = "an event of the type `price` was skipped, because it can't be converted: no number";
+            let text = "no number; the event was skipped: its type is `price`";
             assert_eq!(error.to_string(), format!("{text}{expected}"));
             assert_eq!((error.data_start(), error.last_event_id()), (data, id));
         }

@@ -20,10 +20,11 @@ use crate::platform::BoxFuture;
 /// This is the reader for LLM APIs and other streams that are asked for once:
 ///
 /// ```no_run
-/// use sse_client::{Ending, ResponseExt as _};
+/// use sse_client::{Ending, ResponseExt as _, client_builder};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let response = reqwest::Client::new().post("https://example.com/chat").body("{}").send().await?;
+/// let client = client_builder().build()?;
+/// let response = client.post("https://example.com/chat").body("{}").send().await?;
 /// let mut events = response.events().end_at(Ending::openai_chat());
 /// while let Some(event) = events.next().await {
 ///     println!("{}", event?.data());

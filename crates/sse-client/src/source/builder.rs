@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Request, Response};
-use sse_codec::EventId;
+use sse_codec::{EventId, InvalidField};
 
 use super::event_source::EventSource;
 use super::handle::Handle;
@@ -21,13 +21,13 @@ use crate::reconnect::{Cause, Reconnect, Reconnector};
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use sse_client::{EventId, EventSource, Reconnect, reqwest::Client};
+/// use sse_client::{EventSource, Reconnect, client_builder};
 ///
 /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::new();
+/// let client = client_builder().build()?;
 /// let request = client.get("https://example.com/events").bearer_auth("token").build()?;
 /// let source = EventSource::builder(client, request)
-///     .last_event_id(EventId::try_from(std::fs::read_to_string("last-event-id")?)?)
+///     .stored_event_id(&std::fs::read_to_string("last-event-id")?)?
 ///     .reconnect(Reconnect::new().max_retries(10))
 ///     .idle_timeout(Duration::from_secs(45))
 ///     .build()?;
@@ -99,6 +99,17 @@ impl EventSourceBuilder {
         self
     }
 
+    /// Starts after the event whose ID is in this text, as it was stored when the program ran before. One line ending
+    /// after the ID, as editors and `echo` write it, does not count. Empty text is no ID.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not an ID: it has several lines, or a NUL character.
+    pub fn stored_event_id(self, stored: &str) -> Result<Self, InvalidField> {
+        let id = stored.strip_suffix('\n').map_or(stored, |line| line.strip_suffix('\r').unwrap_or(line));
+        Ok(self.last_event_id(EventId::new(id)?.into_owned()))
+    }
+
     /// Sets a header of the request.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if let Some(request) = &mut self.request.0 {
@@ -124,11 +135,11 @@ impl EventSourceBuilder {
     /// final.
     ///
     /// ```no_run
-    /// use sse_client::{EventSource, reqwest::{Client, header::{AUTHORIZATION, HeaderValue}}};
+    /// use sse_client::{EventSource, client_builder, reqwest::header::{AUTHORIZATION, HeaderValue}};
     ///
     /// # async fn fetch_token() -> std::io::Result<HeaderValue> { unimplemented!() }
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = Client::new();
+    /// let client = client_builder().build()?;
     /// let request = client.get("https://example.com/events").build()?;
     /// let source = EventSource::builder(client, request)
     ///     .on_attempt(async |mut attempt| {
@@ -162,10 +173,10 @@ impl EventSourceBuilder {
     /// it does send any other header. If your secret is in a header of another name, turn that off:
     ///
     /// ```no_run
-    /// use sse_client::{EventSource, reqwest::{Client, redirect::Policy}};
+    /// use sse_client::{EventSource, client_builder, reqwest::redirect::Policy};
     ///
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = Client::builder().redirect(Policy::none()).build()?;
+    /// let client = client_builder().redirect(Policy::none()).build()?;
     /// let request = client.get("https://example.com/events").header("x-api-key", "secret").build()?;
     /// let source = EventSource::builder(client, request).max_redirects(20).build()?;
     /// # Ok(())

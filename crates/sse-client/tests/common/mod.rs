@@ -5,8 +5,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reqwest::{Client, IntoUrl, Response};
 use sse_client::{Error, EventSource, EventSourceBuilder, Notice, Reconnect};
 pub use sse_testing::{Answer, Server};
+
+/// A client as the crate makes it: reqwest's own has no provider of cryptography here.
+pub fn client() -> Client {
+    sse_client::client_builder().build().unwrap()
+}
+
+/// The response to a `GET`.
+pub async fn get(url: impl IntoUrl) -> reqwest::Result<Response> {
+    client().get(url).send().await
+}
 
 /// An event stream with this body, which then ends.
 pub fn stream(body: &str) -> Answer {
@@ -50,7 +61,7 @@ pub trait Sources {
 
 impl Sources for Server {
     fn builder(&self) -> EventSourceBuilder {
-        let client = reqwest::Client::new();
+        let client = client();
         let request = client.get(self.url("/events")).build().unwrap();
         EventSource::builder(client, request).reconnect(quick())
     }
