@@ -42,7 +42,7 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { reqwest: Client::builder().build()?, launchdarkly: HyperTransport::new()? })
+        Ok(Self { reqwest: sse_client::client_builder().build()?, launchdarkly: HyperTransport::new()? })
     }
 }
 
