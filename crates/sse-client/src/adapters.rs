@@ -3,9 +3,11 @@
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 mod blocking;
 mod typed;
+mod with_comments;
 mod with_ids;
 
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub use self::blocking::{Blocking, BlockingMut};
 pub use self::typed::Typed;
+pub use self::with_comments::WithComments;
 pub use self::with_ids::{WithId, WithIds};

@@ -1,12 +1,15 @@
 //! The second step of a connection: turns the bytes of a response into events, and notices when no bytes come.
 
+mod comments;
 mod ending;
 mod event_stream;
 mod idle;
+mod item;
 mod reader;
 mod settings;
 
 pub use self::ending::{Ending, Verdict, reports_error};
 pub use self::event_stream::{EventStream, ResponseExt};
+pub use self::item::Item;
 pub(crate) use self::reader::{Connection, Predicate, Read, Reader};
 pub(crate) use self::settings::{reader_settings, response_settings};

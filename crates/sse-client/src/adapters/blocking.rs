@@ -9,6 +9,7 @@ use futures_core::{FusedStream, Stream};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::typed::Typed;
+use super::with_comments::WithComments;
 use super::with_ids::WithIds;
 use crate::error::Error;
 use crate::source::EventSource;
@@ -157,6 +158,13 @@ impl<T> Typed<EventSource, T> {
 
 impl<T> WithIds<EventSource, T> {
     /// The values with their ids for a program without async: an iterator that blocks.
+    pub fn blocking(self) -> Blocking<Self> {
+        Blocking::new(self)
+    }
+}
+
+impl WithComments<EventSource> {
+    /// The events and comments for a program without async: an iterator that blocks.
     pub fn blocking(self) -> Blocking<Self> {
         Blocking::new(self)
     }

@@ -9,6 +9,7 @@ use futures_core::{FusedStream, Stream};
 use reqwest::Response;
 use sse_codec::{Decoder, Event};
 
+use super::item::Item;
 use super::reader::{Connection, Read, Reader};
 use super::settings::{reader_settings, response_settings};
 use crate::connect::Accepted;
@@ -101,16 +102,33 @@ impl EventStream {
         };
     }
 
+    /// Gives comments too, which only [`poll_item`](Self::poll_item) tells.
+    pub(crate) fn give_comments(&mut self) {
+        self.reader.give_comments();
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        loop {
+            match ready!(self.poll_item(cx)) {
+                Some(Ok(Item::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                Some(Ok(Item::Comment(_))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
         if let State::Start(_) = self.state {
             self.start();
         }
         let error = match &mut self.state {
             State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
-                Read::Item(item) => return Poll::Ready(Some(item)),
+                Read::Item(item) => return Poll::Ready(Some(item.map(Item::Event))),
+                Read::Comment(comment) => return Poll::Ready(Some(Ok(Item::Comment(comment)))),
                 Read::Last(event) => {
                     self.state = State::Ended;
-                    return Poll::Ready(Some(Ok(event)));
+                    return Poll::Ready(Some(Ok(Item::Event(event))));
                 }
                 Read::Disconnected(error) => error.or_else(|| self.reader.missing_end()),
                 Read::Finished(error) => error,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use reqwest::Response;
 use sse_codec::{Decoder, Event, EventId, EventRef, TooLarge};
 
+use super::comments::Comments;
 use super::ending::{Ending, Progress, Verdict};
 use super::idle::{Idle, IdleTimeouts};
 use crate::error::Error;
@@ -25,6 +26,8 @@ pub(crate) struct Reader {
     endings: Endings,
     /// An event that the end of a body leaves unfinished is given all the same.
     gives_unfinished: bool,
+    /// If comments are given too.
+    comments: Option<Comments>,
 }
 
 /// Events that end the stream, whatever the connection does.
@@ -76,6 +79,8 @@ struct Input {
 pub(crate) enum Read {
     /// An event, or an error that is not final.
     Item(Result<Event, Error>),
+    /// A comment.
+    Comment(String),
     /// An event after which the stream is over.
     Last(Event),
     /// The connection is over; another one may go on.
@@ -120,6 +125,11 @@ impl Reader {
         self.endings.is_error = Some(is_error);
     }
 
+    /// Gives comments too.
+    pub(crate) fn give_comments(&mut self) {
+        self.comments.get_or_insert_default();
+    }
+
     /// An event for which `is_skipped` returns `true` is passed over.
     pub(crate) fn skip_if(&mut self, is_skipped: Predicate) {
         self.endings.is_skipped = Some(is_skipped);
@@ -141,6 +151,9 @@ impl Reader {
     /// Begins to read `response`. The rest of the connection before it is dropped.
     pub(crate) fn open(&mut self, response: Response) -> Connection {
         self.decoder.reset();
+        if let Some(comments) = &mut self.comments {
+            comments.reset();
+        }
         Connection::new(response)
     }
 
@@ -159,16 +172,27 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Read> {
         for _ in 0..CHUNKS_PER_POLL {
+            if let Some(comment) = self.comments.as_mut().and_then(Comments::next) {
+                return Poll::Ready(Read::Comment(comment));
+            }
             match connection.input.decode(&mut self.decoder) {
                 Ok(Some(event)) => {
                     connection.event_received = true;
+                    if let Some(comments) = &mut self.comments {
+                        comments.event_given();
+                    }
                     match self.endings.apply(event) {
                         Some(read) => return Poll::Ready(read),
                         None => continue,
                     }
                 }
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Read::Item(Err(error.into()))),
+                Err(error) => {
+                    if let Some(comments) = &mut self.comments {
+                        comments.error_given();
+                    }
+                    return Poll::Ready(Read::Item(Err(error.into())));
+                }
             }
             if connection.has_ended {
                 return Poll::Ready(self.ended());
@@ -176,6 +200,9 @@ impl Reader {
             match connection.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     received(&chunk);
+                    if let Some(comments) = &mut self.comments {
+                        comments.read(&chunk);
+                    }
                     connection.idle.heard();
                     connection.input = Input { chunk, decoded: 0 };
                 }

@@ -15,7 +15,7 @@ use super::notice::{Notice, Observer};
 use crate::connect::{Connector, MAX_REDIRECTS, Transport, fits_header, parse_url};
 use crate::error::Error;
 use crate::platform::{BoxFuture, Timer, client, now, unix_time};
-use crate::read::{Connection, Read, Reader};
+use crate::read::{Connection, Item, Read, Reader};
 use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 
 /// Events from a URL, over as many connections as it takes.
@@ -198,7 +198,23 @@ impl EventSource {
         }
     }
 
+    /// Gives comments too, which only [`poll_item`](Self::poll_item) tells.
+    pub(crate) fn give_comments(&mut self) {
+        self.reader.give_comments();
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        loop {
+            match ready!(self.poll_item(cx)) {
+                Some(Ok(Item::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                Some(Ok(Item::Comment(_))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
         let Some(commands) = &self.commands else { return self.poll_state(cx) };
         // Before the look for one, so that a command is not overlooked that comes in between.
         commands.wait(cx.waker());
@@ -213,7 +229,7 @@ impl EventSource {
         polled
     }
 
-    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
         loop {
             let went_on = match &mut self.state {
                 State::Start(error) => {
@@ -233,11 +249,12 @@ impl EventSource {
                             if item.is_ok() {
                                 self.reconnector.event_received();
                             }
-                            return Poll::Ready(Some(item));
+                            return Poll::Ready(Some(item.map(Item::Event)));
                         }
+                        Read::Comment(comment) => return Poll::Ready(Some(Ok(Item::Comment(comment)))),
                         Read::Last(event) => {
                             _ = self.finish(None);
-                            return Poll::Ready(Some(Ok(event)));
+                            return Poll::Ready(Some(Ok(Item::Event(event))));
                         }
                         Read::Disconnected(error) => self.disconnected(error),
                         Read::Finished(error) => self.finish(error),

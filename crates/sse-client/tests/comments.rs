@@ -1,0 +1,65 @@
+//! Comments, each in its place between the events.
+
+mod common;
+
+use common::{Server, Sources as _, client, soon, status, stream};
+use sse_client::{Error, Item, ResponseExt as _};
+
+fn shown(item: Result<Item, Error>) -> String {
+    match item {
+        Ok(Item::Event(event)) => event.into_data(),
+        Ok(Item::Comment(text)) => format!(":{text}"),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect(),
+    }
+}
+
+/// Checks what comes of a body, however it is cut.
+async fn check(body: &str, expected: &[&str]) {
+    for cut in 0..body.len() {
+        if !body.is_char_boundary(cut) {
+            continue;
+        }
+        let (first, rest) = body.split_at(cut);
+        let (first, rest) = (first.to_owned(), rest.to_owned());
+        let pause = std::time::Duration::from_millis(5);
+        let server = Server::answering(move |_| stream(&first).pause(pause).and(rest.clone()));
+        let response = client().get(server.url("/")).send().await.unwrap();
+        let mut items = response.events().max_event_bytes(20).with_comments();
+        let mut found = Vec::new();
+        while let Some(item) = soon(items.next()).await {
+            found.push(shown(item));
+        }
+        assert_eq!(found, expected, "{body:?} cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn comments_come_in_their_place() {
+    check(": a\n\ndata: 1\n\n:b\n: c\n\ndata: 2\n\n: d\n", &[":a", "1", ":b", ":c", "2", ":d"]).await;
+    check("data: 1\n: in the middle\ndata: 2\n\n:\r\ndata: 3\r\n\r\n", &[":in the middle", "1\n2", ":", "3"])
+        .await;
+    check("id: 1\n\n: a\n\nevent: x\n\n: b\n\ndata\n\n: é\n", &[":a", ":b", "", ":é"]).await;
+    check("data: 123456789012345678901\n\n: a\ndata: 2\n\n: unfinished", &["TooLarge", ":a", "2"]).await;
+}
+
+#[tokio::test]
+async fn they_come_over_reconnects_and_do_not_hide_the_end() {
+    let server = Server::start([stream(": a\ndata: 1\n\n: cut"), stream("data: 2\n\n: b\n"), status(204)]);
+    let mut items = server.source().with_comments();
+    let mut found = Vec::new();
+    while let Some(item) = soon(items.next()).await {
+        found.push(shown(item));
+    }
+    assert_eq!(found, [":a", "1", "2", ":b"]);
+
+    let server =
+        Server::start([stream("data: skip\n\n: a\n\ndata: 1\n\n: b\n\ndata: [DONE]\n\n: c\n\n").held()]);
+    let source = server.builder().end_at("[DONE]").skip_if(|event| event.data() == "skip");
+    let mut items = source.build().unwrap().with_comments();
+    let mut found = Vec::new();
+    while let Some(item) = soon(items.next()).await {
+        found.push(shown(item));
+    }
+    assert_eq!(found, [":a", "1", ":b"]);
+}
