@@ -23,6 +23,6 @@ pub use crate::adapters::{Typed, WithComments, WithId, WithIds};
 pub use crate::connect::Attempt;
 pub use crate::error::{BoxError, DecodeError, Error, Refusal};
 pub use crate::platform::{Instant, MaybeSend, client_builder};
-pub use crate::read::{Ending, EventStream, Item, ResponseExt, Verdict, reports_error};
+pub use crate::read::{Ending, EventStream, Item, ReadSettings, ResponseExt, Verdict, reports_error};
 pub use crate::reconnect::{Cause, Decision, Reconnect, Reconnector};
 pub use crate::source::{EventSource, EventSourceBuilder, Handle, Notice, ReadyState};

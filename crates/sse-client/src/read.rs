@@ -12,4 +12,5 @@ pub use self::ending::{Ending, Verdict, reports_error};
 pub use self::event_stream::{EventStream, ResponseExt};
 pub use self::item::Item;
 pub(crate) use self::reader::{Connection, Predicate, Read, Reader};
+pub use self::settings::ReadSettings;
 pub(crate) use self::settings::{reader_settings, response_settings};

@@ -4,9 +4,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Answer, Server, name, response, soon, stream};
+use common::{Answer, Server, Sources as _, name, response, soon, stream};
 use futures_core::FusedStream as _;
-use sse_client::{Decoder, Ending, Error, Event, EventStream, ResponseExt as _, Verdict};
+use sse_client::{
+    Decoder, Ending, Error, Event, EventId, EventStream, ReadSettings, ResponseExt as _, Verdict,
+};
 
 /// Short enough to wait for, where the server is silent for ever.
 const SHORT: Duration = Duration::from_millis(50);
@@ -189,6 +191,32 @@ async fn a_predicate_says_which_event_is_the_last() {
     let body = "data: 1\n\nevent: done\ndata: usage\n\n";
     check(stream(body), |events| events.end_at(may_end()), &[one, done], "").await;
     check(stream(body).reset(), |events| events.end_at(may_end()), &[one, done], "Read").await;
+}
+
+#[tokio::test]
+async fn one_type_of_settings_serves_both() {
+    let body = "data: skip\n\ndata: 123456789\n\ndata: 2\n\nevent: done\ndata: 3\n\ndata: 4\n\n";
+    let answer = format!("200 OK\r\nContent-Type: text/plain\r\n\r\n{body}");
+    let server = Server::answering(move |_| response(&answer).held());
+    let settings = ReadSettings::new()
+        .any_content_type()
+        .max_event_bytes(8)
+        .skip_if(|event| event.data() == "skip")
+        .end_at(Ending::after(|event| event.event_type() == "done"));
+    for _ in 0..2 {
+        let mut events = get(&server).await.events().read_settings(&settings);
+        let source = server.builder().last_event_id(EventId::from_static("a")).read_settings(&settings);
+        let mut source = source.build().unwrap();
+        assert_eq!(source.last_event_id(), "a");
+        for item in [soon(events.next()).await, soon(source.next()).await] {
+            assert!(matches!(item, Some(Err(Error::TooLarge(_)))), "{item:?}");
+        }
+        for data in ["2", "3"] {
+            assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), data);
+            assert_eq!(soon(source.next()).await.unwrap().unwrap().data(), data);
+        }
+        assert!(soon(events.next()).await.is_none() && soon(source.next()).await.is_none());
+    }
 }
 
 /// The words of the server are not lost to a type that does not expect them.

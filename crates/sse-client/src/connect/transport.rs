@@ -50,6 +50,10 @@ impl Transport {
         self.accepted.set_any_content_type();
     }
 
+    pub(crate) fn set_accepted(&mut self, accepted: Accepted) {
+        self.accepted = accepted;
+    }
+
     /// Which responses are read.
     pub(crate) fn accepted(&self) -> Accepted {
         self.accepted

@@ -11,7 +11,7 @@ use sse_codec::{Decoder, Event};
 
 use super::item::Item;
 use super::reader::{Connection, Read, Reader};
-use super::settings::{reader_settings, response_settings};
+use super::settings::{ReadSettings, reader_settings, response_settings};
 use crate::connect::Accepted;
 use crate::error::Error;
 use crate::platform::BoxFuture;
@@ -74,6 +74,13 @@ impl EventStream {
     /// brings the event again. It is never given if the response breaks.
     pub fn drop_unfinished(mut self) -> Self {
         self.reader.give_unfinished(false);
+        self
+    }
+
+    /// Sets how the response is read, in place of what was set before.
+    pub fn read_settings(mut self, settings: &ReadSettings) -> Self {
+        self.reader.adopt(&settings.reader);
+        self.accepted = settings.accepted;
         self
     }
 

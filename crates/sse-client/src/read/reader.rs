@@ -26,6 +26,8 @@ pub(crate) struct Reader {
     endings: Endings,
     /// An event that the end of a body leaves unfinished is given all the same.
     gives_unfinished: bool,
+    /// The limit of an event, if the caller has set one.
+    max_event_bytes: Option<usize>,
     /// If comments are given too.
     comments: Option<Comments>,
 }
@@ -94,7 +96,17 @@ impl Reader {
         Self { decoder, ..Self::default() }
     }
 
+    /// Takes over what a caller has set on `other`.
+    pub(crate) fn adopt(&mut self, other: &Self) {
+        self.timeouts = other.timeouts;
+        self.endings = other.endings.clone();
+        if let Some(limit) = other.max_event_bytes {
+            self.set_max_event_bytes(limit);
+        }
+    }
+
     pub(crate) fn set_max_event_bytes(&mut self, limit: usize) {
+        self.max_event_bytes = Some(limit);
         let mut decoder = Decoder::with_limit(limit);
         if let Ok(id) = EventId::new(self.decoder.last_event_id()) {
             decoder.set_last_event_id(&id);

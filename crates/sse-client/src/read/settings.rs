@@ -1,5 +1,8 @@
 //! The settings that an event source and an event stream share: written and documented once.
 
+use super::reader::Reader;
+use crate::connect::Accepted;
+
 /// The setters of a type with a field `reader`.
 macro_rules! reader_settings {
     () => {
@@ -79,6 +82,37 @@ macro_rules! response_settings {
             self
         }
     };
+}
+
+/// How a response is read, whether by an [`EventSource`](crate::EventSource) or by an
+/// [`EventStream`](crate::EventStream): what is set here once can be given to many of both.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use sse_client::{Ending, EventSource, ReadSettings, ResponseExt as _};
+///
+/// # fn example(response: sse_client::reqwest::Response) -> Result<(), sse_client::Error> {
+/// let settings = ReadSettings::new().end_at(Ending::anthropic()).idle_timeout(Duration::from_secs(60));
+/// let events = response.events().read_settings(&settings);
+/// let source = EventSource::builder_for("https://example.com/events")?.read_settings(&settings).build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "it is given to a source or a stream"]
+pub struct ReadSettings {
+    pub(crate) reader: Reader,
+    pub(crate) accepted: Accepted,
+}
+
+impl ReadSettings {
+    /// Returns the default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    response_settings!(accepted);
+    reader_settings!();
 }
 
 pub(crate) use {reader_settings, response_settings};

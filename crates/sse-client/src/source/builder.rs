@@ -14,7 +14,7 @@ use super::notice::{Notice, Observer};
 use crate::connect::{Attempt, AttemptHook, Connector, ShownRequest, Template, Transport};
 use crate::error::{BoxError, Error};
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::read::{Reader, reader_settings, response_settings};
+use crate::read::{ReadSettings, Reader, reader_settings, response_settings};
 use crate::reconnect::{Cause, Reconnect, Reconnector};
 
 /// Settings of an [`EventSource`].
@@ -194,6 +194,13 @@ impl EventSourceBuilder {
     /// After this time another attempt follows.
     pub fn response_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.transport.set_response_timeout(limit.into());
+        self
+    }
+
+    /// Sets how each response is read, in place of what was set before.
+    pub fn read_settings(mut self, settings: &ReadSettings) -> Self {
+        self.reader.adopt(&settings.reader);
+        self.transport.set_accepted(settings.accepted);
         self
     }
 
