@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use common::{Server, response, status, stream};
+use common::{Answer, Server, response, status, stream};
 
 /// Where the examples are, once they are built: cargo does not build them for every way to run this test.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -59,18 +59,59 @@ fn chat_ends_with_an_error_of_the_model() {
     check(&output, "one ", error, false);
 }
 
+/// What the tool of the example tells, and its result.
+fn counted(token: u8) -> String {
+    let progress = (1..=5)
+        .map(|n| format!("\"notifications/progress\" {{\"progress\":{n},\"progressToken\":{token}}}\n"));
+    progress.chain(["{\"counted\":5,\"resultType\":\"complete\"}\n".to_owned()]).collect()
+}
+
 #[test]
-fn mcp_makes_one_call_over_several_connections() {
-    let progress: String =
-        (1..=5).map(|n| format!("\"notifications/progress\" {{\"progress\":{n}}}\n")).collect();
-    check(&example("mcp_call").output().unwrap(), &format!("{progress}{{\"counted\":5}}\n"), "", true);
+fn mcp_makes_one_call() {
+    check(&example("mcp_call").output().unwrap(), &counted(1), "", true);
+}
+
+#[test]
+fn mcp_makes_one_call_over_several_connections_to_an_older_server() {
+    check(&example("mcp_call").arg("--older").output().unwrap(), &counted(2), "", true);
+}
+
+const STREAM: &str = "200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+
+/// What an older server says first: that it does not know the version, its session, and that it is open.
+fn older() -> [Answer; 3] {
+    let session = "{\"id\":1,\"result\":{\"protocolVersion\":\"2025-06-18\"}}";
+    [
+        response("400 -\r\nConnection: close\r\n\r\nmissing session"),
+        response(&format!("200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: s\r\n\r\n{session}")),
+        status(202),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_keeps_its_session_with_an_older_server() {
+    let answer = "id: 7\nretry: 100\ndata:\n\n";
+    let rest = "data: {\"id\":9,\"method\":\"ping\"}\n\ndata: {\"id\":2,\"result\":3}\n\n";
+    let server = Server::start(older().into_iter().chain([stream(answer), stream(rest).held(), status(200)]));
+    let output = example("mcp_call").arg(server.url("/mcp")).output().unwrap();
+    check(&output, "\"ping\" null\n3\n", "", true);
+    let requests = server.requests();
+    let methods: Vec<_> = requests.iter().map(sse_testing::Request::method).collect();
+    assert_eq!(methods, ["POST", "POST", "POST", "POST", "GET", "DELETE"]);
+    for request in &requests[2..] {
+        assert_eq!(request.header("mcp-session-id"), Some("s"));
+        assert_eq!(request.header("mcp-protocol-version"), Some("2025-06-18"));
+    }
+    assert_eq!(requests[4].header("last-event-id"), Some("7"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_asks_for_no_other_stream() {
     for first in ["retry: 100\ndata: {\"id\":1,\"method\":\"ping\"}\n\n", "retry: 100\nid: \u{7}\ndata:\n\n"]
     {
-        let server = Server::start([stream(first), stream("data: {\"id\":1,\"result\":2}\n\n")]);
+        let server = Server::start(
+            older().into_iter().chain([stream(first), stream("data: {\"id\":2,\"result\":2}\n\n")]),
+        );
         let output = example("mcp_call").arg(server.url("/events")).output().unwrap();
         let stderr = "the request for the next attempt could not be made: the stream ended before it could be resumed\n";
         check(&output, if first.contains("ping") { "\"ping\" null\n" } else { "" }, stderr, false);
@@ -79,17 +120,52 @@ async fn mcp_asks_for_no_other_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_tells_what_the_server_says() {
-    let refused = "404 -\r\nContent-Length: 10\r\n\r\nno session";
-    let server = Server::start([response(refused)]);
-    let told = "the server answered 404 Not Found instead of 200 with an event stream: no session\n";
-    check(&example("mcp_call").arg(server.url("/events")).output().unwrap(), "", told, false);
+    let refusal = |code: i32, data: &str| {
+        let error = format!("{{\"code\":{code},\"data\":{data},\"message\":\"no\"}}");
+        let answer = format!("400 -\r\nConnection: close\r\n\r\n{{\"id\":1,\"error\":{error}}}");
+        (response(&answer), format!("the server refused: {error}\n"))
+    };
+    let unauthorized = "the server answered 401 Unauthorized instead of 200 with an event stream: no token\n";
+    let lost = "the stream ended without a response: the server takes the call for cancelled\n";
+    let broken = format!("{}Content-Length: 99\r\n\r\n", &STREAM[..STREAM.len() - 2]);
+    for (answer, told) in [
+        refusal(-32022, "{\"requested\":\"2026-07-28\",\"supported\":[\"2027-01-01\"]}"),
+        refusal(-32020, "null"),
+        (response("401 -\r\nConnection: close\r\n\r\nno token"), unauthorized.to_owned()),
+        (stream("data: {\"id\":2,\"result\":{}}\n\n"), lost.to_owned()),
+        (response(&broken), lost.to_owned()),
+    ] {
+        let server = Server::start([answer]);
+        check(&example("mcp_call").arg(server.url("/mcp")).output().unwrap(), "", &told, false);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_takes_an_answer_that_is_no_stream() {
     let json = "200 OK\r\nContent-Type: application/json\r\n\r\n{\"id\":1,\"result\":\"at once\"}";
     let server = Server::start([response(json)]);
-    check(&example("mcp_call").arg(server.url("/events")).output().unwrap(), "\"at once\"\n", "", true);
+    let output = example("mcp_call").args([&server.url("/events"), "weather"]).output().unwrap();
+    check(&output, "\"at once\"\n", "", true);
+    let request = server.request().await;
+    assert_eq!(request.header("accept"), Some("application/json, text/event-stream"));
+    assert_eq!(request.header("mcp-protocol-version"), Some("2026-07-28"));
+    assert_eq!(request.header("mcp-method"), Some("tools/call"));
+    assert_eq!(request.header("mcp-name"), Some("weather"));
+    assert!(request.body().contains("\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_listens_again_when_a_stream_ends() {
+    let [first, second] = ["acknowledged", "changed"]
+        .map(|method| stream(&format!("retry: 100\ndata: {{\"method\":\"{method}\"}}\n\n")));
+    let server = Server::start([first, second, status(404)]);
+    let output = example("mcp_call").args([&server.url("/mcp"), "--listen"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "\"acknowledged\" null\n\"changed\" null\n");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        assert!(request.method() == "POST" && request.body().contains("subscriptions/listen"), "{request}");
+    }
 }
 
 #[test]
