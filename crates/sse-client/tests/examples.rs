@@ -78,12 +78,15 @@ fn mcp_makes_one_call_over_several_connections_to_an_older_server() {
 
 const STREAM: &str = "200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
-/// What an older server says first: that it does not know the version, its session, and that it is open.
+/// What an older server says first: that it does not know the version, its session, which an event without data may
+/// come before, and that it is open.
 fn older() -> [Answer; 3] {
     let session = "{\"id\":1,\"result\":{\"protocolVersion\":\"2025-06-18\"}}";
     [
         response("400 -\r\nConnection: close\r\n\r\nmissing session"),
-        response(&format!("200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: s\r\n\r\n{session}")),
+        response(&format!(
+            "200 OK\r\nContent-Type: text/event-stream\r\nMcp-Session-Id: s\r\n\r\nid: 0\ndata:\n\ndata: {session}\n\n"
+        )),
         status(202),
     ]
 }

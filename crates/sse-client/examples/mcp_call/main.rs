@@ -97,7 +97,9 @@ async fn answer(response: Response, id: &Value) -> Result<Value, BoxError> {
     if is_json(&response) {
         return Ok(response.json().await?);
     }
-    let mut messages = response.events().end_at(Ending::mcp(id)).json::<Value>();
+    let events = response.events().end_at(Ending::mcp(id));
+    // An older server primes its client by an event without data.
+    let mut messages = events.skip_if(|event| event.data().is_empty()).json::<Value>();
     let mut last = Value::Null;
     while let Some(message) = messages.next().await {
         match message {
