@@ -213,12 +213,82 @@ fn mcp_answers_the_rest_as_specified() {
     let server = Server::start("mcp");
     let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
     let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-    assert_eq!(server.post("/mcp", initialize).status(), 200);
+    let reply = server.post("/mcp", initialize);
+    assert_eq!(reply.status(), 200);
+    let session = reply.head.lines().find(|line| line.to_ascii_lowercase().starts_with("mcp-session-id: "));
+    let session = format!("{}\r\n", session.expect("a session"));
+    let [list, end] = ["POST", "DELETE"].map(|method| {
+        let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        let headers = format!("Content-Type: application/json\r\n{session}");
+        move |server: &Server| server.send(method, "/mcp", &headers, list).status()
+    });
+    assert_eq!((list(&server), end(&server)), (200, 200));
+    assert_eq!((list(&server), end(&server)), (404, 404), "there is no such session any more");
     assert_eq!(server.post("/mcp", initialized).status(), 202);
     assert_eq!(server.get("/mcp", "").status(), 405);
     assert_eq!(server.get("/mcp", "Last-Event-ID: of another run/3\r\n").status(), 404);
     assert_eq!(server.get("/mcp", "Origin: http://other.example\r\n").status(), 403);
     assert_eq!(server.get("/mcp", "MCP-Protocol-Version: 2024-11-05\r\n").status(), 400);
+    assert_eq!(server.get("/mcp", "MCP-Protocol-Version: 2026-07-28\r\n").status(), 405);
+    assert_eq!(server.get("/mcp", "Mcp-Session-Id: of nobody\r\n").status(), 404);
+}
+
+/// A request of 2026-07-28, and the headers that say the same.
+fn newer(method: &str, params: &str) -> (String, String) {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":"t"}"#;
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{{params}{meta}}}}}"#);
+    let name = if method == "tools/call" { "Mcp-Name: count\r\n" } else { "" };
+    (body, format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}"))
+}
+
+#[test]
+fn mcp_answers_newer_clients_by_a_stream_that_ends() {
+    let server = Server::start("mcp");
+    let (body, headers) = newer("tools/call", r#""name":"count","#);
+    let mut reply = server.post_with("/mcp", &headers, &body);
+    assert_eq!(reply.status(), 200);
+    let messages: Vec<serde_json::Value> = std::iter::from_fn(|| reply.next_event())
+        .map(|event| serde_json::from_str(field(&event, "data").unwrap()).unwrap())
+        .collect();
+    let progress: Vec<_> = messages[..2].iter().map(|message| &message["params"]["progress"]).collect();
+    assert_eq!(progress, [1, 2]);
+    assert_eq!((&messages[2]["id"], &messages[2]["result"]["resultType"]), (&7.into(), &"complete".into()));
+    assert_eq!(messages.len(), 3);
+    assert!(!reply.text.contains("\nid"), "there is nothing to resume: {:?}", reply.text);
+}
+
+#[test]
+fn mcp_cancels_the_call_whose_stream_is_closed() {
+    let server = Server::start("mcp");
+    let (body, headers) = newer("tools/call", r#""name":"count","#);
+    let mut reply = server.post_with("/mcp", &headers, &body);
+    reply.event();
+    drop(reply);
+    assert_eq!(server.line(), "the call 7 was cancelled");
+}
+
+#[test]
+fn mcp_refuses_newer_clients_as_specified() {
+    let server = Server::start("mcp");
+    let check = |body: &str, headers: &str, status: u16, text: &str| {
+        let mut reply = server.post_with("/mcp", headers, body);
+        assert_eq!(reply.status(), status, "{body} {headers}");
+        assert!(reply.whole().contains(text), "{body} {headers}: {:?}", reply.text);
+    };
+    let (body, headers) = newer("server/discover", "");
+    check(&body, &headers, 200, r#""supportedVersions":["2026-07-28","2025-11-25"]"#);
+    let unknown = |text: &str| text.replace("2026-07-28", "1900-01-01");
+    let data = r#""data":{"requested":"1900-01-01","supported":["2026-07-28","2025-11-25"]}"#;
+    check(&unknown(&body), &unknown(&headers), 400, data);
+    check(&body, &unknown(&headers), 400, r#""code":-32020"#);
+    check(&body, &headers.replace("server/discover", "tools/list"), 400, r#""code":-32020"#);
+    check(&body, "MCP-Protocol-Version: 2026-07-28\r\n", 400, r#""code":-32020"#);
+    check(r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#, &headers, 400, r#""code":-32602"#);
+    let (body, headers) = newer("resources/list", "");
+    check(&body, &headers, 404, r#""code":-32601"#);
+    let (body, headers) = newer("subscriptions/listen", r#""notifications":{"toolsListChanged":true},"#);
+    let mut reply = server.post_with("/mcp", &headers, &body);
+    assert!(reply.event().contains(r#""io.modelcontextprotocol/subscriptionId":7"#));
 }
 
 #[cfg(unix)]
@@ -312,6 +382,10 @@ impl Server {
         self.send("POST", path, "Content-Type: application/json\r\n", json)
     }
 
+    fn post_with(&self, path: &str, headers: &str, json: &str) -> Reply {
+        self.send("POST", path, &format!("Content-Type: application/json\r\n{headers}"), json)
+    }
+
     fn complete(&self, prompt: &str) -> Reply {
         let messages = format!(r#"{{"messages":[{{"role":"user","content":"{prompt}"}}],"stream":true}}"#);
         self.post("/v1/chat/completions", &messages)
@@ -368,6 +442,16 @@ impl Reply {
     /// The next event.
     fn event(&mut self) -> String {
         self.next_event().expect("the body goes on")
+    }
+
+    /// A body that says how long it is.
+    fn whole(&mut self) -> &str {
+        let length = self.head.to_ascii_lowercase();
+        let length = length.split_once("content-length: ").expect("a length").1.lines().next().unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        self.socket.read_exact(&mut body).unwrap();
+        self.text = String::from_utf8(body).unwrap();
+        &self.text
     }
 
     /// The token of the next event.

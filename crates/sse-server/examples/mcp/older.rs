@@ -1,38 +1,29 @@
-//! An MCP server with one tool, over streamable HTTP (the specification of 2025-11-25): each call has a stream of its
-//! own, which its client can lose, or is told to leave, and come back to.
-//!
-//! ```sh
-//! cargo run -p sse-server --features axum --example mcp
-//! curl -N http://127.0.0.1:8080/mcp --json '{"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-//!     "params": {"name": "count", "_meta": {"progressToken": 1}}}'
-//! curl -N http://127.0.0.1:8080/mcp -H 'Last-Event-ID: …'
-//! ```
+//! The version 2025-11-25: sessions, and streams that their client can lose, or is told to leave, and come back to.
 //!
 //! - An event id is `STREAM/NUMBER`: it names the stream of its call, and the position in it.
 //! - The first event has no data: it primes the client to come back.
 //! - Each connection ends after a moment, and the client polls, until it has the result. Then there is 204.
-//!
-//! Sessions and authentication are left out: they belong ahead of all this.
 
+use std::collections::VecDeque;
 use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{ALLOW, HeaderName, ORIGIN};
+use axum::http::header::{ALLOW, HeaderName};
 use axum::http::request::Parts;
-use axum::middleware::{self, Next};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
-use sse_server::{EventId, Listener, Message, PublishError, Route, Topics};
-use tokio::net::TcpListener;
+use sse_server::{EventId, Message, PublishError, Route, Topics};
 use tokio::time::sleep;
 
-const VERSION: &str = "2025-11-25";
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+use crate::{PROTOCOL_VERSION, STEP, error, newer};
+
+pub(crate) const VERSION: &str = "2025-11-25";
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How long a connection lasts, more or less. Short, to be seen here; half a minute suits a real server.
@@ -41,77 +32,94 @@ const CONNECTION: Duration = Duration::from_millis(1500);
 /// How long a client waits before it comes back.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How long the tool takes for each of its steps.
-const STEP: Duration = Duration::from_secs(1);
+/// How many sessions are remembered. Who comes with a forgotten one opens another.
+const MAX_SESSIONS: usize = 1000;
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let listener = Listener::from(TcpListener::bind(address).await?);
-    let origin = format!("http://{}", listener.local_addr()?);
-    println!("listening on {origin}/");
-
-    // A stream is kept for a minute after its last use, so that its client can fetch the rest.
-    let streams =
-        Topics::builder().route(Route::builder().max_age(CONNECTION).reconnection_time(RETRY)).build();
-    let app = Router::new()
-        .route("/mcp", get(resume).post(receive))
-        .with_state(streams)
-        .layer(middleware::from_fn_with_state(origin, check));
-    axum::serve(listener, app).await?;
-    Ok(())
+/// The streams of calls, each by its name, and the sessions.
+#[derive(Clone)]
+pub(crate) struct Older {
+    streams: Topics,
+    sessions: Arc<Mutex<VecDeque<String>>>,
 }
 
-/// Refuses pages of other sites (they may come by DNS rebinding), and other versions of the protocol.
-async fn check(State(own): State<String>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let is_other = |name, own: &str| headers.get(name).is_some_and(|value| value != own);
-    if is_other(ORIGIN, &own) {
-        return StatusCode::FORBIDDEN.into_response();
+impl Older {
+    pub(crate) fn new() -> Self {
+        let route = Route::builder().max_age(CONNECTION).reconnection_time(RETRY);
+        // A stream is kept for a minute after its last use, so that its client can fetch the rest.
+        Self { streams: Topics::builder().route(route).build(), sessions: Arc::default() }
     }
-    if is_other(PROTOCOL_VERSION, VERSION) {
-        return StatusCode::BAD_REQUEST.into_response();
+
+    fn open_session(&self) -> String {
+        let session = format!("{:032x}", fastrand::u128(..));
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.truncate(MAX_SESSIONS - 1);
+        sessions.push_front(session.clone());
+        session
     }
-    next.run(request).await
+
+    /// Refuses a session that there is not, and another version. A request without a session is one of `curl`'s.
+    fn refusal(&self, headers: &HeaderMap) -> Option<StatusCode> {
+        if let Some(version) = headers.get(PROTOCOL_VERSION).filter(|version| *version != VERSION) {
+            // The newer one knows `POST` alone.
+            let is_newer = version == newer::VERSION;
+            return Some(if is_newer { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::BAD_REQUEST });
+        }
+        let session = headers.get(SESSION)?;
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = sessions.iter().any(|known| session == known.as_str());
+        (!is_known).then_some(StatusCode::NOT_FOUND)
+    }
+}
+
+/// `DELETE`: ends a session.
+pub(crate) async fn end(State(older): State<Older>, headers: HeaderMap) -> StatusCode {
+    if let Some(refusal) = older.refusal(&headers) {
+        return refusal;
+    }
+    let mut sessions = older.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+    sessions.retain(|known| headers.get(SESSION).is_none_or(|session| session != known.as_str()));
+    StatusCode::OK
 }
 
 /// `POST`: answers a request, and takes in a notification or a response.
-async fn receive(State(streams): State<Topics>, head: Parts, Json(call): Json<Value>) -> Response {
+pub(crate) fn receive(older: &Older, head: Parts, call: Value) -> Response {
+    if let Some(refusal) = older.refusal(&head.headers) {
+        return refusal.into_response();
+    }
     let Some(method) = call["method"].as_str().filter(|_| !call["id"].is_null()) else {
         return StatusCode::ACCEPTED.into_response();
     };
     let answer = match method {
-        "initialize" => result(
-            &call,
-            &json!({
-                "protocolVersion": VERSION,
-                "capabilities": { "tools": {} },
-                "serverInfo": { "name": "count", "version": "1.0.0" },
-            }),
-        ),
+        "initialize" => {
+            let answer = result(
+                &call,
+                &json!({
+                    "protocolVersion": VERSION,
+                    "capabilities": { "tools": {} },
+                    "serverInfo": { "name": "count", "version": "1.0.0" },
+                }),
+            );
+            return ([(SESSION, older.open_session())], Json(answer)).into_response();
+        }
         "ping" => result(&call, &json!({})),
-        "tools/list" => result(
-            &call,
-            &json!({ "tools": [{
-                "name": "count",
-                "description": "Counts to three, slowly",
-                "inputSchema": { "type": "object" },
-            }] }),
-        ),
-        "tools/call" if call["params"]["name"] == "count" => return start(&streams, head, call),
-        "tools/call" => error(&call, -32602, "there is no such tool"),
-        _ => error(&call, -32601, "there is no such method"),
+        "tools/list" => result(&call, &json!({ "tools": newer::tools() })),
+        "tools/call" if call["params"]["name"] == "count" => return start(&older.streams, head, call),
+        "tools/call" => error(&call, -32602, "there is no such tool", &Value::Null),
+        _ => error(&call, -32601, "there is no such method", &Value::Null),
     };
     Json(answer).into_response()
 }
 
-/// `GET`: goes on with a stream, behind the event that its client got last.
-async fn resume(State(streams): State<Topics>, request: Request) -> Response {
+/// `GET`: goes on with a stream, after the event that its client got last.
+pub(crate) async fn resume(State(older): State<Older>, request: Request) -> Response {
+    if let Some(refusal) = older.refusal(request.headers()) {
+        return refusal.into_response();
+    }
     let Some(id) = request.headers().get(LAST_EVENT_ID) else {
         // There are no messages but those of a call.
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response();
     };
-    let stream = id.to_str().ok().and_then(|id| streams.get(id.split_once('/')?.0));
+    let stream = id.to_str().ok().and_then(|id| older.streams.get(id.split_once('/')?.0));
     match stream {
         Some(stream) => stream.respond(&request).map(Body::new),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -145,10 +153,6 @@ async fn count(mut stream: Stream, call: Value) -> Result<(), PublishError> {
 
 fn result(call: &Value, result: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })
-}
-
-fn error(call: &Value, code: i32, message: &str) -> Value {
-    json!({ "jsonrpc": "2.0", "id": call["id"], "error": { "code": code, "message": message } })
 }
 
 /// The stream of one call. It ends when this is dropped, also by a panic of the tool, and its client gets the rest.
