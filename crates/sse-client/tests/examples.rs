@@ -172,6 +172,44 @@ async fn mcp_listens_again_when_a_stream_ends() {
 }
 
 #[test]
+fn a2a_follows_a_task_over_a_break() {
+    let told = "TASK_STATE_SUBMITTED\nTASK_STATE_WORKING\nTASK_STATE_COMPLETED\none two three\n";
+    check(&example("a2a_task").output().unwrap(), told, "", true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a2a_sends_its_message_once() {
+    let json = |body: &str| response(&format!("200 OK\r\nContent-Type: application/json\r\n\r\n{body}"));
+    let task = r#"{"id":"t","status":{"state":"TASK_STATE_COMPLETED"},"artifacts":[{"artifactId":"a","parts":[{"text":"all"}]}]}"#;
+    let begun = r#"{"id":1,"result":{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"}}}}"#;
+    let refused = r#"{"id":1,"error":{"code":-32004,"message":"it has ended"}}"#;
+    // It has ended when the client comes back: then it is asked for.
+    let begin = stream(&format!("retry: 100\ndata: {begun}\n\n"));
+    let server = Server::start([begin, json(refused), json(&format!(r#"{{"id":1,"result":{task}}}"#))]);
+    let output = example("a2a_task").arg(server.url("/")).output().unwrap();
+    check(&output, "TASK_STATE_WORKING\nTASK_STATE_COMPLETED\nall\n", "", true);
+    let methods = server
+        .requests()
+        .iter()
+        .map(|request| {
+            let call: serde_json::Value = serde_json::from_str(request.body()).unwrap();
+            call["method"].as_str().unwrap().to_owned()
+        })
+        .collect::<Vec<_>>();
+    assert_eq!(methods, ["SendStreamingMessage", "SubscribeToTask", "GetTask"]);
+    // The message may have come: it is not sent again.
+    let server = Server::start([stream("retry: 100\n\n"), stream("")]);
+    let output = example("a2a_task").arg(server.url("/")).output().unwrap();
+    let stderr = "the request for the next attempt could not be made: the agent named no task\n";
+    check(&output, "", stderr, false);
+    assert_eq!(server.requests().len(), 1);
+    // What the agent refuses is told in its words.
+    let server = Server::start([stream(&format!("data: {refused}\n\n"))]);
+    let output = example("a2a_task").arg(server.url("/")).output().unwrap();
+    check(&output, "", &format!("the server sent an error: {refused}\n"), false);
+}
+
+#[test]
 fn blocking_follows_to_the_end() {
     let missing = "an event of the type `message` is not the JSON that is expected: missing field `cents` at line 1 \
                    column 14; the event was skipped: its type is `message`, its id is `1`, and its data begins with \
