@@ -167,9 +167,21 @@ fn is_unreadable(error: &reqwest::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
 }
 
+/// Whether there was a connection, which ended before there was a response.
+#[cfg(not(target_family = "wasm"))]
+fn is_broken(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
+}
+
 /// `fetch` does not say.
 #[cfg(target_family = "wasm")]
 fn is_unreadable(_: &reqwest::Error) -> bool {
+    false
+}
+
+/// `fetch` does not say.
+#[cfg(target_family = "wasm")]
+fn is_broken(_: &reqwest::Error) -> bool {
     false
 }
 
@@ -221,7 +233,7 @@ impl Error {
             Self::Connect(error) if is_unreadable(error) => {
                 f.write_str("the server's response can't be read: it is not HTTP, or its head is too large")
             }
-            Self::Connect(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+            Self::Connect(error) if is_broken(error) => {
                 f.write_str("the connection broke before there was a response")
             }
             Self::Connect(_) => f.write_str("the server could not be reached"),
