@@ -46,6 +46,10 @@ async fn what_a_server_says_is_told_in_one_line() {
         let text = format!("{status}\r\nSet-Cookie: {}\r\n\r\n{body}", "a".repeat(5000));
         check(move || response(&text), expected).await;
     }
+    for (coding, expected) in [("none", ": no such key"), ("br", "instead of 200 with an event stream")] {
+        let text = format!("401 -\r\nContent-Encoding: {coding}\r\n\r\nno such key");
+        check(move || response(&text), expected).await;
+    }
     let header = "200 OK\r\nContent-Type: text/\u{9b}html; ";
     let text = format!("{header}{}\r\n\r\n", "a".repeat(5000));
     check(move || response(&text), "…`, not text/event-stream; is this the URL of an event stream?").await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 
+use super::content_encoding::is_compressed;
 use crate::error::Refusal;
 use crate::platform::{Body, within};
 
@@ -31,10 +32,11 @@ pub(super) async fn read_refusal(response: Response) -> Refusal {
         }
     };
     within(Some(MAX_TIME), reading).await;
-    Refusal::new(status, headers, kept.freeze())
+    let is_text = !is_compressed(&headers);
+    Refusal::new(status, headers, kept.freeze(), is_text)
 }
 
 /// The refusal that `response` is, without its body.
 pub(super) fn refusal_without_body(response: &Response) -> Refusal {
-    Refusal::new(response.status(), response.headers().clone(), Bytes::new())
+    Refusal::new(response.status(), response.headers().clone(), Bytes::new(), true)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
 use super::excerpt::Excerpt;
 
@@ -15,6 +15,7 @@ pub struct Refusal {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    is_text: bool,
 }
 
 impl Refusal {
@@ -40,13 +41,12 @@ impl Refusal {
 
     /// The beginning of the body, if there is text in it.
     fn excerpt(&self) -> Option<String> {
-        // What nobody has decompressed is no text.
-        let is_text = self.headers.get(CONTENT_ENCODING).is_none_or(|value| value == "identity");
-        Some(Excerpt(&self.text()).to_string()).filter(|text| is_text && !text.is_empty())
+        Some(Excerpt(&self.text()).to_string()).filter(|text| self.is_text && !text.is_empty())
     }
 
-    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body }
+    /// `is_text` says whether the body can be shown: what nobody has decompressed can't.
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes, is_text: bool) -> Self {
+        Self { status, headers, body, is_text }
     }
 }
 
@@ -79,9 +79,14 @@ mod tests {
 
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], body: &'static str, text: &str, debug: &str) {
+        let is_text = !body.contains("gibberish");
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        let refusal =
-            Refusal::new(StatusCode::NOT_FOUND, headers.collect(), Bytes::from_static(body.as_bytes()));
+        let refusal = Refusal::new(
+            StatusCode::NOT_FOUND,
+            headers.collect(),
+            Bytes::from_static(body.as_bytes()),
+            is_text,
+        );
         assert_eq!(refusal.to_string(), text);
         assert_eq!(format!("{refusal:?}"), debug);
     }
@@ -97,7 +102,7 @@ mod tests {
              body: `{ \"error\": { \"message\": \"no\\u{1b}\" } }`, .. }",
         );
         check(
-            &[("content-encoding", "br")],
+            &[],
             "\u{1}gibberish",
             "",
             "Refusal { status: 404, content_type: None, body: `\\u{1}gibberish`, .. }",
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn neither_text_is_long() {
         let page = Bytes::from("<p>Hello\n</p>".repeat(600));
-        let refusal = Refusal::new(StatusCode::OK, HeaderMap::new(), page);
+        let refusal = Refusal::new(StatusCode::OK, HeaderMap::new(), page, true);
         assert!(refusal.to_string().starts_with(": <p>Hello </p><p>Hello"));
         assert!(refusal.to_string().ends_with('…'));
         assert!(refusal.to_string().len() < 210 && format!("{refusal:?}").len() < 290, "{refusal:?}");
