@@ -37,6 +37,10 @@ use crate::platform::BoxFuture;
 /// If the response is no event stream, the only item is an error with the status, the headers and the beginning of the
 /// body ([`Refusal`](crate::Refusal)).
 ///
+/// The request is the caller's, and is made once. One that is to be made again after a 429 or a 503, but never once it is
+/// being answered, is an [`EventSource`](crate::EventSource) with
+/// [`Reconnect::until_response`](crate::Reconnect::until_response).
+///
 /// After an error that is [not final](Error::is_final) the stream goes on with the next event. Any other error ends it.
 #[must_use = "nothing is read unless it is polled"]
 pub struct EventStream {

@@ -81,6 +81,9 @@ fn value_length(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
         assert_eq!(member(text, "a"), expected, "{text}");
@@ -126,6 +129,48 @@ mod tests {
             "data",
         ] {
             check(text, None);
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let text = prop_oneof!["[a-c]", "[\\PC\"\\\\{}\\[\\]:,]{0,8}"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-c]", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn parsed(text: &str) -> Value {
+        serde_json::from_str(text).expect("a value that was found is whole")
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_parser_finds(value in json()) {
+            for text in [serde_json::to_string(&value).unwrap(), serde_json::to_string_pretty(&value).unwrap()] {
+                // As it comes back, since not every number does.
+                let value = parsed(&text);
+                for name in ["a", "b"] {
+                    prop_assert_eq!(member(&text, name).map(parsed), value.get(name).cloned());
+                }
+                let found: Vec<_> = elements(&text).map(parsed).collect();
+                prop_assert_eq!(found, value.as_array().cloned().unwrap_or_default());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in r#"[\PC"\\{}\[\]:, ]{0,40}"#) {
+            _ = (member(&text, "a"), elements(&text).count());
         }
     }
 
