@@ -32,7 +32,7 @@ struct Sse {
 
 const EXITS: &str = "\
 Exit codes: 0 done; 1 the network, the system or a program failed; 2 wrong arguments; 3 refused by the server; \
-4 the time is up; 5 events were lost or doubled.";
+4 the time is up; 5 events were lost or doubled, or an answer was cut off.";
 
 #[derive(Debug, Subcommand)]
 enum Task {

@@ -16,11 +16,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{process, thread};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures_core::Stream as _;
 use jiff::ZonedDateTime;
 use sse_client::reqwest::{Method, Url};
-use sse_client::{Error, Event, EventId, EventSource, Notice, Reconnect};
+use sse_client::{Ending, Error, Event, EventId, EventSource, Notice, Reconnect};
 use tokio::sync::oneshot;
 
 use self::notices::Notices;
@@ -76,6 +76,9 @@ pub(crate) struct Options {
     /// The body of the request; @FILE reads it from a file, @- from standard input
     #[arg(short = 'd', long = "body", value_name = "BODY")]
     body: Option<String>,
+    /// End where an answer of this API ends; the code is 5 if it was cut off
+    #[arg(long, value_name = "API")]
+    answer_of: Option<Api>,
     /// Read a response of any content type, as `curl -N` does
     #[arg(long)]
     any_type: bool,
@@ -84,6 +87,30 @@ pub(crate) struct Options {
     /// No status lines
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// An API whose answers end with an event.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Api {
+    #[value(name = "openai-chat")]
+    OpenAiChat,
+    #[value(name = "openai-responses")]
+    OpenAiResponses,
+    Anthropic,
+    Gemini,
+    A2a,
+}
+
+impl Api {
+    fn ending(self) -> Ending {
+        match self {
+            Self::OpenAiChat => Ending::openai_chat(),
+            Self::OpenAiResponses => Ending::openai_responses(),
+            Self::Anthropic => Ending::anthropic(),
+            Self::Gemini => Ending::gemini(),
+            Self::A2a => Ending::a2a(),
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -125,6 +152,9 @@ impl Options {
                 _ if is_safe => Reconnect::new().max_retries(retries),
                 _ => Reconnect::new().max_retries(retries).until_response(),
             });
+        }
+        if let Some(api) = self.answer_of {
+            source = source.end_at(api.ending());
         }
         if self.any_type {
             source = source.any_content_type();
@@ -354,6 +384,7 @@ fn time_of_day() -> String {
 fn failure(error: &Error) -> Failure {
     let exit = match error {
         Error::Request(_) | Error::BodyNotRepeatable => Exit::Usage,
+        Error::Incomplete => Exit::Incomplete,
         _ if error.refusal().is_some() => Exit::Refused,
         _ => Exit::Failed,
     };

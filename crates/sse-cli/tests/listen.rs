@@ -458,6 +458,17 @@ fn its_end_has_a_code_for_scripts() {
     check(&["HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"], &[], 3, "403 Forbidden");
     let html = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
     check(&[html], &[], 3, "is this the URL of an event stream?: <html\n");
+    let answer = |end: &str| format!("{STREAM}data: {{\"choices\":[]}}\n\n{end}");
+    let chat = &["-d", "{}", "--answer-of", "openai-chat"][..];
+    check(&[&answer("data: [DONE] \n\n")], chat, 0, "sse: the stream is over\n");
+    check(&[&answer(""), ""], chat, 5, "sse: the stream ended before the event that ends it");
+    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+    check(
+        &[&answer(error)],
+        chat,
+        1,
+        "sse: the server sent an error: {\"error\":{\"message\":\"overloaded\"}}\n",
+    );
     let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ndata: 1\n\n";
     check(&[text], &[], 3, "the response is of the type `text/plain`");
     check(&[text, ""], &["-d", "{}", "--any-type"], 0, "sse: the stream is over\n");

@@ -25,7 +25,7 @@ impl Notices {
         match notice {
             Notice::Opened { .. } if self.last_event_id.is_empty() => self.say("connected"),
             Notice::Opened { .. } => {
-                self.say(&format!("connected, behind the event {:?}", self.last_event_id))
+                self.say(&format!("connected, behind the event {:?}", self.last_event_id));
             }
             Notice::LastEventId(id) => id.clone_into(&mut self.last_event_id),
             Notice::LastEventIdNotSent(id) => {
