@@ -20,6 +20,8 @@ pub(super) struct Comments {
     given: usize,
     /// The comments that were not given, each with how many events of the same chunk go before it.
     waiting: VecDeque<(usize, String)>,
+    /// The comment that comes before all that was not given.
+    next: Option<String>,
 }
 
 impl Comments {
@@ -71,9 +73,14 @@ impl Comments {
         }
     }
 
-    /// The next comment that no event goes before which was not given.
-    pub(super) fn next(&mut self) -> Option<String> {
-        self.waiting.front().filter(|(before, _)| *before <= self.given)?;
-        self.waiting.pop_front().map(|(_, comment)| comment)
+    /// Whether a comment comes next, which [`take`](Self::take) then gives. One that was not taken is passed over.
+    pub(super) fn advance(&mut self) -> bool {
+        let is_next = self.waiting.front().is_some_and(|(before, _)| *before <= self.given);
+        self.next = if is_next { self.waiting.pop_front().map(|(_, comment)| comment) } else { None };
+        is_next
+    }
+
+    pub(super) fn take(&mut self) -> Option<String> {
+        self.next.take()
     }
 }

@@ -155,6 +155,10 @@ impl Progress {
         self.ending = Some(ending);
     }
 
+    pub(super) fn has_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
     /// What the next event means.
     pub(super) fn judge(&mut self, event: &Event) -> Verdict {
         let Some(ending) = &self.ending else { return Verdict::More };

@@ -118,28 +118,26 @@ impl EventStream {
         self.reader.give_comments();
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        loop {
-            match ready!(self.poll_item(cx)) {
-                Some(Ok(Item::Event(event))) => return Poll::Ready(Some(Ok(event))),
-                Some(Ok(Item::Comment(_))) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
+        match self.poll_event(cx) {
+            Poll::Ready(item) => Poll::Ready(item.map(|event| event.map(Item::Event))),
+            Poll::Pending => match self.reader.take_comment() {
+                Some(comment) => Poll::Ready(Some(Ok(Item::Comment(comment)))),
+                None => Poll::Pending,
+            },
         }
     }
 
-    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         if let State::Start(_) = self.state {
             self.start();
         }
         let error = match &mut self.state {
             State::Open(connection) => match ready!(self.reader.poll(connection, |_| {}, cx)) {
-                Read::Item(item) => return Poll::Ready(Some(item.map(Item::Event))),
-                Read::Comment(comment) => return Poll::Ready(Some(Ok(Item::Comment(comment)))),
+                Read::Item(item) => return Poll::Ready(Some(item)),
                 Read::Last(event) => {
                     self.state = State::Ended;
-                    return Poll::Ready(Some(Ok(Item::Event(event))));
+                    return Poll::Ready(Some(Ok(event)));
                 }
                 Read::Disconnected(error) => error.or_else(|| self.reader.missing_end()),
                 Read::Finished(error) => error,

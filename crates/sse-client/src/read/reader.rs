@@ -81,8 +81,6 @@ struct Input {
 pub(crate) enum Read {
     /// An event, or an error that is not final.
     Item(Result<Event, Error>),
-    /// A comment.
-    Comment(String),
     /// An event after which the stream is over.
     Last(Event),
     /// The connection is over; another one may go on.
@@ -142,6 +140,11 @@ impl Reader {
         self.comments.get_or_insert_default();
     }
 
+    /// The comment by which [`poll`](Self::poll) was interrupted, if it was.
+    pub(crate) fn take_comment(&mut self) -> Option<String> {
+        self.comments.as_mut().and_then(Comments::take)
+    }
+
     /// An event for which `is_skipped` returns `true` is passed over.
     pub(crate) fn skip_if(&mut self, is_skipped: Predicate) {
         self.endings.is_skipped = Some(is_skipped);
@@ -184,8 +187,10 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Read> {
         for _ in 0..CHUNKS_PER_POLL {
-            if let Some(comment) = self.comments.as_mut().and_then(Comments::next) {
-                return Poll::Ready(Read::Comment(comment));
+            if self.comments.as_mut().is_some_and(Comments::advance) {
+                // Whoever wants comments takes it and polls again, and so does the task of anybody else.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match connection.input.decode(&mut self.decoder) {
                 Ok(Some(event)) => {
@@ -290,7 +295,17 @@ impl Endings {
     /// What an event is to the caller; `None` if it is passed over.
     #[inline]
     fn apply(&mut self, event: EventRef<'_>) -> Option<Read> {
-        let event = event.to_event();
+        if self.is_empty() {
+            return Some(Read::Item(Ok(event.to_event())));
+        }
+        self.judge(event.to_event())
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.progress.has_ending() && self.is_error.is_none() && self.is_skipped.is_none()
+    }
+
+    fn judge(&mut self, event: Event) -> Option<Read> {
         match self.progress.judge(&event) {
             Verdict::More | Verdict::MayEnd => {}
             Verdict::Last => return Some(Read::Last(event)),

@@ -203,18 +203,17 @@ impl EventSource {
         self.reader.give_comments();
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        loop {
-            match ready!(self.poll_item(cx)) {
-                Some(Ok(Item::Event(event))) => return Poll::Ready(Some(Ok(event))),
-                Some(Ok(Item::Comment(_))) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
+        match self.poll_event(cx) {
+            Poll::Ready(item) => Poll::Ready(item.map(|event| event.map(Item::Event))),
+            Poll::Pending => match self.reader.take_comment() {
+                Some(comment) => Poll::Ready(Some(Ok(Item::Comment(comment)))),
+                None => Poll::Pending,
+            },
         }
     }
 
-    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let Some(commands) = &self.commands else { return self.poll_state(cx) };
         // Before the look for one, so that a command is not overlooked that comes in between.
         commands.wait(cx.waker());
@@ -229,7 +228,7 @@ impl EventSource {
         polled
     }
 
-    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
             let went_on = match &mut self.state {
                 State::Start(error) => {
@@ -249,12 +248,11 @@ impl EventSource {
                             if item.is_ok() {
                                 self.reconnector.event_received();
                             }
-                            return Poll::Ready(Some(item.map(Item::Event)));
+                            return Poll::Ready(Some(item));
                         }
-                        Read::Comment(comment) => return Poll::Ready(Some(Ok(Item::Comment(comment)))),
                         Read::Last(event) => {
                             _ = self.finish(None);
-                            return Poll::Ready(Some(Ok(Item::Event(event))));
+                            return Poll::Ready(Some(Ok(event)));
                         }
                         Read::Disconnected(error) => self.disconnected(error),
                         Read::Finished(error) => self.finish(error),
