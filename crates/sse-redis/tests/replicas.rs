@@ -98,7 +98,7 @@ async fn clients_keep_their_connections_while_redis_is_away() {
     for round in 0..3 {
         redis.kill();
         let url = replicas[round % 2].url("a");
-        let in_flight = tokio::spawn(async move { post(&client(), &url, &round.to_string()).await });
+        let in_flight = tokio::spawn(async move { post(&http_client(), &url, &round.to_string()).await });
         redis.start_again();
         let id = timeout(SOON, in_flight).await.unwrap().unwrap().expect("its patience is longer than that");
         for client in &mut clients {
@@ -194,7 +194,7 @@ async fn check_resume(replica: &Replica, last_event_id: &str, seen: Vec<String>)
 
 /// Publishes to the first topic, one after the other.
 async fn post_all(replica: &Replica, messages: &[String]) -> Vec<String> {
-    let client = client();
+    let client = http_client();
     let mut ids = Vec::new();
     for data in messages {
         ids.push(post(&client, &replica.url("a"), data).await.expect("all is well"));
@@ -346,7 +346,7 @@ impl Round {
             outcomes.extend(timeout(SOON, publisher).await.unwrap().unwrap());
         }
         until("every client has begun", || self.begun.load(Ordering::Relaxed) == CLIENTS).await;
-        let client = client();
+        let client = http_client();
         for topic in TOPICS {
             post(&client, &self.replicas[0].url(topic), "end").await.expect("all is well again");
         }
@@ -424,7 +424,7 @@ fn place(id: &str) -> (u64, u64) {
 
 /// Publishes through either replica. A message whose fate is not known is not published again.
 async fn publisher(number: usize, urls: [String; 2], mut random: Rng) -> Vec<Outcome> {
-    let client = client();
+    let client = http_client();
     let mut outcomes = Vec::new();
     let round = random.u32(..);
     for message in 0..MESSAGES {
@@ -445,7 +445,8 @@ async fn publisher(number: usize, urls: [String; 2], mut random: Rng) -> Vec<Out
 }
 
 /// The id that a message was acknowledged with.
-fn client() -> Client {
+/// A client as the crate makes it: in a workspace with TLS, reqwest's own has no provider of cryptography.
+fn http_client() -> Client {
     sse_client::client_builder().build().unwrap()
 }
 
@@ -462,7 +463,7 @@ async fn post(client: &Client, url: &str, data: &str) -> Option<String> {
 
 /// Follows its topics, now at one replica, now at the other, up to the last event of each.
 async fn client(topics: &'static str, urls: [String; 2], mut random: Rng, begun: Arc<AtomicUsize>) -> Story {
-    let http = client();
+    let http = http_client();
     let (mut start, mut last, mut events) = (String::new(), String::new(), Vec::new());
     let mut left: HashSet<_> = topics.split(',').collect();
     while !left.is_empty() {
@@ -505,7 +506,7 @@ struct Told {
 
 impl Connection {
     fn new(url: &str, last_event_id: &str) -> Self {
-        Self::with(&client(), url, last_event_id)
+        Self::with(&http_client(), url, last_event_id)
     }
 
     fn with(client: &Client, url: &str, last_event_id: &str) -> Self {
