@@ -5,7 +5,7 @@
 mod common;
 
 use common::trouble::PIECES;
-use common::{check_storages, cut, decode, decode_within, lines, lines_within, oracle};
+use common::{check_finish, check_storages, cut, decode, decode_within, lines, lines_within, oracle};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sse_codec::{EventId, EventType, LineDecoder, Message};
@@ -34,6 +34,11 @@ proptest! {
         let expected = oracle::interpret(&stream);
         prop_assert_eq!(&decode([&stream[..]]), &expected);
         prop_assert_eq!(&decode(cut(&stream, &lengths)), &expected);
+    }
+
+    #[test]
+    fn the_end_of_any_stream_in_any_cut_is_that_of_an_empty_line(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+        check_finish::<LIMIT>(&stream, &cut(&stream, &lengths));
     }
 
     #[test]

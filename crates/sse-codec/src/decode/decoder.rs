@@ -35,7 +35,8 @@ use crate::event::{EventId, EventRef, TooLarge};
 /// ```
 ///
 /// Whatever the bytes are, they are never an error but for their size: what is not UTF-8 becomes U+FFFD, what is not
-/// a known field is ignored, and an unfinished event at the end of the stream is dropped, all as the standard says.
+/// a known field is ignored, and an unfinished event at the end of the stream is dropped, all as the standard says
+/// ([`finish`](Self::finish) returns that event to those who want it).
 ///
 /// An event that lies in one chunk is lent from it; one that does not is put together in the decoder's buffer, which
 /// is used again for the next. So no event is allocated for, once the buffer has grown to the size of the largest.
@@ -132,7 +133,8 @@ impl<B: Buffer> Decoder<B> {
     /// Returns the next event, or `None` when `input` is used up and more bytes are needed.
     ///
     /// `input` is advanced past what was read. Call again with the same `input` until `None` comes, then with the
-    /// next chunk. At the end of the stream nothing has to be called: an event without its empty line is none.
+    /// next chunk. At the end of the stream nothing has to be called: the standard drops an event without its empty
+    /// line. For the answer to one request, [`finish`](Self::finish) returns it.
     ///
     /// # Errors
     ///
@@ -191,6 +193,43 @@ impl<B: Buffer> Decoder<B> {
             self.block.apply_part(part)?;
         }
         Ok(false)
+    }
+
+    /// Ends the stream, and returns the event that was unfinished, if it has data.
+    ///
+    /// The result is the same as that of a line ending and an empty line after the last byte. The standard drops such an
+    /// event, because it may have been cut, and the next connection brings it again. Call this only for the answer to one
+    /// request that ended cleanly: some servers leave out the last empty line. Call it after
+    /// [`next_event`](Self::next_event) has returned `None`. The decoder is then ready for a new connection, as after
+    /// [`reset`](Self::reset).
+    ///
+    /// ```
+    /// # #[cfg(feature = "alloc")] {
+    /// use sse_codec::Decoder;
+    ///
+    /// let mut decoder = Decoder::new();
+    /// let mut chunk = &b"data: Hello\n\ndata: [DONE]"[..];
+    /// assert_eq!(decoder.next_event(&mut chunk)?.unwrap().data(), "Hello");
+    /// assert_eq!(decoder.next_event(&mut chunk)?, None);
+    /// assert_eq!(decoder.finish()?.unwrap().data(), "[DONE]");
+    /// assert_eq!(decoder.finish()?, None);
+    /// # }
+    /// # Ok::<(), sse_codec::TooLarge>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] if the unfinished event is over the limit, unless `next_event` has returned that error already.
+    pub fn finish(&mut self) -> Result<Option<EventRef<'_>>, TooLarge> {
+        self.block.clear_dispatched();
+        self.edge = Edge::START;
+        let nothing = Chunk::new(b"");
+        let last_line = if self.line.has_begun() { self.line.end(b"") } else { None };
+        let applied = last_line.map_or(Ok(()), |part| self.block.apply_part(part));
+        // Also after an error, because the id still counts then.
+        let found = self.block.finish(&nothing);
+        applied?;
+        if found? { self.block.event(&nothing).map(Some) } else { Ok(None) }
     }
 
     /// The last event ID string: what a client sends as `Last-Event-ID` when it reconnects. Empty if there is none.

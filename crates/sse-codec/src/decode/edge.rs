@@ -47,7 +47,15 @@ impl Edge {
             return b"";
         }
         *self = Self::Within;
-        if dropped == BOM.len() { b"" } else { &BOM[..dropped] }
+        Self::Start(dropped).mark()
+    }
+
+    /// What began like a mark and is none, if the stream ends here.
+    pub(crate) fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Start(dropped) if dropped < BOM.len() => &BOM[..dropped],
+            _ => b"",
+        }
     }
 
     /// Notes where the chunk has been left.

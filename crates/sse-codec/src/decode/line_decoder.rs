@@ -79,8 +79,8 @@ impl<B: Buffer> LineDecoder<B> {
 
     /// Returns the next line, or `None` when `input` is used up and more bytes are needed.
     ///
-    /// `input` is advanced past what was read. At the end of the stream nothing has to be called: what follows the last
-    /// empty line is no block, and readers drop it.
+    /// `input` is advanced past what was read. At the end of the stream nothing has to be called: readers drop what
+    /// follows the last empty line. [`finish`](Self::finish) returns the last line if it has no ending.
     ///
     /// # Errors
     ///
@@ -129,6 +129,31 @@ impl<B: Buffer> LineDecoder<B> {
         }
         self.forget_line(if ends { State::Open } else { State::TooLarge });
         Err(TooLarge::Line { limit: self.line.limit() })
+    }
+
+    /// Ends the stream, and returns the last line if the stream ended before the line did.
+    ///
+    /// Call it after [`next_line`](Self::next_line) has returned `None`. The decoder is then ready for a new connection,
+    /// as after [`reset`](Self::reset).
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge::Line`] if the line is over the limit, unless `next_line` has returned that error already.
+    pub fn finish(&mut self) -> Result<Option<Line<'_>>, TooLarge> {
+        if self.state != State::Open {
+            self.forget_line(State::Open);
+        }
+        let mark = core::mem::replace(&mut self.edge, Edge::START).mark();
+        if !mark.is_empty() && !self.line.push(mark) {
+            self.forget_line(State::Open);
+            return Err(TooLarge::Line { limit: self.line.limit() });
+        }
+        if !self.line.exists() {
+            return Ok(None);
+        }
+        self.state = State::Lent;
+        let limit = self.line.limit();
+        self.line.text(&Chunk::new(b"")).map(|text| Some(Line::new(text))).ok_or(TooLarge::Line { limit })
     }
 
     fn forget_line(&mut self, state: State) {

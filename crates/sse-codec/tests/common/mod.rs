@@ -31,6 +31,39 @@ pub fn items<'c, B: Buffer>(
     items
 }
 
+/// All that a decoder gives for `chunks`, and the event that their end leaves unfinished.
+pub fn items_to_the_end<'c, B: Buffer>(
+    decoder: &mut Decoder<B>,
+    chunks: impl IntoIterator<Item = &'c [u8]>,
+) -> Vec<Result<Seen, TooLarge>> {
+    let mut items = items(decoder, chunks);
+    items.extend(decoder.finish().map(|event| event.map(seen)).transpose());
+    assert_eq!(decoder.finish(), Ok(None), "the end is told once");
+    items
+}
+
+/// Checks that `finish` leads to what a line ending and an empty line lead to, over each storage and under a limit.
+#[track_caller]
+pub fn check_finish<const LIMIT: usize>(stream: &[u8], chunks: &[&[u8]]) {
+    let ended = [stream, b"\n\n"].concat();
+    check_end(&ended, chunks, Decoder::new);
+    check_end(&ended, chunks, || Decoder::with_limit(LIMIT));
+    check_end(&ended, chunks, FixedDecoder::<LIMIT, LIMIT>::fixed);
+}
+
+#[track_caller]
+fn check_end<B: Buffer>(ended: &[u8], chunks: &[&[u8]], decoder: impl Fn() -> Decoder<B>) {
+    let (mut whole, mut finished) = (decoder(), decoder());
+    let expected = items(&mut whole, [ended]);
+    assert_eq!(items_to_the_end(&mut finished, chunks.iter().copied()), expected);
+    assert_eq!(finished.last_event_id(), whole.last_event_id());
+    assert_eq!(finished.reconnection_time(), whole.reconnection_time());
+    // A byte order mark may come again.
+    let next = b"\xEF\xBB\xBFdata: x\n\n";
+    whole.reset();
+    assert_eq!(items(&mut finished, [&next[..]]), items(&mut whole, [&next[..]]));
+}
+
 fn outcome<'c, B: Buffer>(decoder: &mut Decoder<B>, chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {
     let events = items(decoder, chunks).into_iter().map(|item| item.expect("the stream is under the limit"));
     Outcome {
