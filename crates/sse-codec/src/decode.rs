@@ -11,6 +11,7 @@ mod line_decoder;
 mod span;
 mod utf8;
 mod value;
+mod whole;
 
 pub use self::buffer::{Buffer, FixedBuffer, GrowBuffer};
 pub use self::decoder::{Decoder, FixedDecoder};

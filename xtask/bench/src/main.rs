@@ -35,9 +35,28 @@ fn run(arguments: &[&str]) -> Result<(), String> {
             decode(&[streams::named(name).ok_or_else(|| format!("there is no stream `{name}`"))?]);
         }
         ["encode"] => encode(),
+        ["once", stream, size, contender] => once(stream, size, contender)?,
         _ => return Err("usage: sse-bench [decode [STREAM] | encode]".into()),
     }
     Ok(())
+}
+
+/// One pass of one decoder, for a program that counts instructions (`valgrind --tool=callgrind
+/// --toggle-collect=sse_bench::measured`).
+fn once(stream: &str, size: &str, contender: &str) -> Result<(), String> {
+    let sample = streams::named(stream).ok_or_else(|| format!("there is no stream `{stream}`"))?;
+    let size = size.parse().map_err(|_| format!("`{size}` is not a length of chunks"))?;
+    let contenders = contenders::ALL.iter().find(|(name, _)| name.starts_with(contender));
+    let (_, contender) = contenders.ok_or_else(|| format!("there is no decoder `{contender}`"))?;
+    let chunks = cut(&Bytes::from(sample.bytes), size);
+    let seen = measured(*contender, &chunks);
+    println!("{} events", seen.events);
+    Ok(())
+}
+
+#[inline(never)]
+fn measured(contender: contenders::Contender, chunks: &[Bytes]) -> contenders::Seen {
+    contender(chunks)
 }
 
 /// Prints the table of the decoders.

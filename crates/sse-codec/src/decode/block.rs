@@ -16,6 +16,7 @@ use super::chunk::Chunk;
 use super::field::{Name, Part};
 use super::span::Span;
 use super::value::Value;
+use super::whole::{EventText, Fields, Limits};
 use crate::event::{Digits, EventRef, TooLarge};
 
 #[derive(Clone, Debug)]
@@ -105,6 +106,47 @@ impl<S: Storage> Block<S> {
         self.state = State::Empty;
         self.data.clear();
         self.event_type.clear();
+    }
+
+    /// Whether nothing of the block has come yet.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state == State::Empty
+    }
+
+    /// The limits of its text.
+    #[inline]
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { data: self.data.limit(), name: self.id.limit().min(self.event_type.limit()) }
+    }
+
+    /// The event of which all lies in the chunk, at the start of a block.
+    #[inline]
+    pub(crate) fn whole_event<'a>(&'a mut self, text: EventText<'a>) -> EventRef<'a> {
+        if let Some(id) = text.id {
+            self.last_event_id.set(id);
+        }
+        EventRef::new(text.event_type, text.data, self.last_event_id.as_str())
+    }
+
+    /// Takes over the fields with which an empty block begins.
+    #[inline]
+    pub(crate) fn begin(&mut self, fields: Fields) {
+        debug_assert!(self.is_empty());
+        let mut fits = true;
+        if let Some(value) = fields.data {
+            fits &= self.data.lend(value);
+            self.state = State::Open;
+        }
+        if let Some(value) = fields.event_type {
+            fits &= self.event_type.lend(value);
+            self.state = State::Open;
+        }
+        if let Some(value) = fields.id {
+            fits &= self.id.lend(value);
+            self.state = State::Open;
+        }
+        debug_assert!(fits);
     }
 
     /// Opens the block for data or a type, unless it is over a limit.

@@ -4,7 +4,9 @@
 //! bytes are found at once, as bits of a word, and used up one after the other. Where there are none, the line is long,
 //! and `memchr` goes on.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
+#[cfg(feature = "std")]
+use wide::u8x16;
 
 use super::span::Span;
 use super::utf8;
@@ -12,11 +14,11 @@ use super::utf8;
 /// How many bytes a word of ends covers.
 const BLOCK: usize = 64;
 
-/// After so many blocks without an end the line is taken for a long one.
-const BLOCKS: usize = 4;
+/// After so many more blocks without an end the line is taken for a long one.
+const BLOCKS: usize = 3;
 
 /// A chunk as it is read, line by line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk<'i> {
     bytes: &'i [u8],
     /// Where reading goes on.
@@ -36,12 +38,6 @@ impl<'i> Chunk<'i> {
     #[inline]
     pub(crate) fn rest(&self) -> &'i [u8] {
         &self.bytes[self.at..]
-    }
-
-    /// Whether all has been read, and the last of it was a CR: an LF that follows in the next chunk belongs to it.
-    #[inline]
-    pub(crate) fn ended_with_cr(&self) -> bool {
-        self.at == self.bytes.len() && self.bytes.last() == Some(&b'\r')
     }
 
     /// Reads the next byte, if it is this one. Only before the first line, when no ends are known.
@@ -93,6 +89,22 @@ impl<'i> Chunk<'i> {
         Span { start, end: self.at }
     }
 
+    /// Eight bytes from here on, if the chunk has so many.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> Option<u64> {
+        self.bytes.get(at..)?.first_chunk().map(|&word| u64::from_le_bytes(word))
+    }
+
+    /// Whether the span holds NUL.
+    #[inline]
+    pub(crate) fn has_nul(&self, span: Span) -> bool {
+        // A short span is looked at by one word, in which the bytes after the span don't count.
+        match self.word(span.start) {
+            Some(word) if span.len() < 8 => has_zero(word | u64::MAX << (8 * span.len())),
+            _ => memchr(0, self.bytes(span)).is_some(),
+        }
+    }
+
     #[inline]
     pub(crate) fn bytes(&self, span: Span) -> &'i [u8] {
         &self.bytes[span.start..span.end]
@@ -113,23 +125,43 @@ impl<'i> Chunk<'i> {
 
 /// Searches from `at` on for a block in which lines end. Returns the ends, and where the block does, which may be behind
 /// the last byte.
+#[inline]
+fn search(bytes: &[u8], at: usize) -> (u64, usize) {
+    let Some(block) = bytes[at..].first_chunk() else { return search_few(bytes, at) };
+    let found = ends(block);
+    if found != 0 { (found, at + BLOCK) } else { search_on(bytes, at + BLOCK) }
+}
+
 #[inline(never)]
-fn search(bytes: &[u8], mut at: usize) -> (u64, usize) {
-    let (blocks, few) = bytes[at..].as_chunks();
+fn search_few(bytes: &[u8], at: usize) -> (u64, usize) {
+    (ends_of_few(&bytes[at..]), at + BLOCK)
+}
+
+/// The same, after a block without an end.
+#[inline(never)]
+fn search_on(bytes: &[u8], mut at: usize) -> (u64, usize) {
+    let blocks = bytes[at..].as_chunks().0;
     for block in blocks.iter().take(BLOCKS) {
-        at += BLOCK;
-        let found = ends(block);
-        if found != 0 {
-            return (found, at);
+        if has_end(block) {
+            return (ends(block), at + BLOCK);
         }
+        at += BLOCK;
     }
     if blocks.len() <= BLOCKS {
-        return (ends_of_few(few), at + BLOCK);
+        return search_few(bytes, at);
     }
     let Some(length) = memchr2(b'\r', b'\n', &bytes[at..]) else { return (0, bytes.len()) };
     at += length;
     let found = bytes[at..].first_chunk().map_or_else(|| ends_of_few(&bytes[at..]), ends);
     (found, at + BLOCK)
+}
+
+/// Whether one of the bytes of a word is zero.
+#[inline]
+fn has_zero(word: u64) -> bool {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    word.wrapping_sub(LOW) & !word & HIGH != 0
 }
 
 #[inline]
@@ -148,11 +180,28 @@ fn ends(block: &[u8; BLOCK]) -> u64 {
 #[cfg(feature = "std")]
 #[inline]
 fn ends_of_vector(bytes: [u8; 16]) -> u64 {
-    use wide::u8x16;
+    is_end_of_vector(bytes).to_bitmask().into()
+}
 
+#[cfg(feature = "std")]
+#[inline]
+fn is_end_of_vector(bytes: [u8; 16]) -> u8x16 {
     let bytes = u8x16::new(bytes);
-    let is_end = bytes.simd_eq(u8x16::splat(b'\n')) | bytes.simd_eq(u8x16::splat(b'\r'));
-    is_end.to_bitmask().into()
+    bytes.simd_eq(u8x16::splat(b'\n')) | bytes.simd_eq(u8x16::splat(b'\r'))
+}
+
+/// Whether lines end in a block. Where they end is asked for less often than this.
+#[cfg(feature = "std")]
+#[inline]
+fn has_end(block: &[u8; BLOCK]) -> bool {
+    let vectors = block.as_chunks::<16>().0.iter();
+    vectors.fold(u8x16::ZERO, |any, &bytes| any | is_end_of_vector(bytes)).to_bitmask() != 0
+}
+
+#[cfg(not(feature = "std"))]
+#[inline]
+fn has_end(block: &[u8; BLOCK]) -> bool {
+    ends(block) != 0
 }
 
 /// The ends of lines in a block, eight bytes at a time.
@@ -222,7 +271,6 @@ mod tests {
         }
         assert_eq!(found, lines, "{}", bytes.escape_ascii());
         assert_eq!(chunk.rest(), rest);
-        assert_eq!(chunk.ended_with_cr(), bytes.ends_with(b"\r"));
         let unended = chunk.unended();
         assert_eq!(chunk.bytes(unended), rest);
         assert!(chunk.rest().is_empty());

@@ -11,6 +11,8 @@ use super::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer};
 use super::chunk::Chunk;
 use super::edge::Edge;
 use super::field::{self, CutLine};
+use super::span::Span;
+use super::whole::{self, Read};
 use crate::event::{EventId, EventRef, TooLarge};
 
 /// Turns the bytes of one event stream into events, as a browser does (9.2.6).
@@ -125,6 +127,13 @@ impl<const DATA: usize, const NAME: usize> FixedDecoder<DATA, NAME> {
     }
 }
 
+/// What a block, or the part of it that the chunk holds, has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Event,
+    Nothing,
+}
+
 impl<B: Buffer> Decoder<B> {
     const fn with_block(block: Block<B>) -> Self {
         Self { edge: Edge::START, line: CutLine::new(), block }
@@ -145,41 +154,72 @@ impl<B: Buffer> Decoder<B> {
         input: &mut &'i [u8],
     ) -> Result<Option<EventRef<'d>>, TooLarge> {
         self.block.clear_dispatched();
-        if input.is_empty() {
-            return Ok(None);
+        while !input.is_empty() {
+            let whole = *input;
+            let (mut chunk, found);
+            if self.is_between_blocks() {
+                match whole::read(input, self.block.limits()) {
+                    Read::Event(text) => {
+                        self.edge.leave(whole, input);
+                        return Ok(Some(self.block.whole_event(text)));
+                    }
+                    Read::Line(rest, fields, line) => {
+                        chunk = rest;
+                        self.block.begin(fields);
+                        found = self.read_lines(line, &mut chunk);
+                    }
+                }
+            } else {
+                chunk = Chunk::new(whole);
+                found = self.read_block(&mut chunk);
+            }
+            if found.is_err() {
+                // An id before or behind the error still counts.
+                self.block.keep(&chunk);
+            }
+            *input = chunk.rest();
+            self.edge.leave(whole, input);
+            if found? == Found::Event {
+                return self.block.event(&chunk).map(Some);
+            }
         }
-        let mut chunk = Chunk::new(input);
-        let found = self.read_event(&mut chunk);
-        if found.is_err() {
-            // An id before or behind the error still counts.
-            self.block.keep(&chunk);
-        }
-        self.edge.leave(&chunk);
-        *input = chunk.rest();
-        if found? { self.block.event(&chunk).map(Some) } else { Ok(None) }
+        Ok(None)
     }
 
-    /// Reads until an event is whole, or the chunk has been read; returns whether there is an event.
+    /// Whether the next byte begins a block.
     #[inline]
-    fn read_event(&mut self, chunk: &mut Chunk<'_>) -> Result<bool, TooLarge> {
+    fn is_between_blocks(&self) -> bool {
+        self.edge == Edge::Within && !self.line.has_begun() && self.block.is_empty()
+    }
+
+    /// Reads until the block ends, or the chunk.
+    fn read_block(&mut self, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
         let mark = self.edge.pass(chunk);
         if !mark.is_empty() {
             self.line.part(mark);
         }
-        if self.line.has_begun() {
-            let Some(line) = chunk.line() else { return self.read_unended(chunk) };
-            if let Some(part) = self.line.end(chunk.bytes(line)) {
-                self.block.apply_part(part)?;
-            }
+        let line = chunk.line();
+        if !self.line.has_begun() {
+            return self.read_lines(line, chunk);
         }
-        while let Some(line) = chunk.line() {
-            if line.is_empty() {
-                if self.block.finish(chunk)? {
-                    return Ok(true);
-                }
-            } else if let Some((name, value)) = field::whole(chunk.bytes(line)) {
-                self.block.apply(name, line.skip(value), chunk)?;
+        let Some(line) = line else { return self.read_unended(chunk) };
+        if let Some(part) = self.line.end(chunk.bytes(line)) {
+            self.block.apply_part(part)?;
+        }
+        self.read_lines(chunk.line(), chunk)
+    }
+
+    /// Reads `line` and those after it until the block ends, or the chunk.
+    fn read_lines(&mut self, mut line: Option<Span>, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
+        while let Some(whole) = line {
+            if whole.is_empty() {
+                let is_event = self.block.finish(chunk)?;
+                return Ok(if is_event { Found::Event } else { Found::Nothing });
             }
+            if let Some((name, value)) = field::whole(chunk.bytes(whole)) {
+                self.block.apply(name, whole.skip(value), chunk)?;
+            }
+            line = chunk.line();
         }
         self.block.keep(chunk);
         self.read_unended(chunk)
@@ -187,12 +227,12 @@ impl<B: Buffer> Decoder<B> {
 
     /// Reads the rest of the chunk, which is a part of a line.
     #[inline]
-    fn read_unended(&mut self, chunk: &mut Chunk<'_>) -> Result<bool, TooLarge> {
+    fn read_unended(&mut self, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
         let unended = chunk.unended();
         if let Some(part) = self.line.part(chunk.bytes(unended)) {
             self.block.apply_part(part)?;
         }
-        Ok(false)
+        Ok(Found::Nothing)
     }
 
     /// Ends the stream, and returns the event that was unfinished, if it has data.

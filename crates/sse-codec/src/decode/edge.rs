@@ -58,10 +58,11 @@ impl Edge {
         }
     }
 
-    /// Notes where the chunk has been left.
+    /// Notes how a chunk has been left of which `rest` has not been read.
     #[inline]
-    pub(crate) fn leave(&mut self, chunk: &Chunk<'_>) {
-        if chunk.ended_with_cr() {
+    pub(crate) fn leave(&mut self, chunk: &[u8], rest: &[u8]) {
+        // An LF that follows in the next chunk belongs to this CR.
+        if rest.is_empty() && chunk.last() == Some(&b'\r') {
             *self = Self::AfterCr;
         }
     }
@@ -87,7 +88,7 @@ mod tests {
             }
             let unended = chunk.unended();
             line.extend_from_slice(chunk.bytes(unended));
-            edge.leave(&chunk);
+            edge.leave(input, chunk.rest());
         }
         assert_eq!(found, expected, "{chunks:?}");
     }

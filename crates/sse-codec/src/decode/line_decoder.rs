@@ -92,7 +92,7 @@ impl<B: Buffer> LineDecoder<B> {
         }
         let mut chunk = Chunk::new(input);
         let found = self.read_line(&mut chunk);
-        self.edge.leave(&chunk);
+        self.edge.leave(input, chunk.rest());
         *input = chunk.rest();
         if !found? {
             return Ok(None);

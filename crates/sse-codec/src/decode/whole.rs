@@ -1,0 +1,152 @@
+//! An event that lies in one chunk as a whole, as most events do.
+//!
+//! Its lines are read into spans: no buffer is needed and no state is kept. A line that this can't read (a second `data`
+//! line, `retry`, text over a limit) is left to the block, which takes over what has been read before it.
+
+use super::chunk::Chunk;
+use super::field::{self, Name};
+use super::span::Span;
+
+/// What has been read.
+pub(crate) enum Read<'i> {
+    Event(EventText<'i>),
+    /// The chunk after some fields of a block, and after a line that the block must read; `None` if the chunk holds no
+    /// end of that line.
+    Line(Chunk<'i>, Fields, Option<Span>),
+}
+
+/// The text of an event, lent from its chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventText<'i> {
+    pub(crate) event_type: &'i str,
+    pub(crate) data: &'i str,
+    /// The value of its `id` field, if it has one.
+    pub(crate) id: Option<&'i str>,
+}
+
+/// The fields of a block that lie in the chunk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) data: Option<Span>,
+    pub(crate) event_type: Option<Span>,
+    pub(crate) id: Option<Span>,
+}
+
+/// The greatest length of each text, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) data: usize,
+    pub(crate) name: usize,
+}
+
+/// Reads up to the end of the next event, at the start of a block. `input` is advanced only if there is one.
+// Not generic and not inlined: it is compiled with this crate, and its state stays in registers.
+#[inline(never)]
+pub(crate) fn read<'i>(input: &mut &'i [u8], limits: Limits) -> Read<'i> {
+    let mut chunk = Chunk::new(input);
+    let mut fields = Fields::default();
+    loop {
+        let Some(line) = chunk.line() else { return Read::Line(chunk, fields, None) };
+        if line.is_empty() {
+            if fields.data.is_none() && fields.id.is_none() {
+                fields.event_type = None;
+                continue;
+            }
+            let Some(event) = fields.text(&chunk) else { return Read::Line(chunk, fields, Some(line)) };
+            *input = chunk.rest();
+            return Read::Event(event);
+        }
+        if !fields.take(&chunk, line, limits) {
+            return Read::Line(chunk, fields, Some(line));
+        }
+    }
+}
+
+impl Fields {
+    /// Takes in a line that is not empty; false if it is one that can't be read here.
+    ///
+    /// Lines that are spelled as most servers do are told by their first eight bytes. What follows the line may be among
+    /// these, but no name holds the ending of a line.
+    #[inline]
+    fn take(&mut self, chunk: &Chunk<'_>, line: Span, limits: Limits) -> bool {
+        const DATA: u64 = u64::from_le_bytes(*b"data: \0\0");
+        const EVENT: u64 = u64::from_le_bytes(*b"event: \0");
+        const ID: u64 = u64::from_le_bytes(*b"id: \0\0\0\0");
+
+        let Some(word) = chunk.word(line.start) else { return self.take_by_bytes(chunk, line, limits) };
+        if word & 0xFF == u64::from(b':') {
+            true
+        } else if word << 16 == DATA << 16 {
+            self.take_data(line.skip(6), limits)
+        } else if word << 8 == EVENT << 8 {
+            self.take_event_type(line.skip(7), limits)
+        } else if word << 32 == ID << 32 {
+            self.take_id(chunk, line.skip(4), limits)
+        } else {
+            self.take_by_bytes(chunk, line, limits)
+        }
+    }
+
+    #[inline(never)]
+    fn take_by_bytes(&mut self, chunk: &Chunk<'_>, line: Span, limits: Limits) -> bool {
+        let Some((name, value)) = field::whole(chunk.bytes(line)) else { return true };
+        match name {
+            Name::Data => self.take_data(line.skip(value), limits),
+            Name::Event => self.take_event_type(line.skip(value), limits),
+            Name::Id => self.take_id(chunk, line.skip(value), limits),
+            Name::Retry => false,
+        }
+    }
+
+    #[inline]
+    fn take_data(&mut self, value: Span, limits: Limits) -> bool {
+        let is_first = self.data.is_none() && value.len() <= limits.data;
+        if is_first {
+            self.data = Some(value);
+        }
+        is_first
+    }
+
+    #[inline]
+    fn take_event_type(&mut self, value: Span, limits: Limits) -> bool {
+        let fits = value.len() <= limits.name;
+        if fits {
+            self.event_type = Some(value);
+        }
+        fits
+    }
+
+    #[inline]
+    fn take_id(&mut self, chunk: &Chunk<'_>, value: Span, limits: Limits) -> bool {
+        let fits = value.len() <= limits.name && !chunk.has_nul(value);
+        if fits {
+            self.id = Some(value);
+        }
+        fits
+    }
+
+    /// The text of an event; `None` if there is no data, or ill-formed text.
+    ///
+    /// All fields are checked at once, with what lies between them.
+    #[inline]
+    fn text<'i>(self, chunk: &Chunk<'i>) -> Option<EventText<'i>> {
+        let data = self.data?;
+        if self.event_type.is_none() && self.id.is_none() {
+            return Some(EventText { event_type: "", data: chunk.text(data)?, id: None });
+        }
+        let mut all = data;
+        for span in [self.event_type, self.id].into_iter().flatten() {
+            all = Span { start: all.start.min(span.start), end: all.end.max(span.end) };
+        }
+        let text = chunk.text(all)?;
+        let part = |span: Span| text.get(span.start - all.start..span.end - all.start);
+        Some(EventText {
+            event_type: self.event_type.map_or(Some(""), part)?,
+            data: part(data)?,
+            id: match self.id {
+                Some(id) => Some(part(id)?),
+                None => None,
+            },
+        })
+    }
+}
