@@ -4,11 +4,10 @@
 
 mod common;
 
-use common::{decode_within, every_cut};
+use common::{decode_data_within, decode_within, every_cut};
 use sse_codec::{Decoder, EventId, EventType, FixedDecoder, TooLarge};
 
-/// Decodes `stream` under a limit of 8 bytes, with each storage, in every two-way cut and byte by byte. `!` stands for
-/// `TooLarge`.
+/// Decodes `stream` under a limit of 8 bytes of each text, in every two-way cut and byte by byte. `!` stands for `TooLarge`.
 #[track_caller]
 fn check(stream: &[u8], expected: &[&str]) {
     for chunks in every_cut(stream) {
@@ -51,6 +50,18 @@ fn the_joining_line_feeds_count() {
 }
 
 #[test]
+fn a_limit_of_data_limits_nothing_else() {
+    let stream = b"event: 123456789\nid: 123456789\ndata: 12345678\n\ndata: 123456789\n\ndata: a\n\n";
+    for chunks in every_cut(stream) {
+        let found = decode_data_within::<8>(&chunks);
+        let [Ok((event_type, data, id)), Err(TooLarge::Data { limit: 8, .. }), Ok(_)] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!([event_type, data, id], ["123456789", "12345678", "123456789"]);
+    }
+}
+
+#[test]
 fn the_type_counts_alone() {
     check(b"event: 12345678\ndata: 12345678\n\n", &["12345678#"]);
     check(b"event: 123456789\ndata: a\n\ndata: b\n\n", &["!type", "b#"]);
@@ -86,10 +97,7 @@ fn an_id_is_short_whatever_the_limit() {
     let stream = format!("id: {id}7\ndata: b\n\ndata: c\n\n");
     let mut input = stream.as_bytes();
     let error = decoder.next_event(&mut input).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the id of an event is longer than 8192 bytes; no server would take it back"
-    );
+    assert_eq!(error.to_string(), "the id of an event is longer than 8192 bytes; a longer one is never kept");
     assert!(EventId::new(&id).is_ok());
     let error = EventId::new(&format!("{id}7")).unwrap_err();
     assert_eq!(error.to_string(), "the field `id` may be 8192 bytes long at most; use a shorter one");
@@ -136,10 +144,18 @@ fn the_error_names_the_limit() {
     let error = Decoder::with_limit(1).next_event(&mut &b"data: 12\n"[..]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "an event has more than 1 bytes of data; decode with a higher limit to get it"
+        "the data of an event is longer than 1 bytes; raise the limit of the decoder to read it"
     );
     let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"event: abc\n"[..]).unwrap_err();
-    assert_eq!(error.to_string(), "the type of an event is longer than 2 bytes, which is no name any more");
+    assert_eq!(
+        error.to_string(),
+        "the type of an event is longer than 2 bytes; raise the limit of the decoder to read it"
+    );
+    let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"id: abc\n"[..]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the id of an event is longer than 2 bytes; raise the limit of the decoder to read it"
+    );
 }
 
 #[test]

@@ -5,7 +5,9 @@
 mod common;
 
 use common::trouble::PIECES;
-use common::{check_finish, check_storages, cut, decode, decode_within, lines, lines_within, oracle};
+use common::{
+    check_finish, check_storages, cut, decode, decode_data_within, decode_within, lines, lines_within, oracle,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sse_codec::{EventId, EventType, LineDecoder, Message};
@@ -66,6 +68,11 @@ proptest! {
         for (event_type, data, id) in whole.into_iter().flatten() {
             prop_assert!(event_type.len() <= LIMIT && data.len() <= LIMIT && id.len() <= LIMIT);
         }
+        let whole = decode_data_within::<LIMIT>(&[&stream]);
+        prop_assert_eq!(&decode_data_within::<LIMIT>(&cut(&stream, &lengths)), &whole);
+        // A short stream has short types and ids, and its other events are those of the oracle.
+        let expected = oracle::interpret(&stream).events.into_iter().filter(|(_, data, _)| data.len() <= LIMIT);
+        prop_assert!(whole.into_iter().flatten().eq(expected));
     }
 
     #[test]

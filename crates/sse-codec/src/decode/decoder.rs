@@ -83,14 +83,14 @@ impl Decoder {
 
     /// A decoder whose events may have up to `max_event_bytes` of data.
     ///
-    /// What counts is the decoded data: its lines with the LF between them, and each U+FFFD as three bytes. An event
-    /// type and an id count alone, and may be [`EventId::MAX_LEN`] long each at most. Comments, unknown fields and
+    /// What counts is the decoded data: its lines with the LF between them, and each U+FFFD as three bytes. It does
+    /// not limit event types and ids, which may always be [`EventId::MAX_LEN`] long each. Comments, unknown fields and
     /// field names are never stored, so they don't count.
     ///
     /// In the worst case, data that is not UTF-8, the decoder holds twice as much.
     pub fn with_limit(max_event_bytes: usize) -> Self {
         let data = GrowBytes::new(max_event_bytes);
-        let name = GrowBytes::new(max_event_bytes.min(EventId::MAX_LEN));
+        let name = GrowBytes::new(EventId::MAX_LEN);
         Self::with_block(Block::new(data, name.clone(), name.clone(), name, String::new()))
     }
 

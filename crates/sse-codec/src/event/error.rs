@@ -3,11 +3,15 @@
 use core::error::Error;
 use core::fmt;
 
+use super::event_id::EventId;
+use super::event_type::EventType;
+
 /// An event, or a line of the raw view, exceeded a limit of the decoder and was dropped.
 ///
 /// It is told once per event, or line. The decoder goes on with the next one: call
 /// [`next_event`](crate::Decoder::next_event) again. If the stream is trusted, decode it with a higher limit
-/// (`Decoder::with_limit`); there is none for event types and ids ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
+/// (`Decoder::with_limit`, or the sizes of a [`FixedDecoder`](crate::FixedDecoder)). An event type or an id of more than
+/// 8 KiB is never kept ([`EventId::MAX_LEN`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLarge {
@@ -39,23 +43,18 @@ pub enum TooLarge {
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Data { limit } => {
-                write!(
-                    f,
-                    "an event has more than {limit} bytes of data; decode with a higher limit to get it"
-                )
-            }
-            Self::EventType { limit } => {
-                write!(f, "the type of an event is longer than {limit} bytes, which is no name any more")
-            }
-            Self::Line { limit } => {
-                write!(f, "a line is longer than {limit} bytes; decode with a higher limit to get it")
-            }
-            Self::Id { limit } => {
-                write!(f, "the id of an event is longer than {limit} bytes; no server would take it back")
-            }
-        }
+        let (text, limit, is_longest) = match *self {
+            Self::Data { limit } => ("the data of an event", limit, false),
+            Self::EventType { limit } => ("the type of an event", limit, limit >= EventType::MAX_LEN),
+            Self::Id { limit } => ("the id of an event", limit, limit >= EventId::MAX_LEN),
+            Self::Line { limit } => ("a line", limit, false),
+        };
+        let advice = if is_longest {
+            "a longer one is never kept"
+        } else {
+            "raise the limit of the decoder to read it"
+        };
+        write!(f, "{text} is longer than {limit} bytes; {advice}")
     }
 }
 

@@ -88,14 +88,22 @@ pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]> + Clone) -> Outcome
 /// Room for what any stream of a third of this may hold.
 const FIXED: usize = 6 * 1024;
 
-/// Decodes `chunks` under a limit, over each storage.
+/// Decodes `chunks` under a limit of their data, over each storage.
 #[track_caller]
-pub fn decode_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
+pub fn decode_data_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
     let found = items(&mut Decoder::with_limit(LIMIT), chunks.iter().copied());
-    let fixed = items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), chunks.iter().copied());
+    let fixed = items(&mut FixedDecoder::<LIMIT, LONGEST>::fixed(), chunks.iter().copied());
     assert_eq!(fixed, found, "with fixed storage");
     found
 }
+
+/// Decodes `chunks` under a limit of all of their text, which only fixed storage has.
+pub fn decode_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
+    items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), chunks.iter().copied())
+}
+
+/// The length of event types and ids over growing storage.
+const LONGEST: usize = EventId::MAX_LEN;
 
 /// All that a line decoder gives for `chunks`.
 pub fn lines<'c, B: Buffer>(
@@ -129,7 +137,7 @@ pub fn check_storages<'c, const LIMIT: usize>(
     connections: impl IntoIterator<Item = (Option<&'c str>, Vec<&'c [u8]>)>,
 ) {
     let mut growing = Decoder::with_limit(LIMIT);
-    let mut fixed = FixedDecoder::<LIMIT, LIMIT>::fixed();
+    let mut fixed = FixedDecoder::<LIMIT, LONGEST>::fixed();
     for (id, chunks) in connections {
         if let Some(Ok(id)) = id.map(EventId::new)
             && fixed.set_last_event_id(&id).is_ok()
