@@ -120,3 +120,12 @@ fn a_future_that_is_dropped_loses_no_event() {
     }
     assert_eq!(seen, ["a", "b", "c"]);
 }
+
+#[test]
+fn the_event_that_the_end_leaves_unfinished_is_the_decoders() {
+    let mut events = Events::new(stream::iter([Ok::<_, Infallible>("data: a\n\ndata: b")]));
+    assert!(pollster::block_on(events.next()).is_some());
+    assert!(pollster::block_on(events.next()).is_none());
+    events.decoder_mut().shrink_to(0);
+    assert_eq!(events.into_decoder().finish().unwrap().unwrap().data(), "b");
+}

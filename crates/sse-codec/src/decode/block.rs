@@ -12,6 +12,8 @@ use core::time::Duration;
 use memchr::memchr;
 
 use super::buffer::{Collect, Keep, Storage};
+#[cfg(feature = "alloc")]
+use super::buffer::{GrowBuffer, GrowBytes};
 use super::chunk::Chunk;
 use super::field::{Name, Part};
 use super::span::Span;
@@ -44,6 +46,26 @@ enum State {
     Dispatched,
     /// Over a limit: only `id` and `retry` still count, until the block ends.
     TooLarge,
+}
+
+#[cfg(feature = "alloc")]
+impl Block<GrowBuffer> {
+    /// Gives back the memory of each buffer for more than `len` bytes, unless it is in use.
+    pub(crate) fn shrink_to(&mut self, len: usize) {
+        self.clear_dispatched();
+        self.data.buffer_mut().shrink_to(len);
+        for name in [self.event_type.buffer_mut(), self.id.buffer_mut(), &mut self.id_line] {
+            name.shrink_to(len);
+        }
+        self.last_event_id.shrink_to(len);
+    }
+
+    /// How many bytes the buffers take.
+    pub(crate) fn memory(&self) -> usize {
+        let names = [self.event_type.buffer(), self.id.buffer(), &self.id_line];
+        let names: usize = names.into_iter().map(GrowBytes::memory).sum();
+        self.data.buffer().memory() + names + self.last_event_id.capacity()
+    }
 }
 
 impl<S: Storage> Block<S> {

@@ -94,6 +94,35 @@ impl Decoder {
         Self::with_block(Block::new(data, name.clone(), name.clone(), name, String::new()))
     }
 
+    /// Gives back memory: each buffer keeps room for `len` bytes, or for what it holds of an unfinished event.
+    ///
+    /// Buffers stay as large as the largest event needed them. A program with many idle streams calls this after a large
+    /// event, for example if [`memory`](Self::memory) is more than it can afford.
+    ///
+    /// ```
+    /// use sse_codec::Decoder;
+    ///
+    /// let mut decoder = Decoder::new();
+    /// let event = format!("data: {}\n\n", "x".repeat(1_000_000));
+    /// for mut chunk in event.as_bytes().chunks(1024) {
+    ///     while let Some(event) = decoder.next_event(&mut chunk)? {
+    ///         assert_eq!(event.data().len(), 1_000_000);
+    ///     }
+    /// }
+    /// assert!(decoder.memory() >= 1_000_000);
+    /// decoder.shrink_to(4096);
+    /// assert!(decoder.memory() <= 8192);
+    /// # Ok::<(), sse_codec::TooLarge>(())
+    /// ```
+    pub fn shrink_to(&mut self, len: usize) {
+        self.block.shrink_to(len);
+    }
+
+    /// How many bytes the buffers take, used or not.
+    pub fn memory(&self) -> usize {
+        self.block.memory()
+    }
+
     /// Sets the last event ID string, to go on from a stored one.
     pub fn set_last_event_id(&mut self, id: &EventId<'_>) {
         self.block.set_last_event_id(id.as_str());

@@ -63,6 +63,19 @@ impl LineDecoder {
     pub fn with_limit(max_line_bytes: usize) -> Self {
         Self::with_line(GrowBytes::new(max_line_bytes))
     }
+
+    /// Gives back memory: the buffer keeps room for `len` bytes, or for what it holds of an unfinished line.
+    pub fn shrink_to(&mut self, len: usize) {
+        if self.state == State::Lent {
+            self.forget_line(State::Open);
+        }
+        self.line.buffer_mut().shrink_to(len);
+    }
+
+    /// How many bytes the buffer takes, used or not.
+    pub fn memory(&self) -> usize {
+        self.line.buffer().memory()
+    }
 }
 
 impl<const N: usize> FixedLineDecoder<N> {

@@ -74,6 +74,20 @@ impl<C: Collect> Value<C> {
         }
     }
 
+    #[cfg(feature = "alloc")]
+    pub(crate) fn buffer(&self) -> &C {
+        &self.buffer
+    }
+
+    /// The buffer. If the value is not in it, the buffer holds nothing of use.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn buffer_mut(&mut self) -> &mut C {
+        if !matches!(self.place, Place::Buffer) {
+            self.buffer.clear();
+        }
+        &mut self.buffer
+    }
+
     /// Replaces the value by what another buffer holds, which gets this one for it.
     pub(crate) fn take(&mut self, other: &mut C) {
         self.place = Place::Buffer;

@@ -65,7 +65,13 @@ impl<S: TryStream> Events<S> {
         &self.decoder
     }
 
-    /// The decoder, for the next connection.
+    /// The decoder, to give back its memory, for example. What it is fed here is a part of the stream.
+    pub fn decoder_mut(&mut self) -> &mut Decoder {
+        &mut self.decoder
+    }
+
+    /// The decoder, for the next connection, or for the event that the end of this one left unfinished
+    /// ([`Decoder::finish`]).
     pub fn into_decoder(self) -> Decoder {
         self.decoder
     }

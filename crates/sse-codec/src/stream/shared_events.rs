@@ -10,6 +10,7 @@ use futures_core::{FusedStream, Stream, TryStream};
 use pin_project_lite::pin_project;
 
 use super::events::{Events, EventsError};
+use crate::decode::Decoder;
 use crate::event::SharedEvent;
 
 pin_project! {
@@ -45,6 +46,22 @@ impl<S: TryStream<Ok = Bytes>> Events<S> {
 }
 
 impl<S: TryStream> SharedEvents<S> {
+    /// The decoder, which knows the last event ID and the reconnection time.
+    pub fn decoder(&self) -> &Decoder {
+        self.events.decoder()
+    }
+
+    /// The decoder, to give back its memory, for example. What it is fed here is a part of the stream.
+    pub fn decoder_mut(&mut self) -> &mut Decoder {
+        self.events.decoder_mut()
+    }
+
+    /// The decoder, for the next connection, or for the event that the end of this one left unfinished
+    /// ([`Decoder::finish`]).
+    pub fn into_decoder(self) -> Decoder {
+        self.events.into_decoder()
+    }
+
     /// The same events, each with text of its own.
     pub fn into_events(self) -> Events<S> {
         self.events

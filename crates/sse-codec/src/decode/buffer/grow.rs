@@ -59,6 +59,20 @@ impl Collect for GrowBytes {
     }
 }
 
+impl GrowBytes {
+    /// Gives back the memory for more than `len` bytes, unless it is in use.
+    pub(crate) fn shrink_to(&mut self, len: usize) {
+        self.bytes.truncate(self.len);
+        self.bytes.shrink_to(len);
+        self.repaired = String::new();
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + self.repaired.capacity()
+    }
+}
+
 impl Keep for String {
     fn as_str(&self) -> &str {
         self
