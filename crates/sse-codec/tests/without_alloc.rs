@@ -30,3 +30,14 @@ fn what_can_not_be_written_is_refused() {
     assert!(EventType::new(&text).is_err());
     assert!(EventId::new(&text).is_err());
 }
+
+#[test]
+fn an_id_may_be_a_number() {
+    const FIRST: EventId<'static> = EventId::from_number(0);
+    let mut buffer = [0; 64];
+    let length = Message::new("a").id(EventId::from(u64::MAX)).encode_to_slice(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"data: a\nid: 18446744073709551615\n\n");
+    assert_eq!(FIRST.as_str(), "0");
+    assert_eq!(FIRST, EventId::from_static("0"));
+    assert!(FIRST < EventId::from(9));
+}

@@ -1,5 +1,7 @@
 //! The event id, checked.
 
+use super::text::{Decimal, TextOrNumber};
+
 super::text::checked_text! {
     /// An event id that can be written: text without CR, LF and NUL, of 8 KiB at most.
     ///
@@ -16,7 +18,7 @@ super::text::checked_text! {
     /// assert_eq!(error.to_string(), "NUL at byte 1 can't be written in the field `id`; remove it or escape it");
     /// # Ok::<(), sse_codec::InvalidField>(())
     /// ```
-    EventId, field: "id", refuses: b'\r' | b'\n' | 0, max: EventId::MAX_LEN
+    EventId, text: TextOrNumber, field: "id", refuses_nul: true, max: EventId::MAX_LEN
 }
 
 impl EventId<'_> {
@@ -26,9 +28,23 @@ impl EventId<'_> {
     pub const MAX_LEN: usize = 8 * 1024;
 }
 
-#[cfg(feature = "alloc")]
+impl EventId<'static> {
+    /// The id that is this number, in decimal digits. It needs no allocator.
+    ///
+    /// ```
+    /// use sse_codec::EventId;
+    ///
+    /// assert_eq!(EventId::from_number(42).as_str(), "42");
+    /// assert_eq!(EventId::from_number(42), EventId::from_static("42"));
+    /// ```
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(TextOrNumber::Number(Decimal::new(number)))
+    }
+}
+
 impl From<u64> for EventId<'static> {
     fn from(number: u64) -> Self {
-        Self(alloc::string::ToString::to_string(&number).into())
+        Self::from_number(number)
     }
 }

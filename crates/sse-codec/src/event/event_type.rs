@@ -14,7 +14,7 @@ super::text::checked_text! {
     /// let error = EventType::new("token\ndata: injected").unwrap_err();
     /// assert_eq!(error.to_string(), "LF at byte 5 can't be written in the field `event`; remove it or escape it");
     /// ```
-    EventType, field: "event", refuses: b'\r' | b'\n', max: EventType::MAX_LEN
+    EventType, text: TextOnly, field: "event", refuses_nul: false, max: EventType::MAX_LEN
 }
 
 impl EventType<'_> {

@@ -1,4 +1,4 @@
-//! Text that is borrowed or, where there is an allocator, owned.
+//! Text that is borrowed or, where there is an allocator, owned; and text that a field can carry.
 
 #[cfg(feature = "alloc")]
 pub(crate) type Text<'a> = alloc::borrow::Cow<'a, str>;
@@ -13,14 +13,140 @@ pub(crate) const fn borrowed(text: &str) -> Text<'_> {
     text
 }
 
+/// Text, or the digits of a number, which need no allocator.
+#[derive(Clone, Debug)]
+pub(super) enum TextOrNumber<'a> {
+    Text(Text<'a>),
+    Number(Decimal),
+}
+
+impl<'a> TextOrNumber<'a> {
+    pub(super) const fn borrowed(text: &'a str) -> Self {
+        Self::Text(borrowed(text))
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(super) fn owned(text: alloc::string::String) -> Self {
+        Self::Text(text.into())
+    }
+
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.as_str(),
+        }
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(super) fn into_owned(self) -> TextOrNumber<'static> {
+        match self {
+            Self::Text(text) => TextOrNumber::Text(text.into_owned().into()),
+            Self::Number(number) => TextOrNumber::Number(number),
+        }
+    }
+}
+
+/// Text alone.
+#[derive(Clone, Debug)]
+pub(super) struct TextOnly<'a>(Text<'a>);
+
+impl<'a> TextOnly<'a> {
+    pub(super) const fn borrowed(text: &'a str) -> Self {
+        Self(borrowed(text))
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(super) fn owned(text: alloc::string::String) -> Self {
+        Self(text.into())
+    }
+
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_ref()
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(super) fn into_owned(self) -> TextOnly<'static> {
+        TextOnly(self.0.into_owned().into())
+    }
+}
+
+/// How many digits the longest number has.
+const MAX_DIGITS: usize = 20;
+
+/// A number in decimal digits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decimal {
+    /// The digits are the last bytes.
+    bytes: [u8; MAX_DIGITS],
+    start: u8,
+}
+
+impl Decimal {
+    pub(super) const fn new(mut number: u64) -> Self {
+        let mut bytes = [b'0'; MAX_DIGITS];
+        let mut start = MAX_DIGITS as u8 - 1;
+        loop {
+            bytes[start as usize] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return Self { bytes, start };
+            }
+            start -= 1;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        // Digits are always text.
+        core::str::from_utf8(&self.bytes[usize::from(self.start)..]).unwrap_or_default()
+    }
+}
+
+/// Where the first CR or LF is, or NUL if that is asked for too.
+///
+/// Eight bytes are looked at at once, as also a constant can be checked.
+pub(super) const fn find_forbidden(bytes: &[u8], nul: bool) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut read = 0;
+    while read < words.len() && !is_forbidden_in(words[read], nul) {
+        read += 1;
+    }
+    let mut position = 8 * read;
+    while position < bytes.len() {
+        if matches!(bytes[position], b'\r' | b'\n') || (nul && bytes[position] == 0) {
+            return Some(position);
+        }
+        position += 1;
+    }
+    None
+}
+
+/// Whether one of eight bytes is CR, LF or, if that is asked for, NUL.
+const fn is_forbidden_in(bytes: [u8; 8], nul: bool) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    const CR: u64 = u64::from_ne_bytes([b'\r'; 8]);
+    const LF: u64 = u64::from_ne_bytes([b'\n'; 8]);
+
+    let word = u64::from_ne_bytes(bytes);
+    // The high bit of a byte that is zero, and perhaps of some above it.
+    let (cr, lf) = (word ^ CR, word ^ LF);
+    let mut zeros = (cr.wrapping_sub(ONES) & !cr) | (lf.wrapping_sub(ONES) & !lf);
+    if nul {
+        zeros |= word.wrapping_sub(ONES) & !word;
+    }
+    zeros & HIGH != 0
+}
+
 /// Defines a newtype over text that a field can carry.
 ///
 /// `event` and `id` differ in their name and in the bytes that they refuse, in nothing else.
 macro_rules! checked_text {
-    ($(#[$docs:meta])* $name:ident, field: $field:literal, refuses: $refused:pat, max: $max:expr) => {
+    ($(#[$docs:meta])* $name:ident, text: $text:ident, field: $field:literal, refuses_nul: $nul:literal, max: $max:expr) => {
         $(#[$docs])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name<'a>(crate::event::text::Text<'a>);
+        #[derive(Clone)]
+        pub struct $name<'a>(crate::event::text::$text<'a>);
 
         impl<'a> $name<'a> {
             /// Checks `text`, which is borrowed.
@@ -31,7 +157,7 @@ macro_rules! checked_text {
             /// that it can.
             pub const fn new(text: &'a str) -> Result<Self, crate::event::InvalidField> {
                 match Self::check(text) {
-                    Ok(()) => Ok(Self(crate::event::text::borrowed(text))),
+                    Ok(()) => Ok(Self(crate::event::text::$text::borrowed(text))),
                     Err(error) => Err(error),
                 }
             }
@@ -45,25 +171,26 @@ macro_rules! checked_text {
             #[must_use]
             pub const fn from_static(text: &'static str) -> $name<'static> {
                 match Self::check(text) {
-                    Ok(()) => $name(crate::event::text::borrowed(text)),
+                    Ok(()) => $name(crate::event::text::$text::borrowed(text)),
                     Err(_) => panic!(concat!("the field `", $field, "` can't carry this text")),
                 }
             }
 
             /// The text.
+            #[inline]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
 
             /// The same, borrowed from this one.
             pub fn as_borrowed(&self) -> $name<'_> {
-                $name(crate::event::text::borrowed(self.as_str()))
+                $name(crate::event::text::$text::borrowed(self.as_str()))
             }
 
             /// The same, borrowing nothing.
             #[cfg(feature = "alloc")]
             pub fn into_owned(self) -> $name<'static> {
-                $name(self.0.into_owned().into())
+                $name(self.0.into_owned())
             }
 
             const fn check(text: &str) -> Result<(), crate::event::InvalidField> {
@@ -71,15 +198,43 @@ macro_rules! checked_text {
                 if bytes.len() > $max {
                     return Err(crate::event::InvalidField::TooLong { field: $field, limit: $max });
                 }
-                let mut position = 0;
-                while position < bytes.len() {
-                    if let $refused = bytes[position] {
-                        let byte = bytes[position];
-                        return Err(crate::event::InvalidField::Byte { field: $field, byte, position });
-                    }
-                    position += 1;
+                if let Some(position) = crate::event::text::find_forbidden(bytes, $nul) {
+                    let byte = bytes[position];
+                    return Err(crate::event::InvalidField::Byte { field: $field, byte, position });
                 }
                 Ok(())
+            }
+        }
+
+        impl core::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
+            }
+        }
+
+        impl PartialEq for $name<'_> {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_str() == other.as_str()
+            }
+        }
+
+        impl Eq for $name<'_> {}
+
+        impl PartialOrd for $name<'_> {
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name<'_> {
+            fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+                self.as_str().cmp(other.as_str())
+            }
+        }
+
+        impl core::hash::Hash for $name<'_> {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                self.as_str().hash(state);
             }
         }
 
@@ -109,10 +264,42 @@ macro_rules! checked_text {
 
             fn try_from(text: alloc::string::String) -> Result<Self, Self::Error> {
                 Self::check(&text)?;
-                Ok(Self(text.into()))
+                Ok(Self(crate::event::text::$text::owned(text)))
             }
         }
     };
 }
 
 pub(super) use checked_text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    #[test]
+    fn a_number_is_its_digits() {
+        for number in [0, 7, 10, 99, 12_345, u64::MAX] {
+            assert_eq!(Decimal::new(number).as_str(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn the_first_forbidden_byte_is_found_wherever_it_is() {
+        for len in 0..40 {
+            assert_eq!(find_forbidden(&vec![0x8A; len], true), None);
+            assert_eq!(find_forbidden(&vec![0; len], false), None);
+            for position in 0..len {
+                for byte in [b'\r', b'\n', 0] {
+                    let mut bytes = vec![b'\x0B'; len];
+                    bytes[position] = byte;
+                    assert_eq!(find_forbidden(&bytes, true), Some(position));
+                    assert_eq!(find_forbidden(&bytes, false), (byte != 0).then_some(position));
+                    bytes[len - 1] = b'\n';
+                    assert_eq!(find_forbidden(&bytes, true), Some(position));
+                }
+            }
+        }
+    }
+}
