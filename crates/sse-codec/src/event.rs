@@ -1,6 +1,7 @@
 //! What both directions speak of: events, and the values of their fields.
 
 mod dispatched;
+mod display;
 mod error;
 mod event_id;
 mod event_type;
@@ -13,6 +14,7 @@ mod text;
 pub use self::dispatched::Event;
 pub(crate) use self::dispatched::EventFields;
 pub use self::dispatched::EventRef;
+pub(crate) use self::display::display;
 pub use self::error::{InvalidField, TooLarge, TooSmall};
 pub use self::event_id::EventId;
 pub use self::event_type::EventType;

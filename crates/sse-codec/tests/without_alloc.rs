@@ -41,3 +41,14 @@ fn an_id_may_be_a_number() {
     assert_eq!(FIRST, EventId::from_static("0"));
     assert!(FIRST < EventId::from(9));
 }
+
+#[test]
+fn a_message_of_any_length_is_displayed() {
+    for len in [0, 400, 500, 505, 506, 600, 2000] {
+        let data = "é\n".repeat(len) + &"x".repeat(len);
+        let message = Message::new(&*data).event_type(TICK);
+        let mut buffer = vec![0; message.encoded_len()];
+        message.encode_to_slice(&mut buffer).unwrap();
+        assert_eq!(message.to_string().as_bytes(), buffer);
+    }
+}

@@ -207,3 +207,56 @@ fn a_field_is_appended_to_a_buffer() {
     Field::Data("b\nc").encode(&mut buffer);
     assert_eq!(buffer, b"data: a\ndata: b\ndata: c\n");
 }
+
+/// Counts the writes, as a socket would make them.
+struct Writes(Vec<String>);
+
+impl std::io::Write for Writes {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn whatever_is_displayed_is_one_write() {
+    use std::io::Write as _;
+
+    #[track_caller]
+    fn check_one_write(shown: &impl std::fmt::Display, expected: &str) {
+        let mut writes = Writes(Vec::new());
+        write!(writes, "{shown}").unwrap();
+        assert_eq!(writes.0, [expected]);
+    }
+
+    for len in [0, 1, 400, 490, 500, 510, 600, 5000] {
+        let data = "é\n".repeat(len);
+        let message =
+            Message::new(&data).comment("c").event_type(EventType::from_static("t")).id(EventId::from(1));
+        let wire = String::from_utf8(message.to_vec()).unwrap();
+        check_one_write(&message, &wire);
+        check_one_write(&Field::Data(&data), &wire[": c\nevent: t\n".len()..wire.len() - "id: 1\n\n".len()]);
+
+        let message = Message::new(&data);
+        let wire = String::from_utf8(message.to_vec()).unwrap();
+        let event = Event::new(&data);
+        check_one_write(&event, &wire);
+        check_one_write(&event.as_borrowed(), &wire);
+
+        let line = "x".repeat(len) + "\n";
+        let mut decoder = sse_codec::LineDecoder::new();
+        check_one_write(&decoder.next_line(&mut line.as_bytes()).unwrap().unwrap(), &line);
+    }
+}
+
+#[test]
+fn messages_and_fields_are_appended_to_a_vector() {
+    let mut buffer = b": c\n".to_vec();
+    Message::new("a\nb").encode_to_vec(&mut buffer);
+    Field::Data("c").encode_to_vec(&mut buffer);
+    assert_eq!(buffer, b": c\ndata: a\ndata: b\n\ndata: c\n");
+}

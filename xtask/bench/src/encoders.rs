@@ -16,6 +16,8 @@ use memchr::{memchr2, memchr3};
 #[derive(Clone, Copy)]
 pub(crate) struct Outgoing {
     pub(crate) name: &'static str,
+    /// Known at run time only, as the id is: it must be checked.
+    pub(crate) event_type: Option<&'static str>,
     pub(crate) id: Option<&'static str>,
     pub(crate) data: &'static str,
 }
@@ -32,18 +34,25 @@ pub(crate) const ALL: [(&str, Encoder); 5] = [
     ("the older sse-codec 0.3", older_sse_codec),
 ];
 
-pub(crate) fn events() -> [Outgoing; 3] {
+pub(crate) fn events() -> [Outgoing; 4] {
     let lines =
         "one line of a longer text, which becomes a line of `data` of its own when sent.\n".repeat(51);
     [
         Outgoing {
             name: "openai",
+            event_type: None,
             id: None,
             data: r#"{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion.chunk","created":1741569952,"model":"gpt-4.1-2025-04-14","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#,
         },
-        Outgoing { name: "tick", id: Some("000042"), data: "000294" },
+        Outgoing {
+            name: "typed",
+            event_type: Some("content_block_delta"),
+            id: Some("000042"),
+            data: r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" word"}}"#,
+        },
+        Outgoing { name: "tick", event_type: None, id: Some("000042"), data: "000294" },
         // Without a line ending at the end, which one of the peers loses.
-        Outgoing { name: "lines", id: None, data: lines.leak().trim_end() },
+        Outgoing { name: "lines", event_type: None, id: None, data: lines.leak().trim_end() },
     ]
 }
 
@@ -52,6 +61,9 @@ fn sse_codec(event: Outgoing, times: usize) -> Bytes {
     for _ in 0..times {
         let event = black_box(event);
         let mut message = sse_codec::Message::new(event.data);
+        if let Some(event_type) = event.event_type {
+            message = message.event_type(sse_codec::EventType::new(event_type).expect("valid"));
+        }
         if let Some(id) = event.id {
             message = message.id(sse_codec::EventId::new(id).expect("valid"));
         }
@@ -68,6 +80,10 @@ fn by_hand(event: Outgoing, times: usize) -> Bytes {
     for _ in 0..times {
         let event = black_box(event);
         buffer.clear();
+        if let Some(event_type) = event.event_type {
+            assert!(memchr2(b'\r', b'\n', event_type.as_bytes()).is_none());
+            put_line(&mut buffer, b"event: ", b"event:\n", event_type.as_bytes());
+        }
         let mut rest = event.data.as_bytes();
         while let Some(end) = memchr2(b'\r', b'\n', rest) {
             put_line(&mut buffer, b"data: ", b"data:\n", &rest[..end]);
@@ -101,6 +117,9 @@ fn sse_stream(event: Outgoing, times: usize) -> Bytes {
     for _ in 0..times {
         let event = black_box(event);
         let mut message = sse_stream::Sse::default().data(event.data);
+        if let Some(event_type) = event.event_type {
+            message = message.event(event_type);
+        }
         if let Some(id) = event.id {
             message = message.id(id);
         }
@@ -135,6 +154,9 @@ impl Stream for AxumEvents {
         self.left = left;
         let event = black_box(self.event);
         let mut message = sse::Event::default().data(event.data);
+        if let Some(event_type) = event.event_type {
+            message = message.event(event_type);
+        }
         if let Some(id) = event.id {
             message = message.id(id);
         }
@@ -148,7 +170,7 @@ fn older_sse_codec(event: Outgoing, times: usize) -> Bytes {
     let mut buffer = String::new();
     for _ in 0..times {
         let event = black_box(event);
-        let message = older_sse_codec::Event::message("message", event.data, event.id);
+        let message = older_sse_codec::Event::message(event.event_type.unwrap_or("message"), event.data, event.id);
         buffer.clear();
         writeln!(buffer, "{message}").expect("a string takes all");
         black_box(&buffer[..]);

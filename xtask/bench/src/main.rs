@@ -35,6 +35,7 @@ fn run(arguments: &[&str]) -> Result<(), String> {
             decode(&[streams::named(name).ok_or_else(|| format!("there is no stream `{name}`"))?]);
         }
         ["encode"] => encode(),
+        ["encode-once", name, encoder] => encode_once(name, encoder)?,
         ["once", stream, size, contender] => once(stream, size, contender)?,
         _ => return Err("usage: sse-bench [decode [STREAM] | encode]".into()),
     }
@@ -52,6 +53,21 @@ fn once(stream: &str, size: &str, contender: &str) -> Result<(), String> {
     let seen = measured(*contender, &chunks);
     println!("{} events", seen.events);
     Ok(())
+}
+
+/// The same for one encoder, which writes an event a thousand times.
+fn encode_once(name: &str, encoder: &str) -> Result<(), String> {
+    let event = encoders::events().into_iter().find(|event| event.name == name);
+    let event = event.ok_or_else(|| format!("there is no event `{name}`"))?;
+    let encoder = encoders::ALL.iter().find(|(name, _)| name.starts_with(encoder));
+    let (_, encoder) = encoder.ok_or("there is no such encoder")?;
+    println!("{} bytes", measured_encoder(*encoder, event).len());
+    Ok(())
+}
+
+#[inline(never)]
+fn measured_encoder(encoder: encoders::Encoder, event: Outgoing) -> Bytes {
+    encoder(event, 1000)
 }
 
 #[inline(never)]
@@ -155,7 +171,7 @@ fn decodes_to(mut bytes: &[u8], event: Outgoing) -> bool {
     let mut decoder = sse_codec::FixedDecoder::<8192>::fixed();
     let read = decoder.next_event(&mut bytes).expect("it fits");
     let same = read.is_some_and(|read| {
-        read.event_type() == "message"
+        read.event_type() == event.event_type.unwrap_or("message")
             && read.data() == event.data
             && read.last_event_id() == event.id.unwrap_or_default()
     });

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::event::display;
+
 /// A line that a [`LineDecoder`](crate::LineDecoder) lends, without its ending: it borrows from the chunk or from the
 /// decoder.
 ///
@@ -43,7 +45,10 @@ impl<'a> Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.text)
+        display(f, |put| {
+            put(self.text.as_bytes());
+            put(b"\n");
+        })
     }
 }
 

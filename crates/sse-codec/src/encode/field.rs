@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use memchr::memchr2;
 
-use crate::event::{EventId, EventType, millis};
+use crate::event::{EventId, EventType, display, millis};
 
 /// One field of an event, or a comment, as it is written.
 ///
@@ -46,6 +46,12 @@ impl Field<'_> {
             Self::Id(text) => id(text, put),
             Self::ReconnectionTime(time) => reconnection_time(*time, put),
         }
+    }
+
+    /// Appends the field to `vec`.
+    #[cfg(feature = "alloc")]
+    pub fn encode_to_vec(&self, vec: &mut alloc::vec::Vec<u8>) {
+        self.pieces(&mut |piece| vec.extend_from_slice(piece));
     }
 
     /// Appends the field to `buffer`.
@@ -122,16 +128,6 @@ fn line<const N: usize>(name: &[u8; N], value: &[u8], put: &mut impl FnMut(&[u8]
         put(value);
     }
     put(b"\n");
-}
-
-/// Displays pieces, each of which is whole text: lines are cut at ASCII characters only.
-pub(super) fn display(f: &mut fmt::Formatter<'_>, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> fmt::Result {
-    let mut result = Ok(());
-    pieces(&mut |piece| {
-        let text = core::str::from_utf8(piece).map_err(|_| fmt::Error);
-        result = result.and_then(|()| f.write_str(text?));
-    });
-    result
 }
 
 /// Formats into pieces.

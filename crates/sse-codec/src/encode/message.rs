@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::field::{self, Field};
-use crate::event::{EventFields, EventId, EventType, Text, TooSmall};
+use crate::event::{EventFields, EventId, EventType, Text, TooSmall, display};
 
 /// A message to be written: the fields of one event, with the empty line that ends it.
 ///
@@ -45,11 +45,13 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// A message with this data. Empty data is data: the event is dispatched.
+    #[inline]
     pub fn new(data: impl Into<Text<'a>>) -> Self {
         Self { data: Some(data.into()), ..Self::empty() }
     }
 
     /// A message without data: readers dispatch no event for it, but take in its id and reconnection time.
+    #[inline]
     pub const fn empty() -> Self {
         Self { comment: None, event_type: None, data: None, id: None, reconnection_time: None }
     }
@@ -61,24 +63,28 @@ impl<'a> Message<'a> {
     }
 
     /// Puts a comment ahead of the fields. Readers ignore it.
+    #[inline]
     pub fn comment(mut self, comment: impl Into<Text<'a>>) -> Self {
         self.comment = Some(comment.into());
         self
     }
 
     /// Sets the event type. Without one, readers take it as `message`.
+    #[inline]
     pub fn event_type(mut self, event_type: EventType<'a>) -> Self {
         self.event_type = Some(event_type);
         self
     }
 
     /// Sets the id. Without one, the reader's last event ID stays as it is; an empty one resets it.
+    #[inline]
     pub fn id(mut self, id: EventId<'a>) -> Self {
         self.id = Some(id);
         self
     }
 
     /// Sets the time that the reader waits before it reconnects; in milliseconds, rounded up.
+    #[inline]
     pub fn reconnection_time(mut self, time: Duration) -> Self {
         self.reconnection_time = Some(time);
         self
@@ -136,6 +142,23 @@ impl<'a> Message<'a> {
         self.pieces(&mut |piece| buffer.put_slice(piece));
     }
 
+    /// Appends the message to `vec`.
+    ///
+    /// ```
+    /// use sse_codec::Message;
+    ///
+    /// let mut batch = Vec::new();
+    /// for word in ["one", "two"] {
+    ///     Message::new(word).encode_to_vec(&mut batch);
+    /// }
+    /// assert_eq!(batch, b"data: one\n\ndata: two\n\n");
+    /// ```
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub fn encode_to_vec(&self, vec: &mut alloc::vec::Vec<u8>) {
+        self.pieces(&mut |piece| vec.extend_from_slice(piece));
+    }
+
     /// The message in bytes of its own.
     #[cfg(feature = "bytes")]
     pub fn to_bytes(&self) -> bytes::Bytes {
@@ -146,7 +169,7 @@ impl<'a> Message<'a> {
     #[cfg(feature = "alloc")]
     pub fn to_vec(&self) -> alloc::vec::Vec<u8> {
         let mut bytes = alloc::vec::Vec::with_capacity(self.encoded_len());
-        self.pieces(&mut |piece| bytes.extend_from_slice(piece));
+        self.encode_to_vec(&mut bytes);
         bytes
     }
 
@@ -176,9 +199,10 @@ impl<'a> Message<'a> {
 }
 
 impl fmt::Display for Message<'_> {
-    /// The wire form.
+    /// The wire form, as one piece of text: `write!` to a socket makes one write of a message of up to 512 bytes, and of
+    /// any message where there is an allocator.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        field::display(f, |mut put| self.pieces(&mut put))
+        display(f, |mut put| self.pieces(&mut put))
     }
 }
 

@@ -6,10 +6,16 @@ pub(crate) type Text<'a> = alloc::borrow::Cow<'a, str>;
 pub(crate) type Text<'a> = &'a str;
 
 /// `text` without its owner; `Cow::Borrowed` as a plain call.
+#[inline]
 pub(crate) const fn borrowed(text: &str) -> Text<'_> {
     #[cfg(feature = "alloc")]
     return alloc::borrow::Cow::Borrowed(text);
     #[cfg(not(feature = "alloc"))]
+    text
+}
+
+/// A reference to the text, whether it is owned or not.
+fn as_text<'t>(text: &'t Text<'_>) -> &'t str {
     text
 }
 
@@ -21,6 +27,7 @@ pub(super) enum TextOrNumber<'a> {
 }
 
 impl<'a> TextOrNumber<'a> {
+    #[inline]
     pub(super) const fn borrowed(text: &'a str) -> Self {
         Self::Text(borrowed(text))
     }
@@ -52,6 +59,7 @@ impl<'a> TextOrNumber<'a> {
 pub(super) struct TextOnly<'a>(Text<'a>);
 
 impl<'a> TextOnly<'a> {
+    #[inline]
     pub(super) const fn borrowed(text: &'a str) -> Self {
         Self(borrowed(text))
     }
@@ -63,7 +71,7 @@ impl<'a> TextOnly<'a> {
 
     #[inline]
     pub(super) fn as_str(&self) -> &str {
-        self.0.as_ref()
+        as_text(&self.0)
     }
 
     #[cfg(feature = "alloc")]
@@ -73,20 +81,20 @@ impl<'a> TextOnly<'a> {
 }
 
 /// How many digits the longest number has.
-const MAX_DIGITS: usize = 20;
+const MAX_DIGITS: u8 = 20;
 
 /// A number in decimal digits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal {
     /// The digits are the last bytes.
-    bytes: [u8; MAX_DIGITS],
+    bytes: [u8; MAX_DIGITS as usize],
     start: u8,
 }
 
 impl Decimal {
     pub(super) const fn new(mut number: u64) -> Self {
-        let mut bytes = [b'0'; MAX_DIGITS];
-        let mut start = MAX_DIGITS as u8 - 1;
+        let mut bytes = [b'0'; MAX_DIGITS as usize];
+        let mut start = MAX_DIGITS - 1;
         loop {
             bytes[start as usize] = b'0' + (number % 10) as u8;
             number /= 10;
@@ -104,15 +112,12 @@ impl Decimal {
 }
 
 /// Where the first CR or LF is, or NUL if that is asked for too.
-///
-/// Eight bytes are looked at at once, as also a constant can be checked.
+#[inline]
 pub(super) const fn find_forbidden(bytes: &[u8], nul: bool) -> Option<usize> {
-    let (words, _) = bytes.as_chunks::<8>();
-    let mut read = 0;
-    while read < words.len() && !is_forbidden_in(words[read], nul) {
-        read += 1;
+    if !may_hold_forbidden(bytes, nul) {
+        return None;
     }
-    let mut position = 8 * read;
+    let mut position = 0;
     while position < bytes.len() {
         if matches!(bytes[position], b'\r' | b'\n') || (nul && bytes[position] == 0) {
             return Some(position);
@@ -122,14 +127,34 @@ pub(super) const fn find_forbidden(bytes: &[u8], nul: bool) -> Option<usize> {
     None
 }
 
+/// Whether there is a forbidden byte, or the text is so short that one has to look.
+///
+/// Eight bytes are looked at at once, as also a constant can be checked; the last eight overlap with those before.
+const fn may_hold_forbidden(bytes: &[u8], nul: bool) -> bool {
+    let Some(&last) = bytes.last_chunk::<8>() else {
+        let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) else { return true };
+        let word = (u32::from_ne_bytes(first) as u64) << 32 | u32::from_ne_bytes(last) as u64;
+        return is_forbidden_in(word, nul);
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut read = 0;
+    while read < words.len() {
+        if is_forbidden_in(u64::from_ne_bytes(words[read]), nul) {
+            return true;
+        }
+        read += 1;
+    }
+    is_forbidden_in(u64::from_ne_bytes(last), nul)
+}
+
 /// Whether one of eight bytes is CR, LF or, if that is asked for, NUL.
-const fn is_forbidden_in(bytes: [u8; 8], nul: bool) -> bool {
+#[inline]
+const fn is_forbidden_in(word: u64, nul: bool) -> bool {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
     const CR: u64 = u64::from_ne_bytes([b'\r'; 8]);
     const LF: u64 = u64::from_ne_bytes([b'\n'; 8]);
 
-    let word = u64::from_ne_bytes(bytes);
     // The high bit of a byte that is zero, and perhaps of some above it.
     let (cr, lf) = (word ^ CR, word ^ LF);
     let mut zeros = (cr.wrapping_sub(ONES) & !cr) | (lf.wrapping_sub(ONES) & !lf);
@@ -155,6 +180,7 @@ macro_rules! checked_text {
             ///
             /// [`InvalidField`](crate::InvalidField) names the first byte that the field can't carry, or the length
             /// that it can.
+            #[inline]
             pub const fn new(text: &'a str) -> Result<Self, crate::event::InvalidField> {
                 match Self::check(text) {
                     Ok(()) => Ok(Self(crate::event::text::$text::borrowed(text))),
