@@ -6,7 +6,7 @@ mod error;
 mod event_id;
 mod event_type;
 mod reconnection_time;
-#[cfg(feature = "bytes")]
+#[cfg(feature = "alloc")]
 mod shared;
 mod text;
 
@@ -19,6 +19,6 @@ pub use self::error::{InvalidField, TooLarge, TooSmall};
 pub use self::event_id::EventId;
 pub use self::event_type::EventType;
 pub(crate) use self::reconnection_time::{Digits, millis};
-#[cfg(feature = "bytes")]
-pub use self::shared::SharedEvent;
+#[cfg(feature = "alloc")]
+pub use self::shared::{SharedEvent, SharedText};
 pub(crate) use self::text::Text;

@@ -7,7 +7,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::Message;
-use crate::event::{Event, EventRef};
+use crate::event::{Event, EventRef, SharedEvent};
 
 impl<'a> EventRef<'a> {
     /// The data, read as JSON. Text may be borrowed from it.
@@ -21,7 +21,7 @@ impl<'a> EventRef<'a> {
     }
 }
 
-impl<S: AsRef<str>> Event<S> {
+impl Event {
     /// The data, read as JSON. Text may be borrowed from it.
     ///
     /// ```
@@ -35,6 +35,17 @@ impl<S: AsRef<str>> Event<S> {
     /// assert!(error.to_string().starts_with("an event of the type `message`"));
     /// # Ok::<(), sse_codec::JsonError>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] names the event type and the place in the data.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
+        self.as_borrowed().json()
+    }
+}
+
+impl SharedEvent {
+    /// The data, read as JSON. Text may be borrowed from it.
     ///
     /// # Errors
     ///

@@ -24,16 +24,12 @@ pub use crate::decode::{
 };
 pub use crate::encode::{Field, Message};
 #[cfg(feature = "alloc")]
-pub use crate::event::Event;
-#[cfg(feature = "bytes")]
-pub use crate::event::SharedEvent;
+pub use crate::event::{Event, SharedEvent, SharedText};
 pub use crate::event::{EventId, EventRef, EventType, InvalidField, TooLarge, TooSmall};
 #[cfg(feature = "json")]
 pub use crate::json::JsonError;
-#[cfg(all(feature = "bytes", feature = "stream"))]
-pub use crate::stream::SharedEvents;
 #[cfg(feature = "stream")]
-pub use crate::stream::{Events, EventsError};
+pub use crate::stream::{Events, EventsError, SharedEvents};
 
 /// The media type of an event stream, as a response names it: `text/event-stream`.
 pub const CONTENT_TYPE: &str = "text/event-stream";

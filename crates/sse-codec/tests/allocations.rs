@@ -49,6 +49,43 @@ fn a_buffer_with_room_is_written_to_without_allocation() {
     assert_eq!(buffer, b": ping\nevent: token\ndata: one\ndata: two\nid: 7\n\n");
 }
 
+#[cfg(feature = "stream")]
+#[test]
+fn shared_events_cost_no_more_allocations_than_copied_ones() {
+    use futures_util::{StreamExt as _, stream};
+    use sse_codec::Events;
+
+    let stream = stream();
+    for size in sizes(&stream) {
+        let events = || Events::new(stream::iter(stream.chunks(size).map(Ok::<_, std::convert::Infallible>)));
+        let count =
+            |run: &dyn Fn() -> usize| allocation_counter::measure(|| assert_eq!(run(), 1001)).count_total;
+        let copied = count(&|| pollster::block_on(events().count()));
+        let shared = count(&|| pollster::block_on(events().shared().count()));
+        // Some for the buffer that events are put together in.
+        assert!(shared <= copied + 20, "chunks of {size} bytes: {shared}, {copied}");
+    }
+}
+
+#[test]
+fn an_owned_event_is_one_allocation_and_may_be_none() {
+    use sse_codec::Event;
+
+    let stream = b"event: token\nid: 7\ndata: Hello\n\n";
+    let mut decoder = Decoder::new();
+    let mut event = Event::default();
+    for _ in 0..2 {
+        event.copy_from(decoder.next_event(&mut &stream[..]).unwrap().unwrap());
+    }
+    assert_eq!((event.event_type(), event.data(), event.last_event_id()), ("token", "Hello", "7"));
+    check(0, || event.copy_from(decoder.next_event(&mut &stream[..]).unwrap().unwrap()));
+    let made = allocation_counter::measure(|| {
+        let event = decoder.next_event(&mut &stream[..]).unwrap().unwrap().to_event();
+        assert_eq!(event.into_data(), "Hello");
+    });
+    assert_eq!(made.count_total, 1);
+}
+
 /// 1001 events in 7002 lines, each kind of field among them; the last event has ill-formed text.
 fn stream() -> Vec<u8> {
     let mut stream = String::new();

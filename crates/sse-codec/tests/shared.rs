@@ -1,80 +1,97 @@
-//! Owned events that share their chunk.
+//! Owned events that share the text of their chunk.
 
-#![cfg(feature = "bytes")]
+#![cfg(feature = "stream")]
 
-use bytes::Bytes;
-use sse_codec::{Decoder, SharedEvent};
+mod common;
 
-/// The events of `chunks`, each shared with the chunk in which it ends.
-fn share(chunks: &[&'static str]) -> Vec<SharedEvent> {
-    let mut decoder = Decoder::new();
-    let mut events = Vec::new();
-    for chunk in chunks {
-        // A copy, so that neither a literal nor the decoder's buffer could be taken for it.
-        let chunk = Bytes::copy_from_slice(chunk.as_bytes());
-        let mut input = &chunk[..];
-        while let Some(event) = decoder.next_event(&mut input).unwrap() {
-            let shared = event.share(&chunk);
-            assert_eq!(shared.as_borrowed(), event);
-            events.push(shared);
+use std::convert::Infallible;
+
+use common::{cases, every_cut};
+use futures_util::{Stream, StreamExt as _, stream};
+use sse_codec::{Events, Message, SharedEvent};
+
+fn events<'c>(chunks: &[&'c [u8]]) -> Events<impl Stream<Item = Result<&'c [u8], Infallible>>> {
+    Events::new(stream::iter(chunks.iter().copied().map(Ok).collect::<Vec<_>>()))
+}
+
+fn shared(chunks: &[&[u8]]) -> Vec<SharedEvent> {
+    pollster::block_on(events(chunks).shared().map(Result::unwrap).collect())
+}
+
+/// Compares the shared events of `chunks` with copied ones.
+#[track_caller]
+fn check(chunks: &[&[u8]]) {
+    let copied: Vec<_> = pollster::block_on(events(chunks).map(Result::unwrap).collect());
+    let shared = shared(chunks);
+    let seen: Vec<_> = shared.iter().map(SharedEvent::as_borrowed).collect();
+    assert_eq!(seen, copied.iter().map(|event| event.as_borrowed()).collect::<Vec<_>>(), "{chunks:?}");
+    for (shared, copied) in shared.into_iter().zip(copied) {
+        assert_eq!(shared.to_string(), copied.to_string());
+        assert_eq!(Message::from(&shared), Message::from(&copied));
+        assert_eq!(shared.data_lines().collect::<Vec<_>>(), copied.data_lines().collect::<Vec<_>>());
+        assert_eq!(&*shared.into_data(), copied.data());
+    }
+}
+
+#[test]
+fn shared_events_are_those_that_are_copied() {
+    for case in cases::all() {
+        for chunks in every_cut(&case.stream) {
+            check(&chunks);
         }
     }
-    events
-}
-
-/// Whether `text` shares memory that is not its own alone.
-fn is_shared(text: bytestring::ByteString) -> bool {
-    !text.into_bytes().is_unique()
 }
 
 #[test]
-fn data_in_one_piece_is_shared() {
-    let mut events = share(&["event: a\ndata: b\n\ndata: c\n\n"]).into_iter();
-    let (first, second) = (events.next().unwrap(), events.next().unwrap());
-    assert_eq!((first.event_type(), first.data()), ("a", "b"));
-    assert_eq!((second.event_type(), second.data()), ("message", "c"));
-    // Both hold the same chunk.
-    assert!(is_shared(first.into_data()));
-    drop(events);
-    assert!(!is_shared(second.into_data()), "the chunk is gone with the first event");
+fn clones_share_their_text() {
+    let event = shared(&[b"event: e\ndata: a\n\n"]).remove(0);
+    let clone = event.clone();
+    assert_eq!(clone, event);
+    assert_eq!(clone.data().as_ptr(), event.data().as_ptr());
+    let data = event.into_data();
+    assert_eq!(data.as_str().as_ptr(), clone.data().as_ptr());
 }
 
 #[test]
-fn data_that_is_cut_or_joined_or_repaired_is_copied() {
-    for chunks in [&["data: a", "\n\n"][..], &["data: a\ndata: b\n\n"], &["da", "ta: a\n\n"]] {
-        let event = share(chunks).remove(0);
-        assert!(!is_shared(event.into_data()), "{chunks:?}");
-    }
-    let chunk = Bytes::from_static(b"data: \xFF\n\n");
-    let event = Decoder::new().next_event(&mut &chunk[..]).unwrap().unwrap().share(&chunk);
-    assert_eq!(event.data(), "\u{fffd}");
-}
-
-#[test]
-fn an_event_outlives_decoder_and_chunk() {
-    let events = share(&["id: 1\ndata: a\n\ndata:\n\n"]);
+fn an_event_outlives_stream_and_chunk() {
+    let events = shared(&[b"id: 1\ndata: a\n\ndata:\n\n"]);
     assert_eq!((events[0].data(), events[0].last_event_id()), ("a", "1"));
     assert_eq!((events[1].data(), events[1].last_event_id()), ("", "1"));
-    assert_eq!(events[0].to_string(), "data: a\nid: 1\n\n");
+    assert_eq!(
+        format!("{:?}", events[0]),
+        r#"SharedEvent { event_type: "", data: "a", last_event_id: "1" }"#
+    );
 }
 
 #[test]
-fn another_chunk_is_no_harm() {
-    let chunk = Bytes::from_static(b"data: a\n\n");
-    let event = Decoder::new().next_event(&mut &b"data: a\n\n".to_vec()[..]).unwrap().unwrap().share(&chunk);
-    assert_eq!(event.data(), "a");
+fn a_large_event_is_an_error_and_the_next_one_follows() {
+    let chunk = "data: 1\n\ndata: 123456789\n\ndata: 2\n\ndata: 123456789";
+    let chunks = stream::iter([Ok::<_, Infallible>(chunk), Ok("\n\ndata: 3\n\n")]);
+    let events = Events::with_decoder(chunks, sse_codec::Decoder::with_limit(8)).shared();
+    let seen: Vec<_> = pollster::block_on(
+        events.map(|event| event.map_or("!".to_owned(), |event| event.data().to_owned())).collect(),
+    );
+    assert_eq!(seen, ["1", "!", "2", "!", "3"]);
 }
 
-#[cfg(feature = "stream")]
 #[test]
-fn a_stream_of_chunks_is_a_stream_of_shared_events() {
-    use futures_util::{StreamExt as _, stream};
-    use sse_codec::Events;
+fn the_decoder_can_be_reached() {
+    let mut events = events(&[b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nretry: 5\n\ndata: un"]).shared();
+    assert!(pollster::block_on(events.next()).is_some());
+    // Not further than the events that were given.
+    assert_eq!(events.decoder().last_event_id(), "1");
+    assert!(pollster::block_on(events.next()).is_some());
+    assert_eq!(events.decoder().last_event_id(), "2");
+    assert!(pollster::block_on(events.next()).is_none());
+    assert_eq!(events.decoder().reconnection_time().unwrap().as_millis(), 5);
+    assert_eq!(events.into_decoder().finish().unwrap().unwrap().data(), "un");
+}
 
-    let chunks =
-        ["id: 1\ndata: a\n\ndata: b\n\nid: 2\nda", "ta: c\n\n"].map(|chunk| Ok::<_, ()>(Bytes::from(chunk)));
-    let events = Events::new(stream::iter(chunks)).shared().map(Result::unwrap);
-    let events: Vec<SharedEvent> = pollster::block_on(events.collect());
-    let seen: Vec<_> = events.iter().map(|event| (event.data(), event.last_event_id())).collect();
-    assert_eq!(seen, [("a", "1"), ("b", "1"), ("c", "2")]);
+#[cfg(feature = "bytes")]
+#[test]
+fn data_becomes_bytes_without_a_copy() {
+    let event = shared(&[b"data: a\n\n"]).remove(0);
+    let place = event.data().as_ptr();
+    let bytes = bytes::Bytes::from(event.into_data());
+    assert_eq!((&bytes[..], bytes.as_ptr()), (&b"a"[..], place));
 }

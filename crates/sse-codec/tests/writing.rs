@@ -195,6 +195,14 @@ fn an_owned_event_can_be_changed_and_emptied() {
     event.set_last_event_id(&EventId::from(1));
     event.set_data("b");
     assert_eq!((event.event_type(), event.data(), event.last_event_id()), ("t", "b", "1"));
+    event.set_event_type(&EventType::from_static("longer"));
+    event.set_data("c and more");
+    event.set_last_event_id(&EventId::from_static("23"));
+    assert_eq!((event.event_type(), event.data(), event.last_event_id()), ("longer", "c and more", "23"));
+    event.set_last_event_id(&EventId::from_static(""));
+    event.set_event_type(&EventType::MESSAGE);
+    assert_eq!(event, Event::new("c and more"));
+    assert_eq!(format!("{event:?}"), r#"Event { event_type: "", data: "c and more", last_event_id: "" }"#);
     event.clear();
     assert_eq!(event, Event::default());
     assert_eq!(event.event_type(), "message");

@@ -170,7 +170,8 @@ fn older_sse_codec(event: Outgoing, times: usize) -> Bytes {
     let mut buffer = String::new();
     for _ in 0..times {
         let event = black_box(event);
-        let message = older_sse_codec::Event::message(event.event_type.unwrap_or("message"), event.data, event.id);
+        let message =
+            older_sse_codec::Event::message(event.event_type.unwrap_or("message"), event.data, event.id);
         buffer.clear();
         writeln!(buffer, "{message}").expect("a string takes all");
         black_box(&buffer[..]);

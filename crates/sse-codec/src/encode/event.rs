@@ -3,9 +3,9 @@
 use core::fmt;
 
 use super::message::Message;
-#[cfg(feature = "alloc")]
-use crate::event::Event;
 use crate::event::EventRef;
+#[cfg(feature = "alloc")]
+use crate::event::{Event, SharedEvent};
 
 impl<'a> From<EventRef<'a>> for Message<'a> {
     /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
@@ -15,16 +15,24 @@ impl<'a> From<EventRef<'a>> for Message<'a> {
 }
 
 #[cfg(feature = "alloc")]
-impl<'a, T: AsRef<str>> From<&'a Event<T>> for Message<'a> {
+impl<'a> From<&'a Event> for Message<'a> {
     /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
-    fn from(event: &'a Event<T>) -> Self {
+    fn from(event: &'a Event) -> Self {
+        event.as_borrowed().into()
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'a> From<&'a SharedEvent> for Message<'a> {
+    /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
+    fn from(event: &'a SharedEvent) -> Self {
         event.as_borrowed().into()
     }
 }
 
 #[cfg(feature = "alloc")]
 impl From<Event> for Message<'static> {
-    /// The [message of an event](Message#the-message-of-an-event), with the text of the event: nothing is copied.
+    /// The [message of an event](Message#the-message-of-an-event), with the data of the event, which is not copied.
     ///
     /// ```
     /// use sse_codec::{Decoder, Message};
@@ -56,7 +64,7 @@ impl fmt::Display for EventRef<'_> {
 }
 
 #[cfg(feature = "alloc")]
-impl<T: AsRef<str>> fmt::Display for Event<T> {
+impl fmt::Display for Event {
     /// The wire form, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_borrowed().fmt(f)

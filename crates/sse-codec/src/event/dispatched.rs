@@ -2,13 +2,15 @@
 
 #[cfg(feature = "alloc")]
 use alloc::string::String;
+#[cfg(feature = "alloc")]
+use core::fmt;
 
 use super::event_id::EventId;
 use super::event_type::EventType;
 use super::text::{Text, borrowed};
 
 /// The type of an event that names none (9.2.6).
-const MESSAGE: &str = "message";
+pub(super) const MESSAGE: &str = "message";
 
 /// An event that a [`Decoder`](crate::Decoder) lends: it borrows from the chunk or from the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,11 +29,13 @@ impl<'a> EventRef<'a> {
     }
 
     /// The event type; `message` if the stream named none.
+    #[inline]
     pub fn event_type(&self) -> &'a str {
         if self.event_type.is_empty() { MESSAGE } else { self.event_type }
     }
 
     /// The data; its lines are joined by LF.
+    #[inline]
     pub fn data(&self) -> &'a str {
         self.data
     }
@@ -42,24 +46,57 @@ impl<'a> EventRef<'a> {
     }
 
     /// The last event ID when this event was dispatched: its own id, or that of an event before it. Empty if none.
+    #[inline]
     pub fn last_event_id(&self) -> &'a str {
         self.last_event_id
     }
 
-    /// A copy that borrows nothing.
+    /// A copy that borrows nothing, in one allocation.
     #[cfg(feature = "alloc")]
+    #[inline]
     pub fn to_event(&self) -> Event {
-        Event {
-            event_type: self.event_type.into(),
-            data: self.data.into(),
-            last_event_id: self.last_event_id.into(),
+        let mut text = String::with_capacity(self.len());
+        self.push_to(&mut text);
+        let (data_end, type_end) = self.ends();
+        Event { text, data_end, type_end }
+    }
+
+    /// Where the data ends and where the type ends, in the order of [`Event`].
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn ends(&self) -> (usize, usize) {
+        (self.data.len(), self.data.len() + self.event_type.len())
+    }
+
+    /// The length of all text.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.data.len() + self.event_type.len() + self.last_event_id.len()
+    }
+
+    /// Appends all text, in the order of [`Event`].
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn push_to(&self, text: &mut String) {
+        text.push_str(self.data);
+        // Most events have neither: a copy of nothing costs a call as well.
+        if !self.event_type.is_empty() {
+            text.push_str(self.event_type);
+        }
+        if !self.last_event_id.is_empty() {
+            text.push_str(self.last_event_id);
         }
     }
 
-    /// The same event with other text: `own` makes it of the event type and of the data.
-    #[cfg(feature = "bytes")]
-    pub(super) fn own<T>(&self, last_event_id: T, own: impl Fn(&'a str) -> T) -> Event<T> {
-        Event { event_type: own(self.event_type), data: own(self.data), last_event_id }
+    /// The debug output of an owned event.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("event_type", &self.event_type)
+            .field("data", &self.data)
+            .field("last_event_id", &self.last_event_id)
+            .finish()
     }
 
     /// The fields that are decoded as this event.
@@ -83,25 +120,33 @@ impl<'a> EventRef<'a> {
 /// assert_eq!(event.to_string(), "event: wind\ndata: 12 knots\n\n");
 /// ```
 #[cfg(feature = "alloc")]
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_field_names, reason = "the standard's terms")]
-pub struct Event<T = String> {
-    /// As it was written: empty for `message`.
-    event_type: T,
-    data: T,
-    last_event_id: T,
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// The data, the event type as it was written (empty for `message`), the last event ID. One text costs one allocation;
+    /// the data comes first, so that it can be taken out.
+    text: String,
+    data_end: usize,
+    type_end: usize,
 }
 
 #[cfg(feature = "alloc")]
-impl<T: AsRef<str>> Event<T> {
+impl Event {
+    /// An event of type `message` with this data and no id.
+    pub fn new(data: impl Into<String>) -> Self {
+        let text = data.into();
+        Self { data_end: text.len(), type_end: text.len(), text }
+    }
+
     /// The event type; `message` if the stream named none.
+    #[inline]
     pub fn event_type(&self) -> &str {
-        self.as_borrowed().event_type()
+        if self.type_end == self.data_end { MESSAGE } else { &self.text[self.data_end..self.type_end] }
     }
 
     /// The data; its lines are joined by LF.
+    #[inline]
     pub fn data(&self) -> &str {
-        self.data.as_ref()
+        &self.text[..self.data_end]
     }
 
     /// The lines of the data.
@@ -110,69 +155,81 @@ impl<T: AsRef<str>> Event<T> {
     }
 
     /// The data, without a copy.
-    pub fn into_data(self) -> T {
-        self.data
+    #[inline]
+    pub fn into_data(mut self) -> String {
+        self.text.truncate(self.data_end);
+        self.text
     }
 
     /// The last event ID when this event was dispatched: its own id, or that of an event before it. Empty if none.
+    #[inline]
     pub fn last_event_id(&self) -> &str {
-        self.last_event_id.as_ref()
+        &self.text[self.type_end..]
     }
 
     /// The same event, borrowed from this one.
     pub fn as_borrowed(&self) -> EventRef<'_> {
-        EventRef {
-            event_type: self.event_type.as_ref(),
-            data: self.data.as_ref(),
-            last_event_id: self.last_event_id.as_ref(),
-        }
+        let event_type = &self.text[self.data_end..self.type_end];
+        EventRef { event_type, data: self.data(), last_event_id: self.last_event_id() }
     }
-}
 
-#[cfg(feature = "alloc")]
-impl Event {
-    /// An event of type `message` with this data and no id.
-    pub fn new(data: impl Into<String>) -> Self {
-        Self { data: data.into(), ..Self::default() }
+    /// Replaces all of the event by a copy of `event`. The memory is kept: nothing is allocated for an event that is no
+    /// larger than those before it.
+    #[inline]
+    pub fn copy_from(&mut self, event: EventRef<'_>) {
+        self.text.clear();
+        self.text.reserve(event.len());
+        event.push_to(&mut self.text);
+        (self.data_end, self.type_end) = event.ends();
     }
 
     /// Sets the event type.
     pub fn set_event_type(&mut self, event_type: &EventType<'_>) {
         let event_type = event_type.as_str();
-        replace(&mut self.event_type, if event_type == MESSAGE { "" } else { event_type });
+        let event_type = if event_type == MESSAGE { "" } else { event_type };
+        self.text.replace_range(self.data_end..self.type_end, event_type);
+        self.type_end = self.data_end + event_type.len();
     }
 
     /// Sets the data. Where it is written, its CR and CRLF become LF.
     pub fn set_data(&mut self, data: impl Into<String>) {
-        self.data = data.into();
+        let mut text = data.into();
+        let data_end = text.len();
+        text.push_str(&self.text[self.data_end..]);
+        self.type_end = data_end + (self.type_end - self.data_end);
+        self.data_end = data_end;
+        self.text = text;
     }
 
     /// Sets the last event ID.
     pub fn set_last_event_id(&mut self, id: &EventId<'_>) {
-        replace(&mut self.last_event_id, id.as_str());
+        self.text.truncate(self.type_end);
+        self.text.push_str(id.as_str());
     }
 
-    /// The fields that are decoded as this event, with its text.
+    /// The fields that are decoded as this event. The data is not copied.
     pub(crate) fn into_fields(self) -> EventFields<'static> {
+        let EventRef { event_type, last_event_id, .. } = self.as_borrowed();
+        let (event_type, id) = (String::from(event_type), String::from(last_event_id));
         EventFields {
-            event_type: unless_empty(self.event_type),
-            data: self.data.into(),
-            id: unless_empty(self.last_event_id),
+            event_type: unless_empty(event_type),
+            id: unless_empty(id),
+            data: self.into_data().into(),
         }
     }
 
     /// Empties the event and keeps its memory.
     pub fn clear(&mut self) {
-        self.event_type.clear();
-        self.data.clear();
-        self.last_event_id.clear();
+        self.text.clear();
+        self.data_end = 0;
+        self.type_end = 0;
     }
 }
 
 #[cfg(feature = "alloc")]
-impl Default for Event {
-    fn default() -> Self {
-        Self { event_type: String::new(), data: String::new(), last_event_id: String::new() }
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_borrowed().fmt_as("Event", f)
     }
 }
 
@@ -189,12 +246,6 @@ pub(crate) struct EventFields<'a> {
     pub(crate) event_type: Option<EventType<'a>>,
     pub(crate) data: Text<'a>,
     pub(crate) id: Option<EventId<'a>>,
-}
-
-#[cfg(feature = "alloc")]
-fn replace(text: &mut String, new: &str) {
-    text.clear();
-    text.push_str(new);
 }
 
 /// `text` as the value of a field; `None` if it is empty.

@@ -82,19 +82,18 @@ where
     S: TryStream,
     S::Ok: AsRef<[u8]>,
 {
-    /// The next event, as `own` makes it of what is lent and of the chunk in which it ends.
+    /// The next event, as `own` makes it of what is lent.
     pub(super) fn poll_event<E>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut own: impl FnMut(EventRef<'_>, &S::Ok) -> E,
+        mut own: impl FnMut(EventRef<'_>) -> E,
     ) -> Poll<Option<Result<E, EventsError<S::Error>>>> {
         let mut this = self.project();
         for _ in 0..CHUNKS_PER_POLL {
             if let Some(chunk) = this.chunk {
                 let bytes = chunk.as_ref();
                 let mut rest = bytes.get(*this.read..).unwrap_or_default();
-                let event =
-                    this.decoder.next_event(&mut rest).map(|event| event.map(|event| own(event, chunk)));
+                let event = this.decoder.next_event(&mut rest).map(|event| event.map(&mut own));
                 *this.read = bytes.len() - rest.len();
                 if let Some(item) = event.map_err(EventsError::TooLarge).transpose() {
                     return Poll::Ready(Some(item));
@@ -129,7 +128,7 @@ where
     type Item = Result<Event, EventsError<S::Error>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_event(cx, |event, _| event.to_event())
+        self.poll_event(cx, |event| event.to_event())
     }
 }
 

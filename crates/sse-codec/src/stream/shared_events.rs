@@ -1,11 +1,10 @@
-//! A stream of chunks as a stream of events that share them.
+//! A stream of chunks as a stream of events whose clones share their text.
 
+use alloc::string::String;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use futures_core::{FusedStream, Stream, TryStream};
 use pin_project_lite::pin_project;
 
@@ -14,34 +13,33 @@ use crate::decode::Decoder;
 use crate::event::SharedEvent;
 
 pin_project! {
-    /// The events of a stream of chunks, which share the chunks that they came in ([`Events::shared`]).
+    /// The events of a stream of chunks, whose clones share their text ([`Events::shared`]).
     ///
     /// ```
-    /// use bytes::Bytes;
     /// use futures_util::{StreamExt, stream};
     /// use sse_codec::Events;
     ///
     /// # pollster::block_on(async {
-    /// let chunk = Bytes::from_static(b"data: Hello\n\n");
-    /// let mut events = Events::new(stream::iter([Ok::<_, std::io::Error>(chunk.clone())])).shared();
+    /// let chunks = stream::iter([Ok::<_, std::io::Error>("event: wind\ndata: 12 knots\n\n")]);
+    /// let mut events = Events::new(chunks).shared();
     /// let event = events.next().await.unwrap().unwrap();
-    /// assert_eq!(event.data(), "Hello");
-    /// assert_eq!(event.into_data().into_bytes().as_ptr(), chunk[6..].as_ptr());
+    /// // Copies no text.
+    /// assert_eq!(event.clone(), event);
     /// # });
     /// ```
     #[must_use = "nothing is read unless it is polled"]
     pub struct SharedEvents<S: TryStream> {
         #[pin]
         events: Events<S>,
-        // Many events may have the same id: it is copied once.
-        last_event_id: ByteString,
+        // Events are put together here, to be copied at once.
+        buffer: String,
     }
 }
 
-impl<S: TryStream<Ok = Bytes>> Events<S> {
-    /// The same events, which share the chunks that they came in, where they lie there in one piece.
+impl<S: TryStream> Events<S> {
+    /// The same events, which as events whose clones share their text.
     pub fn shared(self) -> SharedEvents<S> {
-        SharedEvents { events: self, last_event_id: ByteString::new() }
+        SharedEvents { events: self, buffer: String::new() }
     }
 }
 
@@ -62,7 +60,7 @@ impl<S: TryStream> SharedEvents<S> {
         self.events.into_decoder()
     }
 
-    /// The same events, each with text of its own.
+    /// The same events, with text of their own.
     pub fn into_events(self) -> Events<S> {
         self.events
     }
@@ -77,21 +75,25 @@ where
     }
 }
 
-impl<S: TryStream<Ok = Bytes>> Stream for SharedEvents<S> {
+impl<S> Stream for SharedEvents<S>
+where
+    S: TryStream,
+    S::Ok: AsRef<[u8]>,
+{
     type Item = Result<SharedEvent, EventsError<S::Error>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        this.events.poll_event(cx, |event, chunk| {
-            if **this.last_event_id != *event.last_event_id() {
-                *this.last_event_id = event.last_event_id().into();
-            }
-            event.share_beside(this.last_event_id.clone(), chunk)
-        })
+        let buffer = this.buffer;
+        this.events.poll_event(cx, |event| SharedEvent::copy(event, buffer))
     }
 }
 
-impl<S: TryStream<Ok = Bytes>> FusedStream for SharedEvents<S> {
+impl<S> FusedStream for SharedEvents<S>
+where
+    S: TryStream,
+    S::Ok: AsRef<[u8]>,
+{
     fn is_terminated(&self) -> bool {
         self.events.is_terminated()
     }
