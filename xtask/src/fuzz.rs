@@ -6,7 +6,7 @@ use crate::shell::{self, Failure};
 /// How long each target runs if nothing is said.
 pub(crate) const DEFAULT_SECONDS: u32 = 30;
 
-const TARGETS: [&str; 5] = ["decode", "lines", "storage", "limit", "round_trip"];
+const TARGETS: [&str; 6] = ["decode", "items", "lines", "storage", "limit", "round_trip"];
 
 pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
     // On CI a missing part is a failure; elsewhere there is something to fall back on.

@@ -20,7 +20,7 @@ mod json;
 mod stream;
 
 pub use crate::decode::{
-    Buffer, Decoder, FixedBuffer, FixedDecoder, FixedLineDecoder, GrowBuffer, Line, LineDecoder,
+    Buffer, Decoder, FixedBuffer, FixedDecoder, FixedLineDecoder, GrowBuffer, Item, Line, LineDecoder,
 };
 pub use crate::encode::{Field, Message};
 #[cfg(feature = "alloc")]

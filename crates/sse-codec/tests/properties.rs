@@ -6,7 +6,8 @@ mod common;
 
 use common::trouble::PIECES;
 use common::{
-    check_finish, check_storages, cut, decode, decode_data_within, decode_within, lines, lines_within, oracle,
+    check_finish, check_items, check_storages, cut, decode, decode_data_within, decode_within, lines,
+    lines_within, oracle,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,6 +42,11 @@ proptest! {
     #[test]
     fn the_end_of_any_stream_in_any_cut_is_that_of_an_empty_line(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
         check_finish::<LIMIT>(&stream, &cut(&stream, &lengths));
+    }
+
+    #[test]
+    fn the_items_of_any_stream_in_any_cut_are_those_of_the_oracle(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+        check_items::<LIMIT>(&stream, &cut(&stream, &lengths));
     }
 
     #[test]

@@ -28,9 +28,10 @@ pub(crate) struct Block<S: Storage> {
     event_type: Value<S::Name>,
     /// The last event ID buffer; it exists if it is to become the string.
     id: Value<S::Name>,
-    /// The value of an `id` line that is cut, until it is known to be whole and without NUL.
-    id_line: S::Name,
-    ignores_id: bool,
+    /// The value of a line that is cut: of an `id`, until it is known to be whole and without NUL, or of a comment.
+    line: S::Name,
+    /// The rest of that line is ignored.
+    ignores_line: bool,
     last_event_id: S::Id,
     retry: Digits,
     reconnection_time: Option<Duration>,
@@ -54,7 +55,7 @@ impl Block<GrowBuffer> {
     pub(crate) fn shrink_to(&mut self, len: usize) {
         self.clear_dispatched();
         self.data.buffer_mut().shrink_to(len);
-        for name in [self.event_type.buffer_mut(), self.id.buffer_mut(), &mut self.id_line] {
+        for name in [self.event_type.buffer_mut(), self.id.buffer_mut(), &mut self.line] {
             name.shrink_to(len);
         }
         self.last_event_id.shrink_to(len);
@@ -62,10 +63,19 @@ impl Block<GrowBuffer> {
 
     /// How many bytes the buffers take.
     pub(crate) fn memory(&self) -> usize {
-        let names = [self.event_type.buffer(), self.id.buffer(), &self.id_line];
+        let names = [self.event_type.buffer(), self.id.buffer(), &self.line];
         let names: usize = names.into_iter().map(GrowBytes::memory).sum();
         self.data.buffer().memory() + names + self.last_event_id.capacity()
     }
+}
+
+/// What a block was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Event,
+    /// No event, but an id, which is the last event ID now.
+    Id,
+    Nothing,
 }
 
 impl<S: Storage> Block<S> {
@@ -74,7 +84,7 @@ impl<S: Storage> Block<S> {
         data: S::Data,
         event_type: S::Name,
         id: S::Name,
-        id_line: S::Name,
+        line: S::Name,
         last_event_id: S::Id,
     ) -> Self {
         Self {
@@ -82,8 +92,8 @@ impl<S: Storage> Block<S> {
             data: Value::new(data),
             event_type: Value::new(event_type),
             id: Value::new(id),
-            id_line,
-            ignores_id: true,
+            line,
+            ignores_line: true,
             last_event_id,
             retry: Digits::new(),
             reconnection_time: None,
@@ -112,7 +122,7 @@ impl<S: Storage> Block<S> {
 
     fn forget_id(&mut self) {
         self.id.clear();
-        self.ignores_id = true;
+        self.ignores_line = true;
     }
 
     /// Forgets the event that the last call lent out.
@@ -199,6 +209,7 @@ impl<S: Storage> Block<S> {
                 self.apply_retry(Part { name, bytes: chunk.bytes(value), starts: true, ends: true });
                 Ok(())
             }
+            Name::Comment => Ok(()),
         }
     }
 
@@ -249,6 +260,11 @@ impl<S: Storage> Block<S> {
                 self.apply_retry(part);
                 Ok(())
             }
+            Name::Comment => {
+                // Whoever asks for items later gets no half of it.
+                self.ignores_line = true;
+                Ok(())
+            }
         }
     }
 
@@ -287,31 +303,67 @@ impl<S: Storage> Block<S> {
     /// Collects an id; false if that is too much of it, and then the field is ignored.
     fn collect_id(&mut self, part: Part<'_>) -> bool {
         if part.starts {
-            self.id_line.clear();
-            self.ignores_id = false;
+            self.line.clear();
+            self.ignores_line = false;
         }
-        if self.ignores_id {
+        if self.ignores_line {
             return true;
         }
         // A value with NUL is ignored as a whole (9.2.6).
         let nul = memchr(0, part.bytes);
-        let fits = self.id_line.push(&part.bytes[..nul.unwrap_or(part.bytes.len())]);
-        self.ignores_id = nul.is_some() || !fits;
-        if part.ends && !self.ignores_id {
+        let fits = self.line.push(&part.bytes[..nul.unwrap_or(part.bytes.len())]);
+        self.ignores_line = nul.is_some() || !fits;
+        if part.ends && !self.ignores_line {
             self.open();
-            self.id.take(&mut self.id_line);
+            self.id.take(&mut self.line);
         }
         fits
     }
 
-    fn apply_retry(&mut self, part: Part<'_>) {
+    /// Takes in a part of a reconnection time, and returns the time that it ends.
+    pub(crate) fn apply_retry(&mut self, part: Part<'_>) -> Option<Duration> {
         if part.starts {
             self.retry = Digits::new();
         }
         self.retry.push(part.bytes);
-        if part.ends {
-            self.reconnection_time = self.retry.duration().or(self.reconnection_time);
+        let time = if part.ends { self.retry.duration() } else { None };
+        self.reconnection_time = time.or(self.reconnection_time);
+        time
+    }
+
+    /// Collects a part of a comment, and returns whether that ends it.
+    pub(crate) fn collect_comment(&mut self, part: Part<'_>) -> Result<bool, TooLarge> {
+        if part.starts {
+            self.line.clear();
+            self.ignores_line = false;
         }
+        if self.ignores_line {
+            return Ok(false);
+        }
+        if self.line.push(part.bytes) {
+            return Ok(part.ends);
+        }
+        self.ignores_line = true;
+        Err(TooLarge::Comment { limit: self.line.limit() })
+    }
+
+    /// The comment: what lies in the chunk, or else what has been collected.
+    pub(crate) fn comment<'a>(
+        &'a mut self,
+        value: Option<Span>,
+        chunk: &Chunk<'a>,
+    ) -> Result<&'a str, TooLarge> {
+        let limit = self.line.limit();
+        if let Some(value) = value {
+            if value.len() <= limit
+                && let Some(text) = chunk.text(value)
+            {
+                return Ok(text);
+            }
+            let name = Name::Comment;
+            self.collect_comment(Part { name, bytes: chunk.bytes(value), starts: true, ends: true })?;
+        }
+        self.line.text().ok_or(TooLarge::Comment { limit })
     }
 
     /// Copies what lies in the chunk, because the chunk ends before the block does.
@@ -322,21 +374,22 @@ impl<S: Storage> Block<S> {
         self.id.keep(chunk);
     }
 
-    /// Ends the block at an empty line, and returns whether it is an event.
+    /// Ends the block at an empty line, and returns what it is.
     #[inline]
-    pub(crate) fn finish(&mut self, chunk: &Chunk<'_>) -> Result<bool, TooLarge> {
+    pub(crate) fn finish(&mut self, chunk: &Chunk<'_>) -> Result<Ended, TooLarge> {
         if self.state == State::Empty {
-            return Ok(false);
+            return Ok(Ended::Nothing);
         }
-        if self.id.exists() {
+        let has_id = self.id.exists();
+        if has_id {
             self.commit_id(chunk)?;
         }
         if self.state == State::Open && self.data.exists() {
             self.state = State::Dispatched;
-            return Ok(true);
+            return Ok(Ended::Event);
         }
         self.clear();
-        Ok(false)
+        Ok(if has_id { Ended::Id } else { Ended::Nothing })
     }
 
     /// Makes the last event ID buffer the string.

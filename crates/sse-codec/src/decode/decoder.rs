@@ -4,13 +4,14 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use super::block::Block;
+use super::block::{Block, Ended};
 #[cfg(feature = "alloc")]
 use super::buffer::GrowBytes;
 use super::buffer::{Buffer, FixedBuffer, FixedBytes, GrowBuffer};
 use super::chunk::Chunk;
 use super::edge::Edge;
-use super::field::{self, CutLine};
+use super::field::{self, CutLine, Name, Part};
+use super::item::Item;
 use super::span::Span;
 use super::whole::{self, Read};
 use crate::event::{EventId, EventRef, TooLarge};
@@ -156,13 +157,6 @@ impl<const DATA: usize, const NAME: usize> FixedDecoder<DATA, NAME> {
     }
 }
 
-/// What a block, or the part of it that the chunk holds, has led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Event,
-    Nothing,
-}
-
 impl<B: Buffer> Decoder<B> {
     const fn with_block(block: Block<B>) -> Self {
         Self { edge: Edge::START, line: CutLine::new(), block }
@@ -208,7 +202,7 @@ impl<B: Buffer> Decoder<B> {
             }
             *input = chunk.rest();
             self.edge.leave(whole, input);
-            if found? == Found::Event {
+            if found? == Ended::Event {
                 return self.block.event(&chunk).map(Some);
             }
         }
@@ -222,7 +216,7 @@ impl<B: Buffer> Decoder<B> {
     }
 
     /// Reads until the block ends, or the chunk.
-    fn read_block(&mut self, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
+    fn read_block(&mut self, chunk: &mut Chunk<'_>) -> Result<Ended, TooLarge> {
         let mark = self.edge.pass(chunk);
         if !mark.is_empty() {
             self.line.part(mark);
@@ -239,11 +233,10 @@ impl<B: Buffer> Decoder<B> {
     }
 
     /// Reads `line` and those after it until the block ends, or the chunk.
-    fn read_lines(&mut self, mut line: Option<Span>, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
+    fn read_lines(&mut self, mut line: Option<Span>, chunk: &mut Chunk<'_>) -> Result<Ended, TooLarge> {
         while let Some(whole) = line {
             if whole.is_empty() {
-                let is_event = self.block.finish(chunk)?;
-                return Ok(if is_event { Found::Event } else { Found::Nothing });
+                return self.block.finish(chunk);
             }
             if let Some((name, value)) = field::whole(chunk.bytes(whole)) {
                 self.block.apply(name, whole.skip(value), chunk)?;
@@ -256,12 +249,118 @@ impl<B: Buffer> Decoder<B> {
 
     /// Reads the rest of the chunk, which is a part of a line.
     #[inline]
-    fn read_unended(&mut self, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
+    fn read_unended(&mut self, chunk: &mut Chunk<'_>) -> Result<Ended, TooLarge> {
         let unended = chunk.unended();
         if let Some(part) = self.line.part(chunk.bytes(unended)) {
             self.block.apply_part(part)?;
         }
-        Ok(Found::Nothing)
+        Ok(Ended::Nothing)
+    }
+
+    /// Returns the next item, or `None` when `input` is used up and more bytes are needed: events, and also what
+    /// [`next_event`](Self::next_event) keeps to itself, in the order of the stream.
+    ///
+    /// A comment and a reconnection time come at their line, so ahead of the event in which they stand. It is slower than
+    /// `next_event` and meant for relays and tools.
+    ///
+    /// ```
+    /// # #[cfg(feature = "alloc")] {
+    /// use sse_codec::{Decoder, Item};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// let mut chunk = &b"retry: 100\n: ping\n\nid: 7\n\ndata: Hello\n\n"[..];
+    /// let mut seen = Vec::new();
+    /// while let Some(item) = decoder.next_item(&mut chunk)? {
+    ///     seen.push(match item {
+    ///         Item::Event(event) => event.data().to_owned(),
+    ///         Item::Comment(comment) => format!("comment {comment}"),
+    ///         Item::LastEventId(id) => format!("id {id}"),
+    ///         Item::ReconnectionTime(time) => format!("retry after {time:?}"),
+    ///         _ => continue,
+    ///     });
+    /// }
+    /// assert_eq!(seen, ["retry after 100ms", "comment ping", "id 7", "Hello"]);
+    /// # }
+    /// # Ok::<(), sse_codec::TooLarge>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`], as `next_event`, and [`TooLarge::Comment`] for a comment that is longer than an id may be: 8 KiB, or
+    /// the `NAME` of a [`FixedDecoder`].
+    pub fn next_item<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Result<Option<Item<'d>>, TooLarge> {
+        self.block.clear_dispatched();
+        while !input.is_empty() {
+            let whole = *input;
+            let mut chunk = Chunk::new(whole);
+            let found = self.read_item(&mut chunk);
+            if !matches!(found, Ok(Found::Event)) {
+                // The next item may begin within this block.
+                self.block.keep(&chunk);
+            }
+            *input = chunk.rest();
+            self.edge.leave(whole, input);
+            return Ok(Some(match found? {
+                Found::Event => Item::Event(self.block.event(&chunk)?),
+                Found::Comment(value) => Item::Comment(self.block.comment(value, &chunk)?),
+                Found::Id => Item::LastEventId(self.block.last_event_id()),
+                Found::Retry(time) => Item::ReconnectionTime(time),
+                Found::Nothing => continue,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Reads up to an item, or to the end of the chunk.
+    fn read_item(&mut self, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
+        let mark = self.edge.pass(chunk);
+        if !mark.is_empty() {
+            self.line.part(mark);
+        }
+        let mut is_begun = self.line.has_begun();
+        while let Some(line) = chunk.line() {
+            let found = if is_begun {
+                let part = self.line.end(chunk.bytes(line));
+                part.map_or(Ok(Found::Nothing), |part| self.take_part(part))?
+            } else if line.is_empty() {
+                match self.block.finish(chunk)? {
+                    Ended::Event => Found::Event,
+                    Ended::Id => Found::Id,
+                    Ended::Nothing => Found::Nothing,
+                }
+            } else {
+                self.take_line(line, chunk)?
+            };
+            is_begun = false;
+            if found != Found::Nothing {
+                return Ok(found);
+            }
+        }
+        self.block.keep(chunk);
+        let unended = chunk.unended();
+        let part = self.line.part(chunk.bytes(unended));
+        part.map_or(Ok(Found::Nothing), |part| self.take_part(part))
+    }
+
+    fn take_line(&mut self, line: Span, chunk: &Chunk<'_>) -> Result<Found, TooLarge> {
+        let Some((name, value)) = field::whole(chunk.bytes(line)) else { return Ok(Found::Nothing) };
+        let value = line.skip(value);
+        match name {
+            Name::Comment => Ok(Found::Comment(Some(value))),
+            Name::Retry => self.take_part(Part { name, bytes: chunk.bytes(value), starts: true, ends: true }),
+            _ => self.block.apply(name, value, chunk).map(|()| Found::Nothing),
+        }
+    }
+
+    fn take_part(&mut self, part: Part<'_>) -> Result<Found, TooLarge> {
+        match part.name {
+            Name::Comment => {
+                let is_whole = self.block.collect_comment(part)?;
+                Ok(if is_whole { Found::Comment(None) } else { Found::Nothing })
+            }
+            Name::Retry => Ok(self.block.apply_retry(part).map_or(Found::Nothing, Found::Retry)),
+            _ => self.block.apply_part(part).map(|()| Found::Nothing),
+        }
     }
 
     /// Ends the stream, and returns the event that was unfinished, if it has data.
@@ -298,7 +397,7 @@ impl<B: Buffer> Decoder<B> {
         // Also after an error, because the id still counts then.
         let found = self.block.finish(&nothing);
         applied?;
-        if found? { self.block.event(&nothing).map(Some) } else { Ok(None) }
+        if found? == Ended::Event { self.block.event(&nothing).map(Some) } else { Ok(None) }
     }
 
     /// The last event ID string: what a client sends as `Last-Event-ID` when it reconnects. Empty if there is none.
@@ -324,6 +423,17 @@ impl<B: Buffer> Decoder<B> {
         self.line = CutLine::new();
         self.block.reset();
     }
+}
+
+/// What reading for an item has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Event,
+    /// A comment that lies in the chunk, or else in the block.
+    Comment(Option<Span>),
+    Id,
+    Retry(Duration),
+    Nothing,
 }
 
 #[cfg(feature = "alloc")]

@@ -3,13 +3,14 @@
 //! - A whole line is read by a pure function; only a cut one needs a state, which is how far it has been read.
 //! - A line that can't become a known field is skipped, never stored.
 
-/// The fields that the standard knows. Every other name is ignored.
+/// The fields that the standard knows, and comments, which are lines with an empty name. Every other name is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Data,
     Event,
     Id,
     Retry,
+    Comment,
 }
 
 impl Name {
@@ -32,12 +33,13 @@ impl Name {
             Self::Event => b"event",
             Self::Id => b"id",
             Self::Retry => b"retry",
+            Self::Comment => b"",
         }
     }
 }
 
-/// The name of a whole line, and where in it the value begins, behind the colon and one space; `None` for a comment,
-/// an unknown field and an empty line.
+/// The name of a whole line, and where in it the value begins, behind the colon and one space; `None` for an unknown
+/// field and an empty line.
 #[inline]
 pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
     // A prefix of known length is compared as a word; one that is looked up is a call.
@@ -46,6 +48,7 @@ pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
         b'e' => (Name::Event, line.strip_prefix(b"event")?),
         b'i' => (Name::Id, line.strip_prefix(b"id")?),
         b'r' => (Name::Retry, line.strip_prefix(b"retry")?),
+        b':' => (Name::Comment, line),
         _ => return None,
     };
     let value = match rest {
@@ -87,7 +90,7 @@ enum Read {
     Colon(Name),
     /// Into the value.
     Value(Name),
-    /// A comment or an unknown field: nothing of it counts.
+    /// An unknown field: nothing of it counts.
     Ignored,
 }
 
@@ -110,7 +113,7 @@ impl CutLine {
         part
     }
 
-    /// Reads a part of the line that is not the last; `None` if it says nothing: a comment, a part of a name.
+    /// Reads a part of the line that is not the last; `None` if it says nothing: an unknown field, a part of a name.
     #[inline]
     pub(crate) fn part<'i>(&mut self, bytes: &'i [u8]) -> Option<Part<'i>> {
         self.next(bytes, false)
@@ -164,6 +167,7 @@ impl Read {
     /// The state after one more byte of the name or the colon behind it.
     fn after(self, byte: u8) -> Self {
         match self {
+            Self::Nothing if byte == b':' => Self::Colon(Name::Comment),
             Self::Nothing => Name::beginning_with(byte).map_or(Self::Ignored, |name| Self::Name(name, 1)),
             Self::Name(name, read) if name.as_bytes().get(read) == Some(&byte) => Self::Name(name, read + 1),
             Self::Name(name, read) if name.as_bytes().len() == read && byte == b':' => Self::Colon(name),
@@ -254,8 +258,10 @@ mod tests {
 
     #[test]
     fn a_colon_first_makes_a_comment() {
-        for text in [":", ": x", ":data: x", "::"] {
-            check(text.as_bytes(), None);
+        for (text, comment) in
+            [(":", ""), (": ", ""), (": x", "x"), (":  x", " x"), (":data: x", "data: x"), ("::", ":")]
+        {
+            check(text.as_bytes(), Some((Name::Comment, comment.as_bytes())));
         }
     }
 }

@@ -95,6 +95,7 @@ impl Fields {
             Name::Event => self.take_event_type(line.skip(value), limits),
             Name::Id => self.take_id(chunk, line.skip(value), limits),
             Name::Retry => false,
+            Name::Comment => true,
         }
     }
 

@@ -3,15 +3,15 @@
 use core::error::Error;
 use core::fmt;
 
-use super::event_id::EventId;
-use super::event_type::EventType;
+/// The longest event type, id and comment that is kept, in bytes.
+pub(crate) const LONGEST_NAME: usize = 8 * 1024;
 
 /// An event, or a line of the raw view, exceeded a limit of the decoder and was dropped.
 ///
 /// It is told once per event, or line. The decoder goes on with the next one: call
 /// [`next_event`](crate::Decoder::next_event) again. If the stream is trusted, decode it with a higher limit
 /// (`Decoder::with_limit`, or the sizes of a [`FixedDecoder`](crate::FixedDecoder)). An event type or an id of more than
-/// 8 KiB is never kept ([`EventId::MAX_LEN`]).
+/// 8 KiB is never kept ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLarge {
@@ -33,6 +33,12 @@ pub enum TooLarge {
         /// The longest that is kept, in bytes.
         limit: usize,
     },
+    /// A comment. The event around it is not dropped.
+    #[non_exhaustive]
+    Comment {
+        /// The longest that is kept, in bytes.
+        limit: usize,
+    },
     /// A line of the raw view ([`LineDecoder`](crate::LineDecoder)).
     #[non_exhaustive]
     Line {
@@ -45,8 +51,9 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (text, limit, is_longest) = match *self {
             Self::Data { limit } => ("the data of an event", limit, false),
-            Self::EventType { limit } => ("the type of an event", limit, limit >= EventType::MAX_LEN),
-            Self::Id { limit } => ("the id of an event", limit, limit >= EventId::MAX_LEN),
+            Self::EventType { limit } => ("the type of an event", limit, limit >= LONGEST_NAME),
+            Self::Id { limit } => ("the id of an event", limit, limit >= LONGEST_NAME),
+            Self::Comment { limit } => ("a comment", limit, limit >= LONGEST_NAME),
             Self::Line { limit } => ("a line", limit, false),
         };
         let advice = if is_longest {

@@ -1,5 +1,6 @@
 //! The event id, checked.
 
+use super::error::LONGEST_NAME;
 use super::text::{Decimal, TextOrNumber};
 
 super::text::checked_text! {
@@ -25,7 +26,7 @@ impl EventId<'_> {
     /// The longest id, in bytes. The standard names no limit, but an id comes back as a request header, and servers
     /// commonly refuse headers of more than 8 KiB. It is also part of every event that follows, so that a longer one
     /// would cost a reader much more than it is long.
-    pub const MAX_LEN: usize = 8 * 1024;
+    pub const MAX_LEN: usize = LONGEST_NAME;
 }
 
 impl EventId<'static> {

@@ -1,5 +1,7 @@
 //! The event type, checked.
 
+use super::error::LONGEST_NAME;
+
 super::text::checked_text! {
     /// An event type that can be written: text without CR and LF, of 8 KiB at most.
     ///
@@ -20,7 +22,7 @@ super::text::checked_text! {
 impl EventType<'_> {
     /// The longest event type, in bytes. The standard names no limit, but what is longer is no name, and a decoder in
     /// fixed storage has to keep it beside the data.
-    pub const MAX_LEN: usize = 8 * 1024;
+    pub const MAX_LEN: usize = LONGEST_NAME;
 
     /// `message`, the type of an event that names none.
     pub const MESSAGE: EventType<'static> = EventType::from_static("message");

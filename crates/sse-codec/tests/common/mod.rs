@@ -7,7 +7,9 @@ pub mod oracle;
 pub mod trouble;
 
 use oracle::Outcome;
-use sse_codec::{Buffer, Decoder, EventId, EventRef, FixedDecoder, FixedLineDecoder, LineDecoder, TooLarge};
+use sse_codec::{
+    Buffer, Decoder, EventId, EventRef, FixedDecoder, FixedLineDecoder, Item, LineDecoder, TooLarge,
+};
 
 /// Type, data and last event ID.
 pub type Seen = (String, String, String);
@@ -62,6 +64,64 @@ fn check_end<B: Buffer>(ended: &[u8], chunks: &[&[u8]], decoder: impl Fn() -> De
     let next = b"\xEF\xBB\xBFdata: x\n\n";
     whole.reset();
     assert_eq!(items(&mut finished, [&next[..]]), items(&mut whole, [&next[..]]));
+}
+
+/// All items that a decoder gives for `chunks`, comments among them.
+pub fn all_items<'c, B: Buffer>(
+    decoder: &mut Decoder<B>,
+    chunks: impl IntoIterator<Item = &'c [u8]>,
+) -> Vec<Result<oracle::Item, TooLarge>> {
+    let mut items = Vec::new();
+    for mut chunk in chunks {
+        while let Some(item) = decoder.next_item(&mut chunk).map(|item| item.map(seen_item)).transpose() {
+            items.push(item);
+        }
+        assert!(chunk.is_empty(), "`None` means that the chunk is used up");
+    }
+    items
+}
+
+fn seen_item(item: Item<'_>) -> oracle::Item {
+    match item {
+        Item::Event(event) => {
+            let (event_type, data, id) = seen(event);
+            oracle::Item::Event(event_type, data, id)
+        }
+        Item::Comment(comment) => oracle::Item::Comment(comment.to_owned()),
+        Item::LastEventId(id) => oracle::Item::LastEventId(id.to_owned()),
+        Item::ReconnectionTime(time) => oracle::Item::ReconnectionTime(time),
+        _ => panic!("an item of a new kind: {item:?}"),
+    }
+}
+
+/// Checks that the items of a stream are those of the oracle, over each storage, and the same in any cut under a limit;
+/// and that their events are those of `next_event`.
+#[track_caller]
+pub fn check_items<const LIMIT: usize>(stream: &[u8], chunks: &[&[u8]]) {
+    let whole = || std::iter::once(stream);
+    let cut = || chunks.iter().copied();
+    let found = all_items(&mut Decoder::new(), cut());
+    assert_eq!(found, oracle::items(stream).into_iter().map(Ok).collect::<Vec<_>>());
+    if stream.len() <= FIXED / 3 {
+        assert_eq!(all_items(&mut FixedDecoder::<FIXED, FIXED>::fixed(), cut()), found, "with fixed storage");
+    }
+
+    let mut limited = FixedDecoder::<LIMIT, LIMIT>::fixed();
+    let found = all_items(&mut limited, cut());
+    assert_eq!(all_items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), whole()), found, "under a limit");
+    let mut by_event = FixedDecoder::<LIMIT, LIMIT>::fixed();
+    let events = items(&mut by_event, cut());
+    assert_eq!(found.into_iter().filter_map(event_or_error).collect::<Vec<_>>(), events);
+    assert_eq!(limited.last_event_id(), by_event.last_event_id());
+    assert_eq!(limited.reconnection_time(), by_event.reconnection_time());
+}
+
+fn event_or_error(item: Result<oracle::Item, TooLarge>) -> Option<Result<Seen, TooLarge>> {
+    match item {
+        Ok(oracle::Item::Event(event_type, data, id)) => Some(Ok((event_type, data, id))),
+        Ok(_) | Err(TooLarge::Comment { .. }) => None,
+        Err(error) => Some(Err(error)),
+    }
 }
 
 fn outcome<'c, B: Buffer>(decoder: &mut Decoder<B>, chunks: impl IntoIterator<Item = &'c [u8]>) -> Outcome {

@@ -13,41 +13,75 @@ pub struct Outcome {
     pub reconnection_time: Option<Duration>,
 }
 
+/// What a stream holds, in its order: the events of the outcome, and what leads to no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Type, data and last event ID.
+    Event(String, String, String),
+    Comment(String),
+    /// The id of a block without an event.
+    LastEventId(String),
+    ReconnectionTime(Duration),
+}
+
+pub fn items(stream: &[u8]) -> Vec<Item> {
+    let mut items = Vec::new();
+    follow(lines(stream).iter().map(String::as_str), |item| items.push(item));
+    items
+}
+
 pub fn interpret(stream: &[u8]) -> Outcome {
     dispatch(lines(stream).iter().map(String::as_str))
 }
 
 /// What the lines of a stream lead to.
 pub fn dispatch<'l>(lines: impl IntoIterator<Item = &'l str>) -> Outcome {
+    follow(lines, |_| {})
+}
+
+fn follow<'l>(lines: impl IntoIterator<Item = &'l str>, mut tell: impl FnMut(Item)) -> Outcome {
     let mut outcome = Outcome::default();
+    let mut has_id = false;
     let (mut data, mut event_type, mut id) = (String::new(), String::new(), String::new());
 
     for line in lines {
         if line.is_empty() {
             outcome.last_event_id.clone_from(&id);
+            let commits_id = std::mem::take(&mut has_id);
             if data.is_empty() {
                 event_type.clear();
+                if commits_id {
+                    tell(Item::LastEventId(id.clone()));
+                }
                 continue;
             }
             data.pop();
             let event_type = std::mem::take(&mut event_type);
             let event_type = if event_type.is_empty() { "message".to_owned() } else { event_type };
+            tell(Item::Event(event_type.clone(), data.clone(), id.clone()));
             outcome.events.push((event_type, std::mem::take(&mut data), id.clone()));
             continue;
         }
         let (name, value) = match line.split_once(':') {
             None => (line, ""),
-            Some(("", _comment)) => continue,
+            Some(("", comment)) => {
+                tell(Item::Comment(comment.strip_prefix(' ').unwrap_or(comment).to_owned()));
+                continue;
+            }
             Some((name, value)) => (name, value.strip_prefix(' ').unwrap_or(value)),
         };
         match name {
             "event" => value.clone_into(&mut event_type),
             "data" => data.extend([value, "\n"]),
-            "id" if !value.contains('\0') => value.clone_into(&mut id),
+            "id" if !value.contains('\0') => {
+                value.clone_into(&mut id);
+                has_id = true;
+            }
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 // What does not fit saturates (a decision of this project).
                 let millis = value.parse().unwrap_or(u64::MAX).min((1 << 53) - 1);
                 outcome.reconnection_time = Some(Duration::from_millis(millis));
+                tell(Item::ReconnectionTime(Duration::from_millis(millis)));
             }
             _ => {}
         }
