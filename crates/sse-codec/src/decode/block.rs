@@ -219,12 +219,17 @@ impl<S: Storage> Block<S> {
             return Ok(());
         }
         let fits = if self.data.exists() {
-            self.data.keep(chunk);
-            self.data.push(b"\n") && self.data.push(chunk.bytes(value))
+            self.data.push_line(chunk.bytes(value), chunk)
         } else {
             self.data.lend(value)
         };
         if fits { Ok(()) } else { Err(self.drop_event(TooLarge::Data { limit: self.data.limit() })) }
+    }
+
+    /// Takes in the lines of data that follow in the chunk after a first one. Returns the line after them.
+    #[inline]
+    pub(crate) fn apply_data_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
+        if self.state == State::Open { self.data.push_lines(chunk) } else { chunk.line() }
     }
 
     #[inline]

@@ -19,7 +19,7 @@ const BLOCKS: usize = 3;
 
 /// A chunk as it is read, line by line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk<'i> {
+pub struct Chunk<'i> {
     bytes: &'i [u8],
     /// Where reading goes on.
     at: usize,
@@ -142,8 +142,11 @@ fn search_few(bytes: &[u8], at: usize) -> (u64, usize) {
 fn search_on(bytes: &[u8], mut at: usize) -> (u64, usize) {
     let blocks = bytes[at..].as_chunks().0;
     for block in blocks.iter().take(BLOCKS) {
-        if has_end(block) {
-            return (ends(block), at + BLOCK);
+        if may_hold_end(block) {
+            let found = ends(block);
+            if found != 0 {
+                return (found, at + BLOCK);
+            }
         }
         at += BLOCK;
     }
@@ -190,18 +193,20 @@ fn is_end_of_vector(bytes: [u8; 16]) -> u8x16 {
     bytes.simd_eq(u8x16::splat(b'\n')) | bytes.simd_eq(u8x16::splat(b'\r'))
 }
 
-/// Whether lines end in a block. Where they end is asked for less often than this.
+/// Whether lines may end in a block: whether the least of its bytes is CR or less. Text has few other bytes of that kind,
+/// and the least byte is found in half of the time that the ends take.
 #[cfg(feature = "std")]
 #[inline]
-fn has_end(block: &[u8; BLOCK]) -> bool {
+fn may_hold_end(block: &[u8; BLOCK]) -> bool {
     let vectors = block.as_chunks::<16>().0.iter();
-    vectors.fold(u8x16::ZERO, |any, &bytes| any | is_end_of_vector(bytes)).to_bitmask() != 0
+    let least = vectors.fold(u8x16::MAX, |least, &bytes| least.min(u8x16::new(bytes)));
+    least.simd_eq(least.min(u8x16::splat(b'\r'))).to_bitmask() != 0
 }
 
 #[cfg(not(feature = "std"))]
 #[inline]
-fn has_end(block: &[u8; BLOCK]) -> bool {
-    ends(block) != 0
+fn may_hold_end(_: &[u8; BLOCK]) -> bool {
+    true
 }
 
 /// The ends of lines in a block, eight bytes at a time.

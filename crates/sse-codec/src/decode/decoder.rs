@@ -241,7 +241,8 @@ impl<B: Buffer> Decoder<B> {
             if let Some((name, value)) = field::whole(chunk.bytes(whole)) {
                 self.block.apply(name, whole.skip(value), chunk)?;
             }
-            line = chunk.line();
+            // Most of what is read here is data of several lines.
+            line = self.block.apply_data_lines(chunk);
         }
         self.block.keep(chunk);
         self.read_unended(chunk)

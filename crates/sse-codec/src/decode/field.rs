@@ -59,6 +59,17 @@ pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
     Some((name, line.len() - value.len()))
 }
 
+/// Where the value of a line begins of which `begins_data` is true.
+pub(crate) const DATA_START: usize = 6;
+
+/// Whether a line with these first eight bytes is data in the spelling of most servers. What follows the line may be
+/// among them, but no name holds the ending of a line.
+#[inline]
+pub(crate) fn begins_data(word: u64) -> bool {
+    const DATA: u64 = u64::from_le_bytes(*b"data: \0\0");
+    word << 16 == DATA << 16
+}
+
 /// So many bytes of a line show whether it is a known field, and where the value begins: `retry`, the colon, the space.
 const LONGEST_START: usize = 7;
 

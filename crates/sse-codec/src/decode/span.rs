@@ -2,7 +2,7 @@
 
 /// Which bytes of a chunk. As a range it costs less than a slice: it is checked where it is read, and only there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }

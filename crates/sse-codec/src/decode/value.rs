@@ -62,6 +62,21 @@ impl<C: Collect> Value<C> {
         self.buffer.push(bytes)
     }
 
+    /// Appends LF and a line to the value, which exists.
+    #[inline]
+    #[must_use]
+    pub(crate) fn push_line(&mut self, bytes: &[u8], chunk: &Chunk<'_>) -> bool {
+        debug_assert!(self.exists());
+        self.keep(chunk);
+        self.buffer.push_line(bytes)
+    }
+
+    /// Appends the lines of data that follow in the chunk, if there is a value to append to. Returns the line after them.
+    #[inline]
+    pub(crate) fn push_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
+        if matches!(self.place, Place::Buffer) { self.buffer.push_lines(chunk) } else { chunk.line() }
+    }
+
     /// Copies what lies in the chunk, so that it outlasts it.
     #[inline]
     pub(crate) fn keep(&mut self, chunk: &Chunk<'_>) {

@@ -69,15 +69,14 @@ impl Fields {
     /// these, but no name holds the ending of a line.
     #[inline]
     fn take(&mut self, chunk: &Chunk<'_>, line: Span, limits: Limits) -> bool {
-        const DATA: u64 = u64::from_le_bytes(*b"data: \0\0");
         const EVENT: u64 = u64::from_le_bytes(*b"event: \0");
         const ID: u64 = u64::from_le_bytes(*b"id: \0\0\0\0");
 
         let Some(word) = chunk.word(line.start) else { return self.take_by_bytes(chunk, line, limits) };
         if word & 0xFF == u64::from(b':') {
             true
-        } else if word << 16 == DATA << 16 {
-            self.take_data(line.skip(6), limits)
+        } else if field::begins_data(word) {
+            self.take_data(line.skip(field::DATA_START), limits)
         } else if word << 8 == EVENT << 8 {
             self.take_event_type(line.skip(7), limits)
         } else if word << 32 == ID << 32 {

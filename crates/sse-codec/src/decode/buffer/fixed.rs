@@ -43,6 +43,10 @@ impl<const N: usize> Collect for FixedBytes<N> {
         true
     }
 
+    fn push_line(&mut self, bytes: &[u8]) -> bool {
+        bytes.len() < N - self.len && self.push(b"\n") && self.push(bytes)
+    }
+
     fn text(&mut self) -> Option<&str> {
         if utf8::check(self.filled()).is_none() {
             self.repair()?;

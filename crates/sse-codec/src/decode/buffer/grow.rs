@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::storage::{Collect, Keep};
-use crate::decode::utf8;
+use crate::decode::chunk::Chunk;
+use crate::decode::span::Span;
+use crate::decode::{field, utf8};
 
 /// As many bytes as there are, up to a limit.
 #[derive(Clone, Debug)]
@@ -41,6 +43,44 @@ impl Collect for GrowBytes {
             self.len = self.bytes.len();
         }
         fits
+    }
+
+    #[inline]
+    fn push_line(&mut self, bytes: &[u8]) -> bool {
+        let fits = bytes.len() < self.limit - self.len;
+        if fits {
+            self.bytes.truncate(self.len);
+            self.bytes.reserve(1 + bytes.len());
+            self.bytes.push(b'\n');
+            self.bytes.extend_from_slice(bytes);
+            self.len = self.bytes.len();
+        }
+        fits
+    }
+
+    // Not inlined, so that all of the loop's state stays in registers.
+    #[inline(never)]
+    fn push_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
+        let mut read = *chunk;
+        let mut bytes = core::mem::take(&mut self.bytes);
+        bytes.truncate(self.len);
+        let next = loop {
+            let Some(line) = read.line() else { break None };
+            if !read.word(line.start).is_some_and(field::begins_data) {
+                break Some(line);
+            }
+            let value = read.bytes(line.skip(field::DATA_START));
+            if value.len() >= self.limit - bytes.len() {
+                break Some(line);
+            }
+            bytes.reserve(1 + value.len());
+            bytes.push(b'\n');
+            bytes.extend_from_slice(value);
+        };
+        self.len = bytes.len();
+        self.bytes = bytes;
+        *chunk = read;
+        next
     }
 
     fn text(&mut self) -> Option<&str> {

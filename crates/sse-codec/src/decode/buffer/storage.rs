@@ -2,6 +2,9 @@
 
 use core::fmt::Debug;
 
+use crate::decode::chunk::Chunk;
+use crate::decode::span::Span;
+
 /// What the buffers of a decoder are.
 pub trait Storage {
     /// For data, and for lines.
@@ -20,6 +23,14 @@ pub trait Collect {
     /// Appends `bytes`; false, and nothing is appended, if they don't fit.
     #[must_use]
     fn push(&mut self, bytes: &[u8]) -> bool;
+    /// Appends LF and `bytes`; false, and nothing is appended, if they don't fit.
+    #[must_use]
+    fn push_line(&mut self, bytes: &[u8]) -> bool;
+    /// Appends LF and the value of each line that follows in the chunk, as long as they are data that fits. Returns the
+    /// line after them; `None` if the chunk holds no end of it.
+    fn push_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
+        chunk.line()
+    }
     /// The text, with U+FFFD for what is not UTF-8; `None` if it doesn't fit.
     fn text(&mut self) -> Option<&str>;
 }
