@@ -3,8 +3,13 @@
 use crate::shell::{self, Failure};
 
 /// `sse-codec` beside its peers, in one run: tables of times and ratios. The arguments are the program's own.
+///
+/// It is measured as users build it who set nothing, and as those do who set the most; the tables name the profile.
 pub(crate) fn codec(arguments: &[&str]) -> Result<(), Failure> {
-    run("xtask/bench", arguments)
+    for profile in ["release", "lto"] {
+        run_with_profile("xtask/bench", profile, arguments)?;
+    }
+    Ok(())
 }
 
 /// `sse-server` beside its peers: one event to many subscribers, some minutes; what idle subscribers hold of the
@@ -19,6 +24,10 @@ pub(crate) fn client(arguments: &[&str]) -> Result<(), Failure> {
 }
 
 fn run(package: &str, arguments: &[&str]) -> Result<(), Failure> {
+    run_with_profile(package, "release", arguments)
+}
+
+fn run_with_profile(package: &str, profile: &str, arguments: &[&str]) -> Result<(), Failure> {
     let arguments = arguments.join(" ");
-    shell::run(&format!("cargo run --release --manifest-path {package}/Cargo.toml -- {arguments}"))
+    shell::run(&format!("cargo run --profile {profile} --manifest-path {package}/Cargo.toml -- {arguments}"))
 }

@@ -44,6 +44,56 @@ use crate::event::{EventId, EventRef, TooLarge};
 /// An event that lies in one chunk is lent from it; one that does not is put together in the decoder's buffer, which
 /// is used again for the next. So no event is allocated for, once the buffer has grown to the size of the largest.
 ///
+/// # A reader of your own
+///
+/// A function that loops until there is an event can't return the lent one: the compiler takes the decoder as borrowed in
+/// every round of the loop. Copy the event into an [`Event`](crate::Event) that you keep, which allocates nothing, and
+/// lend that:
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use std::io::{self, Read};
+/// use std::ops::Range;
+///
+/// use sse_codec::{Decoder, Event};
+///
+/// struct EventReader<R> {
+///     source: R,
+///     decoder: Decoder,
+///     buffer: Vec<u8>,
+///     /// Which bytes of the buffer have not been decoded.
+///     unread: Range<usize>,
+///     event: Event,
+/// }
+///
+/// impl<R: Read> EventReader<R> {
+///     fn next(&mut self) -> io::Result<Option<&Event>> {
+///         loop {
+///             let mut chunk = &self.buffer[self.unread.clone()];
+///             let event = self.decoder.next_event(&mut chunk);
+///             let found = event.map(|event| event.map(|event| self.event.copy_from(event)).is_some());
+///             self.unread.start = self.unread.end - chunk.len();
+///             if found.map_err(io::Error::other)? {
+///                 return Ok(Some(&self.event));
+///             }
+///             self.unread = 0..self.source.read(&mut self.buffer)?;
+///             if self.unread.is_empty() {
+///                 return Ok(None);
+///             }
+///         }
+///     }
+/// }
+///
+/// let source = &b"data: Hello\n\ndata: world\n\n"[..];
+/// let (decoder, event) = (Decoder::new(), Event::default());
+/// let mut reader = EventReader { source, decoder, buffer: vec![0; 4096], unread: 0..0, event };
+/// assert_eq!(reader.next()?.map(Event::data), Some("Hello"));
+/// assert_eq!(reader.next()?.map(Event::data), Some("world"));
+/// assert_eq!(reader.next()?, None);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Storage
 ///
 /// `Decoder` alone is one over memory that grows. A [`FixedDecoder`] lies in memory of a fixed size, and decodes the
