@@ -253,10 +253,21 @@ impl<S: Storage> Block<S> {
         Ok(())
     }
 
+    /// Takes in a part of a field's value, or passes over one of a comment.
+    #[inline]
+    pub(crate) fn apply_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+        if part.name == Name::Comment {
+            // Whoever asks for items later gets no half of it.
+            self.ignores_line = true;
+            return Ok(());
+        }
+        self.apply_field_part(part)
+    }
+
     /// Takes in a part of a field's value. Nothing of the block lies in the chunk then: it is the first line there, or
     /// the last.
     #[inline(never)]
-    pub(crate) fn apply_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
+    fn apply_field_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
         match part.name {
             Name::Data => self.apply_data_part(part),
             Name::Event => self.apply_event_type_part(part),
@@ -265,11 +276,7 @@ impl<S: Storage> Block<S> {
                 self.apply_retry(part);
                 Ok(())
             }
-            Name::Comment => {
-                // Whoever asks for items later gets no half of it.
-                self.ignores_line = true;
-                Ok(())
-            }
+            Name::Comment => Ok(()),
         }
     }
 

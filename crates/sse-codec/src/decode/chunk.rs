@@ -129,7 +129,7 @@ impl<'i> Chunk<'i> {
 fn search(bytes: &[u8], at: usize) -> (u64, usize) {
     let Some(block) = bytes[at..].first_chunk() else { return search_few(bytes, at) };
     let found = ends(block);
-    if found != 0 { (found, at + BLOCK) } else { search_on(bytes, at + BLOCK) }
+    if found != 0 || bytes.len() == at + BLOCK { (found, at + BLOCK) } else { search_on(bytes, at + BLOCK) }
 }
 
 #[inline(never)]
