@@ -181,10 +181,10 @@ fn a2a_follows_a_task_over_a_break() {
 async fn a2a_sends_its_message_once() {
     let json = |body: &str| response(&format!("200 OK\r\nContent-Type: application/json\r\n\r\n{body}"));
     let task = r#"{"id":"t","status":{"state":"TASK_STATE_COMPLETED"},"artifacts":[{"artifactId":"a","parts":[{"text":"all"}]}]}"#;
-    let begun = r#"{"id":1,"result":{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"}}}}"#;
+    let working = r#"{"id":1,"result":{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"}}}}"#;
     let refused = r#"{"id":1,"error":{"code":-32004,"message":"it has ended"}}"#;
     // It has ended when the client comes back: then it is asked for.
-    let begin = stream(&format!("retry: 100\ndata: {begun}\n\n"));
+    let begin = stream(&format!("retry: 100\ndata: {working}\n\n"));
     let server = Server::start([begin, json(refused), json(&format!(r#"{{"id":1,"result":{task}}}"#))]);
     let output = example("a2a_task").arg(server.url("/")).output().unwrap();
     check(&output, "TASK_STATE_WORKING\nTASK_STATE_COMPLETED\nall\n", "", true);
