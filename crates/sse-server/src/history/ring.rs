@@ -155,6 +155,9 @@ impl Ring {
         {
             return Some(joined.clone());
         }
+        if let Some(frame) = self.newest_alone(after) {
+            return Some(frame);
+        }
         let mut entries = self.after(after);
         let first = entries.next()?;
         let (mut size, mut messages, mut to, mut full) = (first.block.len(), 1, first.position, false);
@@ -175,6 +178,16 @@ impl Ring {
             bytes.extend_from_slice(entry.block.bytes());
         }
         self.joined.insert(Frame { bytes: bytes.freeze(), messages, after, to, full }).clone().into()
+    }
+
+    /// The newest message as a frame, if it alone comes after a position: most readers have all others.
+    fn newest_alone(&self, after: Position) -> Option<Frame> {
+        let mut from_newest = self.entries.iter().rev();
+        let newest = from_newest.next().filter(|newest| newest.position > after)?;
+        let is_alone =
+            self.latest.is_none() && from_newest.next().is_none_or(|entry| entry.position <= after);
+        let (bytes, to) = (newest.block.bytes(), newest.position);
+        is_alone.then(|| Frame { bytes: bytes.clone(), messages: 1, after, to, full: false })
     }
 
     /// The id of the newest event, if its publisher gave it one.
