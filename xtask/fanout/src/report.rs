@@ -46,6 +46,11 @@ impl Figure {
         text.to_owned()
     }
 
+    /// Whether a server's value is told as so many times that of the floor. The floor needs next to no memory.
+    fn has_ratio(self) -> bool {
+        !matches!(self, Self::Memory | Self::Kernel)
+    }
+
     fn decimals(self) -> usize {
         match self {
             Self::Cpu | Self::BurstCpu => 2,
@@ -111,7 +116,8 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        if self.contenders.iter().any(|contender| contender.name == FLOOR) {
+        let has_floor = self.contenders.iter().any(|contender| contender.name == FLOOR);
+        if has_floor && self.tables.keys().any(|figure| figure.has_ratio()) {
             println!("In brackets: how many times the value of bare epoll in the same run.");
         }
         for (figure, rows) in &self.tables {
@@ -174,8 +180,7 @@ fn cell(name: &str, values: &Values, figure: Figure) -> String {
     let own = median(own.iter().copied());
     let shown = format!("{own:.*}", figure.decimals());
     match values.get(FLOOR) {
-        // The floor needs next to no memory, so a ratio to that says nothing.
-        Some(floor) if name != FLOOR && !matches!(figure, Figure::Memory | Figure::Kernel) => {
+        Some(floor) if name != FLOOR && figure.has_ratio() => {
             format!("{shown} ({:.2}×)", own / median(floor.iter().copied()))
         }
         _ => shown,

@@ -69,12 +69,14 @@ impl Server {
         if !matches!(contender.program, Program::Own(_)) {
             return Err("instructions are counted for servers of this program only".into());
         }
+        if let Err(error) = Command::new("valgrind").arg("--version").output() {
+            return Err(format!("valgrind counts the instructions, and can't be run: {error}").into());
+        }
         let mut command = Command::new("valgrind");
         command.args(["--quiet", "--tool=callgrind"]);
         command.arg(format!("--callgrind-out-file={}", file.display()));
         command.arg(std::env::current_exe()?).args(["server", contender.name]);
         Self::start_as(command, None)
-            .map_err(|error| format!("nothing was started under valgrind, is it installed? {error}").into())
     }
 
     fn start_as(mut command: Command, redis: Option<Redis>) -> Result<Self> {
