@@ -11,6 +11,7 @@ use sse_codec::Message;
 use super::filter::{Filter, Panicked};
 use super::group::Group;
 use super::shutdown::{Ending, Shutdown};
+use super::stalled::Stalled;
 use super::subscriber::{Item, Next, Subscriber};
 use super::trace::Trace;
 use crate::history::{Gap, Position};
@@ -127,9 +128,17 @@ impl Delivery {
         self.endings = endings.collect();
     }
 
-    /// Notes that the connection was cut because it took nothing.
-    pub(crate) fn set_stalled(&self) {
-        self.subscriber.set_stalled();
+    /// Watches whether its connection is cut because it takes nothing; `None` if that is [told](Self::set_stalled).
+    pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
+        self.subscriber.watch(stalled.clone());
+        self.trace.watch(stalled);
+    }
+
+    /// The connection is cut because it took nothing.
+    pub(crate) fn set_stalled(&mut self) {
+        let stalled = Stalled::default();
+        stalled.set();
+        self.watch(Some(stalled));
     }
 
     pub(crate) fn set_opening(&mut self, opening: Bytes) {

@@ -154,11 +154,6 @@ impl Subscriber {
         self.stalled = stalled;
     }
 
-    /// Notes that its connection was cut because it took nothing.
-    pub(crate) fn set_stalled(&self) {
-        self.stalled.iter().for_each(Stalled::set);
-    }
-
     /// Counts the subscriber as one of this client's, if it may have one more.
     pub(crate) fn join_client(&mut self, name: &str) -> Result<(), Denied> {
         self.leave_client();

@@ -14,6 +14,12 @@ pub(crate) struct Trace {
     span: tracing::Span,
 }
 
+impl Trace {
+    pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
+        self.stalled = stalled;
+    }
+}
+
 impl Drop for Trace {
     fn drop(&mut self) {
         if self.stalled.as_ref().is_some_and(Stalled::is_set) {

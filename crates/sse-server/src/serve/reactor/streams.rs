@@ -96,6 +96,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         let delivery = &mut adopted.handed.delivery;
         // One signal for all streams does, as long as it is not given.
         delivery.detach(&self.shutdown);
+        delivery.watch(None);
         if self.shutdown.has_begun() {
             delivery.attach(&self.shutdown);
         }
@@ -409,7 +410,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// The connection is over.
     fn fail(&mut self, key: usize, error: &io::Error) {
-        let delivery = self.entries.get(key).and_then(|stream| stream.delivery.as_ref());
+        let delivery = self.entries.get_mut(key).and_then(|stream| stream.delivery.as_mut());
         // So it says also when the system has cut the connection, because nothing was acknowledged for so long.
         if let Some(delivery) = delivery.filter(|_| error.kind() == ErrorKind::TimedOut) {
             delivery.set_stalled();
