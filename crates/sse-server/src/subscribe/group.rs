@@ -30,6 +30,9 @@ pub(crate) struct Group {
     bytes: u64,
 }
 
+/// The version of a group that has not looked: no topic's is as high.
+const NEVER: u64 = u64::MAX;
+
 /// What has happened to a topic since the last look.
 #[derive(Debug)]
 pub(crate) struct Look {
@@ -81,12 +84,10 @@ impl Group {
         let (generation, at) = (state.generation(), state.topic(topic.key()));
         let (beats, client_ends) = (at.beats().count(), at.client_ends());
         drop(state);
-        // No version is as high: the first look sees all.
-        let version = u64::MAX;
         Self {
             topic,
             ticket: Ticket::NONE,
-            version,
+            version: NEVER,
             generation,
             beats,
             client_ends,
@@ -144,7 +145,7 @@ impl Group {
     }
 
     /// What comes after a position; the frame is the same for all at this position.
-    pub(crate) fn ahead(&self, after: Position) -> Ahead {
+    pub(crate) fn ahead(&mut self, after: Position) -> Ahead {
         let mut state = self.topic.hub().lock();
         let generation = state.generation();
         let topic = state.topic_mut(self.topic.key());
@@ -154,6 +155,8 @@ impl Group {
             || topic.client_ends() != self.client_ends
             || topic.has_own_ids() != self.has_own_ids
         {
+            // Whatever it was, the next look sees it.
+            self.version = NEVER;
             return Ahead::Unseen;
         }
         if topic.ring().evicted() > after {
