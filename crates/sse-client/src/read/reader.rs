@@ -243,8 +243,7 @@ impl Reader {
             return None;
         }
         let id = self.decoder.last_event_id().to_owned();
-        // Ends the line and the event, whatever of them has come.
-        match self.decoder.next_event(&mut &b"\n\n"[..]) {
+        match self.decoder.finish() {
             Ok(Some(event)) => self.endings.apply(event),
             Ok(None) => {
                 // There was no event, so that an id that came without one does not count.
