@@ -63,7 +63,7 @@ macro_rules! with_comments {
         impl $events {
             /// Returns the events together with the comments.
             pub fn with_comments(mut self) -> WithComments<Self> {
-                self.give_comments();
+                self.reader_mut().give_comments();
                 WithComments(self)
             }
         }
@@ -72,7 +72,11 @@ macro_rules! with_comments {
             type Item = Result<Item, Error>;
 
             fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-                self.0.poll_item(cx)
+                if let Poll::Ready(event) = Pin::new(&mut self.0).poll_next(cx) {
+                    return Poll::Ready(event.map(|event| event.map(Item::Event)));
+                }
+                let comment = self.0.reader_mut().take_comment();
+                comment.map_or(Poll::Pending, |comment| Poll::Ready(Some(Ok(Item::Comment(comment)))))
             }
         }
 

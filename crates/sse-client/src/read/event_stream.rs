@@ -9,7 +9,6 @@ use futures_core::{FusedStream, Stream};
 use reqwest::Response;
 use sse_codec::{Decoder, Event};
 
-use super::item::Item;
 use super::reader::{Connection, Read, Reader};
 use super::settings::{ReadSettings, reader_settings, response_settings};
 use crate::connect::Accepted;
@@ -113,19 +112,9 @@ impl EventStream {
         };
     }
 
-    /// Gives comments too, which only [`poll_item`](Self::poll_item) tells.
-    pub(crate) fn give_comments(&mut self) {
-        self.reader.give_comments();
-    }
-
-    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
-        match self.poll_event(cx) {
-            Poll::Ready(item) => Poll::Ready(item.map(|event| event.map(Item::Event))),
-            Poll::Pending => match self.reader.take_comment() {
-                Some(comment) => Poll::Ready(Some(Ok(Item::Comment(comment)))),
-                None => Poll::Pending,
-            },
-        }
+    /// What reads the connections, and knows of comments.
+    pub(crate) fn reader_mut(&mut self) -> &mut Reader {
+        &mut self.reader
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {

@@ -137,7 +137,7 @@ impl EventSourceBuilder {
     /// ```no_run
     /// use sse_client::{EventSource, client_builder, reqwest::header::{AUTHORIZATION, HeaderValue}};
     ///
-    /// # async fn fetch_token() -> std::io::Result<HeaderValue> { unimplemented!() }
+    /// # async fn fetch_token() -> std::io::Result<HeaderValue> { Ok(HeaderValue::from_static("Bearer token")) }
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// let client = client_builder().build()?;
     /// let request = client.get("https://example.com/events").build()?;

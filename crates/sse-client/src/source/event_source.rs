@@ -15,7 +15,7 @@ use super::notice::{Notice, Observer};
 use crate::connect::{Connector, MAX_REDIRECTS, Transport, fits_header, parse_url};
 use crate::error::Error;
 use crate::platform::{BoxFuture, Timer, client, now, unix_time};
-use crate::read::{Connection, Item, Read, Reader};
+use crate::read::{Connection, Read, Reader};
 use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 
 /// Events from a URL, over as many connections as it takes.
@@ -198,19 +198,9 @@ impl EventSource {
         }
     }
 
-    /// Gives comments too, which only [`poll_item`](Self::poll_item) tells.
-    pub(crate) fn give_comments(&mut self) {
-        self.reader.give_comments();
-    }
-
-    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
-        match self.poll_event(cx) {
-            Poll::Ready(item) => Poll::Ready(item.map(|event| event.map(Item::Event))),
-            Poll::Pending => match self.reader.take_comment() {
-                Some(comment) => Poll::Ready(Some(Ok(Item::Comment(comment)))),
-                None => Poll::Pending,
-            },
-        }
+    /// What reads the connections, and knows of comments.
+    pub(crate) fn reader_mut(&mut self) -> &mut Reader {
+        &mut self.reader
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
