@@ -51,9 +51,8 @@ pin_project! {
     }
 }
 
-/// Up to how many bytes pieces are copied together: the system takes one piece sooner than three. Most are short, and
-/// the room for the longer ones is larger than is worth clearing for them.
-const JOINED: [usize; 2] = [320, 1024];
+/// Up to how many bytes pieces are copied together: the system takes one piece sooner than three.
+const JOINED: usize = 1024;
 
 /// Looks whether the system itself has cut the connection, because nothing was acknowledged for so long.
 fn note<T>(stalled: &Stalled, result: io::Result<T>) -> io::Result<T> {
@@ -132,14 +131,11 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len: usize = pieces.iter().map(|piece| piece.len()).sum();
-        if len <= JOINED[0] {
-            self.watch(cx, |io, cx| io.poll_write(cx, join(pieces, &mut [0; JOINED[0]])))
-        } else if len <= JOINED[1] {
-            self.watch(cx, |io, cx| io.poll_write(cx, join(pieces, &mut [0; JOINED[1]])))
-        } else {
-            self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces))
-        }
+        let mut joined = [0; JOINED];
+        let Some(len) = join(pieces, &mut joined) else {
+            return self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces));
+        };
+        self.watch(cx, |io, cx| io.poll_write(cx, &joined[..len]))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -155,14 +151,14 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
     }
 }
 
-/// Copies the pieces one after the other. Returns them as one. They must fit.
-fn join<'j>(pieces: &[IoSlice<'_>], joined: &'j mut [u8]) -> &'j [u8] {
+/// Copies the pieces one after the other, if they fit. Returns how many bytes they are.
+fn join(pieces: &[IoSlice<'_>], joined: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     for piece in pieces {
-        joined[len..len + piece.len()].copy_from_slice(piece);
+        joined.get_mut(len..len + piece.len())?.copy_from_slice(piece);
         len += piece.len();
     }
-    &joined[..len]
+    Some(len)
 }
 
 #[cfg(test)]
