@@ -10,7 +10,7 @@ use http::{Method, Request};
 use tokio::time::Instant;
 
 use crate::history::Position;
-use crate::hub::{Beginning, Hub, Settings, Topic, follow_log};
+use crate::hub::{Beginning, Hub, Topic, follow_log};
 use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
 use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
@@ -176,9 +176,11 @@ impl Topics {
     }
 
     /// The route of this name, for a publisher; it is made if there is none. A name that comes from a subscriber belongs
-    /// to [`subscribe`](Self::subscribe) or [`subscribe_to`](Self::subscribe_to). As long as the handle is kept, the topic is in use. It is
-    /// not closed when your last handle is dropped: the topics have one of their own. Once it is
-    /// [closed](Route::close), it stays so until it is dropped as unused, or [opened](Self::open) again.
+    /// to [`subscribe`](Self::subscribe) or [`subscribe_to`](Self::subscribe_to).
+    ///
+    /// As long as the handle is kept, the topic is in use. It is not closed when your last handle is dropped: the topics
+    /// have one of their own. Once it is [closed](Route::close), it stays so until it is dropped as unused, or
+    /// [opened](Self::open) again.
     ///
     /// # Errors
     ///
@@ -197,19 +199,17 @@ impl Topics {
         if now.saturating_duration_since(state.swept) >= *linger {
             state.sweep(now, *linger, &mut dropped);
         }
-        let found = state.topics.get_mut(name).map(|entry| {
+        if let Some(entry) = state.topics.get_mut(name) {
             entry.used = now;
-            (entry.route.clone(), entry.is_awaited)
-        });
-        let was_awaited = match found {
-            Some((route, is_awaited)) if awaits || !is_awaited => return Ok(route),
-            Some(_) => true,
-            None => false,
-        };
+            if awaits || !entry.is_awaited {
+                return Ok(entry.route.clone());
+            }
+        }
         if state.number(awaits) >= *max_topics {
             dropped.push(state.make_room(awaits).ok_or(TooManyTopics)?);
         }
-        if was_awaited && let Some(entry) = state.topics.get_mut(name) {
+        // One that was only awaited so far.
+        if let Some(entry) = state.topics.get_mut(name) {
             entry.is_awaited = false;
             let route = entry.route.clone();
             state.awaited -= 1;
@@ -341,21 +341,13 @@ impl Topics {
             let routes: Option<Vec<_>> =
                 names.map(|name| Some(state.topics.get(name)?.route.clone())).collect();
             drop(state);
-            return Subscription::of_head(
-                routes.map(|routes| topics_of(&routes)),
-                request,
-                ids,
-                self.settings(),
-            );
+            let topics = routes.map(|routes| topics_of(&routes));
+            return Subscription::of_head(topics, request, ids, self.0.hub.settings());
         }
         match self.routes_of(names) {
             Ok(routes) => Subscription::of_request(topics_of(&routes), request, ids),
             Err(denied) => Subscription::denied(denied),
         }
-    }
-
-    fn settings(&self) -> &Settings {
-        self.0.hub.settings()
     }
 
     /// Subscribes a part of the program to several topics, as [`Route::subscribe_from`] does to one.

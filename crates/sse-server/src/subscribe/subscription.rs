@@ -72,11 +72,11 @@ struct Open {
 impl Subscription {
     /// Subscribes the sender of a request to at least one topic of one hub.
     pub(crate) fn of_request<B>(topics: Vec<Arc<Topic>>, request: &Request<B>, ids: StreamIds) -> Self {
-        let settings = topics[0].hub().settings();
-        let last_event_id = last_event_id(request, settings.query_parameter.as_deref()).into_owned();
+        let hub = topics[0].hub().clone();
         if request.method() == Method::HEAD {
-            return Self::of_head(Some(topics.clone()), request, ids, settings);
+            return Self::of_head(Some(topics), request, ids, hub.settings());
         }
+        let last_event_id = last_event_id(request, hub.settings().query_parameter.as_deref());
         let extensions = request.extensions();
         let stalled = extensions.get::<Stalled>().cloned();
         let handover = extensions.get::<Handover>().cloned();
