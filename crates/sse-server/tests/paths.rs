@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-/// Who writes the streams.
+/// What writes the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Threads,

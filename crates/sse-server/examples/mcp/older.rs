@@ -32,7 +32,7 @@ const CONNECTION: Duration = Duration::from_millis(1500);
 /// How long a client waits before it comes back.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How many sessions are remembered. Who comes with a forgotten one opens another.
+/// How many sessions are remembered. A client whose session was forgotten opens another.
 const MAX_SESSIONS: usize = 1000;
 
 /// The streams of calls, each by its name, and the sessions.

@@ -182,7 +182,7 @@ impl Ending {
     /// Whether it has left this waker, and the signal has not been given.
     pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
         let Waiter { shutdown, left, .. } = &self.waiter;
-        *left == Some(addresses(waker)) && !shutdown.0.has_begun.load(Ordering::Acquire)
+        *left == Some(addresses(waker)) && !shutdown.has_begun()
     }
 
     /// Ready once it is this stream's turn to end, also when it is asked again.

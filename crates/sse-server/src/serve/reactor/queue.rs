@@ -55,15 +55,12 @@ impl<S> Queue<S> {
 
     /// Leaves a message, which the shard reads at the next [interrupt](Self::interrupt) at the latest.
     pub(crate) fn leave(&self, message: Message<S>) {
-        let mut open = self.messages.lock();
-        let Some(messages) = &mut *open else {
-            // Its drop may lead here.
-            drop(open);
-            return;
-        };
-        messages.push(message);
+        if let Some(messages) = &mut *self.messages.lock() {
+            messages.push(message);
+        }
     }
 
+    /// Interrupts the shard if it waits.
     pub(crate) fn interrupt(&self) {
         // Else it looks at the messages before it waits.
         if self.is_waiting.swap(false, Ordering::SeqCst) {

@@ -64,7 +64,7 @@ struct Extras {
     body: Option<Kept>,
 }
 
-/// Who reads.
+/// Whether the stream reads for itself.
 #[derive(Debug)]
 pub(crate) enum Reading {
     /// The stream for itself; by this waker, if it has one already.
@@ -96,7 +96,7 @@ pub(crate) enum Peer {
     Gone,
 }
 
-/// Up to how many bytes a piece is copied behind its head.
+/// A piece of up to so many bytes is copied, so that it is sent together with its head in one part.
 const JOINED: usize = 4 * 1024;
 
 /// How much of what a peer sends during a stream is kept for the next request. More stays in the socket.

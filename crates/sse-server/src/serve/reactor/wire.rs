@@ -18,7 +18,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     chunk: Bytes,
-    /// Where the bytes themselves begin in the chunk. A line end stands behind them.
+    /// Where the bytes themselves begin in the chunk. They are followed by a line end.
     head: usize,
 }
 
@@ -26,10 +26,7 @@ impl Piece {
     /// A piece of at least one byte: an empty chunk would be the last.
     pub(crate) fn new(bytes: &[u8]) -> Self {
         debug_assert!(!bytes.is_empty(), "an empty chunk ends the body");
-        // 16 digits at most.
-        let mut chunk = BytesMut::with_capacity(bytes.len() + 20);
-        put_hex(&mut chunk, bytes.len());
-        chunk.put_slice(b"\r\n");
+        let mut chunk = head(bytes.len(), bytes.len() + 2);
         let head = chunk.len();
         chunk.put_slice(bytes);
         chunk.put_slice(b"\r\n");
@@ -56,10 +53,7 @@ impl Framing {
     pub(crate) fn parts(self, bytes: Bytes) -> Vec<Bytes> {
         match self {
             Self::Chunked => {
-                let mut head = BytesMut::with_capacity(20);
-                put_hex(&mut head, bytes.len());
-                head.put_slice(b"\r\n");
-                vec![head.freeze(), bytes, Bytes::from_static(b"\r\n")]
+                vec![head(bytes.len(), 0).freeze(), bytes, Bytes::from_static(b"\r\n")]
             }
             Self::Close => vec![bytes],
         }
@@ -74,11 +68,16 @@ impl Framing {
     }
 }
 
-fn put_hex(into: &mut BytesMut, number: usize) {
-    let digits = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
+/// What a chunk of this length begins with, and room for more.
+fn head(len: usize, room: usize) -> BytesMut {
+    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
+    // 16 digits at most.
+    let mut head = BytesMut::with_capacity(18 + room);
     for digit in (0..digits).rev() {
-        into.put_u8(b"0123456789abcdef"[(number >> (4 * digit)) & 0xf]);
+        head.put_u8(b"0123456789abcdef"[(len >> (4 * digit)) & 0xf]);
     }
+    head.put_slice(b"\r\n");
+    head
 }
 
 #[cfg(test)]
