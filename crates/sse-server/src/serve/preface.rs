@@ -23,12 +23,9 @@ pin_project! {
         io: I,
         // Is told when everything has been written.
         handover: Option<Handover>,
-        // What had been read before: comes first.
+        // What has been read, and is read again.
         ahead: Vec<u8>,
-        read: [u8; PREFACE.len()],
-        // Of `read`, what has come and what has been read again.
-        len: usize,
-        position: usize,
+        is_http2: bool,
     }
 }
 
@@ -37,29 +34,25 @@ impl<I: AsyncRead + Unpin> Begun<I> {
     ///
     /// `ahead` has been read already. The handover is told when everything has been written.
     pub(crate) async fn read(mut io: I, mut ahead: Vec<u8>, handover: Option<Handover>) -> io::Result<Self> {
-        let mut read = [0; PREFACE.len()];
-        let mut len = ahead.len().min(read.len());
-        read[..len].copy_from_slice(&ahead[..len]);
-        ahead.drain(..len);
-        while len < read.len() && PREFACE.starts_with(&read[..len]) {
-            // What was ahead is shorter than that.
-            let more = io.read(&mut read[len..]).await?;
-            if more == 0 {
+        while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
+            let (mut more, missing) = ([0; PREFACE.len()], PREFACE.len() - ahead.len());
+            let len = io.read(&mut more[..missing]).await?;
+            if len == 0 {
                 break;
             }
-            len += more;
+            ahead.extend_from_slice(&more[..len]);
         }
-        Ok(Self { io, handover, ahead, read, len, position: 0 })
+        let is_http2 = ahead.starts_with(PREFACE);
+        Ok(Self { io, handover, ahead, is_http2 })
     }
 
     /// The connection, and what has been read of it by `after` or not at all.
     pub(crate) fn into_parts(self, after: &[u8]) -> (I, Vec<u8>) {
-        let unread = &self.read[self.position..self.len];
-        (self.io, [after, unread, &self.ahead].concat())
+        (self.io, [after, &self.ahead].concat())
     }
 
     pub(crate) fn is_http2(&self) -> bool {
-        self.len == PREFACE.len() && self.read == *PREFACE
+        self.is_http2
     }
 }
 
@@ -70,13 +63,9 @@ impl<I: AsyncRead> AsyncRead for Begun<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        let ahead = &this.read[*this.position..*this.len];
-        if ahead.is_empty() && this.ahead.is_empty() {
+        if this.ahead.is_empty() {
             return this.io.poll_read(cx, buffer);
         }
-        let len = ahead.len().min(buffer.remaining());
-        buffer.put_slice(&ahead[..len]);
-        *this.position += len;
         let len = this.ahead.len().min(buffer.remaining());
         buffer.put_slice(&this.ahead[..len]);
         this.ahead.drain(..len);
