@@ -1,6 +1,7 @@
 //! Subscribers: from a request, or from inside of the program, to the stream that each of them gets.
 
 mod body;
+mod delivered;
 mod delivery;
 mod events;
 mod feeds;
@@ -17,6 +18,7 @@ mod subscription;
 mod trace;
 
 pub use self::body::Body;
+pub(crate) use self::delivered::Delivered;
 pub(crate) use self::delivery::Delivery;
 pub use self::events::{Events, Gap, Item, Received};
 pub(crate) use self::feeds::StreamIds;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::delivered::Delivered;
 use crate::history::Position;
 use crate::hub::{State, Topic, TopicState};
 use crate::sync::Ticket;
@@ -33,8 +34,7 @@ pub(crate) struct Feed {
     /// The topic's version when the waker was left.
     version: u64,
     /// What passed the subscriber's filter, to be added to the topic's numbers.
-    delivered: u64,
-    bytes: u64,
+    delivered: Delivered,
     /// Of a reader of the log's past: the end of the topic that it has passed, and over how long its streams end.
     ended: Option<Box<(Position, Duration)>>,
 }
@@ -85,7 +85,7 @@ impl DerefMut for Feeds {
 
 impl Feed {
     fn new(topic: Arc<Topic>) -> Self {
-        Self { topic, ticket: Ticket::NONE, version: 0, delivered: 0, bytes: 0, ended: None }
+        Self { topic, ticket: Ticket::NONE, version: 0, delivered: Delivered::default(), ended: None }
     }
 
     pub(crate) fn topic(&self) -> &Arc<Topic> {
@@ -106,21 +106,19 @@ impl Feed {
 
     /// Counts a message that passed the filter.
     pub(crate) fn count(&mut self, bytes: usize) {
-        self.delivered += 1;
-        self.bytes += bytes as u64;
+        self.delivered.add(Delivered::message(bytes));
     }
 
     /// Adds what was counted to the topic's numbers.
     pub(crate) fn report(&mut self, state: &mut State) {
-        if self.delivered > 0 {
-            state.topic_mut(self.topic.key()).count_delivered(self.delivered, self.bytes);
-            (self.delivered, self.bytes) = (0, 0);
+        if !self.delivered.is_nothing() {
+            self.delivered.report(state.topic_mut(self.topic.key()));
         }
     }
 
     /// Whether nothing has happened to the topic since the waker was left, and there is nothing to tell it.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.topic.version() == self.version && self.delivered == 0
+        self.topic.version() == self.version && self.delivered.is_nothing()
     }
 
     /// Leaves a waker with the topic. Returns the one that it had left before.

@@ -5,11 +5,13 @@
 //! reading for itself again.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
 
+use super::delivered::Delivered;
 use super::feeds::StreamIds;
 use crate::history::{Frame, Position};
 use crate::hub::{Source, Topic, heartbeat};
@@ -25,9 +27,8 @@ pub(crate) struct Group {
     beats: u64,
     client_ends: u64,
     has_own_ids: bool,
-    /// What was delivered since, to be added to the topic's numbers.
-    messages: u64,
-    bytes: u64,
+    /// What was delivered since.
+    delivered: Delivered,
 }
 
 /// The version of a group that has not looked: no topic's is as high.
@@ -92,8 +93,7 @@ impl Group {
             beats,
             client_ends,
             has_own_ids: false,
-            messages: 0,
-            bytes: 0,
+            delivered: Delivered::default(),
         }
     }
 
@@ -118,17 +118,17 @@ impl Group {
 
     /// What has happened to the topic since the last look.
     pub(crate) fn look(&mut self) -> Look {
-        let hub = self.topic.hub().clone();
+        let hub = self.topic.hub();
         let mut state = hub.lock();
         let (last, generation) = (state.last(), state.generation());
         let topic = state.topic_mut(self.topic.key());
-        topic.count_delivered(std::mem::take(&mut self.messages), std::mem::take(&mut self.bytes));
+        self.delivered.report(topic);
         self.version = self.topic.version();
-        let is_lost = std::mem::replace(&mut self.generation, generation) != generation;
+        let is_lost = mem::replace(&mut self.generation, generation) != generation;
         let ends = topic.client_ends();
-        let with_client = std::mem::replace(&mut self.client_ends, ends) != ends;
+        let with_client = mem::replace(&mut self.client_ends, ends) != ends;
         let beats = topic.beats().count();
-        let is_due = std::mem::replace(&mut self.beats, beats) != beats;
+        let is_due = mem::replace(&mut self.beats, beats) != beats;
         let newest = topic.ring().newest();
         let concerns = if is_lost || topic.is_ended() {
             Concerns::All
@@ -166,9 +166,8 @@ impl Group {
     }
 
     /// Counts what was delivered to a subscriber.
-    pub(crate) fn count(&mut self, messages: u64, bytes: u64) {
-        self.messages += messages;
-        self.bytes += bytes;
+    pub(crate) fn count(&mut self, delivered: Delivered) {
+        self.delivered.add(delivered);
     }
 
     /// Leaves a waker for so many subscribers that have read everything. Returns `false` if something has happened since
@@ -177,7 +176,7 @@ impl Group {
     pub(crate) fn wait(&mut self, waker: Waker, subscribers: usize) -> bool {
         let mut state = self.topic.hub().lock();
         let topic = state.topic_mut(self.topic.key());
-        topic.count_delivered(std::mem::take(&mut self.messages), std::mem::take(&mut self.bytes));
+        self.delivered.report(topic);
         if !self.is_quiet() {
             drop(state);
             return false;
@@ -197,7 +196,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         let mut state = self.topic.hub().lock();
         let topic = state.topic_mut(self.topic.key());
-        topic.count_delivered(self.messages, self.bytes);
+        self.delivered.report(topic);
         let waker = topic.stop_waiting(&mut self.ticket);
         drop(state);
         drop(waker);

@@ -9,8 +9,8 @@ use slab::Slab;
 use super::seat::{List, Seat, short};
 use super::stream::{Reading, Stream};
 use super::wire::Piece;
-use crate::history::{Frame, Position};
-use crate::subscribe::{Ahead, Group};
+use crate::history::Position;
+use crate::subscribe::{Ahead, Delivered, Group};
 
 /// The streams of a shard that read one topic together.
 #[derive(Debug)]
@@ -36,19 +36,7 @@ pub(crate) struct Shared {
     /// The position of its last message.
     pub(crate) to: Position,
     pub(crate) piece: Piece,
-    pub(crate) count: Count,
-}
-
-/// What a frame counts for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Count {
-    messages: u64,
-    bytes: u64,
-}
-
-impl Count {
-    /// A heartbeat is no message.
-    pub(crate) const NOTHING: Self = Self { messages: 0, bytes: 0 };
+    pub(crate) delivered: Delivered,
 }
 
 /// How many pieces are kept: there are more than one if some members have not read as far as others.
@@ -139,10 +127,14 @@ impl Members {
             Ahead::Evicted => Err(Refused::Evicted),
             Ahead::Unseen => Err(Refused::Unseen),
             Ahead::Nothing => Ok(None),
-            Ahead::Frame(Frame { bytes, messages, to, .. }) => {
-                let count = Count { messages, bytes: bytes.len() as u64 };
+            Ahead::Frame(frame) => {
                 self.pieces.truncate(PIECES - 1);
-                self.pieces.push_front(Shared { after, to, piece: Piece::new(&bytes), count });
+                self.pieces.push_front(Shared {
+                    after,
+                    to: frame.to,
+                    piece: Piece::new(&frame.bytes),
+                    delivered: Delivered::frame(&frame),
+                });
                 Ok(self.pieces.front())
             }
         }
@@ -159,8 +151,8 @@ impl Members {
     }
 
     /// Counts a frame that a member has got.
-    pub(crate) fn count(&mut self, Count { messages, bytes }: Count) {
-        self.group.count(messages, bytes);
+    pub(crate) fn count(&mut self, delivered: Delivered) {
+        self.group.count(delivered);
     }
 
     /// Forgets what all have got.

@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::members::{Count, Members, Refused};
+use super::members::{Members, Refused};
 use super::queue::{Queue, Turn};
 use super::seat::List;
 use super::stream::{Adopted, Peer, Reading, Returned, Sent, Stream};
 use crate::history::Position;
-use crate::subscribe::{Group, Shutdown};
+use crate::subscribe::{Delivered, Group, Shutdown};
 use crate::sync::FAR;
 
 /// How many members of a group get a piece in one turn, before others have theirs.
@@ -435,18 +435,18 @@ fn step<S: Read + Write>(
 ) -> Step {
     let newest = members.newest();
     let shared = if position < newest { members.ahead(position) } else { Ok(None) };
-    let (sent, to, count) = match shared {
+    let (sent, to, delivered) = match shared {
         Err(Refused::Evicted) => return Step::Evicted,
         Err(Refused::Unseen) => return Step::Unseen,
-        Ok(Some(shared)) => (stream.send(&shared.piece, now), shared.to, shared.count),
+        Ok(Some(shared)) => (stream.send(&shared.piece, now), shared.to, shared.delivered),
         Ok(None) => match members.beat(position) {
-            Some((piece, told)) => (stream.send(piece, now), told, Count::NOTHING),
+            Some((piece, told)) => (stream.send(piece, now), told, Delivered::default()),
             None => return Step::Read(position),
         },
     };
     match sent {
         Ok(sent) => {
-            members.count(count);
+            members.count(delivered);
             match sent {
                 Sent::Part => Step::Full(to),
                 Sent::Whole if to < newest => Step::ReadOn(to),
