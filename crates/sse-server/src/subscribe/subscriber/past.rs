@@ -1,0 +1,139 @@
+//! How a subscriber reads the log, where the rings do not go back far enough.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::{Answer, Item, PAGE, Reading, Subscriber};
+use crate::history::{Cursor, Entry};
+use crate::hub::{Source, State};
+use crate::log::{Page, Unknown};
+use crate::message::{Body, Control};
+use crate::sync::Exclusive;
+
+impl Subscriber {
+    /// Asks the log for what comes next.
+    pub(super) fn ask_log(&mut self) {
+        let Source::Log(replica) = self.hub.source() else { return };
+        let Reading::Log { is_asked_again } = self.reading else { return };
+        let (backlog, position) = (replica.backlog().clone(), self.cursor.read_to());
+        let answer: Answer = Box::pin(async move { backlog.after(position).await });
+        self.reading = Reading::Waiting { is_asked_again, answer: Box::new(Exclusive::new(answer)) };
+    }
+
+    /// What comes next in the log, where it is at hand though the rings have evicted it.
+    pub(super) fn recent_page(&self, state: &State) -> Option<Arc<[Entry]>> {
+        self.hub.source().replica()?;
+        state.recent_after(self.cursor.read_to(), PAGE)
+    }
+
+    /// The messages of a page, if there are any for this subscriber.
+    pub(super) fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
+        let hub = self.hub.clone();
+        let mut state = hub.lock();
+        if self.is_client_ended(&state) {
+            // The stream ends where it reads the rings.
+            self.go_live();
+            return None;
+        }
+        let is_wanted = self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state);
+        let page = page.ok().filter(|_| is_wanted);
+        let messages = page.map(|page| self.items_of_page(&page, &state)).unwrap_or_default();
+        self.feeds[0].state_mut(&mut state).count_replayed(messages.len() as u64);
+        let ended = self.finish_page(&mut state);
+        hub.wake_all(state, ended);
+        (!messages.is_empty()).then_some(messages)
+    }
+
+    /// Goes on by the answer of the log to what comes next. Returns whether the page is for the subscriber.
+    fn follow_page(&mut self, page: Result<&[Entry], Unknown>, state: &State) -> bool {
+        if mem::replace(&mut self.generation, state.generation()) != state.generation() {
+            // It may be the answer of a log that is no more: the new one is asked.
+            return false;
+        }
+        let is_here = !self.cursor.has_gap(self.rings(state));
+        match page {
+            // The log knows the position, and all that comes next is at hand.
+            Ok(_) if is_here => self.reading = Reading::Live,
+            Ok([.., last]) => {
+                self.cursor.advance(last.position);
+                if self.cursor.has_gap(self.rings(state)) {
+                    self.reading = Reading::Log { is_asked_again: false };
+                } else {
+                    self.reading = Reading::Live;
+                }
+                return true;
+            }
+            // More has come since the log was asked; or it has lost what was seen of it.
+            Ok([]) if !matches!(self.reading, Reading::Log { is_asked_again: true }) => {
+                self.reading = Reading::Log { is_asked_again: true };
+            }
+            Ok([]) => self.lose_position(None),
+            Err(Unknown { end }) => self.lose_position(Some(end)),
+        }
+        false
+    }
+
+    /// The messages of a page of the log that are of the subscriber's topics, but for those that came after an end.
+    fn items_of_page(&mut self, page: &[Entry], state: &State) -> Vec<Item> {
+        let mut items = Vec::new();
+        let first = page.first().map(|entry| entry.previous);
+        for feed in &mut *self.feeds {
+            let topic = feed.state(state);
+            match first.and_then(|position| topic.has_ended_at(position)) {
+                Some(true) => feed.set_ended(Some(topic.last_end())),
+                Some(false) => feed.set_ended(None),
+                // As far as the reader has seen it.
+                None => {}
+            }
+        }
+        for entry in page {
+            let Some(record) = &entry.record else { continue };
+            let Some(number) = self.feeds.iter().position(|feed| **feed.topic().name() == *record.topic())
+            else {
+                continue;
+            };
+            let feed = &mut self.feeds[number];
+            match record.body() {
+                Body::Control(Control::End { spread }) if feed.ended().is_none() => {
+                    feed.set_ended(Some((entry.position, *spread)));
+                }
+                Body::Control(Control::Open) => feed.set_ended(None),
+                Body::Control(_) => {}
+                Body::Message { .. } if feed.ended().is_some() => {}
+                Body::Message { .. } => {
+                    let block = record.block(|| self.hub.source().id(entry.position));
+                    items.extend(block.map(|block| self.item(number, entry.position, &block)));
+                }
+            }
+        }
+        items
+    }
+
+    /// Goes over to the rings, if the page has led there, or if nothing of the topics comes later. Returns the topics of
+    /// which the reader was the first to learn that they have ended: their subscribers must be woken.
+    fn finish_page(&mut self, state: &mut State) -> Vec<usize> {
+        let mut learned = Vec::new();
+        if matches!(self.reading, Reading::Live) {
+            // All that came after these ends has been seen, here or by the hub. An end that the hub has not reached yet, it
+            // reads itself, after what comes before it.
+            let seen = state.last();
+            for feed in &*self.feeds {
+                let Some((at, spread)) = feed.ended().filter(|(at, _)| *at <= seen) else { continue };
+                let topic = feed.state_mut(state);
+                if !topic.is_ended() {
+                    topic.end(at, spread);
+                    learned.extend(topic.is_ended().then_some(feed.key()));
+                }
+            }
+            self.go_live();
+        } else if self
+            .feeds
+            .iter()
+            .all(|feed| feed.ended().is_some_and(|(at, _)| feed.state(state).is_last_change(at)))
+        {
+            self.cursor = Cursor::after(state.last());
+            self.go_live();
+        }
+        learned
+    }
+}
