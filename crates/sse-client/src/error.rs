@@ -24,7 +24,7 @@ use self::status::Named;
 
 /// What went wrong with an event stream.
 ///
-/// Its text says what to do; `{:#}` adds the causes behind it, as a log wants them. What a server said is a part of the
+/// Its text says what to do; `{:#}` adds its causes, as a log wants them. What a server said is a part of the
 /// text: its beginning in one line, with control characters escaped. The query of a URL, where many APIs take a token, is
 /// not.
 #[non_exhaustive]

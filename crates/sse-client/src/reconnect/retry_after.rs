@@ -13,7 +13,7 @@ const MILLISECONDS: [HeaderName; 2] =
     [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
 
 /// How long to wait, from the response on: milliseconds, seconds, or a date. `now` is the time since 1970 by our clock,
-/// which counts only if the server does not tell its own. A value that is none of these does not count.
+/// which counts only if the server does not tell its own. Any other value does not count.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     let milliseconds =
         MILLISECONDS.iter().flat_map(|name| texts(headers, name)).find_map(|text| number(text, 1e-3));

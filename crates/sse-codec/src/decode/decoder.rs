@@ -247,7 +247,7 @@ impl<B: Buffer> Decoder<B> {
                 found = self.read_block(&mut chunk);
             }
             if found.is_err() {
-                // An id before or behind the error still counts.
+                // An id before or after the error still counts.
                 self.block.keep(&chunk);
             }
             *input = chunk.rest();

@@ -38,7 +38,7 @@ impl Name {
     }
 }
 
-/// The name of a whole line, and where in it the value begins, behind the colon and one space; `None` for an unknown
+/// The name of a whole line, and where in it the value begins, after the colon and one space; `None` for an unknown
 /// field and an empty line.
 #[inline]
 pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
