@@ -11,3 +11,4 @@ mod trace;
 pub use self::accept::{Serve, serve};
 pub use self::deadline::WriteDeadline;
 pub use self::listener::Listener;
+pub use self::service::PeerAddress;

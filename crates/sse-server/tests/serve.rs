@@ -1,12 +1,16 @@
 //! `serve` over real sockets: both versions of HTTP, and the shutdown.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use http::Request;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sse_server::{Message, Route, serve};
+use sse_server::{Message, PeerAddress, Route, serve};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -77,8 +81,7 @@ async fn http2_gets_the_stream_too() {
     let (mut client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
-    let request =
-        http::Request::get(format!("http://{}/", server.address)).body(Empty::<Bytes>::new()).unwrap();
+    let request = Request::get(format!("http://{}/", server.address)).body(Empty::<Bytes>::new()).unwrap();
     let mut response = client.send_request(request).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_2);
     let opening = response.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -86,6 +89,29 @@ async fn http2_gets_the_stream_too() {
     route.publish(&Message::new("Hello")).unwrap();
     let event = response.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(event.starts_with(b"data: Hello\n"));
+}
+
+#[tokio::test]
+async fn a_request_has_the_address_of_its_peer_also_after_a_stream() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (route, peers) = (Route::new(), Arc::new(Mutex::new(Vec::new())));
+    let (seen, events) = (peers.clone(), route.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        seen.lock().unwrap().extend(request.extensions().get::<PeerAddress>().copied());
+        let response = events.respond(&request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let _task = tokio::spawn(serve(listener, service).into_future());
+    let mut stream = Stream::open(address, "").await;
+    let own = PeerAddress(stream.0.get_ref().local_addr().unwrap());
+    stream.read_until(":").await;
+    // The stream ends, and the connection takes another request.
+    route.close();
+    stream.read_until("0").await;
+    stream.0.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.read_until("HTTP/1.1 204 No Content").await;
+    assert_eq!(*peers.lock().unwrap(), [own, own]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::future::{IntoFuture, Pending, pending};
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::deadline::WriteDeadline;
 use super::listener::Listener;
 use super::preface::Begun;
 use super::reactor::Reactor;
-use super::service::Connected;
+use super::service::{Connected, PeerAddress};
 use crate::subscribe::{Handed, Handover, Shutdown};
 
 /// Serves `service` to all connections of `listener`, with HTTP/1.1 and HTTP/2 (prior knowledge).
@@ -45,7 +46,8 @@ use crate::subscribe::{Handed, Handover, Shutdown};
 /// ```
 ///
 /// A [`Listener`] instead of a [`TcpListener`](tokio::net::TcpListener) sets the deadline after which connections that
-/// take nothing are cut.
+/// take nothing are cut. The address of the peer is in the extensions of each request, as a
+/// [`PeerAddress`](crate::PeerAddress).
 pub fn serve<S>(listener: impl Into<Listener>, service: S) -> Serve<S> {
     let (listener, signal) = (listener.into(), pending());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -129,11 +131,13 @@ where
                     Some(_) = connections.join_next() => {}
                     // The stream of this connection has ended, and another request may come.
                     Some((stream, ahead)) = returns.next() => {
+                        // Not kept by the many streams: the system knows it.
+                        let peer = stream.peer_addr().ok();
                         let stream = WriteDeadline::new(stream, listener.deadline());
-                        connections.spawn(server.clone().connection(stream, ahead));
+                        connections.spawn(server.clone().connection(stream, peer, ahead));
                     }
-                    (stream, _) = listener.accept() => {
-                        connections.spawn(server.clone().connection(stream, Vec::new()));
+                    (stream, peer) = listener.accept() => {
+                        connections.spawn(server.clone().connection(stream, Some(peer), Vec::new()));
                     }
                     // Last, so that of many connections that come together the streams begin together.
                     () = server.reactor.has_adopted() => server.reactor.start_adopted(),
@@ -174,7 +178,7 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     /// Serves a connection, of which so much has been read already.
-    async fn connection(self, stream: WriteDeadline<TcpStream>, ahead: Vec<u8>) {
+    async fn connection(self, stream: WriteDeadline<TcpStream>, peer: Option<SocketAddr>, ahead: Vec<u8>) {
         /// How long a connection may take for its first bytes; hyper gives the head of a request as long.
         const FIRST_BYTES: Duration = Duration::from_secs(30);
 
@@ -182,6 +186,7 @@ where
         let service = Connected {
             service: self.service,
             shutdown: self.shutdown.clone(),
+            peer: peer.map(PeerAddress),
             stalled: stream.stalled(),
             handover: handover.clone(),
         };

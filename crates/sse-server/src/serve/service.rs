@@ -1,6 +1,7 @@
 //! What a connection adds to the service that it serves: the signals by which streams end, and their way out of hyper.
 
 use std::any::{Any, TypeId};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -12,10 +13,32 @@ use pin_project_lite::pin_project;
 
 use crate::subscribe::{self, Handover, PassedThrough, Shutdown, Stalled, Terms};
 
+/// In the extensions of a request under [`serve`](crate::serve): the address at the other end of its connection. Behind
+/// a proxy, that is the address of the proxy.
+///
+/// ```
+/// use http::{Request, Response};
+/// use sse_server::{Body, PeerAddress, Route};
+///
+/// fn events(route: &Route, request: &Request<()>) -> Response<Body> {
+///     let subscription = route.subscribe(request);
+///     match request.extensions().get::<PeerAddress>() {
+///         Some(PeerAddress(peer)) => subscription.client(&peer.ip().to_string()).respond(),
+///         None => subscription.respond(),
+///     }
+/// }
+/// # let route = Route::new();
+/// # assert_eq!(events(&route, &Request::new(())).status(), 200);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub SocketAddr);
+
 /// The service of one connection.
 pub(crate) struct Connected<S> {
     pub(crate) service: S,
     pub(crate) shutdown: Shutdown,
+    /// Where the connection comes from, if the system knows.
+    pub(crate) peer: Option<PeerAddress>,
     /// The mark of a connection that stalls.
     pub(crate) stalled: Stalled,
     /// The way of its streams out of hyper, if there is one.
@@ -37,6 +60,9 @@ where
         let extensions = request.extensions_mut();
         self.shutdown.attach(extensions);
         extensions.insert(self.stalled.clone());
+        if let Some(peer) = self.peer {
+            extensions.insert(peer);
+        }
         let way = self.handover.clone().zip(terms);
         if let Some((handover, _)) = &way {
             handover.want_none();
