@@ -3,76 +3,12 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 
-use common::{Hub, Program, Redis, assert_fails, run, sse};
+use common::{Hub, Program, Redis, Stream, assert_answers, assert_fails, run, sse};
 
 const JSON_LINES: &str = "Content-Type: application/x-ndjson";
-
-/// An event stream that is read block by block. Its chunks are small, so each block is whole within one.
-struct Stream(BufReader<TcpStream>);
-
-impl Stream {
-    /// Opens one, and reads the head of the response.
-    fn open(hub: &Hub, path: &str, headers: &[&str]) -> Self {
-        let mut reader = BufReader::new(hub.send("GET", path, headers, ""));
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
-        }
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
-        Self(reader)
-    }
-
-    /// Opens one that begins at the end of the topic, and waits for its place there.
-    fn at_the_end(hub: &Hub, path: &str) -> (Self, String) {
-        let mut stream = Self::open(hub, path, &[]);
-        let opening = stream.block();
-        let id = opening.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
-        (stream, id)
-    }
-
-    /// The next block, without the sizes of its chunks.
-    fn block(&mut self) -> String {
-        let mut block = String::new();
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended in {block:?}");
-            if line == "\n" {
-                return block;
-            }
-            if !line.ends_with("\r\n") {
-                block += &line;
-            }
-        }
-    }
-
-    /// The next event: blocks without data are passed over.
-    fn event(&mut self) -> String {
-        loop {
-            let block = self.block();
-            if block.contains("data:") {
-                let fields = block.lines().filter(|line| !line.starts_with("id:") && !line.starts_with(':'));
-                return fields.collect::<Vec<_>>().join("|");
-            }
-        }
-    }
-
-    /// What is left until the end.
-    fn rest(mut self) -> String {
-        let mut rest = String::new();
-        self.0.read_to_string(&mut rest).unwrap();
-        rest
-    }
-}
-
-#[track_caller]
-fn assert_answers(answer: &str, status: u16, text: &str) {
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-    assert!(answer.contains(text), "{answer}");
-}
 
 #[test]
 fn what_is_posted_goes_to_all_subscribers() {

@@ -188,6 +188,71 @@ impl Hub {
     }
 }
 
+/// An event stream that is read block by block. Its chunks are small, so each block is whole within one.
+pub struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    /// Opens one, and reads the head of the response.
+    pub fn open(hub: &Hub, path: &str, headers: &[&str]) -> Self {
+        let mut reader = BufReader::new(hub.send("GET", path, headers, ""));
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
+        Self(reader)
+    }
+
+    /// Opens one that begins at the end of the topic, and waits for its place there.
+    pub fn at_the_end(hub: &Hub, path: &str) -> (Self, String) {
+        let mut stream = Self::open(hub, path, &[]);
+        let opening = stream.block();
+        let id = opening.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+        (stream, id)
+    }
+
+    /// The next block, without the sizes of its chunks.
+    pub fn block(&mut self) -> String {
+        let mut block = String::new();
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended in {block:?}");
+            if line == "\n" {
+                return block;
+            }
+            if !line.ends_with("\r\n") {
+                block += &line;
+            }
+        }
+    }
+
+    /// The next event: blocks without data are passed over.
+    pub fn event(&mut self) -> String {
+        loop {
+            let block = self.block();
+            if block.contains("data:") {
+                let fields = block.lines().filter(|line| !line.starts_with("id:") && !line.starts_with(':'));
+                return fields.collect::<Vec<_>>().join("|");
+            }
+        }
+    }
+
+    /// What is left until the end.
+    pub fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+/// Asserts that an answer has this status, and this text in its head or body.
+#[track_caller]
+pub fn assert_answers(answer: &str, status: u16, text: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains(text), "{answer}");
+}
+
 /// A Redis server in a folder of its own, without a port.
 pub struct Redis {
     child: Child,
