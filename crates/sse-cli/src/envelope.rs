@@ -1,4 +1,5 @@
-//! An event as a line of JSON: what `listen --json` prints, `publish --json` reads, and the hub takes in batches.
+//! An event as a line of JSON: what `listen --json` prints, `publish --json` reads, and the hub takes in batches and gives
+//! where it is asked for.
 
 use std::borrow::Cow;
 
@@ -7,9 +8,18 @@ use serde_json::value::RawValue;
 
 /// An event as an object of JSON, `{"type":"price","id":"7","data":"1250"}`; only the data must be there. Data that is
 /// no string is taken as the JSON that it is: `{"data":{"tea":1250}}` has the data `{"tea":1250}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Topic and time say where an event was read and when it was published there. A publisher's request names its own
+/// topic, and so they are read and left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Envelope<'a> {
+    /// The topic that the event is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) topic: Option<Cow<'a, str>>,
+    /// When it was published, as RFC 3339 has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time: Option<Cow<'a, str>>,
     /// The event type; without it, `message`.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub(crate) event_type: Option<Cow<'a, str>>,
@@ -56,14 +66,15 @@ mod tests {
         check(r#"{"data":""}"#, Some((None, None, "")));
         check(r#"{"type":null,"data":"a"}"#, Some((None, None, "a")));
         check(r#"{"type":"price"}"#, None);
-        check(r#"{"data":"a","topic":"b"}"#, None);
+        check(r#"{"topic":"b","time":"2026-01-01T00:00:00Z","data":"a"}"#, Some((None, None, "a")));
+        check(r#"{"data":"a","topics":"b"}"#, None);
         check(r#"{"data":"\ud800"}"#, None);
         check(r#""a""#, None);
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let envelope = Envelope { event_type: None, id: Some("7".into()), data: "{\"a\":\n1}".into() };
+        let envelope = Envelope { id: Some("7".into()), data: "{\"a\":\n1}".into(), ..Envelope::default() };
         let json = serde_json::to_string(&envelope).unwrap();
         assert_eq!(json, r#"{"id":"7","data":"{\"a\":\n1}"}"#);
         assert_eq!(serde_json::from_str::<Envelope<'_>>(&json).unwrap(), envelope);

@@ -156,7 +156,7 @@ impl Publisher {
 }
 
 fn line(data: String) -> String {
-    let envelope = Envelope { event_type: None, id: None, data: data.into() };
+    let envelope = Envelope { data: data.into(), ..Envelope::default() };
     let json = serde_json::to_string(&envelope).expect("an envelope has only text");
     format!("{json}\n")
 }

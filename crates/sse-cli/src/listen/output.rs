@@ -38,6 +38,7 @@ pub(crate) fn json(out: &mut dyn Write, event: &Event, has_id: bool) -> io::Resu
         event_type: event_type.map(Into::into),
         id: id.map(Into::into),
         data: event.data().into(),
+        ..Envelope::default()
     };
     line(out, &envelope)
 }

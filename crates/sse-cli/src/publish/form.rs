@@ -33,11 +33,12 @@ impl Form {
                 event_type: event_type.as_deref().map(Cow::Borrowed),
                 id: id.as_deref().map(Cow::Borrowed),
                 data: text.into(),
+                ..Envelope::default()
             },
             Self::Json { ids } => {
-                let mut envelope = envelope(text)?;
-                envelope.id = envelope.id.filter(|id| *ids == Ids::OfPublishers && !hub_ids::is_a_hubs(id));
-                envelope
+                let Envelope { event_type, id, data, .. } = envelope(text)?;
+                let id = id.filter(|id| *ids == Ids::OfPublishers && !hub_ids::is_a_hubs(id));
+                Envelope { event_type, id, data, ..Envelope::default() }
             }
         };
         serde_json::to_string(&envelope).map_err(|error| error.to_string())
@@ -128,7 +129,8 @@ mod tests {
         check(r#"{"data":"a""#, Err("EOF while parsing an object, at column 11"));
         check(r#"{"type":"a"}"#, Err("missing field `data`, at column 12"));
         check(r#"{"data":"a"} {}"#, Err("trailing characters, at column 14"));
-        check(r#"{"data":"a","topic":"b"}"#, Err("unknown field `topic`"));
+        check(r#"{"topic":"b","time":"2026-01-01T00:00:00Z","data":"a"}"#, Ok(r#"{"data":"a"}"#));
+        check(r#"{"data":"a","topics":"b"}"#, Err("unknown field `topics`"));
         check(r#"{"data":"a","type":"b\nc"}"#, Err("the type: "));
         check(r#"{"data":"a","id":"b\u0000"}"#, Err("the id: "));
     }

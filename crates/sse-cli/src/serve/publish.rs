@@ -53,7 +53,7 @@ pub(crate) fn messages<'b>(head: &Parts, body: &'b [u8]) -> Result<Vec<Message<'
     let event_type = setting(head, "type", &EVENT_TYPE)?;
     let id = setting(head, "id", &EVENT_ID)?;
     if !is_json_lines(&head.headers) {
-        let envelope = Envelope { event_type, id, data: text.into() };
+        let envelope = Envelope { event_type, id, data: text.into(), ..Envelope::default() };
         return Ok(vec![message(envelope).map_err(Rejection::bad)?]);
     }
     if id.is_some() {
