@@ -38,6 +38,22 @@ pub(crate) fn redis() -> Result<(), Failure> {
     })
 }
 
+/// An nginx for the tests of the hub behind a proxy.
+pub(crate) fn nginx() -> Result<(), Failure> {
+    // As with the browser.
+    let theirs = std::env::var_os("NGINX").is_some() || cfg!(not(target_os = "linux"));
+    if theirs || shell::succeeds("nginx -v") {
+        return Ok(());
+    }
+    println!("There is no nginx here: installing the system's package.");
+    install("nginx-light").map_err(|failure| {
+        Failure::new(format!(
+            "the tests of the hub need nginx, and it could not be installed ({failure}); install it, or set NGINX to \
+             the path of one"
+        ))
+    })
+}
+
 /// Installs a package of Debian's, or of a system that is like it.
 fn install(package: &str) -> Result<(), Failure> {
     let sudo = if shell::succeeds("test -w /usr/bin") { "" } else { "sudo -n " };

@@ -6,6 +6,7 @@ use crate::{readme, setup};
 pub(crate) fn run() -> Result<(), Failure> {
     setup::browser()?;
     setup::redis()?;
+    setup::nginx()?;
     // Unit, integration and browser tests; examples are built along with them.
     shell::run("cargo test --workspace --all-features --all-targets")?;
     shell::run("cargo test --workspace --all-features --doc")?;

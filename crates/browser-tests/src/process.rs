@@ -41,6 +41,8 @@ const FLAGS: &[&str] = &[
     "--disable-component-update",
     "--disable-quic",
     "--disable-sync",
+    // Names that are nobody's are this machine's, as a name that a proxy is reached by.
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
     // Nothing is asked of a user.
     "--no-first-run",
     "--no-default-browser-check",

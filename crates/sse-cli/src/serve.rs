@@ -2,6 +2,8 @@
 
 mod access;
 mod app;
+mod client;
+mod forwarded;
 mod history;
 mod metrics;
 mod publish;
@@ -30,6 +32,7 @@ use tracing_subscriber::prelude::*;
 
 use self::access::{Access, Origin};
 use self::app::App;
+use self::client::{TrustedProxies, TrustedProxy};
 use self::history::{Bound, History};
 use self::status::Numbers;
 use self::subscribers::Subscribers;
@@ -69,6 +72,9 @@ pub(crate) struct Options {
     /// Lines of `publish TOKEN` and `subscribe TOKEN`; `*` lets everybody
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A proxy whose Forwarded or X-Forwarded-For counts
+    #[arg(long, value_name = "NETWORK")]
+    trusted_proxy: Vec<TrustedProxy>,
     /// Let pages of this origin use the hub, or of any: `*`
     #[arg(long, value_name = "ORIGIN", value_parser = access::origin)]
     cors: Vec<Origin>,
@@ -154,6 +160,7 @@ impl Options {
         let app = App {
             numbers: numbers.clone(),
             access: Access::new(tokens.clone(), self.cors.clone()),
+            proxies: TrustedProxies::new(self.trusted_proxy.clone()),
             max_body: self.max_body,
             status: Route::builder().history(1).build(),
             shutdown: shutdown.clone(),
@@ -188,6 +195,12 @@ impl Options {
                 "`{listen}` is no address to listen on ({error}); write it as 127.0.0.1:8080"
             ))
         })?;
+        if !has_tokens && !self.trusted_proxy.is_empty() {
+            return Err(Failure::usage(
+                "--trusted-proxy says that a proxy is before the hub, and everybody who comes through it could publish: \
+                 give --token-file, whose lines may be `publish *` and `subscribe *` if that is meant",
+            ));
+        }
         let addresses: Vec<SocketAddr> = addresses.collect();
         if !has_tokens && !addresses.iter().all(|address| address.ip().is_loopback()) {
             return Err(Failure::usage(format!(

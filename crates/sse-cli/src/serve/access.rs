@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use axum::http::uri::{Authority, Uri};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::client::Client;
+use super::forwarded;
 use super::rejection::Rejection;
 use super::tokens::{Denial, Right, Tokens};
 
@@ -48,30 +50,47 @@ impl Access {
         Self { tokens: tokens.unwrap_or_else(Tokens::none), origins, is_open }
     }
 
-    /// Refuses what a page of another origin sends by way of a user's browser.
-    pub(crate) fn check_origin(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejection> {
+    /// Refuses what a page of another origin sends by way of a user's browser, and what comes through a proxy where
+    /// nobody is to come from elsewhere.
+    pub(crate) fn check_origin(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        client: &Client,
+    ) -> Result<(), Rejection> {
         // HTTP/2 has it in the URI.
         let host = uri.authority().map(Authority::as_str).map(str::as_bytes);
         let host = host.or(headers.get(HOST).map(HeaderValue::as_bytes));
-        if self.is_open && !host.is_none_or(is_this_machine) {
-            // A page may have its own name point to this machine, and so be of the same origin.
-            let text =
-                "without tokens, the hub answers to 127.0.0.1, [::1] and localhost only; use --token-file";
-            return Err(Rejection::new(StatusCode::FORBIDDEN, text));
+        if self.is_open {
+            check_open(host, headers)?;
         }
-        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-        let is_allowed = self.origins.iter().any(|allowed| match allowed {
-            Origin::Any => true,
-            Origin::Of(allowed) => allowed == origin,
-        });
-        if is_allowed || host.is_some_and(|host| is_same(origin, host)) {
+        let origin = headers.get(ORIGIN);
+        if self.allows(origin) {
             return Ok(());
         }
-        let origin = origin.to_str().unwrap_or("that is no text");
-        Err(Rejection::new(
-            StatusCode::FORBIDDEN,
-            format!("pages of the origin {origin} may not use this hub; allow it with --cors"),
-        ))
+        match (SecFetchSite::of(headers), origin) {
+            (SecFetchSite::Own, _) | (SecFetchSite::Unknown, None) => Ok(()),
+            // Such as an image: the browser says nothing of the page but that it is another site's.
+            (SecFetchSite::Other, None) => Err(Rejection::new(
+                StatusCode::FORBIDDEN,
+                "pages of other sites may not use this hub; allow their origin with --cors, and let them use fetch or \
+                 EventSource",
+            )),
+            (SecFetchSite::Other, Some(origin)) => Err(foreign(origin, None)),
+            (SecFetchSite::Unknown, Some(origin)) => {
+                let told = if client.is_proxied() { forwarded::hosts(headers) } else { Vec::new() };
+                let mut hosts = host.into_iter().chain(told.iter().map(String::as_bytes));
+                if hosts.any(|host| is_same(origin, host)) { Ok(()) } else { Err(foreign(origin, host)) }
+            }
+        }
+    }
+
+    /// Whether pages of this origin may use the hub; if none is told, whether pages of all may.
+    fn allows(&self, origin: Option<&HeaderValue>) -> bool {
+        self.origins.iter().any(|allowed| match allowed {
+            Origin::Any => true,
+            Origin::Of(allowed) => Some(allowed) == origin,
+        })
     }
 
     /// Refuses who has no token for it.
@@ -102,6 +121,62 @@ impl Access {
     }
 }
 
+/// What a browser says of the page that sends a request (Fetch Metadata). A page can't set it. Browsers send it to
+/// https and to this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SecFetchSite {
+    /// The hub's own page, or the user.
+    Own,
+    Other,
+    /// It says nothing.
+    Unknown,
+}
+
+impl SecFetchSite {
+    fn of(headers: &HeaderMap) -> Self {
+        match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+            Some(b"same-origin" | b"none") => Self::Own,
+            Some(b"same-site" | b"cross-site") => Self::Other,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Refuses who may have come from elsewhere to a hub without tokens.
+fn check_open(host: Option<&[u8]>, headers: &HeaderMap) -> Result<(), Rejection> {
+    if !host.is_none_or(is_this_machine) {
+        // A page may have its own name point to this machine, and so be of the same origin.
+        let text = "without tokens, the hub answers to 127.0.0.1, [::1] and localhost only; use --token-file";
+        return Err(Rejection::new(StatusCode::FORBIDDEN, text));
+    }
+    // Many proxies write the hub's own address there, whoever comes through them.
+    let Some(sign) = forwarded::sign_of_a_proxy(headers) else { return Ok(()) };
+    Err(Rejection::new(
+        StatusCode::FORBIDDEN,
+        format!(
+            "without tokens, the hub serves only programs on this machine, and this request came through a proxy (it \
+             has the header {sign}); use --token-file, whose lines may be `publish *` and `subscribe *`"
+        ),
+    ))
+}
+
+/// The answer to a page of another origin than those that are known: `host` is that of the hub, if it decided.
+fn foreign(origin: &HeaderValue, host: Option<&[u8]>) -> Rejection {
+    let authority = authority(origin.as_bytes());
+    let text = origin.to_str().unwrap_or("that is no text");
+    let mut text = format!("pages of the origin {text} may not use this hub; allow it with --cors");
+    if let (Some(authority), Some(host)) = (authority, host) {
+        // `$host` lacks the port.
+        let variable = if authority.port().is_some() { "$http_host" } else { "$host" };
+        text += &format!(
+            ". If it is the hub's own page: the proxy before the hub asked for `{}`, and must pass on the name that \
+             it was asked for (nginx: `proxy_set_header Host {variable};`)",
+            String::from_utf8_lossy(host)
+        );
+    }
+    Rejection::new(StatusCode::FORBIDDEN, text)
+}
+
 /// Whether a host is one by which only this machine can be meant.
 fn is_this_machine(host: &[u8]) -> bool {
     let Ok(host) = Authority::try_from(host) else { return false };
@@ -112,60 +187,129 @@ fn is_this_machine(host: &[u8]) -> bool {
 
 /// Whether an origin is that of the host. The scheme may differ: a proxy may have ended TLS.
 fn is_same(origin: &HeaderValue, host: &[u8]) -> bool {
-    let origin = Uri::try_from(origin.as_bytes()).ok().and_then(|origin| origin.into_parts().authority);
-    let host = Authority::try_from(host).ok();
-    origin.is_some() && origin == host
+    let Some(own) = authority(origin.as_bytes()) else { return false };
+    let Ok(host) = Authority::try_from(host) else { return false };
+    // An origin has no port if it is the usual one, which some proxies write all the same.
+    let usual = if origin.as_bytes().starts_with(b"https:") { 443 } else { 80 };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(usual);
+    own.host().eq_ignore_ascii_case(host.host()) && port(&own) == port(&host)
+}
+
+fn authority(origin: &[u8]) -> Option<Authority> {
+    Uri::try_from(origin).ok().and_then(|origin| origin.into_parts().authority)
 }
 
 #[cfg(test)]
 mod tests {
     use axum::http::Request;
+    use axum::http::header::HeaderName;
 
     use super::*;
+    use crate::serve::client::{TrustedProxies, TrustedProxy};
 
+    /// A request with these headers, given as `name: value`, through a trusted proxy or not.
     #[track_caller]
-    fn check_origin(access: &Access, host: Option<&str>, from: Option<&str>, is_allowed: bool) {
+    fn check_from(access: &Access, is_proxied: bool, lines: &[&str], expected: Result<(), &str>) {
         let mut headers = HeaderMap::new();
-        headers.extend(host.map(|host| (HOST, host.parse().unwrap())));
-        headers.extend(from.map(|from| (ORIGIN, from.parse().unwrap())));
-        let found = access.check_origin(&Uri::from_static("/topics/a"), &headers).is_ok();
-        assert_eq!(found, is_allowed, "{host:?} {from:?}");
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            headers.append(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        }
+        let proxies = TrustedProxies::new(is_proxied.then_some(TrustedProxy::Unix).into_iter().collect());
+        let client = proxies.client(None, &headers);
+        let found = access.check_origin(&Uri::from_static("/topics/a"), &headers, &client);
+        match (&found, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(found), Err(expected)) if found.text().contains(expected) => {}
+            _ => panic!("{lines:?}: {found:?}"),
+        }
         // As HTTP/2 has it.
-        let Some(Ok(uri)) = host.map(|host| format!("http://{host}/topics/a").parse()) else { return };
-        headers.remove(HOST);
-        assert_eq!(access.check_origin(&uri, &headers).is_ok(), is_allowed, "{uri} {from:?}");
+        let Some(host) = headers.remove(HOST) else { return };
+        let Ok(uri) = format!("http://{}/topics/a", host.to_str().unwrap()).parse() else { return };
+        assert_eq!(access.check_origin(&uri, &headers, &client).is_ok(), found.is_ok(), "{uri} {lines:?}");
     }
+
+    const REFUSED: Result<(), &str> = Err("");
 
     #[test]
     fn without_tokens_only_this_machine_is_answered() {
         let access = Access::new(None, Vec::new());
+        let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
         for host in ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "127.3.2.1"] {
-            check_origin(&access, Some(host), None, true);
+            check(&[&format!("host: {host}")], Ok(()));
         }
         for host in
             ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil.example:8080", "", "@"]
         {
-            check_origin(&access, Some(host), None, false);
+            check(&[&format!("host: {host}")], Err("answers to 127.0.0.1, [::1] and localhost only"));
+            check(&[&format!("host: {host}"), "sec-fetch-site: same-origin"], REFUSED);
         }
-        check_origin(&access, None, None, true);
+        check(&[], Ok(()));
+        let proxied =
+            "this request came through a proxy (it has the header x-forwarded-for); use --token-file";
+        check(&["host: localhost", "x-forwarded-for: 127.0.0.1"], Err(proxied));
+        check_from(&access, true, &["host: localhost", "x-forwarded-for: 127.0.0.1"], Err(proxied));
+        for sign in ["forwarded: for=1.1.1.1", "via: 1.1 a", "x-real-ip: 1.1.1.1", "x-forwarded-proto: https"]
+        {
+            check(&["host: localhost", sign, "sec-fetch-site: same-origin"], Err("came through a proxy"));
+        }
     }
 
     #[test]
     fn pages_of_other_origins_must_be_allowed() {
         let access = Access::new(None, Vec::new());
-        let host = Some("localhost:8080");
-        check_origin(&access, host, Some("http://localhost:8080"), true);
+        let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
+        check(&["host: localhost:8080", "origin: http://localhost:8080"], Ok(()));
         for other in ["http://localhost:3000", "http://evil.example", "null", "http://localhost"] {
-            check_origin(&access, host, Some(other), false);
+            check(&["host: localhost:8080", &format!("origin: {other}")], Err("may not use this hub"));
         }
         let access = Access::new(Some(Tokens::none()), vec![origin("https://App.example.com").unwrap()]);
-        let host = Some("hub.example.com");
-        check_origin(&access, host, Some("https://hub.example.com"), true);
-        check_origin(&access, host, Some("https://app.example.com"), true);
-        check_origin(&access, host, Some("http://app.example.com"), false);
-        check_origin(&access, None, Some("https://hub.example.com"), false);
+        let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
+        check(&["host: hub.example.com", "origin: https://hub.example.com"], Ok(()));
+        check(&["host: HUB.example.com:443", "origin: https://hub.example.com"], Ok(()));
+        check(&["host: hub.example.com:80", "origin: https://hub.example.com"], REFUSED);
+        check(&["host: hub.example.com", "origin: https://app.example.com"], Ok(()));
+        check(&["host: hub.example.com", "origin: http://app.example.com"], REFUSED);
+        check(&["origin: https://hub.example.com"], REFUSED);
+        check(&["host: a", "origin: https://app.example.com", "sec-fetch-site: cross-site"], Ok(()));
+        // It may be any page.
+        check(&["host: a", "sec-fetch-site: cross-site"], Err("pages of other sites may not use this hub"));
         let access = Access::new(Some(Tokens::none()), vec![Origin::Any]);
-        check_origin(&access, host, Some("null"), true);
+        for lines in [["host: a", "origin: null"], ["host: a", "sec-fetch-site: cross-site"]] {
+            check_from(&access, false, &lines, Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_a_browser_says_of_the_site_decides() {
+        let access = Access::new(Some(Tokens::none()), Vec::new());
+        let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
+        let (ours, rewritten) = ("origin: https://hub.example", "host: 127.0.0.1:8080");
+        check(&[rewritten, ours, "sec-fetch-site: same-origin"], Ok(()));
+        check(&[rewritten, "sec-fetch-site: none"], Ok(()));
+        for other in ["same-site", "cross-site"] {
+            let site = format!("sec-fetch-site: {other}");
+            check(&[rewritten, &site], Err("let them use fetch or EventSource"));
+            check(&[rewritten, "origin: http://127.0.0.1:8080", &site], Err("allow it with --cors"));
+        }
+        check(&[rewritten, ours, "sec-fetch-site: new-word"], REFUSED);
+    }
+
+    #[test]
+    fn behind_a_proxy_its_word_counts_or_the_line_that_it_lacks_is_told() {
+        let access = Access::new(Some(Tokens::none()), Vec::new());
+        let (ours, rewritten) = ("origin: http://hub.example", "host: 127.0.0.1:8080");
+        for told in ["x-forwarded-host: hub.example", "forwarded: for=1.1.1.1;host=hub.example"] {
+            check_from(&access, true, &[rewritten, ours, told], Ok(()));
+            // Anybody can write it.
+            check_from(&access, false, &[rewritten, ours, told], REFUSED);
+        }
+        check_from(&access, true, &[rewritten, ours, "x-forwarded-host: other.example"], REFUSED);
+        let line = "asked for `127.0.0.1:8080`, and must pass on the name that it was asked for (nginx: \
+                    `proxy_set_header Host $host;`)";
+        check_from(&access, false, &[rewritten, ours], Err(line));
+        let with_port = "(nginx: `proxy_set_header Host $http_host;`)";
+        check_from(&access, false, &[rewritten, "origin: http://hub.example:8443"], Err(with_port));
     }
 
     #[test]

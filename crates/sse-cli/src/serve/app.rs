@@ -12,13 +12,14 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sse_server::{PassedThrough, Route, Shutdown, Subscription, TooManyTopics};
+use sse_server::{PassedThrough, PeerAddress, Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::{Access, Origin};
+use super::client::{Client, TrustedProxies};
 use super::publish::{Receipt, messages, publish};
 use super::rejection::Rejection;
 use super::status::Numbers;
@@ -33,6 +34,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct App {
     pub(crate) numbers: Numbers,
     pub(crate) access: Access,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) max_body: usize,
     /// The stream of how the hub stands.
     pub(crate) status: Route,
@@ -43,12 +45,13 @@ pub(crate) struct App {
 /// The hub as a service.
 pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
     let app = Arc::new(app);
-    let checked = app.clone();
     Router::new()
         .route("/topics", get(subscribe_to_several))
         .route("/topics/{*name}", get(subscribe).post(receive))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
+        .route_layer(middleware::from_fn_with_state(app.clone(), check_origin))
+        // What follows is for everybody.
         .route("/healthz", get("ok\n"))
         .merge(page())
         .fallback(|| async {
@@ -57,8 +60,8 @@ pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
         .method_not_allowed_fallback(|| async {
             Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "topics take GET and POST, and all else GET")
         })
-        .with_state(app)
-        .layer(middleware::from_fn_with_state(checked, check_origin))
+        .with_state(app.clone())
+        .layer(middleware::from_fn_with_state(app, identify))
         .layer(cors(origins))
 }
 
@@ -102,8 +105,21 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .max_age(Duration::from_secs(60 * 60))
 }
 
-async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match app.access.check_origin(request.uri(), request.headers()) {
+/// Finds out who sends the request.
+async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get().map(|PeerAddress(peer)| peer.ip());
+    let client = app.proxies.client(peer, request.headers());
+    request.extensions_mut().insert(client);
+    next.run(request).await
+}
+
+async fn check_origin(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.access.check_origin(request.uri(), request.headers(), &client) {
         Ok(()) => next.run(request).await,
         Err(rejection) => rejection.into_response(),
     }

@@ -1,5 +1,6 @@
 // The live page of the hub. It has two streams, because a browser opens six connections to a host: `/status`, which
-// tells each second how the hub stands, and one of the events of all topics that are followed.
+// tells each second how the hub stands, and one of the events of all topics that are followed. All addresses are relative:
+// a proxy may have the hub below a path.
 
 import { EventList, element, visible } from "./list.js";
 import { Plot } from "./plot.js";
@@ -23,7 +24,7 @@ const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 const plot = new Plot($("plot"));
 const statuses = new EventStream({
-  address: () => "/status",
+  address: () => "status",
   token: () => sessionStorage.getItem("subscribe-token"),
   onEvent: (event) => event.type === "status" && takeStatus(JSON.parse(event.data)),
   onState: showConnection,
@@ -254,7 +255,7 @@ function moveFocus(event) {
 
 const list = new EventList($("events"), showEvents);
 const events = new EventStream({
-  address: () => `/topics?${query(followed)}`,
+  address: () => `topics?${query(followed)}`,
   token: () => sessionStorage.getItem("subscribe-token"),
   onEvent: takeEvent,
   onState: (_, answer) => {
@@ -359,7 +360,7 @@ function togglePause() {
 
 async function publish() {
   const [topic, type, data] = ["topic", "type", "data"].map((id) => $(id).value);
-  const url = `/topics/${encodeURIComponent(topic)}?${new URLSearchParams(type ? { type } : {})}`;
+  const url = `topics/${encodeURIComponent(topic)}?${new URLSearchParams(type ? { type } : {})}`;
   const headers = bearer(sessionStorage.getItem("publish-token"));
   answer("", "Publishing …");
   try {
@@ -384,7 +385,7 @@ function answer(className, text) {
 /** The commands for what is in the box. */
 function showCommands() {
   const [topic, type, data] = [$("topic").value || "news", $("type").value, $("data").value || "Hello"];
-  const url = `${location.origin}/topics/${encodeURIComponent(topic)}`;
+  const url = new URL(`topics/${encodeURIComponent(topic)}`, location.href).href;
   const [header, token] = asksToPublish ? [" -H 'Authorization: Bearer TOKEN'", " --token TOKEN"] : ["", ""];
   const suffix = type ? `?${new URLSearchParams({ type })}` : "";
   const commands = [
@@ -473,6 +474,7 @@ addEventListener("keydown", (event) => {
   if (event.key === "p" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) togglePause();
 });
 
+$("unloaded").remove();
 setText($("host"), location.host);
 showCommands();
 readChoice();

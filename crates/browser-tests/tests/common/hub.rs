@@ -1,0 +1,107 @@
+//! A hub, built and started, and its page.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use browser_tests::{Browser, Page};
+use serde_json::json;
+
+use super::SOON;
+
+/// The profile of this test: its folder is where the program is.
+const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
+
+/// The program, built and ready to run. Cargo builds programs beside the folder of the tests.
+pub fn program() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "-p", "sse-cli", "--bin", "sse", "--profile", PROFILE])
+            .status();
+        assert!(built.unwrap().success(), "sse can't be built");
+        let deps = std::env::current_exe().unwrap();
+        deps.ancestors().nth(2).unwrap().join("sse")
+    })
+}
+
+/// A hub that is killed with the test.
+pub struct Hub {
+    child: Child,
+    pub address: String,
+}
+
+impl Hub {
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", arguments)
+    }
+
+    pub fn start_at(address: &str, arguments: &[&str]) -> Self {
+        let start = Instant::now();
+        loop {
+            let mut command = Command::new(program());
+            command.args(["serve", "--listen", address]).args(arguments);
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let found = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
+            let Some((address, _)) = found else {
+                // Another test's connection may hold a port that was just released.
+                child.wait().unwrap();
+                assert!(start.elapsed() < SOON, "{line:?} has no address");
+                continue;
+            };
+            return Self { address: address.to_owned(), child };
+        }
+    }
+
+    pub fn page(&self, browser: &Browser) -> Page {
+        let page = browser.open(&format!("http://{}/", self.address)).unwrap();
+        wait_until_connected(&page);
+        page
+    }
+
+    /// Publishes by a request of its own; `path` is the topic's name as it is in a URL, and the query.
+    pub fn publish(&self, path: &str, data: &str) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let (address, length) = (&self.address, data.len());
+        let head = format!(
+            "POST /topics/{path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(data.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+pub fn wait_until_connected(page: &Page) {
+    page.wait_for("document.querySelector('#state').textContent === 'Connected'", SOON).unwrap();
+}
+
+/// Waits until the page shows this text there.
+#[track_caller]
+pub fn shows(page: &Page, selector: &str, text: &str) {
+    let shown = format!("document.querySelector({}).textContent", json!(selector));
+    if let Err(error) = page.wait_for(&format!("{shown}.includes({})", json!(text)), SOON) {
+        panic!("{selector} shows {:?}, and not {text:?}: {error}", page.evaluate(&shown));
+    }
+}
+
+pub fn wait_for_events(page: &Page, count: usize) {
+    page.wait_for(&format!("document.querySelectorAll('#events li:not(.divider)').length >= {count}"), SOON)
+        .unwrap();
+}
