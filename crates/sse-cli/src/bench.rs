@@ -24,7 +24,7 @@ use sse_client::reqwest::Url;
 use crate::bench::measure::{Plan, PublishPlan};
 use crate::bench::progress::Progress;
 use crate::failure::Failure;
-use crate::files;
+use crate::system;
 use crate::target::{self, Credentials};
 use crate::units;
 
@@ -101,7 +101,7 @@ fn at_least_one() -> RangedU64ValueParser<usize> {
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        check_files(self.subscribers, files::raise_limit())?;
+        check_files(self.subscribers, system::raise_file_limit())?;
         let is_json = self.json;
         let progress = Progress::new(self.quiet);
         let numbers = measure::run(self.plan(), progress)?;

@@ -3,13 +3,13 @@
 mod bench;
 mod envelope;
 mod failure;
-mod files;
 mod listen;
 mod publish;
 mod refusal;
 mod runtime;
 mod serve;
 mod signals;
+mod system;
 mod target;
 mod units;
 mod visible;

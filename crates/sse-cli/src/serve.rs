@@ -39,7 +39,7 @@ use self::subscribers::Subscribers;
 use self::tokens::{Right, Tokens};
 use crate::failure::Failure;
 use crate::signals::Signals;
-use crate::{files, runtime, units};
+use crate::{runtime, system, units};
 
 /// Serve topics to publish and subscribe to, and a page that shows them live
 #[derive(Args, Debug)]
@@ -140,7 +140,7 @@ impl Options {
         let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
         tracing_subscriber::registry().with(format).with(self.log.clone()).init();
-        files::raise_limit();
+        system::raise_file_limit();
         // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
         let tokens = self.token_file.as_deref().map(read_tokens).transpose()?;
         let mut signals = Signals::listen()?;

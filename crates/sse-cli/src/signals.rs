@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use crate::failure::Failure;
 use crate::runtime;
 
-/// Listens for SIGINT (Ctrl-C), SIGTERM and SIGHUP.
+/// Listens for SIGINT (Ctrl-C), SIGTERM and SIGHUP. On Windows, Ctrl-C is SIGINT, and whatever else ends a program there
+/// is SIGTERM: Ctrl-Break, the end of the console, of the session, or of the system.
 #[derive(Debug)]
 pub(crate) struct Signals(Inner);
 
@@ -71,18 +72,37 @@ impl Inner {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 #[derive(Debug)]
-struct Inner;
+struct Inner {
+    interrupt: tokio::signal::windows::CtrlC,
+    r#break: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+    logoff: tokio::signal::windows::CtrlLogoff,
+    shutdown: tokio::signal::windows::CtrlShutdown,
+}
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Inner {
     fn listen() -> io::Result<Self> {
-        Ok(Self)
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            r#break: ctrl_break()?,
+            close: ctrl_close()?,
+            logoff: ctrl_logoff()?,
+            shutdown: ctrl_shutdown()?,
+        })
     }
 
     async fn next(&mut self) -> u8 {
-        let _ = tokio::signal::ctrl_c().await;
-        2
+        tokio::select! {
+            _ = self.interrupt.recv() => 2,
+            _ = self.r#break.recv() => 15,
+            _ = self.close.recv() => 15,
+            _ = self.logoff.recv() => 15,
+            _ = self.shutdown.recv() => 15,
+        }
     }
 }

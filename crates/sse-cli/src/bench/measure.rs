@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hyper::header::HeaderMap;
-use rustix::time::{ClockId, clock_gettime};
 use sse_client::reqwest::Url;
 use tokio::signal::ctrl_c;
 use tokio::sync::Notify;
@@ -22,6 +21,7 @@ use crate::bench::tally::Total;
 use crate::bench::threads::{Threads, join, spawn};
 use crate::failure::{Exit, Failure};
 use crate::runtime;
+use crate::system::cpu_time;
 
 /// How often it is looked whether a step is done.
 const TICK: Duration = Duration::from_millis(20);
@@ -73,17 +73,12 @@ async fn tell_interrupts(interrupt: Arc<Notify>) {
     }
 }
 
-/// The time that this process has had CPUs.
-fn cpu_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
-}
-
 struct Run {
     plan: Plan,
     mark: Mark,
     /// Since when times are counted.
     start: Instant,
-    cpu_at_start: Duration,
+    cpu_at_start: Option<Duration>,
     threads: Threads,
     interrupt: Arc<Notify>,
     progress: Progress,
@@ -222,7 +217,7 @@ impl Run {
 
     /// Ends all streams, and puts the numbers together.
     fn end(self, flow: Flow) -> Result<Numbers, Failure> {
-        let cpu = cpu_time().saturating_sub(self.cpu_at_start);
+        let cpu = cpu_time().zip(self.cpu_at_start).map(|(now, then)| now.saturating_sub(then));
         let Self { plan, threads, .. } = self;
         let (events, bytes) = (threads.sum(|live| &live.events), threads.sum(|live| &live.bytes));
         let (connected, ended) = (threads.sum(|live| &live.connected), threads.sum(|live| &live.ended));

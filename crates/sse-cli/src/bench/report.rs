@@ -31,8 +31,8 @@ pub(super) struct Numbers {
     pub(super) total: Total,
     /// `None` if others publish.
     pub(super) publishing: Option<Publishing>,
-    /// The time that the program itself has had CPUs, while it connected and measured.
-    pub(super) cpu: Duration,
+    /// The time that the program itself has had CPUs, while it connected and measured, if the system tells it.
+    pub(super) cpu: Option<Duration>,
 }
 
 /// What can be known only of what one publishes oneself.
@@ -65,7 +65,8 @@ struct Json {
     events_per_subscriber_max: u64,
     events_of_others: u64,
     gap_events: u64,
-    cpu_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_s: Option<f64>,
     #[serde(flatten)]
     publishing: Option<PublishingJson>,
 }
@@ -110,9 +111,10 @@ impl Numbers {
         } else {
             rows.add("lost, doubled", "not known: only what --publish publishes has numbers");
         }
-        let share = 100.0 * per_second(self.cpu.as_secs_f64(), self.connecting + self.measuring);
-        let cpu = format!("{}, {} % of one CPU", duration(self.cpu), three_digits(share));
-        rows.add("own CPU time", cpu);
+        if let Some(cpu) = self.cpu {
+            let share = 100.0 * per_second(cpu.as_secs_f64(), self.connecting + self.measuring);
+            rows.add("own CPU time", format!("{}, {} % of one CPU", duration(cpu), three_digits(share)));
+        }
         let mut text = rows.0;
         if let Some(publishing) =
             self.publishing.as_ref().filter(|publishing| !publishing.latencies.is_empty())
@@ -200,7 +202,7 @@ impl Numbers {
             events_per_subscriber_max: most,
             events_of_others: self.total.others,
             gap_events: self.total.gaps,
-            cpu_s: self.cpu.as_secs_f64(),
+            cpu_s: self.cpu.as_ref().map(Duration::as_secs_f64),
             publishing: self.publishing.as_ref().map(|publishing| publishing.json(&self.total)),
         };
         serde_json::to_string(&json).expect("numbers and text are JSON")
@@ -303,7 +305,7 @@ mod tests {
             bytes: 3_000_000,
             total: Total { others: 4, per_subscriber: Some((1, 3)), ..Total::default() },
             publishing: None,
-            cpu: Duration::from_millis(250),
+            cpu: Some(Duration::from_millis(250)),
         }
     }
 

@@ -32,14 +32,29 @@ async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
     input.write_all(event.data().as_bytes())?;
     input.write_all(b"\n")?;
     input.rewind()?;
-    let mut child = Command::new("sh")
-        .args(["-c", command])
+    let mut child = shell(command)
         .env("SSE_TYPE", variable(event.event_type()))
         .env("SSE_ID", variable(event.last_event_id()))
         .stdin(input)
         .kill_on_drop(true)
         .spawn()?;
     child.wait().await
+}
+
+/// The shell, with this command.
+#[cfg(unix)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]);
+    shell
+}
+
+#[cfg(windows)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("cmd.exe");
+    // With /s, the outer quotes are taken off, and what is between them is the command as it was written.
+    shell.raw_arg(format!("/d /s /c \"{command}\""));
+    shell
 }
 
 /// What a variable can hold: no NUL.
