@@ -54,6 +54,19 @@ pub(crate) fn nginx() -> Result<(), Failure> {
     })
 }
 
+/// A C compiler for Windows: ring has parts in C.
+pub(crate) fn windows_compiler() -> Result<(), Failure> {
+    if shell::succeeds("x86_64-w64-mingw32-gcc --version") {
+        return Ok(());
+    }
+    println!("There is no C compiler for Windows here: installing the system's package.");
+    install("gcc-mingw-w64-x86-64").map_err(|failure| {
+        Failure::new(format!(
+            "what runs on Windows is checked with mingw-w64, and it could not be installed ({failure}); install it"
+        ))
+    })
+}
+
 /// Installs a package of Debian's, or of a system that is like it.
 fn install(package: &str) -> Result<(), Failure> {
     let sudo = if shell::succeeds("test -w /usr/bin") { "" } else { "sudo -n " };

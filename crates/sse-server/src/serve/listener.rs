@@ -68,7 +68,9 @@ impl Listener {
                 Ok((stream, address)) => {
                     self.accepting.succeeded();
                     // Without one of them the stream is slower to notice things, but whole.
-                    let _ = self.prepare(&stream);
+                    let _ = prepare(&stream);
+                    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+                    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.write_deadline));
                     return (WriteDeadline::new(stream, self.write_deadline), address);
                 }
                 // The peer went away before it was accepted.
@@ -79,15 +81,6 @@ impl Listener {
                 }
             }
         }
-    }
-
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
-        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        socket.set_tcp_user_timeout(Some(self.write_deadline))?;
-        Ok(())
     }
 }
 
@@ -141,6 +134,11 @@ impl axum::serve::Listener for Listener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Self::local_addr(self)
     }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))
 }
 
 fn is_of_the_connection(error: &io::Error) -> bool {
