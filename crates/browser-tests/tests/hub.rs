@@ -87,7 +87,7 @@ fn an_empty_hub_invites_and_shows_all_that_is_published_from_the_first_event_on(
     shows_topic(&page, "news", 1, 1);
     shows_topic(&page, "prices/tea", 1, 1);
     shows(&page, "#topics-count", "2");
-    shows(&page, "#subscribers", "1");
+    shows(&page, "#subscribers", "2");
     shows(&page, "#events-about", "2 events of news, prices/tea");
     page.wait_for("/Published: \\S+ now, [1-9]/.test(document.querySelector('#plot').ariaLabel)", SOON)
         .unwrap();
@@ -157,7 +157,7 @@ fn the_topics_that_are_chosen_come_over_one_connection_and_nothing_is_missed_or_
     page.press("Enter").unwrap();
     assert_eq!(page.evaluate("location.hash").unwrap(), "#topic=a&topic=b");
     shows_topic(&page, "c", 0, 1);
-    shows(&page, "#subscribers", "1");
+    shows(&page, "#subscribers", "2");
     let requests = event_requests(&page);
     assert!(
         requests.last().is_some_and(|query| query.starts_with("topic=a&topic=b&lastEventId=")),

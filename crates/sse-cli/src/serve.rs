@@ -7,6 +7,7 @@ mod forwarded;
 mod history;
 mod metrics;
 mod publish;
+mod rate;
 mod rejection;
 mod settings;
 mod status;
@@ -34,6 +35,7 @@ use self::access::{Access, Origin};
 use self::app::App;
 use self::client::{TrustedProxies, TrustedProxy};
 use self::history::{Bound, History};
+use self::rate::{PublishRate, Rate};
 use self::status::Numbers;
 use self::subscribers::Subscribers;
 use self::tokens::{Right, Tokens};
@@ -63,6 +65,12 @@ pub(crate) struct Options {
     /// How many may subscribe at a time [default: any number]
     #[arg(long, value_name = "N", value_parser = units::at_least_one())]
     max_subscribers: Option<usize>,
+    /// How many streams one user or address may have [default: any number]
+    #[arg(long, value_name = "N", value_parser = units::at_least_one())]
+    max_per_client: Option<usize>,
+    /// How many events one user or address may publish, as 100/s [default: any number]
+    #[arg(long, value_name = "N/TIME")]
+    publish_rate: Option<Rate>,
     /// How many topics there may be; unused ones make room
     #[arg(long, value_name = "N", default_value = "1000", value_parser = units::at_least_one())]
     max_topics: usize,
@@ -73,7 +81,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// A proxy whose Forwarded or X-Forwarded-For counts
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxy: Vec<TrustedProxy>,
     /// Let pages of this origin use the hub, or of any: `*`
     #[arg(long, value_name = "ORIGIN", value_parser = access::origin)]
@@ -153,7 +161,7 @@ impl Options {
 
         let numbers = Numbers {
             topics: topics.clone(),
-            subscribers: Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX)),
+            subscribers: Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX), self.max_per_client),
             begun: Instant::now(),
         };
         let shutdown = Shutdown::new();
@@ -161,6 +169,7 @@ impl Options {
             numbers: numbers.clone(),
             access: Access::new(tokens.clone(), self.cors.clone()),
             proxies: TrustedProxies::new(self.trusted_proxy.clone()),
+            rate: PublishRate::new(self.publish_rate),
             max_body: self.max_body,
             status: Route::builder().history(1).build(),
             shutdown: shutdown.clone(),

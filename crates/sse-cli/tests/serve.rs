@@ -246,7 +246,8 @@ fn the_hub_tells_how_it_stands() {
         200,
         "# TYPE sse_delivered_total counter\nsse_delivered_total{topic=\"news\"} 1\n",
     );
-    assert_answers(&metrics, 200, "\nsse_subscribers 0\n");
+    // That of the status itself.
+    assert_answers(&metrics, 200, "\nsse_subscribers 1\n");
 }
 
 #[test]

@@ -21,20 +21,25 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::access::{Access, Origin};
 use super::client::{Client, TrustedProxies};
 use super::publish::{Receipt, messages, publish};
+use super::rate::PublishRate;
 use super::rejection::Rejection;
 use super::status::Numbers;
+use super::subscribers::Full;
 use super::tokens::Right;
 use super::{metrics, topic};
 
 /// How long a body may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
+/// When a client that has its share of streams may ask again.
+const CLIENT_WAITS: Duration = Duration::from_secs(10);
+
 /// What the handlers share.
-#[derive(Clone)]
 pub(crate) struct App {
     pub(crate) numbers: Numbers,
     pub(crate) access: Access,
     pub(crate) proxies: TrustedProxies,
+    pub(crate) rate: PublishRate,
     pub(crate) max_body: usize,
     /// The stream of how the hub stands.
     pub(crate) status: Route,
@@ -127,31 +132,41 @@ async fn check_origin(
 
 async fn subscribe(
     State(app): State<Arc<App>>,
+    Extension(client): Extension<Client>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
     let request = app.to_subscribe(request)?;
     // A stream that is always of this topic: its events have their publishers' ids.
-    app.respond(app.numbers.topics.subscribe_to(&request, &name))
+    app.respond(app.numbers.topics.subscribe_to(&request, &name), &client, 1)
 }
 
-async fn subscribe_to_several(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {
+async fn subscribe_to_several(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, Rejection> {
     let names = topic::of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
     let request = app.to_subscribe(request)?;
-    app.respond(app.numbers.topics.subscribe(&request, names.iter().map(String::as_str)))
+    let subscription = app.numbers.topics.subscribe(&request, names.iter().map(String::as_str));
+    app.respond(subscription, &client, names.len())
 }
 
 async fn receive(
     State(app): State<Arc<App>>,
+    Extension(client): Extension<Client>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Json<Receipt>, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
     let (head, body) = request.into_parts();
     app.access.check_token(Right::Publish, &head)?;
+    let account = client.account(None);
+    app.rate.check(&account)?;
     let body = body_up_to(app.max_body, &head.headers, body).await?;
     let messages = messages(&head, &body)?;
+    app.rate.check_events(&account, messages.len())?;
     let route = app.numbers.topics.route(&name).map_err(|TooManyTopics { .. }| {
         Rejection::unavailable("there are too many topics in use; try again later, or raise --max-topics")
     })?;
@@ -195,10 +210,13 @@ async fn discard(body: Body) {
     let _ = timeout(BODY_WITHIN, reading).await;
 }
 
-async fn status(State(app): State<Arc<App>>, request: Request) -> Result<Response, Rejection> {
+async fn status(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, Rejection> {
     let request = app.to_subscribe(request)?;
-    let response = app.status.subscribe(&request).snapshot(|| [app.numbers.message()]).respond();
-    Ok(response.map(Body::new))
+    app.respond(app.status.subscribe(&request).snapshot(|| [app.numbers.message()]), &client, 0)
 }
 
 async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<impl IntoResponse, Rejection> {
@@ -209,11 +227,27 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<impl I
 }
 
 impl App {
-    /// The stream of a subscription, if there may be one more.
-    fn respond(&self, subscription: Subscription) -> Result<Response, Rejection> {
-        let Some(place) = self.numbers.subscribers.join() else {
-            return Err(Rejection::unavailable("there are too many subscribers; try again later"));
-        };
+    /// The stream of a subscription to so many topics, if there may be one more.
+    fn respond(
+        &self,
+        subscription: Subscription,
+        client: &Client,
+        topics: usize,
+    ) -> Result<Response, Rejection> {
+        let place =
+            self.numbers.subscribers.join(|| client.account(None), topics).map_err(|full| match full {
+                Full::All => Rejection::unavailable("there are too many subscribers; try again later"),
+                Full::Streams(most) => Rejection::too_many(
+                    format!(
+                        "this client has {most} streams, as many as one may have; end one, or try again later"
+                    ),
+                    CLIENT_WAITS,
+                ),
+                Full::Topics(most) => Rejection::too_many(
+                    format!("the streams of one client may have {most} topics; end one, or ask for fewer"),
+                    CLIENT_WAITS,
+                ),
+            })?;
         let mut response = subscription.respond().map(|body| Body::new(place.keep(body)));
         response.extensions_mut().insert(PassedThrough);
         Ok(response)

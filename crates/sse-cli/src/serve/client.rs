@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use axum::http::HeaderMap;
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 
 use super::forwarded::{self, Hops};
 
@@ -37,9 +37,9 @@ pub(crate) enum TrustedProxy {
 }
 
 /// Whom bounds are for: clients that have the same are one.
-#[cfg_attr(not(test), expect(dead_code, reason = "bounds per client follow"))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Network {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Account {
+    User(Box<str>),
     /// An address, or the network of one: whoever has an address of IPv6 has a /64 of them.
     At(IpNet),
     /// The programs of this machine that use a Unix socket.
@@ -110,21 +110,21 @@ impl Client {
     pub(crate) fn is_proxied(&self) -> bool {
         self.sender == Sender::TrustedProxy
     }
-}
 
-#[cfg_attr(not(test), expect(dead_code, reason = "bounds per client follow"))]
-impl Client {
+    #[cfg(test)]
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    pub(crate) fn network(&self) -> Network {
-        match self.address {
-            Some(IpAddr::V6(address)) => Network::At(
-                Ipv6Net::new(address, 64).map_or(IpAddr::V6(address).into(), |net| net.trunc().into()),
-            ),
-            Some(address) => Network::At(address.into()),
-            None => Network::Unix,
+    /// Whom its bounds are for: its user, if it has one.
+    pub(crate) fn account(&self, user: Option<&str>) -> Account {
+        match (user, self.address) {
+            (Some(user), _) => Account::User(user.into()),
+            (None, Some(address)) => {
+                let len = if address.is_ipv6() { 64 } else { 32 };
+                Account::At(IpNet::new_assert(address, len).trunc())
+            }
+            (None, None) => Account::Unix,
         }
     }
 }
@@ -184,15 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn a_client_of_ipv6_is_its_network() {
-        let network = |address: &str| {
-            TrustedProxies::default().client(address.parse().ok(), &HeaderMap::new()).network()
+    fn bounds_are_for_a_user_or_a_network() {
+        let account = |address: &str, user| {
+            TrustedProxies::default().client(address.parse().ok(), &HeaderMap::new()).account(user)
         };
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:0:0:2"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_ne!(network("203.0.113.7"), network("203.0.113.8"));
-        assert_eq!(network("::ffff:203.0.113.7"), network("203.0.113.7"));
-        assert_eq!(network("unix"), Network::Unix);
+        assert_eq!(account("2001:db8::1", None), account("2001:db8::ffff:0:0:2", None));
+        assert_ne!(account("2001:db8::1", None), account("2001:db8:0:1::1", None));
+        assert_ne!(account("203.0.113.7", None), account("203.0.113.8", None));
+        assert_eq!(account("::ffff:203.0.113.7", None), account("203.0.113.7", None));
+        assert_eq!(account("unix", None), Account::Unix);
+        assert_eq!(account("203.0.113.7", Some("ann")), account("203.0.113.8", Some("ann")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Answers to requests that are not done.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -16,12 +17,16 @@ pub(crate) struct Rejection {
     text: String,
     /// For programs, why nothing was published.
     refusal: Option<Refusal>,
+    /// After how many seconds the request may be sent again.
+    retry_after: Option<u64>,
 }
 
 impl Rejection {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        // Clients that are refused together must not come back together.
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| fastrand::u64(5..=10));
         // The request may have had a part in it.
-        Self { status, text: Visible(&text.into()).to_string(), refusal: None }
+        Self { status, text: Visible(&text.into()).to_string(), refusal: None, retry_after }
     }
 
     #[cfg(test)]
@@ -32,6 +37,11 @@ impl Rejection {
     #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.retry_after
     }
 
     #[cfg(test)]
@@ -53,6 +63,13 @@ impl Rejection {
     pub(crate) fn unavailable(text: impl fmt::Display) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text.to_string())
     }
+
+    /// The client has done so much that it must wait so long.
+    pub(crate) fn too_many(text: impl Into<String>, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let retry_after = Some(seconds.max(1));
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
+    }
 }
 
 impl IntoResponse for Rejection {
@@ -63,15 +80,11 @@ impl IntoResponse for Rejection {
             let value = HeaderValue::from_static(refusal.name());
             headers.insert(HeaderName::from_static(refusal::HEADER), value);
         }
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                // Clients that are refused together must not come back together.
-                headers.insert(RETRY_AFTER, HeaderValue::from(fastrand::u16(5..=10)));
-            }
-            _ => {}
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

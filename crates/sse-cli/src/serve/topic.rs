@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 200;
 
 /// How many topics one connection may have.
-const MAX_TOPICS: usize = 100;
+pub(crate) const MAX_TOPICS: usize = 100;
 
 /// Checks the name of a topic: up to 200 bytes of any characters that can be seen.
 pub(crate) fn check(name: &str) -> Result<&str, String> {

@@ -1,0 +1,38 @@
+//! What an operator relies on: who the clients are, and that none of them takes what is for all.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/nginx.rs"]
+#[allow(unreachable_pub, reason = "another crate includes it too")]
+mod nginx;
+
+mod clients;
+mod proxy;
+
+use std::fs;
+
+use common::Hub;
+
+/// A hub with tokens that lets everybody, as one behind a proxy must say that it does.
+struct HubForAll {
+    hub: Hub,
+    _folder: tempfile::TempDir,
+}
+
+impl HubForAll {
+    fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        fs::write(&file, "publish *\nsubscribe *\n").unwrap();
+        let arguments = [&["--token-file", file.to_str().unwrap()], arguments].concat();
+        Self { hub: Hub::start(&arguments), _folder: folder }
+    }
+}
+
+impl std::ops::Deref for HubForAll {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.hub
+    }
+}
