@@ -59,6 +59,9 @@ pub(crate) struct Options {
     /// How much of a topic to keep [default: 1024,16MiB]
     #[arg(long, value_name = "N|AGE|BYTES", value_delimiter = ',')]
     history: Vec<Bound>,
+    /// How much memory all histories may take; the oldest events of all make room
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::bytes)]
+    max_memory: usize,
     /// After how long a silence to send a heartbeat, or `off`
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::time_or_off)]
     heartbeat: Heartbeat,
@@ -230,6 +233,12 @@ impl Options {
         let history: History = self.history.iter().copied().collect();
         // Whatever batch comes in one body can be kept for the subscribers.
         let burst = self.max_body.max(LEAST_BURST);
+        if self.max_memory < burst {
+            return Err(Failure::usage(format!(
+                "--max-memory must be at least {burst} bytes, so that it holds one body of --max-body, or 1MiB"
+            )));
+        }
+        let topics = Topics::builder().max_topics(self.max_topics).max_memory(self.max_memory);
         let mut route = Route::builder().heartbeat(self.heartbeat).burst_bytes(burst);
         let Some(redis) = &self.redis else {
             if let Some(bytes) = history.bytes {
@@ -240,7 +249,7 @@ impl Options {
                 route = route.history(history.events.unwrap_or(usize::MAX));
             }
             let linger = history.age.map_or(LINGER, |age| age.max(LINGER));
-            let topics = Topics::builder().max_topics(self.max_topics).linger(linger);
+            let topics = topics.linger(linger);
             return Ok(topics.route(route.history_age(history.age)).build());
         };
         let mut log = RedisLog::builder(&self.namespace).connect_within(REDIS_WITHIN);
@@ -264,7 +273,7 @@ impl Options {
             }
             _ => Failure::failed(format!("--redis: {error}")),
         })?;
-        let topics = Topics::builder().max_topics(self.max_topics).route(route).build_on(log).await;
+        let topics = topics.route(route).build_on(log).await;
         topics.map_err(|error| Failure::failed(format!("--redis: {error}")))
     }
 }

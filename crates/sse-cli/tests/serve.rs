@@ -449,6 +449,8 @@ fn wrong_settings_are_told_in_one_line() {
         &["--history", "1000,long"],
         "write a number of events, an age, a size, or several: 1000,10m,16MiB",
     );
+    check(&["--max-memory", "1MB"], "--max-memory must be at least 1048576 bytes");
+    check(&["--max-memory", "8MiB", "--max-body", "9MiB"], "--max-memory must be at least 9437184 bytes");
     check(&["--max-body", "big"], "write a size as 65536, 64KiB or 1MiB");
     check(&["--cors", "app.example.com"], "write an origin as https://app.example.com");
     check(

@@ -149,7 +149,7 @@ impl RouteBuilder {
 
     /// The route. Its ids begin anew: what subscribers of an earlier route missed is a gap.
     pub fn build(self) -> Route {
-        let hub = Hub::new(epoch(), self.0, true);
+        let hub = Hub::single(epoch(), self.0);
         Route::of(Topic::new(&Arc::new(hub), ""))
     }
 

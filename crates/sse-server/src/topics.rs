@@ -10,7 +10,7 @@ use http::{Method, Request};
 use tokio::time::Instant;
 
 use crate::history::Position;
-use crate::hub::{Beginning, Hub, Topic, follow_log};
+use crate::hub::{Beginning, Hub, Stats, Topic, follow_log};
 use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
 use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
@@ -72,12 +72,14 @@ pub struct TopicsBuilder {
     route: RouteBuilder,
     max_topics: usize,
     linger: Duration,
+    max_memory: usize,
     publisher: PublisherBuilder,
     beginning: Beginning,
 }
 
 impl TopicsBuilder {
-    /// The settings of each topic's route: its history, too, is each topic's own.
+    /// The settings of each topic's route: its history, too, is each topic's own, within
+    /// [`max_memory`](Self::max_memory).
     pub fn route(mut self, settings: RouteBuilder) -> Self {
         self.route = settings;
         self
@@ -87,6 +89,24 @@ impl TopicsBuilder {
     /// for the longest time makes room. As many more may be there for subscribers alone, without anything in them.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
+        self
+    }
+
+    /// How many bytes of memory the histories of all topics take together; 256 MiB by default.
+    ///
+    /// When a message is published that is over it, the oldest messages make room, whichever topics they are of, up to the
+    /// newest message, which is kept whatever its size. It goes before the bounds of each topic, and before
+    /// [`burst_bytes`](RouteBuilder::burst_bytes): a subscriber that has not read what was evicted, or comes back for it,
+    /// is told of the gap, or gets it from the log if there is one. [`Stats::evicted`] counts what was evicted.
+    ///
+    /// It covers what grows with what is published: the text of each message, 256 bytes beside each text, keys and
+    /// tags, what is joined for subscribers that read together, and 64 bytes for each publisher's id that is remembered.
+    /// An id is remembered for longer than its message is kept only while there is room. What it does not cover is bounded
+    /// by other settings: each topic takes some 2 KiB ([`max_topics`](Self::max_topics)) and each subscriber what
+    /// its connection takes; with a log, there are its newest messages ([`recent_bytes`](Self::recent_bytes)), what waits
+    /// to be appended ([`PublisherBuilder::max_queued_bytes`]), and 8 MiB of older messages that were read.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes;
         self
     }
 
@@ -120,7 +140,7 @@ impl TopicsBuilder {
 
     /// The topics; there are none yet.
     pub fn build(self) -> Topics {
-        let hub = Hub::new(epoch(), self.route.clone().into_settings(), false);
+        let hub = Hub::new(epoch(), self.route.clone().into_settings(), self.max_memory);
         self.with(Arc::new(hub))
     }
 
@@ -143,7 +163,7 @@ impl TopicsBuilder {
         let log = SharedLog::new(log);
         let (outbox, settings) =
             (self.publisher.clone().outbox(log.clone()), self.route.clone().into_settings());
-        let hub = follow_log(log, outbox, settings, self.beginning).await?;
+        let hub = follow_log(log, outbox, settings, self.beginning, self.max_memory).await?;
         Ok(self.with(hub))
     }
 
@@ -170,6 +190,7 @@ impl Topics {
             route: RouteBuilder::default(),
             max_topics: 10_000,
             linger: Duration::from_secs(60),
+            max_memory: 256 * 1024 * 1024,
             publisher: PublisherBuilder::default(),
             beginning: Beginning { messages: 16 * 1024, bytes: 32 * 1024 * 1024 },
         }
@@ -292,6 +313,12 @@ impl Topics {
         if let Some(replica) = self.0.hub.source().replica() {
             replica.outbox().flush().await;
         }
+    }
+
+    /// What all topics have done together, also those that were dropped since: so what only rises goes on rising.
+    pub fn stats(&self) -> Stats {
+        let hub = &self.0.hub;
+        hub.lock().stats(hub.source())
     }
 
     /// How many topics there are.

@@ -10,7 +10,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// A metric: its name, its kind, what it is, and where its value stands.
 type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-const OF_TOPICS: [Metric<Stats>; 11] = [
+const OF_TOPICS: [Metric<Stats>; 12] = [
     ("sse_topic_subscribers", "gauge", "Subscribers of the topic.", |stats| stats.subscribers as u64),
     ("sse_topic_catching_up", "gauge", "Subscribers that have not read everything.", |stats| {
         stats.catching_up as u64
@@ -23,6 +23,7 @@ const OF_TOPICS: [Metric<Stats>; 11] = [
     ("sse_gaps_total", "counter", "Gap events sent.", |stats| stats.gaps),
     ("sse_lagged_total", "counter", "Subscribers that lagged and missed events.", |stats| stats.lagged),
     ("sse_refused_total", "counter", "Subscriptions refused by the topic.", |stats| stats.refused),
+    ("sse_evicted_total", "counter", "Events evicted for those of other topics.", |stats| stats.evicted),
     ("sse_stalled_total", "counter", "Subscribers cut because they took nothing.", |stats| stats.stalled),
 ];
 

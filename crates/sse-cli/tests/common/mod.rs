@@ -88,6 +88,11 @@ impl Program {
         self.stderr.by_ref().map(Result::unwrap).find(|line| line.contains(text)).expect("it ended")
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal, as `TERM`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();

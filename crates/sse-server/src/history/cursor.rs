@@ -127,6 +127,7 @@ mod tests {
     use sse_codec::EventId;
 
     use super::*;
+    use crate::history::memory::Share;
     use crate::history::{Bounds, Epoch, OwnIds};
     use crate::message::{Draft, fingerprint};
 
@@ -154,7 +155,9 @@ mod tests {
     impl Log {
         fn new(topics: usize, bounds: Bounds, latest_per_key: bool) -> Self {
             Self {
-                rings: (0..topics).map(|_| Ring::new(bounds, latest_per_key, Position::START)).collect(),
+                rings: (0..topics)
+                    .map(|_| Ring::new(bounds, latest_per_key, Position::START, Share::default()))
+                    .collect(),
                 own_ids: (0..topics).map(|_| OwnIds::default()).collect(),
                 last: Position::START,
                 now: Duration::ZERO,
@@ -486,7 +489,7 @@ mod tests {
     #[test]
     fn a_later_topic_tells_what_an_earlier_one_lost() {
         let mut log = Log::of(2);
-        log.rings = vec![Ring::new(BOUNDS, false, Position::new(2))];
+        log.rings = vec![Ring::new(BOUNDS, false, Position::new(2), Share::default())];
         check(&mut log, "00000000000e-1", "(gap 1) ");
         check(&mut log, "00000000000e-2", "");
     }

@@ -15,10 +15,10 @@ pub(crate) struct Latest {
 }
 
 impl Latest {
-    /// A new entry replaces the one before it with the same key. Returns how many bytes that frees here.
-    pub(crate) fn supersede(&mut self, key: &Arc<str>, position: Position) -> usize {
-        let before = self.newest.insert(key.clone(), position);
-        before.and_then(|before| self.kept.remove(&before)).map_or(0, |entry| entry.block.len())
+    /// A new entry replaces the one before it with the same key. Returns the one before, if it is kept here.
+    pub(crate) fn supersede(&mut self, key: &Arc<str>, position: Position) -> Option<Kept> {
+        let before = self.newest.insert(key.clone(), position)?;
+        self.kept.remove(&before)
     }
 
     /// Takes an entry over from the ring, if it is the newest of its key.
@@ -39,6 +39,11 @@ impl Latest {
 
     pub(crate) fn holds(&self, position: Position) -> bool {
         self.kept.contains_key(&position)
+    }
+
+    /// The position of the oldest entry.
+    pub(crate) fn oldest(&self) -> Option<Position> {
+        Some(*self.kept.first_key_value()?.0)
     }
 
     pub(crate) fn len(&self) -> usize {

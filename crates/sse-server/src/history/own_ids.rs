@@ -6,10 +6,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::memory::Share;
 use super::position::Position;
 
 /// How many of the newest ids are remembered, though their messages are kept no more.
 const REMEMBERED: usize = 16 * 1024;
+
+/// How many bytes of memory an id takes: its entry in a table that is half full, and its place in the order.
+const HELD: usize = 64;
 
 /// The ids of one topic, as hashes that nobody can foresee: so an id costs the same memory whatever its length.
 #[derive(Debug, Default)]
@@ -19,6 +23,10 @@ pub(crate) struct OwnIds {
     order: VecDeque<u64>,
     /// The hashes of older ones whose messages were kept when they were last looked at.
     older: VecDeque<u64>,
+    /// Whether there has been an id, though all may be forgotten.
+    is_used: bool,
+    /// The memory that they take.
+    share: Share,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +47,10 @@ pub(crate) enum Known {
 }
 
 impl OwnIds {
+    pub(crate) fn new(share: Share) -> Self {
+        Self { share, ..Self::default() }
+    }
+
     /// What is known of an id (as a hash) with a message (as its fingerprint).
     pub(crate) fn look_up(&self, id: u64, fingerprint: u64) -> Known {
         match self.named.get(&id) {
@@ -48,8 +60,9 @@ impl OwnIds {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.named.is_empty()
+    /// Whether there has been an id.
+    pub(crate) fn is_used(&self) -> bool {
+        self.is_used
     }
 
     /// The position of the message that an id names.
@@ -67,6 +80,8 @@ impl OwnIds {
     ) {
         self.named.insert(id, Named { position, fingerprint });
         self.order.push_back(id);
+        self.share.add(HELD);
+        self.is_used = true;
         if self.order.len() > REMEMBERED {
             self.older.extend(self.order.pop_front());
         }
@@ -76,9 +91,39 @@ impl OwnIds {
             if self.position(id).is_some_and(&is_kept) {
                 self.older.push_back(id);
             } else {
-                self.named.remove(&id);
+                self.forget(id);
             }
         }
+    }
+
+    /// The position of the message of the oldest id; of those that are older than [`REMEMBERED`], that of any.
+    pub(crate) fn oldest(&self) -> Option<Position> {
+        self.position(*self.older.front().or(self.order.front())?)
+    }
+
+    /// Forgets the oldest id, though it is one of the newest [`REMEMBERED`]; of older ones, any.
+    pub(crate) fn forget_oldest(&mut self) {
+        let Some(id) = self.older.pop_front().or_else(|| self.order.pop_front()) else { return };
+        self.forget(id);
+        // What they took is given back.
+        for order in [&mut self.older, &mut self.order] {
+            if order.len() < order.capacity() / 4 {
+                order.shrink_to(2 * order.len());
+            }
+        }
+        if self.named.len() < self.named.capacity() / 4 {
+            self.named.shrink_to(2 * self.named.len());
+        }
+    }
+
+    /// How many bytes of memory they take.
+    pub(crate) fn held(&self) -> usize {
+        self.share.bytes()
+    }
+
+    fn forget(&mut self, id: u64) {
+        self.named.remove(&id);
+        self.share.give_back(HELD);
     }
 }
 

@@ -13,6 +13,7 @@ use sse_codec::EventId;
 
 use super::kept::Kept;
 use super::latest::Latest;
+use super::memory::Share;
 use super::position::Position;
 
 /// How much goes out as one frame: enough that a frame costs less than its bytes, and little enough that a reader
@@ -53,6 +54,8 @@ pub(crate) struct Ring {
     latest_evicted: Position,
     /// The frame that was joined last.
     joined: Option<Frame>,
+    /// The memory that all of it takes.
+    share: Share,
 }
 
 /// Consecutive messages as one piece.
@@ -69,7 +72,7 @@ pub(crate) struct Frame {
 
 impl Ring {
     /// A ring whose readers are told of a gap if they come from before `evicted`.
-    pub(crate) fn new(bounds: Bounds, latest_per_key: bool, evicted: Position) -> Self {
+    pub(crate) fn new(bounds: Bounds, latest_per_key: bool, evicted: Position, share: Share) -> Self {
         let latest = latest_per_key.then(Latest::default);
         Self {
             bounds,
@@ -80,6 +83,7 @@ impl Ring {
             evicted,
             latest_evicted: Position::START,
             joined: None,
+            share,
         }
     }
 
@@ -88,8 +92,12 @@ impl Ring {
     pub(crate) fn push(&mut self, entry: Kept, is_awaited: bool) {
         let now = entry.at;
         self.bytes += entry.block.len();
-        if let Some((latest, key)) = self.latest.as_mut().zip(entry.block.key()) {
-            self.latest_bytes -= latest.supersede(key, entry.position);
+        self.share.add(entry.held());
+        if let Some((latest, key)) = self.latest.as_mut().zip(entry.block.key())
+            && let Some(before) = latest.supersede(key, entry.position)
+        {
+            self.latest_bytes -= before.block.len();
+            self.share.give_back(before.held());
         }
         self.entries.push_back(entry);
         self.trim(now, is_awaited);
@@ -101,13 +109,36 @@ impl Ring {
             self.evict();
         }
         let others = if is_awaited { 0 } else { self.bytes };
-        while let Some(latest) = self.latest.as_mut()
+        while let Some(latest) = &self.latest
             && (latest.len() > self.bounds.messages || others + self.latest_bytes > self.bounds.bytes)
-            && let Some(entry) = latest.pop_oldest()
-        {
-            self.latest_bytes -= entry.block.len();
-            self.latest_evicted = entry.position;
+            && self.evict_latest()
+        {}
+    }
+
+    /// Evicts the oldest message, though it is within the bounds and may be awaited.
+    pub(crate) fn evict_oldest(&mut self) {
+        // The latest of each key are older than the entries.
+        if !self.evict_latest() {
+            self.evict();
+            // It may have become the latest of its key.
+            self.evict_latest();
         }
+    }
+
+    /// The position of the oldest message.
+    pub(crate) fn oldest(&self) -> Option<Position> {
+        let latest = self.latest.as_ref().and_then(Latest::oldest);
+        latest.or_else(|| Some(self.entries.front()?.position))
+    }
+
+    /// How many messages are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.latest.as_ref().map_or(0, Latest::len)
+    }
+
+    /// How many bytes of memory it takes.
+    pub(crate) fn held(&self) -> usize {
+        self.share.bytes()
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {
@@ -177,7 +208,15 @@ impl Ring {
         for entry in self.after(after).take_while(|entry| entry.position <= to) {
             bytes.extend_from_slice(entry.block.bytes());
         }
-        self.joined.insert(Frame { bytes: bytes.freeze(), messages, after, to, full }).clone().into()
+        let frame = Frame { bytes: bytes.freeze(), messages, after, to, full };
+        self.set_joined(Some(frame.clone()));
+        Some(frame)
+    }
+
+    fn set_joined(&mut self, frame: Option<Frame>) {
+        self.share.add(frame.as_ref().map_or(0, |frame| frame.bytes.len()));
+        let before = std::mem::replace(&mut self.joined, frame);
+        self.share.give_back(before.map_or(0, |frame| frame.bytes.len()));
     }
 
     /// The newest message as a frame, if it alone comes after a position: most readers have all others.
@@ -206,15 +245,41 @@ impl Ring {
 
     fn evict(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
-        let (size, position) = (entry.block.len(), entry.position);
+        let (size, held, position) = (entry.block.len(), entry.held(), entry.position);
         self.bytes -= size;
-        let Some(latest) = self.latest.as_mut().filter(|_| entry.block.key().is_some()) else {
+        // What a burst has taken is given back, and what is full need not grow again.
+        if self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(2 * self.entries.len());
+        }
+        self.forget_frame(position);
+        let is_kept = if let Some(latest) = self.latest.as_mut().filter(|_| entry.block.key().is_some()) {
+            // If it is not kept, a newer message with its key makes up for it.
+            latest.keep(entry)
+        } else {
             self.evicted = self.evicted.max(position);
-            return;
+            false
         };
-        // If it is not kept, a newer message with its key makes up for it.
-        if latest.keep(entry) {
+        if is_kept {
             self.latest_bytes += size;
+        } else {
+            self.share.give_back(held);
+        }
+    }
+
+    /// Evicts the oldest of the latest of each key. Returns whether there was one.
+    fn evict_latest(&mut self) -> bool {
+        let Some(entry) = self.latest.as_mut().and_then(Latest::pop_oldest) else { return false };
+        self.latest_bytes -= entry.block.len();
+        self.latest_evicted = entry.position;
+        self.share.give_back(entry.held());
+        self.forget_frame(entry.position);
+        true
+    }
+
+    /// Gives up the joined frame, if it begins before an evicted message: no reader asks for it any more.
+    fn forget_frame(&mut self, evicted: Position) {
+        if self.joined.as_ref().is_some_and(|joined| joined.after < evicted) {
+            self.set_joined(None);
         }
     }
 

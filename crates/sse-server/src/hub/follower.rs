@@ -26,11 +26,12 @@ pub(crate) async fn follow_log(
     outbox: Outbox,
     settings: Settings,
     beginning: Beginning,
+    max_memory: usize,
 ) -> Result<Arc<Hub>, LogError> {
     let newest = newest(&log, beginning).await?;
     let position = newest.last().map_or(Position::START, |entry| entry.position);
     let source = Source::of_log(log.clone(), outbox);
-    let hub = Arc::new(Hub::of_log(source, settings, beginning.messages, beginning.bytes));
+    let hub = Arc::new(Hub::of_log(source, settings, beginning.messages, beginning.bytes, max_memory));
     if let Some(replica) = hub.source().replica() {
         hub.begin(replica, newest);
         let follower = tokio::spawn(follow(Arc::downgrade(&hub), log, position, beginning));

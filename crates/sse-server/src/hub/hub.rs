@@ -25,9 +25,14 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// A hub of its own publishers.
-    pub(crate) fn new(epoch: Epoch, settings: Settings, is_single: bool) -> Self {
-        Self::of(Source::Memory(epoch), settings, is_single, State::new(0, 0))
+    /// A hub of one topic. What it holds is bounded by its own settings.
+    pub(crate) fn single(epoch: Epoch, settings: Settings) -> Self {
+        Self::of(Source::Memory(epoch), settings, true, State::new(0, 0, usize::MAX))
+    }
+
+    /// A hub of its own publishers, whose topics take so much memory together.
+    pub(crate) fn new(epoch: Epoch, settings: Settings, max_memory: usize) -> Self {
+        Self::of(Source::Memory(epoch), settings, false, State::new(0, 0, max_memory))
     }
 
     /// A hub whose topics are copies of what is in a log, of which it keeps so many of the newest entries at hand.
@@ -36,8 +41,9 @@ impl Hub {
         settings: Settings,
         recent_messages: usize,
         recent_bytes: usize,
+        max_memory: usize,
     ) -> Self {
-        Self::of(source, settings, false, State::new(recent_messages, recent_bytes))
+        Self::of(source, settings, false, State::new(recent_messages, recent_bytes, max_memory))
     }
 
     fn of(source: Source, settings: Settings, is_single: bool, state: State) -> Self {

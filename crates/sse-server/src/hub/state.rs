@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::settings::Settings;
 use super::source::Source;
-use super::stats::LogStats;
+use super::stats::{LogStats, Stats};
 use super::topic_state::{Signals, TopicState};
-use crate::history::{Broken, Cursor, Entry, Kept, Known, Position, Recent, Ring};
+use crate::history::{Broken, Cursor, Entry, Kept, Known, Memory, OwnIds, Position, Recent, Ring};
 use crate::log::SharedLog;
 use crate::message::{Body, Control, fingerprint};
 
@@ -22,6 +22,10 @@ pub(crate) struct State {
     /// The newest position of any topic that was dropped.
     dropped: Position,
     topics: Slab<TopicState>,
+    /// What the topics hold together.
+    memory: Memory,
+    /// What topics that were dropped have done.
+    past: Stats,
     /// The names of dropped topics whose publishers gave ids, as hashes, and in the order in which they were dropped.
     forgotten: HashSet<u64>,
     forgotten_order: VecDeque<u64>,
@@ -62,8 +66,9 @@ pub(crate) struct TakenIn {
 }
 
 impl State {
-    /// The state of a hub that keeps so many of the newest entries of its log.
-    pub(crate) fn new(recent_messages: usize, recent_bytes: usize) -> Self {
+    /// The state of a hub that keeps so many of the newest entries of its log, and whose topics take so much memory
+    /// together.
+    pub(crate) fn new(recent_messages: usize, recent_bytes: usize, max_memory: usize) -> Self {
         let view = View {
             recent: Recent::new(recent_messages, recent_bytes),
             names: HashMap::new(),
@@ -75,6 +80,8 @@ impl State {
             last: Position::START,
             dropped: Position::START,
             topics: Slab::new(),
+            memory: Memory::up_to(max_memory),
+            past: Stats::default(),
             forgotten: HashSet::new(),
             forgotten_order: VecDeque::new(),
             view,
@@ -128,22 +135,60 @@ impl State {
                 let evicted = earlier.map_or(self.dropped, |topic| self.dropped.max(topic.ring().newest()));
                 let has_lost_own_ids = earlier.is_some_and(TopicState::has_own_ids)
                     || self.forgotten.contains(&fingerprint(&**name));
-                let mut topic = TopicState::new(new_ring(settings, evicted), settings, signals);
+                let ring = new_ring(settings, evicted, &self.memory);
+                let mut topic = TopicState::new(ring, OwnIds::new(self.memory.share()), settings, signals);
                 if has_lost_own_ids {
                     topic.lose_own_ids();
                 }
                 topic
             }
             Source::Log(replica) => {
-                let ring = self.view.ring(name, settings, replica.log(), now);
-                let mut topic = TopicState::new(ring, settings, signals);
+                let ring = self.view.ring(name, settings, replica.log(), now, &self.memory);
+                let mut topic = TopicState::new(ring, OwnIds::new(self.memory.share()), settings, signals);
                 topic.set_lifetime(self.view.recent.lifetime(name));
                 topic
             }
         };
         let key = self.topics.insert(topic);
         self.view.names.insert(name.clone(), key);
+        self.topics[key].take_place(key, &mut self.memory);
+        self.make_room();
         key
+    }
+
+    /// Appends a message to a topic, and makes room for it. The subscribers are to be [told](TopicState::touch).
+    pub(crate) fn push(&mut self, key: usize, kept: Kept, now: Instant) {
+        let topic = &mut self.topics[key];
+        topic.push(kept, now);
+        topic.need_place(key, &mut self.memory);
+        self.make_room();
+    }
+
+    /// Evicts the oldest messages of all topics, and what is remembered of older ones, until the rest is within the bound.
+    /// The newest message stays.
+    fn make_room(&mut self) {
+        while self.memory.is_over()
+            && let Some((place, key)) = self.memory.oldest()
+            && place < self.last
+        {
+            let topic = &mut self.topics[key];
+            if topic.oldest() == Some(place) {
+                topic.make_room();
+            }
+            topic.take_place(key, &mut self.memory);
+        }
+    }
+
+    /// How much memory the topics may take together, and how much they take.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// What all topics have done, also those that were dropped.
+    pub(crate) fn stats(&self, source: &Source) -> Stats {
+        let mut stats = Stats { log: self.log_stats(source), ..self.past };
+        self.topics.iter().for_each(|(_, topic)| stats.add(&topic.stats()));
+        stats
     }
 
     /// Takes a topic out: whoever resumes what it held, in a later one, is told of a gap.
@@ -153,7 +198,9 @@ impl State {
         if self.view.names.get(name) == Some(&key) {
             self.view.names.remove(name);
         }
-        let topic = self.topics.remove(key);
+        let mut topic = self.topics.remove(key);
+        topic.leave_place(key, &mut self.memory);
+        self.past.add(&Stats { history: 0, memory: 0, ..topic.stats() });
         self.dropped = self.dropped.max(topic.ring().newest());
         if topic.has_own_ids() && self.forgotten.insert(fingerprint(name)) {
             self.forgotten_order.push_back(fingerprint(name));
@@ -229,7 +276,7 @@ impl State {
         log: &SharedLog,
         now: Duration,
     ) -> Vec<Ring> {
-        let Self { last, topics, view, .. } = self;
+        let Self { last, topics, view, memory, .. } = self;
         view.recent.begin(entries);
         view.generation = view.generation.wrapping_add(1);
         view.is_following = true;
@@ -239,8 +286,10 @@ impl State {
             let topic = &mut topics[key];
             // Its end may be among what was lost.
             topic.set_lifetime(view.recent.lifetime(name));
-            dropped.push(topic.replace_ring(view.ring(name, settings, log, now)));
+            dropped.push(topic.replace_ring(view.ring(name, settings, log, now, memory)));
+            topic.take_place(key, memory);
         }
+        self.make_room();
         dropped
     }
 
@@ -274,7 +323,7 @@ impl State {
                 Body::Message { .. } if topic.is_ended() => continue,
                 Body::Message { .. } => {
                     let Some(block) = record.block(|| log.id(position)) else { continue };
-                    topic.push(Kept { position, at, block }, now);
+                    self.push(key, Kept { position, at, block }, now);
                 }
             }
             if taken.touched.last() != Some(&key) {
@@ -322,8 +371,15 @@ impl State {
 
 impl View {
     /// What there is of a topic.
-    fn ring(&self, topic: &str, settings: &Settings, log: &SharedLog, now: Duration) -> Ring {
-        let mut ring = new_ring(settings, self.recent.since());
+    fn ring(
+        &self,
+        topic: &str,
+        settings: &Settings,
+        log: &SharedLog,
+        now: Duration,
+        memory: &Memory,
+    ) -> Ring {
+        let mut ring = new_ring(settings, self.recent.since(), memory);
         let mut is_ended = self.recent.lifetime(topic).has_ended_at(self.recent.since()).unwrap_or(false);
         for entry in self.recent.of_topic(topic) {
             let Some(record) = &entry.record else { continue };
@@ -344,6 +400,6 @@ impl View {
 }
 
 /// A ring whose readers are told of a gap if they come from before `evicted`.
-fn new_ring(settings: &Settings, evicted: Position) -> Ring {
-    Ring::new(settings.bounds, settings.lag_policy.is_latest_per_key(), evicted)
+fn new_ring(settings: &Settings, evicted: Position, memory: &Memory) -> Ring {
+    Ring::new(settings.bounds, settings.lag_policy.is_latest_per_key(), evicted, memory.share())
 }

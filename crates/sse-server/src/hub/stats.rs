@@ -2,7 +2,8 @@
 
 /// What a route has done since it was made, and how it stands: from [`Route::stats`](crate::Route::stats).
 ///
-/// All but [`subscribers`](Self::subscribers) and [`catching_up`](Self::catching_up) are sums that only rise.
+/// All but [`subscribers`](Self::subscribers), [`catching_up`](Self::catching_up), [`history`](Self::history) and
+/// [`memory`](Self::memory) are sums that only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -10,6 +11,14 @@ pub struct Stats {
     pub subscribers: usize,
     /// How many of them have not read everything: they are about to, or their sockets are full.
     pub catching_up: usize,
+    /// Messages that are kept now.
+    pub history: usize,
+    /// How many bytes of memory the history takes now: messages with what each of them takes beside its text, and the
+    /// publishers' ids that are remembered.
+    pub memory: usize,
+    /// Messages that were evicted to make room for those of other topics: see
+    /// [`TopicsBuilder::max_memory`](crate::TopicsBuilder::max_memory).
+    pub evicted: u64,
     /// Subscriptions that were refused because a bound was reached.
     pub refused: u64,
     /// Messages published.
@@ -31,6 +40,43 @@ pub struct Stats {
     pub stalled: u64,
     /// How it stands with the log, if there is one.
     pub log: Option<LogStats>,
+}
+
+impl Stats {
+    /// Adds the numbers of another topic; those of the log stay.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self {
+            subscribers,
+            catching_up,
+            history,
+            memory,
+            evicted,
+            refused,
+            published,
+            repeated,
+            delivered,
+            bytes,
+            replayed,
+            gaps,
+            lagged,
+            stalled,
+            log: _,
+        } = other;
+        self.subscribers += subscribers;
+        self.catching_up += catching_up;
+        self.history += history;
+        self.memory += memory;
+        self.evicted += evicted;
+        self.refused += refused;
+        self.published += published;
+        self.repeated += repeated;
+        self.delivered += delivered;
+        self.bytes += bytes;
+        self.replayed += replayed;
+        self.gaps += gaps;
+        self.lagged += lagged;
+        self.stalled += stalled;
+    }
 }
 
 /// How it stands with the log of [`Topics`](crate::Topics): the same for all of their routes.

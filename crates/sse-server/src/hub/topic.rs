@@ -135,7 +135,10 @@ impl Topic {
             bytes += draft.len(&hub_id);
         }
         drop(own_ids);
-        if !state.topic(self.key).ring().bounds().fit(messages, bytes) {
+        let held = bytes + messages * Kept::BESIDE;
+        if messages > 1 && held > state.memory().bound()
+            || !state.topic(self.key).ring().bounds().fit(messages, bytes)
+        {
             return Err(PublishError::BatchTooLarge);
         }
         let mut published = Vec::with_capacity(drafts.len());
@@ -181,7 +184,7 @@ impl Topic {
             topic.remember_own_id(fingerprint(id.as_str()), position, draft.fingerprint());
         }
         let block = draft.into_block(|| id.insert(self.hub.source().id(position)).clone());
-        topic.push(Kept { position, at: self.hub.age(now), block }, now);
+        state.push(self.key, Kept { position, at: self.hub.age(now), block }, now);
         Published::known(id)
     }
 

@@ -14,13 +14,15 @@ use tokio::time::Instant;
 use super::heartbeat::{Beat, Beats};
 use super::settings::Settings;
 use super::stats::Stats;
-use crate::history::{Cursor, Frame, Kept, KnownId, Lifetime, OwnIds, Position, Ring};
+use crate::history::{Cursor, Frame, Kept, KnownId, Lifetime, Memory, OwnIds, Position, Ring};
 use crate::sync::{AtomicU64, Ticket, Waiting, Wakers};
 
 /// What a topic holds, and who reads it.
 pub(crate) struct TopicState {
     ring: Ring,
     own_ids: OwnIds,
+    /// Where it stands among the topics that share the memory.
+    place: Option<Position>,
     /// Whether an earlier topic of this name had ids of its publishers, of which nothing is known any more.
     has_lost_own_ids: bool,
     lifetime: Lifetime,
@@ -78,10 +80,11 @@ impl Signals {
 }
 
 impl TopicState {
-    pub(crate) fn new(ring: Ring, settings: &Settings, signals: Arc<Signals>) -> Self {
+    pub(crate) fn new(ring: Ring, own_ids: OwnIds, settings: &Settings, signals: Arc<Signals>) -> Self {
         Self {
             ring,
-            own_ids: OwnIds::default(),
+            own_ids,
+            place: None,
             has_lost_own_ids: false,
             lifetime: Lifetime::default(),
             asked: Vec::new(),
@@ -121,6 +124,41 @@ impl TopicState {
         self.ring.trim(now, is_awaited);
     }
 
+    /// Evicts its oldest message, or forgets its oldest id if that is older, to make room for other topics.
+    pub(crate) fn make_room(&mut self) {
+        match (self.ring.oldest(), self.own_ids.oldest()) {
+            (Some(message), id) if id.is_none_or(|id| message <= id) => {
+                self.ring.evict_oldest();
+                self.stats.evicted += 1;
+            }
+            _ => self.own_ids.forget_oldest(),
+        }
+    }
+
+    /// The position of its oldest message or id.
+    pub(crate) fn oldest(&self) -> Option<Position> {
+        [self.ring.oldest(), self.own_ids.oldest()].into_iter().flatten().min()
+    }
+
+    /// Takes the place of its oldest message or id among the topics that share the memory.
+    pub(crate) fn take_place(&mut self, key: usize, memory: &mut Memory) {
+        let oldest = self.oldest();
+        memory.put(key, self.place, oldest);
+        self.place = oldest;
+    }
+
+    /// Takes a place, if it has none.
+    pub(crate) fn need_place(&mut self, key: usize, memory: &mut Memory) {
+        if self.place.is_none() {
+            self.take_place(key, memory);
+        }
+    }
+
+    /// Leaves the topics that share the memory.
+    pub(crate) fn leave_place(&mut self, key: usize, memory: &mut Memory) {
+        memory.put(key, self.place.take(), None);
+    }
+
     /// Whether a subscriber has not read everything.
     fn is_awaited(&self) -> bool {
         let read_all = if self.has_news { 0 } else { self.wakers.len() };
@@ -150,7 +188,7 @@ impl TopicState {
 
     /// Whether a publisher has given ids.
     pub(crate) fn has_own_ids(&self) -> bool {
-        self.has_lost_own_ids || !self.own_ids.is_empty()
+        self.has_lost_own_ids || self.own_ids.is_used()
     }
 
     pub(crate) fn count_repeat(&mut self) {
@@ -315,7 +353,13 @@ impl TopicState {
 
     pub(crate) fn stats(&self) -> Stats {
         let catching_up = self.subscribers.saturating_sub(self.wakers.len());
-        Stats { subscribers: self.subscribers, catching_up, ..self.stats }
+        Stats {
+            subscribers: self.subscribers,
+            catching_up,
+            history: self.ring.len(),
+            memory: self.ring.held() + self.own_ids.held(),
+            ..self.stats
+        }
     }
 
     /// How many subscribers wait.

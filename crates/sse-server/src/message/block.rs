@@ -35,6 +35,9 @@ enum Id {
     Own,
 }
 
+/// What a key or a tag takes beside its bytes: its counters, and the entry of the newest message of the key.
+const NAME: usize = 96;
+
 /// The fields of a message, before it has its position.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -114,6 +117,12 @@ impl Block {
 
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// How many bytes its text and its names take in memory.
+    pub(crate) fn held(&self) -> usize {
+        let names = [&self.label.key, &self.label.tag].into_iter().flatten();
+        self.bytes.len() + names.map(|name| name.len() + NAME).sum::<usize>()
     }
 
     /// The bytes with the hub's id instead of the publisher's: for a stream of several topics, because two topics may
