@@ -9,14 +9,13 @@ mod metrics;
 mod publish;
 mod rate;
 mod rejection;
+mod rights;
 mod settings;
 mod status;
 mod subscribers;
-mod tokens;
 mod topic;
 
 use std::convert::Infallible;
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,9 +35,9 @@ use self::app::App;
 use self::client::{TrustedProxies, TrustedProxy};
 use self::history::{Bound, History};
 use self::rate::{PublishRate, Rate};
+use self::rights::{Authority, Right, Sources};
 use self::status::Numbers;
 use self::subscribers::Subscribers;
-use self::tokens::{Right, Tokens};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::{runtime, system, units};
@@ -80,9 +79,15 @@ pub(crate) struct Options {
     /// How large the body of a request may be
     #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::bytes)]
     max_body: usize,
-    /// Lines of `publish TOKEN` and `subscribe TOKEN`; `*` lets everybody
+    /// Lines of `publish TOKEN TOPICS` or `subscribe TOKEN TOPICS`
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Keys of the JWTs that count as tokens: PEM, a JWKS, or a secret
+    #[arg(long, value_name = "FILE")]
+    jwt_keys: Vec<PathBuf>,
+    /// The audience (`aud`) that a JWT must be for
+    #[arg(long, value_name = "NAME", requires = "jwt_keys")]
+    jwt_audience: Option<String>,
     /// A proxy whose Forwarded or X-Forwarded-For counts
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxy: Vec<TrustedProxy>,
@@ -153,9 +158,10 @@ impl Options {
         tracing_subscriber::registry().with(format).with(self.log.clone()).init();
         system::raise_file_limit();
         // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
-        let tokens = self.token_file.as_deref().map(read_tokens).transpose()?;
+        let sources = self.sources();
+        let authority = Authority::new(sources.read().map_err(Failure::usage)?);
         let mut signals = Signals::listen()?;
-        let start = async { Ok::<_, Failure>((self.bind(tokens.is_some()).await?, self.topics().await?)) };
+        let start = async { Ok::<_, Failure>((self.bind(sources.is_open()).await?, self.topics().await?)) };
         let (listener, topics) = tokio::select! {
             started = start => started?,
             _ = signals.received() => return Ok(()),
@@ -170,7 +176,8 @@ impl Options {
         let shutdown = Shutdown::new();
         let app = App {
             numbers: numbers.clone(),
-            access: Access::new(tokens.clone(), self.cors.clone()),
+            access: Access::new(sources.is_open(), self.cors.clone()),
+            authority: authority.clone(),
             proxies: TrustedProxies::new(self.trusted_proxy.clone()),
             rate: PublishRate::new(self.publish_rate),
             max_body: self.max_body,
@@ -179,7 +186,7 @@ impl Options {
         };
         let status = tokio::spawn(tell_status(app.status.clone(), numbers.clone()));
         let service = TowerToHyperService::new(app::router(app, &self.cors));
-        greet(address, tokens.as_ref());
+        greet(address, sources.is_open(), &authority);
 
         let grace = self.grace;
         let begun = Arc::new(OnceLock::new());
@@ -199,25 +206,34 @@ impl Options {
         })
     }
 
+    /// Where the rights come from.
+    fn sources(&self) -> Sources {
+        Sources {
+            token_file: self.token_file.clone(),
+            jwt_keys: self.jwt_keys.clone(),
+            jwt_audience: self.jwt_audience.clone(),
+        }
+    }
+
     /// Listens, where nobody can come that should not.
-    async fn bind(&self, has_tokens: bool) -> Result<TcpListener, Failure> {
+    async fn bind(&self, is_open: bool) -> Result<TcpListener, Failure> {
         let listen = &self.listen;
         let addresses = tokio::net::lookup_host(listen).await.map_err(|error| {
             Failure::usage(format!(
                 "`{listen}` is no address to listen on ({error}); write it as 127.0.0.1:8080"
             ))
         })?;
-        if !has_tokens && !self.trusted_proxy.is_empty() {
+        if is_open && !self.trusted_proxy.is_empty() {
             return Err(Failure::usage(
                 "--trusted-proxy says that a proxy is before the hub, and everybody who comes through it could publish: \
-                 give --token-file, whose lines may be `publish *` and `subscribe *` if that is meant",
+                 give --token-file or --jwt-keys; the lines of the file may be `publish *` and `subscribe *` if that is meant",
             ));
         }
         let addresses: Vec<SocketAddr> = addresses.collect();
-        if !has_tokens && !addresses.iter().all(|address| address.ip().is_loopback()) {
+        if is_open && !addresses.iter().all(|address| address.ip().is_loopback()) {
             return Err(Failure::usage(format!(
-                "{listen} can be reached from other machines, and everybody could publish: give --token-file, \
-                 whose lines may be `publish *` and `subscribe *` if that is meant"
+                "{listen} can be reached from other machines, and everybody could publish: give --token-file or \
+                 --jwt-keys; the lines of the file may be `publish *` and `subscribe *` if that is meant"
             )));
         }
         TcpListener::bind(&*addresses).await.map_err(|error| match error.kind() {
@@ -279,14 +295,14 @@ impl Options {
 }
 
 /// Tells where the hub is, and what to do with it.
-fn greet(address: SocketAddr, tokens: Option<&Tokens>) {
-    let lets = |right| tokens.is_none_or(|tokens| tokens.lets_everybody(right));
-    let who = match (tokens.is_some(), lets(Right::Publish), lets(Right::Subscribe)) {
-        (false, ..) => "There are no tokens (--token-file): only programs on this machine are served.",
-        (true, true, true) => "Everybody may publish and subscribe.",
-        (true, true, false) => "Everybody may publish; subscribers need a token.",
-        (true, false, true) => "Everybody may subscribe; publishers need a token.",
-        (true, false, false) => "Publishers and subscribers need their tokens.",
+fn greet(address: SocketAddr, is_open: bool, authority: &Authority) {
+    let lets = |right| authority.lets_everybody(right);
+    let who = match (is_open, lets(Right::Publish), lets(Right::Subscribe)) {
+        (true, ..) => "There are no tokens (--token-file): only programs on this machine are served.",
+        (false, true, true) => "Everybody may publish and subscribe.",
+        (false, true, false) => "Everybody may publish; subscribers need a token.",
+        (false, false, true) => "Everybody may subscribe; publishers need a token.",
+        (false, false, false) => "Publishers and subscribers need their tokens.",
     };
     let greeting = format!(
         "\
@@ -306,12 +322,6 @@ fn log_filter(text: &str) -> Result<Targets, String> {
     let is_known = |part: &str| part.contains('=') || is_level(part.trim());
     let filter = text.parse().ok().filter(|_| text.split(',').all(is_known));
     filter.ok_or_else(|| "write a level, error, warn, info, debug or trace, or TARGET=LEVEL,…".to_owned())
-}
-
-fn read_tokens(file: &Path) -> Result<Tokens, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| error.to_string());
-    let tokens = text.and_then(|text| Tokens::parse(&text));
-    tokens.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
 }
 
 /// Over how long the streams end: a hundred clients come back in 10 ms, ten thousand in a second.

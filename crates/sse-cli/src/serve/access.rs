@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::request::Parts;
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::{Authority, Uri};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::client::Client;
 use super::forwarded;
 use super::rejection::Rejection;
-use super::tokens::{Denial, Right, Tokens};
 
 /// Which origins, other than the hub's own page, may read and publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +35,15 @@ pub(crate) fn origin(text: &str) -> Result<Origin, String> {
 /// Decides who is answered.
 #[derive(Clone)]
 pub(crate) struct Access {
-    tokens: Tokens,
     origins: Vec<Origin>,
     /// Only programs of this machine are meant to come, and nobody has a token.
     is_open: bool,
 }
 
 impl Access {
-    /// Everybody on this machine, without tokens, or those with tokens.
-    pub(crate) fn new(tokens: Option<Tokens>, origins: Vec<Origin>) -> Self {
-        let is_open = tokens.is_none();
-        Self { tokens: tokens.unwrap_or_else(Tokens::none), origins, is_open }
+    /// Requests of these origins; if the hub is open, of this machine only.
+    pub(crate) fn new(is_open: bool, origins: Vec<Origin>) -> Self {
+        Self { origins, is_open }
     }
 
     /// Refuses what a page of another origin sends by way of a user's browser, and what comes through a proxy where
@@ -90,33 +86,6 @@ impl Access {
         self.origins.iter().any(|allowed| match allowed {
             Origin::Any => true,
             Origin::Of(allowed) => Some(allowed) == origin,
-        })
-    }
-
-    /// Refuses who has no token for it.
-    pub(crate) fn check_token(&self, right: Right, head: &Parts) -> Result<(), Rejection> {
-        let header = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let bearer = header.and_then(|value| {
-            let (scheme, token) = value.split_at_checked(7)?;
-            scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
-        });
-        // An `EventSource` of a browser sets no headers.
-        let mut query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
-        let parameter = query.find(|(key, _)| key == "access_token").map(|(_, token)| token.into_owned());
-        let token = bearer.or(parameter.as_deref().map(str::as_bytes));
-        let (name, other) = match right {
-            Right::Publish => ("publish", "subscribe"),
-            Right::Subscribe => ("subscribe", "publish"),
-        };
-        self.tokens.check(right, token).map_err(|denial| match denial {
-            Denial::Unknown => Rejection::new(
-                StatusCode::UNAUTHORIZED,
-                format!("a token is needed to {name}; send it as `Authorization: Bearer TOKEN`, or as ?access_token="),
-            ),
-            Denial::OtherRight => Rejection::new(
-                StatusCode::FORBIDDEN,
-                format!("this token may {other} only; to {name}, another one is needed"),
-            ),
         })
     }
 }
@@ -201,7 +170,6 @@ fn authority(origin: &[u8]) -> Option<Authority> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
     use axum::http::header::HeaderName;
 
     use super::*;
@@ -233,7 +201,7 @@ mod tests {
 
     #[test]
     fn without_tokens_only_this_machine_is_answered() {
-        let access = Access::new(None, Vec::new());
+        let access = Access::new(true, Vec::new());
         let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
         for host in ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "127.3.2.1"] {
             check(&[&format!("host: {host}")], Ok(()));
@@ -257,13 +225,13 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_must_be_allowed() {
-        let access = Access::new(None, Vec::new());
+        let access = Access::new(true, Vec::new());
         let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
         check(&["host: localhost:8080", "origin: http://localhost:8080"], Ok(()));
         for other in ["http://localhost:3000", "http://evil.example", "null", "http://localhost"] {
             check(&["host: localhost:8080", &format!("origin: {other}")], Err("may not use this hub"));
         }
-        let access = Access::new(Some(Tokens::none()), vec![origin("https://App.example.com").unwrap()]);
+        let access = Access::new(false, vec![origin("https://App.example.com").unwrap()]);
         let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
         check(&["host: hub.example.com", "origin: https://hub.example.com"], Ok(()));
         check(&["host: HUB.example.com:443", "origin: https://hub.example.com"], Ok(()));
@@ -274,7 +242,7 @@ mod tests {
         check(&["host: a", "origin: https://app.example.com", "sec-fetch-site: cross-site"], Ok(()));
         // It may be any page.
         check(&["host: a", "sec-fetch-site: cross-site"], Err("pages of other sites may not use this hub"));
-        let access = Access::new(Some(Tokens::none()), vec![Origin::Any]);
+        let access = Access::new(false, vec![Origin::Any]);
         for lines in [["host: a", "origin: null"], ["host: a", "sec-fetch-site: cross-site"]] {
             check_from(&access, false, &lines, Ok(()));
         }
@@ -282,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_a_browser_says_of_the_site_decides() {
-        let access = Access::new(Some(Tokens::none()), Vec::new());
+        let access = Access::new(false, Vec::new());
         let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
         let (ours, rewritten) = ("origin: https://hub.example", "host: 127.0.0.1:8080");
         check(&[rewritten, ours, "sec-fetch-site: same-origin"], Ok(()));
@@ -297,7 +265,7 @@ mod tests {
 
     #[test]
     fn behind_a_proxy_its_word_counts_or_the_line_that_it_lacks_is_told() {
-        let access = Access::new(Some(Tokens::none()), Vec::new());
+        let access = Access::new(false, Vec::new());
         let (ours, rewritten) = ("origin: http://hub.example", "host: 127.0.0.1:8080");
         for told in ["x-forwarded-host: hub.example", "forwarded: for=1.1.1.1;host=hub.example"] {
             check_from(&access, true, &[rewritten, ours, told], Ok(()));
@@ -320,31 +288,6 @@ mod tests {
         }
         for wrong in ["a", "https://a/", "https://a/b", "https://a?b", "", "https://", "a.example:80"] {
             assert!(origin(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[track_caller]
-    fn check_token(uri: &str, authorization: Option<&str>, expected: Option<u16>) {
-        let tokens = Tokens::parse("publish aaaaaaaaaaaaaaaa\nsubscribe bbbbbbbbbbbbbbbb").unwrap();
-        let mut request = Request::post(uri);
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        let found = Access::new(Some(tokens), Vec::new()).check_token(Right::Publish, &head);
-        assert_eq!(found.err().map(|rejection| rejection.status().as_u16()), expected);
-    }
-
-    #[test]
-    fn a_token_comes_by_header_or_by_query() {
-        check_token("/", Some("Bearer aaaaaaaaaaaaaaaa"), None);
-        check_token("/", Some("bearer  aaaaaaaaaaaaaaaa"), None);
-        check_token("/?access_token=aaaaaaaaaaaaaaaa", None, None);
-        check_token("/?access_token=aaaaaaaaaaaaaaaa", Some("Basic bbbb"), None);
-        check_token("/", Some("Bearer bbbbbbbbbbbbbbbb"), Some(403));
-        check_token("/?access_token=bbbbbbbbbbbbbbbb", None, Some(403));
-        for unknown in [None, Some("Bearer"), Some("Bearer "), Some("Bearer a"), Some("aaaaaaaaaaaaaaaa")] {
-            check_token("/", unknown, Some(401));
         }
     }
 }

@@ -23,9 +23,9 @@ use super::client::{Client, TrustedProxies};
 use super::publish::{Receipt, messages, publish};
 use super::rate::PublishRate;
 use super::rejection::Rejection;
+use super::rights::{Authority, Caller, Use};
 use super::status::Numbers;
 use super::subscribers::Full;
-use super::tokens::Right;
 use super::{metrics, topic};
 
 /// How long a body may take to come.
@@ -38,6 +38,7 @@ const CLIENT_WAITS: Duration = Duration::from_secs(10);
 pub(crate) struct App {
     pub(crate) numbers: Numbers,
     pub(crate) access: Access,
+    pub(crate) authority: Authority,
     pub(crate) proxies: TrustedProxies,
     pub(crate) rate: PublishRate,
     pub(crate) max_body: usize,
@@ -55,6 +56,7 @@ pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
         .route("/topics/{*name}", get(subscribe).post(receive))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
+        .route_layer(middleware::from_fn_with_state(app.clone(), find_caller))
         .route_layer(middleware::from_fn_with_state(app.clone(), check_origin))
         // What follows is for everybody.
         .route("/healthz", get("ok\n"))
@@ -130,39 +132,54 @@ async fn check_origin(
     }
 }
 
+/// Tells the handlers who sends the request.
+async fn find_caller(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let caller = app.authority.caller(&head);
+    head.extensions.insert(caller);
+    next.run(Request::from_parts(head, body)).await
+}
+
 async fn subscribe(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
     Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
-    let request = app.to_subscribe(request)?;
+    let what = Use::Subscribe(vec![name.clone()]);
+    caller.check(&what)?;
     // A stream that is always of this topic: its events have their publishers' ids.
-    app.respond(app.numbers.topics.subscribe_to(&request, &name), &client, 1)
+    let subscription = app.numbers.topics.subscribe_to(&app.ending(request), &name);
+    app.respond(subscription, what, &client, &caller)
 }
 
 async fn subscribe_to_several(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Rejection> {
     let names = topic::of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
-    let request = app.to_subscribe(request)?;
-    let subscription = app.numbers.topics.subscribe(&request, names.iter().map(String::as_str));
-    app.respond(subscription, &client, names.len())
+    let what = Use::Subscribe(names.clone());
+    caller.check(&what)?;
+    let topics = names.iter().map(String::as_str);
+    let subscription = app.numbers.topics.subscribe(&app.ending(request), topics);
+    app.respond(subscription, what, &client, &caller)
 }
 
 async fn receive(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
     Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Receipt>, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
+    caller.check(&Use::Publish(name.clone()))?;
     let (head, body) = request.into_parts();
-    app.access.check_token(Right::Publish, &head)?;
-    let account = client.account(None);
+    let account = client.account(caller.user());
     app.rate.check(&account)?;
     let body = body_up_to(app.max_body, &head.headers, body).await?;
     let messages = messages(&head, &body)?;
@@ -213,51 +230,56 @@ async fn discard(body: Body) {
 async fn status(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Rejection> {
-    let request = app.to_subscribe(request)?;
-    app.respond(app.status.subscribe(&request).snapshot(|| [app.numbers.message()]), &client, 0)
+    caller.check(&Use::Status)?;
+    let subscription = app.status.subscribe(&app.ending(request)).snapshot(|| [app.numbers.message()]);
+    app.respond(subscription, Use::Status, &client, &caller)
 }
 
-async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<impl IntoResponse, Rejection> {
-    app.to_subscribe(request)?;
+async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<impl IntoResponse, Rejection> {
+    caller.check(&Use::Status)?;
     let (topics, log) = app.numbers.stats();
     let text = metrics::text(app.numbers.subscribers.count(), &topics, log.as_ref());
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
 }
 
 impl App {
-    /// The stream of a subscription to so many topics, if there may be one more.
+    /// The stream of a subscription, if there may be one more, for as long as the caller may have it.
     fn respond(
         &self,
         subscription: Subscription,
+        what: Use,
         client: &Client,
-        topics: usize,
+        caller: &Caller,
     ) -> Result<Response, Rejection> {
-        let place =
-            self.numbers.subscribers.join(|| client.account(None), topics).map_err(|full| match full {
-                Full::All => Rejection::unavailable("there are too many subscribers; try again later"),
-                Full::Streams(most) => Rejection::too_many(
-                    format!(
-                        "this client has {most} streams, as many as one may have; end one, or try again later"
-                    ),
-                    CLIENT_WAITS,
+        let account = || client.account(caller.user());
+        let place = self.numbers.subscribers.join(account, what.topics()).map_err(|full| match full {
+            Full::All => Rejection::unavailable("there are too many subscribers; try again later"),
+            Full::Streams(most) => Rejection::too_many(
+                format!(
+                    "this client has {most} streams, as many as one may have; end one, or try again later"
                 ),
-                Full::Topics(most) => Rejection::too_many(
-                    format!("the streams of one client may have {most} topics; end one, or ask for fewer"),
-                    CLIENT_WAITS,
-                ),
-            })?;
+                CLIENT_WAITS,
+            ),
+            Full::Topics(most) => Rejection::too_many(
+                format!("the streams of one client may have {most} topics; end one, or ask for fewer"),
+                CLIENT_WAITS,
+            ),
+        })?;
+        let subscription = caller.limit(subscription, what);
         let mut response = subscription.respond().map(|body| Body::new(place.keep(body)));
         response.extensions_mut().insert(PassedThrough);
         Ok(response)
     }
 
-    /// The request of one who may subscribe, with what ends the stream.
-    fn to_subscribe(&self, request: Request) -> Result<Request, Rejection> {
-        let (mut head, body) = request.into_parts();
-        self.access.check_token(Right::Subscribe, &head)?;
-        head.extensions.insert(self.shutdown.clone());
-        Ok(Request::from_parts(head, body))
+    /// The request, with what ends its stream.
+    fn ending(&self, mut request: Request) -> Request {
+        request.extensions_mut().insert(self.shutdown.clone());
+        request
     }
 }

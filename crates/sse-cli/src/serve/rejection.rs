@@ -19,6 +19,26 @@ pub(crate) struct Rejection {
     refusal: Option<Refusal>,
     /// After how many seconds the request may be sent again.
     retry_after: Option<u64>,
+    challenge: Option<Challenge>,
+}
+
+/// What clients are told of the token that is needed (RFC 6750, 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    /// None has come.
+    Bearer,
+    InvalidToken,
+    InsufficientScope,
+}
+
+impl Challenge {
+    fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Bearer => "Bearer",
+            Self::InvalidToken => "Bearer error=\"invalid_token\"",
+            Self::InsufficientScope => "Bearer error=\"insufficient_scope\"",
+        })
+    }
 }
 
 impl Rejection {
@@ -26,7 +46,7 @@ impl Rejection {
         // Clients that are refused together must not come back together.
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| fastrand::u64(5..=10));
         // The request may have had a part in it.
-        Self { status, text: Visible(&text.into()).to_string(), refusal: None, retry_after }
+        Self { status, text: Visible(&text.into()).to_string(), refusal: None, retry_after, challenge: None }
     }
 
     #[cfg(test)]
@@ -59,6 +79,11 @@ impl Rejection {
         Self { refusal: Some(refusal), ..Self::new(status, text) }
     }
 
+    /// The request needs a token, or another one.
+    pub(crate) fn challenge(self, challenge: Challenge) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
     /// The request may be done later.
     pub(crate) fn unavailable(text: impl fmt::Display) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text.to_string())
@@ -80,8 +105,8 @@ impl IntoResponse for Rejection {
             let value = HeaderValue::from_static(refusal.name());
             headers.insert(HeaderName::from_static(refusal::HEADER), value);
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge.header());
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,0 +1,179 @@
+//! Who sends a request, and what they may do.
+
+use std::fmt;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::http::StatusCode;
+use sse_server::Subscription;
+use tokio::sync::watch;
+
+use super::authority::Rules;
+use super::file::Token;
+use super::jwt::Verified;
+use super::{Right, Rights};
+use crate::serve::rejection::{Challenge, Rejection};
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// To publish to a topic.
+    Publish(String),
+    /// To subscribe to each of these topics.
+    Subscribe(Vec<String>),
+    /// To see all topics.
+    Status,
+}
+
+/// One of the rights that are needed for it.
+enum Part<'a> {
+    Topic(Right, &'a str),
+    Status,
+}
+
+/// Whoever sends a request.
+///
+/// A token that is not valid counts as none. What is wrong with it is told if a right is missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    proof: Proof,
+    rules: watch::Receiver<Arc<Rules>>,
+}
+
+/// How somebody has shown who they are.
+#[derive(Clone, Debug)]
+pub(crate) enum Proof {
+    None,
+    /// By a token of the file.
+    Token(Arc<Token>),
+    Jwt(Arc<Verified>),
+    /// By a token that is not valid, for this reason.
+    Invalid(String),
+}
+
+impl Caller {
+    pub(crate) fn new(proof: Proof, rules: watch::Receiver<Arc<Rules>>) -> Self {
+        Self { proof, rules }
+    }
+
+    /// The name of the user, if the token has one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Token(token) => token.user().map(|user| &**user),
+            Proof::Jwt(jwt) => jwt.user.as_deref(),
+            Proof::None | Proof::Invalid(_) => None,
+        }
+    }
+
+    /// Refuses whoever may not do it.
+    pub(crate) fn check(&self, what: &Use) -> Result<(), Rejection> {
+        what.parts().find(|part| !self.may(part)).map_or(Ok(()), |part| Err(self.refuse(&part.to_string())))
+    }
+
+    /// Ends the stream of a subscription when its caller may not have it any more: because the token expires, or because
+    /// a reload has taken the right away.
+    pub(crate) fn limit(&self, subscription: Subscription, what: Use) -> Subscription {
+        if self.rules.borrow().are_final() {
+            subscription
+        } else {
+            subscription.until(self.clone().loses(what))
+        }
+    }
+
+    async fn loses(self, what: Use) {
+        let mut rules = self.rules.clone();
+        let expiry = async {
+            match &self.proof {
+                Proof::Jwt(jwt) => {
+                    let left = jwt.expires.duration_since(SystemTime::now());
+                    tokio::time::sleep(left.unwrap_or_default()).await;
+                }
+                Proof::None | Proof::Token(_) | Proof::Invalid(_) => pending().await,
+            }
+        };
+        let revocation = async {
+            while rules.changed().await.is_ok() {
+                if !what.parts().all(|part| self.may(&part)) {
+                    return;
+                }
+            }
+            pending().await
+        };
+        let reason = tokio::select! {
+            () = expiry => "the token has expired",
+            () = revocation => "its right was taken away by a reload",
+        };
+        tracing::debug!(user = self.user(), reason, "a stream ends");
+    }
+
+    /// Whether the caller's rights, or those of everybody, are enough now.
+    fn may(&self, part: &Part<'_>) -> bool {
+        let rules = self.rules.borrow();
+        let own = match &self.proof {
+            // The rights of the file may be others than when the token came.
+            Proof::Token(token) => rules.token(token.secret()).map(|token| token.rights()),
+            Proof::Jwt(jwt) => Some(&jwt.rights).filter(|_| rules.accept(&jwt.key)),
+            Proof::None | Proof::Invalid(_) => None,
+        };
+        part.is_covered(rules.everybody()) || own.is_some_and(|own| part.is_covered(own))
+    }
+
+    fn refuse(&self, what: &str) -> Rejection {
+        match &self.proof {
+            Proof::None => Rejection::new(
+                StatusCode::UNAUTHORIZED,
+                format!("a token is needed to {what}; send it as `Authorization: Bearer TOKEN`, or as ?access_token="),
+            )
+            .challenge(Challenge::Bearer),
+            Proof::Invalid(flaw) => Rejection::new(
+                StatusCode::UNAUTHORIZED,
+                format!("a valid token is needed to {what}; this one is not: {flaw}"),
+            )
+            .challenge(Challenge::InvalidToken),
+            Proof::Token(_) | Proof::Jwt(_) => {
+                Rejection::new(StatusCode::FORBIDDEN, format!("this token gives no right to {what}"))
+                    .challenge(Challenge::InsufficientScope)
+            }
+        }
+    }
+}
+
+impl Use {
+    /// How many topics it is for.
+    pub(crate) fn topics(&self) -> usize {
+        match self {
+            Self::Publish(_) => 1,
+            Self::Subscribe(names) => names.len(),
+            Self::Status => 0,
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let (right, names) = match self {
+            Self::Publish(name) => (Right::Publish, std::slice::from_ref(name)),
+            Self::Subscribe(names) => (Right::Subscribe, &names[..]),
+            Self::Status => (Right::Subscribe, &[][..]),
+        };
+        let topics = names.iter().map(move |name| Part::Topic(right, name));
+        topics.chain((*self == Self::Status).then_some(Part::Status))
+    }
+}
+
+impl Part<'_> {
+    fn is_covered(&self, rights: &Rights) -> bool {
+        match *self {
+            Self::Topic(right, name) => rights.cover(right, name),
+            Self::Status => rights.cover_status(),
+        }
+    }
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Topic(right, name) => write!(f, "{} to the topic {name}", right.name()),
+            Self::Status => write!(f, "see all topics"),
+        }
+    }
+}
