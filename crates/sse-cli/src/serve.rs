@@ -3,12 +3,14 @@
 mod access;
 mod app;
 mod client;
+mod control;
 mod forwarded;
 mod history;
 mod metrics;
 mod publish;
 mod rate;
 mod rejection;
+mod reload;
 mod rights;
 mod settings;
 mod status;
@@ -33,13 +35,14 @@ use tracing_subscriber::prelude::*;
 use self::access::{Access, Origin};
 use self::app::App;
 use self::client::{TrustedProxies, TrustedProxy};
+use self::control::Control;
 use self::history::{Bound, History};
 use self::rate::{PublishRate, Rate};
+use self::reload::Files;
 use self::rights::{Authority, Right, Sources};
 use self::status::Numbers;
 use self::subscribers::Subscribers;
 use crate::failure::Failure;
-use crate::signals::Signals;
 use crate::{runtime, system, units};
 
 /// Serve topics to publish and subscribe to, and a page that shows them live
@@ -149,22 +152,28 @@ const REDIS_WITHIN: Duration = Duration::from_secs(30);
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        runtime::of_all_cpus()?.block_on(self.serve())
+        let runtime = runtime::of_all_cpus()?;
+        let result = runtime.block_on(self.serve());
+        // A thread may still wait for a file that is read again.
+        runtime.shutdown_background();
+        result
     }
 
     async fn serve(self) -> Result<(), Failure> {
         let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
+        // A log that nobody takes any more, such as one on a terminal that was closed, is no reason to panic.
+        let format = format.log_internal_errors(false);
         tracing_subscriber::registry().with(format).with(self.log.clone()).init();
         system::raise_file_limit();
         // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
         let sources = self.sources();
         let authority = Authority::new(sources.read().map_err(Failure::usage)?);
-        let mut signals = Signals::listen()?;
+        let Control { mut end, reload, end_at_once } = Control::listen()?;
         let start = async { Ok::<_, Failure>((self.bind(sources.is_open()).await?, self.topics().await?)) };
         let (listener, topics) = tokio::select! {
             started = start => started?,
-            _ = signals.received() => return Ok(()),
+            _ = &mut end => return Ok(()),
         };
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
 
@@ -184,6 +193,7 @@ impl Options {
             status: Route::builder().history(1).build(),
             shutdown: shutdown.clone(),
         };
+        tokio::spawn(Files { sources: sources.clone(), authority: authority.clone() }.follow(reload));
         let status = tokio::spawn(tell_status(app.status.clone(), numbers.clone()));
         let service = TowerToHyperService::new(app::router(app, &self.cors));
         greet(address, sources.is_open(), &authority);
@@ -192,18 +202,24 @@ impl Options {
         let begun = Arc::new(OnceLock::new());
         let ended = begun.clone();
         let ending = async move {
-            signals.received().await;
+            let _ = end.await;
             let _ = begun.set(Instant::now());
             let spread = spread(numbers.subscribers.count(), grace);
             tracing::info!(subscribers = numbers.subscribers.count(), "ending");
             shutdown.begin_within(spread);
         };
-        sse_server::serve(listener, service).with_graceful_shutdown(ending, grace).await;
-        status.abort();
-        let left = ended.get().map_or(grace, |begun| grace.saturating_sub(begun.elapsed()));
-        tokio::time::timeout(left.max(LEAST), topics.flush()).await.map_err(|_| {
-            Failure::failed("Redis did not take all events in time; their publishers have had no answer")
-        })
+        let serving = async {
+            sse_server::serve(listener, service).with_graceful_shutdown(ending, grace).await;
+            status.abort();
+            let left = ended.get().map_or(grace, |begun| grace.saturating_sub(begun.elapsed()));
+            tokio::time::timeout(left.max(LEAST), topics.flush()).await.map_err(|_| {
+                Failure::failed("Redis did not take all events in time; their publishers have had no answer")
+            })
+        };
+        tokio::select! {
+            ended = serving => ended,
+            Ok(signal) = end_at_once => Err(Failure::signal(signal)),
+        }
     }
 
     /// Where the rights come from.

@@ -8,6 +8,9 @@ use tokio::sync::oneshot;
 use crate::failure::Failure;
 use crate::runtime;
 
+/// The number of SIGHUP.
+pub(crate) const HANGUP: u8 = 1;
+
 /// Listens for SIGINT (Ctrl-C), SIGTERM and SIGHUP. On Windows, Ctrl-C is SIGINT, and whatever else ends a program there
 /// is SIGTERM: Ctrl-Break, the end of the console, of the session, or of the system.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ impl Inner {
         tokio::select! {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
-            _ = self.hangup.recv() => 1,
+            _ = self.hangup.recv() => HANGUP,
         }
     }
 }

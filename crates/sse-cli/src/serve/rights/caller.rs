@@ -98,7 +98,7 @@ impl Caller {
                     return;
                 }
             }
-            pending().await
+            pending::<()>().await;
         };
         let reason = tokio::select! {
             () = expiry => "the token has expired",

@@ -16,7 +16,7 @@ use super::{Right, Rights};
 /// - A topic is a name, in which `*` stands for any text. A line without topics is for all of them.
 /// - `user=NAME` says whose token it is.
 ///
-/// The lines of one token add up. Empty lines, and those that begin with `#`, are left out.
+/// The lines of one token add up. Empty lines, those that begin with `#`, and what follows a `#` are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
     everybody: Rights,
@@ -62,7 +62,7 @@ impl Tokens {
             return Err("the token is missing; write it after the right, or `*` for everybody".to_owned());
         };
         let (mut topics, mut user) = (Vec::new(), None);
-        for word in words {
+        for word in words.take_while(|word| !word.starts_with('#')) {
             match word.strip_prefix("user=") {
                 None => topics.push(Pattern::parse(word)),
                 Some("") => return Err("`user=` is without a name".to_owned()),
@@ -82,7 +82,9 @@ impl Tokens {
         if topics.is_empty() {
             topics.push(Pattern::all());
         }
-        topics.into_iter().for_each(|topic| rights.add(right, topic));
+        for topic in topics {
+            rights.add(right, topic);
+        }
         Ok(())
     }
 
@@ -188,6 +190,7 @@ mod tests {
         check(&file, A, ALL, &[], false);
         check(&file, B, &[], ALL, true);
         check(&file, "*", &[], &[], false);
+        check(&format!("publish {A} # {B} news\npublish {B} news #all"), A, ALL, &[], false);
         check(&format!("\u{feff}publish *\nsubscribe {B}"), "*", ALL, &[], false);
     }
 

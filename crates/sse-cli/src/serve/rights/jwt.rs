@@ -126,7 +126,7 @@ impl Verifier {
         }
         let mut error = String::new();
         for key in candidates {
-            match decode::<Claims>(token, key.key(), &self.validation(key)) {
+            match decode::<Claims>(token, key.decoding(), &self.validation(key)) {
                 Ok(token) => return token.claims.verified(key.clone(), now),
                 Err(wrong) if matches!(wrong.kind(), ErrorKind::InvalidSignature) => {
                     error = flaw(wrong.kind());
@@ -152,9 +152,10 @@ impl Verifier {
 
 impl Claims {
     fn verified(self, key: Arc<Key>, now: SystemTime) -> Result<Verified, String> {
-        let since_epoch = Duration::try_from_secs_f64(self.exp).unwrap_or(Duration::MAX);
         /// A later end makes no difference, and times have a bound.
         const LATEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+        let since_epoch = Duration::try_from_secs_f64(self.exp).unwrap_or(Duration::MAX);
         let expires =
             SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(now + LATEST).min(now + LATEST);
         if expires <= now {
@@ -169,7 +170,9 @@ impl Claims {
         let mut rights = Rights::default();
         if let Some(Own { publish, subscribe, status }) = &self.sse {
             for (right, patterns) in [(Right::Publish, publish), (Right::Subscribe, subscribe)] {
-                patterns.iter().for_each(|pattern| rights.add(right, Pattern::parse(pattern)));
+                for pattern in patterns {
+                    rights.add(right, Pattern::parse(pattern));
+                }
             }
             if *status {
                 rights.add_status();
@@ -240,7 +243,7 @@ mod tests {
     const SECRET: &[u8] = include_bytes!("../../../tests/jwt/secret");
     const JWKS: &[u8] = include_bytes!("../../../tests/jwt/jwks.json");
 
-    /// A token that PyJWT has made.
+    /// A token of the folder.
     fn token(name: &str) -> String {
         let tokens: HashMap<String, String> =
             serde_json::from_str(include_str!("../../../tests/jwt/tokens.json")).unwrap();

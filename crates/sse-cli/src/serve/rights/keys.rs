@@ -11,7 +11,7 @@ pub(crate) struct Key {
     algorithm: Algorithm,
     /// How tokens name it. Only keys of a JWKS have names.
     id: Option<String>,
-    key: DecodingKey,
+    decoding: DecodingKey,
 }
 
 /// A shorter secret could be found by trying (RFC 7518, 3.2).
@@ -38,8 +38,8 @@ impl Key {
         self.algorithm
     }
 
-    pub(crate) fn key(&self) -> &DecodingKey {
-        &self.key
+    pub(crate) fn decoding(&self) -> &DecodingKey {
+        &self.decoding
     }
 
     /// Whether a token with this name of a key may be signed by this one. A key or a token without a name fits all.
@@ -54,7 +54,7 @@ impl Key {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
 
-        let is_same_key = match (self.key.kind(), other.key.kind()) {
+        let is_same_key = match (self.decoding.kind(), other.decoding.kind()) {
             (SecretOrDer(own), SecretOrDer(other)) => own == other,
             (RsaModulusExponent { n, e }, RsaModulusExponent { n: other_n, e: other_e }) => {
                 n == other_n && e == other_e
@@ -94,7 +94,7 @@ fn of_pem_block(block: &str) -> Result<Key, String> {
         return p256(None, key);
     }
     match DecodingKey::from_ed_pem(block) {
-        Ok(key) => Ok(Key { algorithm: Algorithm::EdDSA, id: None, key }),
+        Ok(key) => Ok(Key { algorithm: Algorithm::EdDSA, id: None, decoding: key }),
         Err(_) => Err("it has a PEM block that is no public key of RSA, P-256 or Ed25519".to_owned()),
     }
 }
@@ -158,7 +158,7 @@ fn of_jwk(jwk: Value) -> Result<Option<Key>, String> {
         Algorithm::RS256 => rsa(id, key),
         Algorithm::ES256 => p256(id, key),
         Algorithm::HS256 => secret(id, key),
-        _ => Ok(Key { algorithm, id, key }),
+        _ => Ok(Key { algorithm, id, decoding: key }),
     }
     .map(Some)
 }
@@ -197,7 +197,7 @@ fn secret(id: Option<String>, key: DecodingKey) -> Result<Key, String> {
             "its secret has {length} bytes; at least {MIN_SECRET} are needed (openssl rand -hex 32)"
         ));
     }
-    Ok(Key { algorithm: Algorithm::HS256, id, key })
+    Ok(Key { algorithm: Algorithm::HS256, id, decoding: key })
 }
 
 fn rsa(id: Option<String>, key: DecodingKey) -> Result<Key, String> {
@@ -209,7 +209,7 @@ fn rsa(id: Option<String>, key: DecodingKey) -> Result<Key, String> {
     if length < MIN_MODULUS {
         return Err("its RSA key is too short; 2048 bits are needed".to_owned());
     }
-    Ok(Key { algorithm: Algorithm::RS256, id, key })
+    Ok(Key { algorithm: Algorithm::RS256, id, decoding: key })
 }
 
 fn p256(id: Option<String>, key: DecodingKey) -> Result<Key, String> {
@@ -217,7 +217,7 @@ fn p256(id: Option<String>, key: DecodingKey) -> Result<Key, String> {
     const POINT: usize = 65;
 
     if key.try_get_as_bytes().is_ok_and(|point| point.len() == POINT) {
-        Ok(Key { algorithm: Algorithm::ES256, id, key })
+        Ok(Key { algorithm: Algorithm::ES256, id, decoding: key })
     } else {
         Err("its key is not of the curve P-256".to_owned())
     }
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_line_ending_after_a_secret_is_not_of_it() {
         let [key] = &Key::parse(&[&[b'a'; 32][..], b"\r\n"].concat()).unwrap()[..] else { panic!() };
-        assert_eq!(key.key.try_get_as_bytes().unwrap(), [b'a'; 32]);
+        assert_eq!(key.decoding.try_get_as_bytes().unwrap(), [b'a'; 32]);
     }
 
     #[track_caller]
@@ -292,7 +292,7 @@ mod tests {
             b"-----BEGIN PUBLIC KEY-----\nsecretsecret\n-----END PUBLIC KEY-----",
             "no public key of RSA",
         );
-        check_wrong(RSA.replace("A", "B").as_bytes(), "no public key");
+        check_wrong(RSA.replace('A', "B").as_bytes(), "no public key");
         check_wrong(b"{\n  \"keys\": [secretsecret", "line 2, column ");
         check_wrong(b"{\"keys\": 1}", "no list");
         check_wrong(b"{\"keys\": []}", "no key for signatures");
