@@ -42,6 +42,26 @@ fn one_id_resumes_several_topics_exactly() {
 }
 
 #[test]
+fn a_stream_may_begin_with_the_last_events() {
+    let hub = Hub::start(&[]);
+    for (topic, data) in [("a", "1"), ("b", "2"), ("other", "3"), ("a", "4")] {
+        hub.publish(topic, data);
+    }
+    let check = |path: &str, expected: &[&str]| {
+        let mut stream = Stream::open(&hub, path, &[]);
+        hub.publish("a", "live");
+        for data in expected {
+            assert_eq!(stream.event(), format!("data: {data}"), "{path}");
+        }
+    };
+    check("/topics?topic=a&topic=b&last=2", &["2", "4", "live"]);
+    check("/topics/a?last=2", &["4", "live", "live"]);
+    check("/topics/a?last=0", &["live"]);
+    check("/topics/b?last=20", &["2"]);
+    assert_answers(&hub.get("/topics/a?last=many", &[]), 400, "write a number of events, as last=20");
+}
+
+#[test]
 fn a_batch_is_published_whole_or_not_at_all() {
     let hub = Hub::start(&[]);
     let (mut stream, _) = Stream::at_the_end(&hub, "/topics/news");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderValue, Request, StatusCode};
-use sse_server::{EventId, EventType, LagPolicy, Message, Route, RouteBuilder};
+use sse_server::{EventId, EventType, LagPolicy, Message, Route, RouteBuilder, Topics};
 use sse_testing::{Subscriber, field, request, subscribe};
 use tokio::time::{advance, pause};
 
@@ -233,6 +233,37 @@ fn a_stream_may_begin_with_the_oldest_message() {
     let mut resumed = subscribe(&id);
     resumed.read();
     assert_eq!(resumed.read_data(), ["3", "4", "-"], "an id goes before it");
+}
+
+#[test]
+fn a_stream_may_begin_with_the_newest_messages() {
+    let topics = Topics::new();
+    for (topic, data) in [("a", "1"), ("b", "2"), ("other", "3"), ("a", "4"), ("a", "5"), ("b", "6")] {
+        topics.route(topic).unwrap().publish(&Message::new(data)).unwrap();
+    }
+    let check = |messages: usize, expected: &[&str]| {
+        let subscription = topics.subscribe(&request(""), ["a", "b"]).from_newest(messages);
+        let mut subscriber = Subscriber::of(subscription.respond());
+        subscriber.read();
+        assert_eq!(subscriber.read_data(), expected, "{messages}");
+    };
+    check(0, &["-"]);
+    check(1, &["6", "-"]);
+    check(3, &["4", "5", "6", "-"]);
+    check(4, &["2", "4", "5", "6", "-"]);
+    check(5, &["1", "2", "4", "5", "6", "-"]);
+    check(usize::MAX, &["1", "2", "4", "5", "6", "-"]);
+
+    // An id goes before it, and what is evicted is no gap.
+    let route = Route::builder().history(2).build();
+    publish(&route, &["1", "2", "3"]);
+    let mut first = Subscriber::of(route.subscribe(&request("")).from_newest(3).respond());
+    first.read();
+    let id = field(&first.read(), "id").unwrap().to_owned();
+    assert_eq!(first.read_data(), ["3", "-"]);
+    let mut resumed = Subscriber::of(route.subscribe(&request(&id)).from_newest(0).respond());
+    resumed.read();
+    assert_eq!(resumed.read_data(), ["3", "-"]);
 }
 
 #[test]

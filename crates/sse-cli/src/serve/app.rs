@@ -148,11 +148,12 @@ async fn subscribe(
     request: Request,
 ) -> Result<Response, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
+    let last = topic::last_of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
     let what = Use::Subscribe(vec![name.clone()]);
     caller.check(&what)?;
     // A stream that is always of this topic: its events have their publishers' ids.
     let subscription = app.numbers.topics.subscribe_to(&app.ending(request), &name);
-    app.respond(subscription, what, &client, &caller)
+    app.respond(from_last(subscription, last), what, &client, &caller)
 }
 
 async fn subscribe_to_several(
@@ -161,12 +162,22 @@ async fn subscribe_to_several(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Rejection> {
-    let names = topic::of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
+    let query = request.uri().query().unwrap_or_default();
+    let names = topic::of_query(query).map_err(Rejection::bad)?;
+    let last = topic::last_of_query(query).map_err(Rejection::bad)?;
     let what = Use::Subscribe(names.clone());
     caller.check(&what)?;
     let topics = names.iter().map(String::as_str);
     let subscription = app.numbers.topics.subscribe(&app.ending(request), topics);
-    app.respond(subscription, what, &client, &caller)
+    app.respond(from_last(subscription, last), what, &client, &caller)
+}
+
+/// The subscription from the last events on, if so many are asked for.
+fn from_last(subscription: Subscription, last: Option<usize>) -> Subscription {
+    match last {
+        Some(last) => subscription.from_newest(last),
+        None => subscription,
+    }
 }
 
 async fn receive(

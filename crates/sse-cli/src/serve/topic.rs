@@ -1,4 +1,6 @@
-//! Names of topics.
+//! Names of topics, and what else the query of a subscriber has.
+
+use std::borrow::Cow;
 
 /// How long a name may be, in bytes.
 const MAX_BYTES: usize = 200;
@@ -37,6 +39,15 @@ pub(crate) fn of_query(query: &str) -> Result<Vec<String>, String> {
             "{many} topics are more than the {MAX_TOPICS} that one connection may have; use several"
         )),
     }
+}
+
+/// How many of the newest events a query asks for at the beginning, `last=20`.
+pub(crate) fn last_of_query(query: &str) -> Result<Option<usize>, String> {
+    let last = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "last");
+    let number = |(_, text): (_, Cow<'_, str>)| {
+        text.parse().map_err(|_| format!("last={text}: write a number of events, as last=20"))
+    };
+    last.map(number).transpose()
 }
 
 #[cfg(test)]
@@ -84,5 +95,15 @@ mod tests {
         check_query("topic=a&topic=", Err("no name"));
         check_query(&"topic=a&".repeat(100), Ok(&["a"; 100]));
         check_query(&"topic=a&".repeat(101), Err("101 topics are more than the 100"));
+    }
+
+    #[test]
+    fn a_query_may_ask_for_the_newest_events() {
+        assert_eq!(last_of_query("topic=a&last=20"), Ok(Some(20)));
+        assert_eq!(last_of_query("topic=last"), Ok(None));
+        for wrong in ["last=", "last=-1", "last=all", "last=99999999999999999999"] {
+            let error = last_of_query(wrong).unwrap_err();
+            assert_eq!(error, format!("{wrong}: write a number of events, as last=20"));
+        }
     }
 }

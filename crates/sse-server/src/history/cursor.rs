@@ -2,6 +2,7 @@
 //!
 //! What a cursor can't get any more is told as a [`Gap`], never passed over.
 
+use std::cmp::Reverse;
 use std::iter;
 use std::mem;
 
@@ -45,6 +46,19 @@ impl Cursor {
     pub(crate) fn oldest<'r>(rings: impl Iterator<Item = &'r Ring> + Clone) -> Self {
         let mut cursor = Self::after(Position::START);
         cursor.pass_over(rings, Position::START);
+        cursor
+    }
+
+    /// At the newest messages that are kept, so many at most, without a gap event for earlier ones.
+    pub(crate) fn newest<'r>(rings: impl Iterator<Item = &'r Ring> + Clone, messages: usize) -> Self {
+        let mut cursor = Self::oldest(rings.clone());
+        // The newest message that is too old, if there is one.
+        let positions = rings.flat_map(|ring| ring.newest_positions(messages.saturating_add(1)));
+        let mut positions: Vec<_> = positions.map(Reverse).collect();
+        if positions.len() > messages {
+            let (_, Reverse(older), _) = positions.select_nth_unstable(messages);
+            cursor.advance(*older);
+        }
         cursor
     }
 

@@ -50,6 +50,11 @@ impl Latest {
         self.kept.len()
     }
 
+    /// The positions of the entries kept here, the oldest first.
+    pub(crate) fn positions(&self) -> impl DoubleEndedIterator<Item = Position> {
+        self.kept.keys().copied()
+    }
+
     /// The entries kept here, from a position on. All are older than those of the ring.
     pub(crate) fn from(&self, position: Position) -> impl Iterator<Item = &Kept> {
         self.kept.range(position..).map(|(_, entry)| entry)

@@ -178,6 +178,12 @@ impl Ring {
         latest.chain(self.entries.range(self.index(position.next())..))
     }
 
+    /// The positions of the newest messages, so many at most, the newest first.
+    pub(crate) fn newest_positions(&self, messages: usize) -> impl Iterator<Item = Position> {
+        let latest = self.latest.iter().flat_map(|latest| latest.positions().rev());
+        self.entries.iter().rev().map(|entry| entry.position).chain(latest).take(messages)
+    }
+
     /// What there is after a position, as one frame of a bounded size, or of one message that is larger.
     pub(crate) fn frame(&mut self, after: Position) -> Option<Frame> {
         let newest = self.newest();

@@ -279,6 +279,12 @@ impl Subscriber {
         self.cursor = Cursor::oldest(self.rings(&state));
     }
 
+    /// Goes back to the newest messages that are kept, so many at most.
+    pub(crate) fn rewind_to_newest(&mut self, messages: usize) {
+        let state = self.hub.lock();
+        self.cursor = Cursor::newest(self.rings(&state), messages);
+    }
+
     /// Gives up what is older than the subscriber. Returns the gap, if something of it is missing.
     pub(crate) fn skip_to_start(&mut self) -> Option<Gap> {
         let state = self.hub.lock();

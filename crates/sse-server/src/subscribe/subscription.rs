@@ -59,8 +59,8 @@ struct Open {
     reconnection_time: Option<Duration>,
     /// Whether the client came with an id.
     has_id: bool,
-    /// Whether it begins with the oldest message, as it would if it came again.
-    is_from_start: bool,
+    /// Whether it begins with messages that are kept, as it would if it came again.
+    is_rewound: bool,
     /// Blocks that bring the client to its position.
     snapshot: Option<Vec<u8>>,
     filter: Option<Filter>,
@@ -123,7 +123,7 @@ impl Subscription {
             delivery,
             reconnection_time,
             has_id: !last_event_id.is_empty(),
-            is_from_start: false,
+            is_rewound: false,
             snapshot: None,
             filter: None,
             headers: HeaderMap::new(),
@@ -239,13 +239,40 @@ impl Subscription {
     /// With a log, the answer may be published by another process: see [`Topics::get`](crate::Topics::get).
     ///
     /// A [snapshot](Self::snapshot) goes before it, whichever is asked for first.
-    pub fn from_start(mut self) -> Self {
+    pub fn from_start(self) -> Self {
+        self.rewound(Subscriber::rewind)
+    }
+
+    /// Begins with the newest messages that are kept, so many at most and of all topics together, without a gap event for
+    /// earlier ones: for a page that shows what came last, and then what comes. As with
+    /// [`from_start`](Self::from_start), a client that comes with an id goes on after it instead.
+    ///
+    /// ```
+    /// use sse_server::{Item, Message, Route};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let route = Route::new();
+    /// for text in ["one", "two", "three"] {
+    ///     route.publish(&Message::new(text))?;
+    /// }
+    /// let mut events = route.subscribe_from("").from_newest(2).into_events();
+    /// let Some(Item::Event(received)) = events.next().await else { panic!("two are asked for") };
+    /// assert_eq!(received.event().data(), "two");
+    /// # Ok::<(), sse_server::PublishError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn from_newest(self, messages: usize) -> Self {
+        self.rewound(|subscriber| subscriber.rewind_to_newest(messages))
+    }
+
+    /// Lets a client that has no id begin elsewhere.
+    fn rewound(mut self, rewind: impl FnOnce(&mut Subscriber)) -> Self {
         if let State::Open(open) = &mut self.0
             && !open.has_id
             && open.snapshot.is_none()
         {
-            open.delivery.subscriber_mut().rewind();
-            open.is_from_start = true;
+            rewind(open.delivery.subscriber_mut());
+            open.is_rewound = true;
         }
         self
     }
@@ -370,7 +397,7 @@ impl Open {
             opening = opening.reconnection_time(time);
         }
         // It dispatches nothing, but a client that loses the connection before the first event resumes here.
-        if !self.has_id && !self.is_from_start && self.snapshot.is_none() {
+        if !self.has_id && !self.is_rewound && self.snapshot.is_none() {
             opening = opening.id(self.delivery.subscriber().start_id());
         }
         let mut bytes = Vec::with_capacity(128);
