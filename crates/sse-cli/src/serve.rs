@@ -4,6 +4,7 @@ mod access;
 mod app;
 mod client;
 mod control;
+mod envelopes;
 mod forwarded;
 mod history;
 mod metrics;

@@ -11,6 +11,7 @@ mod handover;
 mod message_stream;
 mod messages;
 mod response;
+mod rewrite;
 mod shutdown;
 mod stalled;
 mod subscriber;

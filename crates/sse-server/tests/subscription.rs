@@ -455,3 +455,25 @@ fn a_snapshot_goes_before_the_start_in_either_order() {
         assert_eq!(Subscriber::of(subscription.respond()).read_data(), ["state", "-"]);
     }
 }
+
+#[test]
+fn the_data_may_be_made_anew_for_one_subscriber() {
+    let topics = Topics::builder().route(Route::builder().history(2).burst_bytes(0)).build();
+    let subscription = topics.subscribe(&request("unknown"), ["a", "b"]);
+    let subscription = subscription
+        .filter(|event| event.data() != "debug")
+        .map_data(|event| format!("{}/{}/{}", event.topic(), event.event_type(), event.data()));
+    let mut one = Subscriber::of(subscription.respond());
+    let mut other = Subscriber::of(topics.subscribe_to(&request(""), "b").respond());
+    for (topic, data) in [("a", "1"), ("b", "debug"), ("b", "2")] {
+        topics.route(topic).unwrap().publish(&Message::new(data)).unwrap();
+    }
+    assert_eq!(one.read_data(), [r#"/gap/{"missed":null}"#, "a/message/1", "b/message/2", "-"]);
+    assert_eq!(other.read_data(), ["debug", "2", "-"]);
+    let mut panics =
+        Subscriber::of(topics.subscribe_to(&request(""), "b").map_data(|_| panic!("for the test")).respond());
+    panics.read();
+    topics.route("b").unwrap().publish(&Message::new("3")).unwrap();
+    assert_eq!(panics.read_data(), ["."]);
+    assert_eq!(other.read_data(), ["3", "-"]);
+}

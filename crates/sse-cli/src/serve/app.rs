@@ -20,6 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::{Access, Origin};
 use super::client::{Client, TrustedProxies};
+use super::envelopes::{self, Data};
 use super::publish::{Receipt, messages, publish};
 use super::rate::PublishRate;
 use super::rejection::Rejection;
@@ -105,10 +106,12 @@ fn cors(origins: &[Origin]) -> CorsLayer {
     let origins = exact.collect::<Option<Vec<_>>>().map_or_else(AllowOrigin::any, AllowOrigin::list);
     let headers =
         ["authorization", "cache-control", "content-type", "event-id", "event-type", "last-event-id"];
+    let headers = headers.map(HeaderName::from_static).into_iter().chain([envelopes::HEADER]);
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers(headers.map(HeaderName::from_static))
+        .allow_headers(headers.collect::<Vec<_>>())
+        .expose_headers([envelopes::HEADER])
         .max_age(Duration::from_secs(60 * 60))
 }
 
@@ -151,9 +154,10 @@ async fn subscribe(
     let last = topic::last_of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
     let what = Use::Subscribe(vec![name.clone()]);
     caller.check(&what)?;
+    let data = Data::asked_for(request.uri(), request.headers())?;
     // A stream that is always of this topic: its events have their publishers' ids.
-    let subscription = app.numbers.topics.subscribe_to(&app.ending(request), &name);
-    app.respond(from_last(subscription, last), what, &client, &caller)
+    let subscription = data.of(app.numbers.topics.subscribe_to(&app.ending(request), &name));
+    app.respond(from_last(subscription, last), what, &client, &caller).map(|response| data.tell(response))
 }
 
 async fn subscribe_to_several(
@@ -167,9 +171,10 @@ async fn subscribe_to_several(
     let last = topic::last_of_query(query).map_err(Rejection::bad)?;
     let what = Use::Subscribe(names.clone());
     caller.check(&what)?;
+    let data = Data::asked_for(request.uri(), request.headers())?;
     let topics = names.iter().map(String::as_str);
-    let subscription = app.numbers.topics.subscribe(&app.ending(request), topics);
-    app.respond(from_last(subscription, last), what, &client, &caller)
+    let subscription = data.of(app.numbers.topics.subscribe(&app.ending(request), topics));
+    app.respond(from_last(subscription, last), what, &client, &caller).map(|response| data.tell(response))
 }
 
 /// The subscription from the last events on, if so many are asked for.

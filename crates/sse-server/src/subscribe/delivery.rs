@@ -10,6 +10,7 @@ use sse_codec::Message;
 
 use super::filter::{Filter, Panicked};
 use super::group::Group;
+use super::rewrite::Rewrite;
 use super::shutdown::{Ending, Shutdown};
 use super::stalled::Stalled;
 use super::subscriber::{Item, Next, Subscriber};
@@ -36,6 +37,7 @@ struct Extras {
     /// Goes out first, at once: headers wait for the first byte of the body in some proxies and clients.
     opening: Option<Bytes>,
     filter: Option<Filter>,
+    rewrite: Option<Rewrite>,
     /// A heartbeat of its own.
     pulse: Option<Pulse>,
     /// Its maximum age.
@@ -105,7 +107,7 @@ impl Delivery {
 
     fn is_plain(&self) -> bool {
         let is_plain =
-            |extras: &Extras| extras.opening.is_none() && extras.filter.is_none() && extras.pulse.is_none();
+            |extras: &Extras| extras.opening.is_none() && !extras.is_apart() && extras.pulse.is_none();
         matches!(self.end, End::Open) && self.extras.as_deref().is_none_or(is_plain)
     }
 
@@ -149,6 +151,10 @@ impl Delivery {
         self.extras_mut().filter = Some(filter);
     }
 
+    pub(crate) fn set_rewrite(&mut self, rewrite: Rewrite) {
+        self.extras_mut().rewrite = Some(rewrite);
+    }
+
     /// Gives the stream a heartbeat of its own.
     pub(crate) fn set_pulse(&mut self, pulse: Option<Pulse>) {
         self.subscriber.ignore_heartbeat();
@@ -176,6 +182,15 @@ impl Delivery {
 
     fn filter(&mut self) -> Option<&mut Filter> {
         self.extras.as_mut()?.filter.as_mut()
+    }
+
+    fn rewrite(&mut self) -> Option<&mut Rewrite> {
+        self.extras.as_mut()?.rewrite.as_mut()
+    }
+
+    /// Whether it reads messages one by one.
+    fn is_apart(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.is_apart())
     }
 
     fn has_filter(&self) -> bool {
@@ -232,12 +247,12 @@ impl Delivery {
             if let End::Closing(delay) = &mut self.end {
                 return if delay.poll(cx).is_ready() { Poll::Ready(None) } else { self.poll_pulse(cx) };
             }
-            let Poll::Ready(next) = self.subscriber.poll_next(cx, self.has_filter()) else {
+            let Poll::Ready(next) = self.subscriber.poll_next(cx, self.is_apart()) else {
                 return self.poll_pulse(cx);
             };
             match next {
                 Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
-                Some(Next::Gap(gap)) => return Poll::Ready(Some(self.gap(&gap))),
+                Some(Next::Gap(gap)) => return Poll::Ready(self.gap(&gap)),
                 Some(Next::Heartbeat) => return Poll::Ready(Some(self.heartbeat())),
                 Some(Next::Messages(messages)) => match self.joined(&messages) {
                     Ok(bytes) if bytes.is_empty() => {}
@@ -285,18 +300,26 @@ impl Delivery {
             let topic = self.subscriber.topic(item.feed).name().clone();
             if self.filter().map_or(Ok(true), |filter| filter.passes(item, &topic))? {
                 self.subscriber.count(item);
-                joined.extend_from_slice(&item.bytes);
+                match self.rewrite() {
+                    Some(rewrite) => joined.extend_from_slice(&rewrite.rewrite(item, &topic)?),
+                    None => joined.extend_from_slice(&item.bytes),
+                }
             }
         }
         Ok(joined.freeze())
     }
 
-    fn gap(&self, gap: &Gap) -> Bytes {
+    /// The event that tells of a gap; `None` if what makes its data has panicked.
+    fn gap(&mut self, gap: &Gap) -> Option<Bytes> {
         self.trace.gap(gap);
         let hub = self.subscriber.hub();
         // With a log, the position may be one that it does not hold.
         let has_id = matches!(hub.source(), Source::Memory(_));
-        gap_event(hub, gap, has_id).to_bytes()
+        let bytes = gap_event(hub, gap, has_id).to_bytes();
+        let topic = self.subscriber.only_topic().map_or_else(|| "".into(), |topic| topic.name().clone());
+        let Some(rewrite) = self.rewrite() else { return Some(bytes) };
+        let rewritten = rewrite.rewrite(&Item { feed: 0, bytes, key: None, tag: None }, &topic);
+        rewritten.inspect_err(|Panicked| self.trace.panicked()).ok()
     }
 
     /// A comment. A subscriber with a filter gets its position, too, as does one of a route with a log: what it got
@@ -308,9 +331,14 @@ impl Delivery {
 }
 
 impl Extras {
+    /// Whether each message is looked at.
+    fn is_apart(&self) -> bool {
+        self.filter.is_some() || self.rewrite.is_some()
+    }
+
     fn is_empty(&self) -> bool {
         self.opening.is_none()
-            && self.filter.is_none()
+            && !self.is_apart()
             && self.pulse.is_none()
             && self.age.is_none()
             && self.until.is_empty()

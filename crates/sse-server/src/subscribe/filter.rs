@@ -7,7 +7,8 @@ use sse_codec::{Decoder, EventRef};
 use super::subscriber::Item;
 use crate::sync::Exclusive;
 
-/// An event that a [filter](crate::Subscription::filter) decides about, with what its publisher said of it.
+/// An event that a [filter](crate::Subscription::filter) decides about, or whose data is
+/// [made anew](crate::Subscription::map_data), with what its publisher said of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     event: EventRef<'a>,
@@ -17,6 +18,10 @@ pub struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
+    pub(crate) fn new(event: EventRef<'a>, topic: &'a str, item: &'a Item) -> Self {
+        Self { event, topic, key: item.key.as_deref(), tag: item.tag.as_deref() }
+    }
+
     /// The event.
     pub fn event(&self) -> EventRef<'a> {
         self.event
@@ -70,7 +75,7 @@ impl Filter {
     pub(crate) fn passes(&mut self, item: &Item, topic: &str) -> Result<bool, Panicked> {
         let mut bytes = &item.bytes[..];
         let Ok(Some(event)) = self.decoder.next_event(&mut bytes) else { return Ok(true) };
-        let candidate = Candidate { event, topic, key: item.key.as_deref(), tag: item.tag.as_deref() };
+        let candidate = Candidate::new(event, topic, item);
         let predicate = self.predicate.get_mut();
         // A panic ends this subscriber only, also where others share its connection.
         catch_unwind(AssertUnwindSafe(|| predicate(candidate))).map_err(|_| Panicked)

@@ -16,6 +16,7 @@ use super::feeds::StreamIds;
 use super::filter::{Candidate, Filter};
 use super::handover::Handover;
 use super::response::{event_stream, last_event_id, no_content, try_later};
+use super::rewrite::Rewrite;
 use super::shutdown::{Ending, Signals};
 use super::stalled::Stalled;
 use super::subscriber::{Denied, Subscriber};
@@ -64,6 +65,7 @@ struct Open {
     /// Blocks that bring the client to its position.
     snapshot: Option<Vec<u8>>,
     filter: Option<Filter>,
+    rewrite: Option<Rewrite>,
     headers: HeaderMap,
     /// The way out of hyper, if its server has one.
     handover: Option<Handover>,
@@ -126,6 +128,7 @@ impl Subscription {
             is_rewound: false,
             snapshot: None,
             filter: None,
+            rewrite: None,
             headers: HeaderMap::new(),
             handover,
         })))
@@ -308,6 +311,35 @@ impl Subscription {
         self
     }
 
+    /// Sends other data than was published: what `data` makes of each event, such as a text that has the event's topic
+    /// in it. Type and id of the event stay.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use sse_server::{Message, Topics};
+    ///
+    /// let topics = Topics::new();
+    /// let request = Request::get("/events").body(()).unwrap();
+    /// let subscription = topics.subscribe(&request, ["news", "weather"]);
+    /// let response = subscription.map_data(|event| format!("{}: {}", event.topic(), event.data())).respond();
+    ///
+    /// // This subscriber gets the data `weather: rain`.
+    /// topics.route("weather")?.publish(&Message::new("rain"))?;
+    /// # drop(response);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The function is called when the subscriber reads, outside of any lock, after the [filter](Self::filter). It is
+    /// called for gap events, too; the topic of such an event is empty on a stream of several topics, and the id is
+    /// empty if the event has none. It is not called for a [snapshot](Self::snapshot). If it panics, the stream of this
+    /// subscriber ends.
+    pub fn map_data(mut self, data: impl FnMut(Candidate<'_>) -> String + Send + 'static) -> Self {
+        if let State::Open(open) = &mut self.0 {
+            open.rewrite = Some(Rewrite::new(data));
+        }
+        self
+    }
+
     /// How long the stream of this subscriber is idle before a comment is sent; at least 10 ms, `None` for never.
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
         if let State::Open(open) = &mut self.0 {
@@ -361,10 +393,13 @@ impl Subscription {
             State::Open(open) if open.delivery.subscriber().is_over() => Self::denied(Denied::Over).respond(),
             State::Open(mut open) => {
                 let opening = open.opening();
-                let Open { mut delivery, headers, filter, handover, .. } = *open;
+                let Open { mut delivery, headers, filter, rewrite, handover, .. } = *open;
                 delivery.set_opening(opening);
                 if let Some(filter) = filter {
                     delivery.set_filter(filter);
+                }
+                if let Some(rewrite) = rewrite {
+                    delivery.set_rewrite(rewrite);
                 }
                 let proxy_headers = delivery.subscriber().hub().settings().proxy_headers;
                 let mut response = event_stream(Body::events(delivery, handover), proxy_headers);
@@ -376,7 +411,7 @@ impl Subscription {
     }
 
     /// The events, for a subscriber inside of the program. The settings of a connection have no effect there: the
-    /// snapshot, the heartbeat, the maximum age, `until` and the headers. If the subscription was
+    /// snapshot, [`map_data`](Self::map_data), the heartbeat, the maximum age, `until` and the headers. If the subscription was
     /// [refused](Self::is_open), the stream ends at once.
     pub fn into_events(self) -> Events {
         match self.0 {
