@@ -2,13 +2,19 @@
 
 use std::borrow::Cow;
 
+use icu_properties::props::{
+    DefaultIgnorableCodePoint, GeneralCategory, NoncharacterCodePoint, PrependedConcatenationMark,
+};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
 /// How long a name may be, in bytes.
 const MAX_BYTES: usize = 200;
 
 /// How many topics one connection may have.
 pub(crate) const MAX_TOPICS: usize = 100;
 
-/// Checks the name of a topic: up to 200 bytes of any characters that can be seen.
+/// Checks the name of a topic: up to 200 bytes of any characters that can be seen, so that two names that look the same
+/// are not two topics by a character that nobody sees.
 pub(crate) fn check(name: &str) -> Result<&str, String> {
     if name.is_empty() {
         return Err("the topic has no name; write it behind /topics/".to_owned());
@@ -24,7 +30,33 @@ pub(crate) fn check(name: &str) -> Result<&str, String> {
             "the topic's name {name:?} has control characters, or spaces around it; leave them out"
         ));
     }
+    if let Some((at, char)) = name.char_indices().find(|(_, char)| !can_be_seen(*char)) {
+        return Err(format!(
+            "the topic's name has the character U+{:04X} at byte {at}, which can't be seen; leave it out",
+            u32::from(char)
+        ));
+    }
     Ok(name)
+}
+
+/// Whether a character shows, or is the one space that everybody types. Marks that only steer how others look, such as
+/// those of emoji, do not show.
+fn can_be_seen(char: char) -> bool {
+    /// Characters of visible kinds that are blank all the same: a pattern of Braille without a dot, a note without a
+    /// head, a filler of the Khitan script.
+    const BLANK: [char; 3] = ['\u{2800}', '\u{1d159}', '\u{16fe4}'];
+
+    let is_format = || {
+        CodePointMapData::<GeneralCategory>::new().get(char) == GeneralCategory::Format
+            && !CodePointSetData::new::<PrependedConcatenationMark>().contains(char)
+    };
+    char == ' '
+        || !(char.is_control()
+            || char.is_whitespace()
+            || BLANK.contains(&char)
+            || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(char)
+            || CodePointSetData::new::<NoncharacterCodePoint>().contains(char)
+            || is_format())
 }
 
 /// The topics of a query, `topic=a&topic=b`.
@@ -76,6 +108,39 @@ mod tests {
         check_name(" news", Some("spaces around"));
         check_name("a\nb", Some(r#""a\nb" has control characters"#));
         check_name("a\u{85}b", Some("control characters"));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_in_no_name() {
+        for (kind, characters) in [
+            ("zero width", "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ad}\u{34f}"),
+            (
+                "directions",
+                "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}",
+            ),
+            ("variations", "\u{fe00}\u{fe0f}\u{e0100}\u{e01ef}\u{180b}\u{180f}"),
+            ("tags", "\u{e0000}\u{e0001}\u{e0020}\u{e007f}"),
+            ("annotations", "\u{fff9}\u{fffa}\u{fffb}"),
+            ("separators", "\u{2028}\u{2029}"),
+            ("spaces", "\u{a0}\u{1680}\u{2003}\u{202f}\u{205f}\u{3000}"),
+            ("fillers", "\u{115f}\u{1160}\u{3164}\u{ffa0}\u{2800}\u{17b4}\u{180e}\u{16fe4}"),
+            ("other steering", "\u{206a}\u{206f}\u{2061}\u{13430}\u{1bca0}\u{1d173}\u{1d159}\u{fff0}"),
+            ("none", "\u{fdd0}\u{fffe}\u{10ffff}"),
+        ] {
+            for char in characters.chars() {
+                let name = format!("a{char}b");
+                assert!(check(&name).is_err(), "{kind}: {}", char.escape_unicode());
+            }
+        }
+        check_name(
+            "caf\u{200b}e",
+            Some("has the character U+200B at byte 3, which can't be seen; leave it out"),
+        );
+        for name in
+            ["a b", "cafe\u{301}", "हिन्दी", "العربية", "\u{600}12", "ไทย", "👍🏽", "🇪🇺", "…", "\u{fffd}"]
+        {
+            check_name(name, None);
+        }
     }
 
     #[track_caller]
