@@ -4,8 +4,11 @@ mod access;
 mod app;
 mod client;
 mod control;
+mod encoding;
 mod envelopes;
+mod form;
 mod forwarded;
+mod health;
 mod history;
 mod metrics;
 mod publish;
@@ -19,6 +22,7 @@ mod subscribers;
 mod topic;
 
 use std::convert::Infallible;
+use std::future::IntoFuture as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,7 +30,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, Command};
-use hyper_util::service::TowerToHyperService;
 use sse_redis::{ConnectError, RedisLog};
 use sse_server::{Route, Shutdown, Topics};
 use tokio::net::TcpListener;
@@ -37,6 +40,7 @@ use self::access::{Access, Origin};
 use self::app::App;
 use self::client::{TrustedProxies, TrustedProxy};
 use self::control::Control;
+use self::health::Front;
 use self::history::{Bound, History};
 use self::rate::{PublishRate, Rate};
 use self::reload::Files;
@@ -98,6 +102,9 @@ pub(crate) struct Options {
     /// Let pages of this origin use the hub, or of any: `*`
     #[arg(long, value_name = "ORIGIN", value_parser = access::origin)]
     cors: Vec<Origin>,
+    /// Let such pages send cookies and the like; not with `*`
+    #[arg(long, requires = "cors")]
+    cors_credentials: bool,
     /// How long streams may take to end
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time)]
     grace: Duration,
@@ -171,46 +178,51 @@ impl Options {
         let sources = self.sources();
         let authority = Authority::new(sources.read().map_err(Failure::usage)?);
         let Control { mut end, reload, end_at_once } = Control::listen()?;
-        let start = async { Ok::<_, Failure>((self.bind(sources.is_open()).await?, self.topics().await?)) };
-        let (listener, topics) = tokio::select! {
-            started = start => started?,
+        let listener = tokio::select! {
+            listener = self.bind(sources.is_open()) => listener?,
             _ = &mut end => return Ok(()),
         };
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
 
-        let numbers = Numbers {
-            topics: topics.clone(),
-            subscribers: Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX), self.max_per_client),
-            begun: Instant::now(),
-        };
-        let shutdown = Shutdown::new();
-        let app = App {
-            numbers: numbers.clone(),
-            access: Access::new(sources.is_open(), self.cors.clone()),
-            authority: authority.clone(),
-            proxies: TrustedProxies::new(self.trusted_proxy.clone()),
-            rate: PublishRate::new(self.publish_rate),
-            max_body: self.max_body,
-            status: Route::builder().history(1).build(),
-            shutdown: shutdown.clone(),
-        };
-        tokio::spawn(Files { sources: sources.clone(), authority: authority.clone() }.follow(reload));
-        let status = tokio::spawn(tell_status(app.status.clone(), numbers.clone()));
-        let service = TowerToHyperService::new(app::router(app, &self.cors));
-        greet(address, sources.is_open(), &authority);
-
+        let (front, shutdown) = (Front::default(), Shutdown::new());
+        let subscribers = Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX), self.max_per_client);
         let grace = self.grace;
         let begun = Arc::new(OnceLock::new());
         let ended = begun.clone();
-        let ending = async move {
-            let _ = end.await;
-            let _ = begun.set(Instant::now());
-            let spread = spread(numbers.subscribers.count(), grace);
-            tracing::info!(subscribers = numbers.subscribers.count(), "ending");
-            shutdown.begin_within(spread);
+        let ending = {
+            let (subscribers, shutdown) = (subscribers.clone(), shutdown.clone());
+            async move {
+                let _ = end.await;
+                let _ = begun.set(Instant::now());
+                let spread = spread(subscribers.count(), grace);
+                tracing::info!(subscribers = subscribers.count(), "ending");
+                shutdown.begin_within(spread);
+            }
         };
+        let serve = sse_server::serve(listener, front.service()).with_graceful_shutdown(ending, grace);
         let serving = async {
-            sse_server::serve(listener, service).with_graceful_shutdown(ending, grace).await;
+            let mut serve = serve.into_future();
+            // Whoever asks meanwhile is told that the hub waits.
+            let topics = tokio::select! {
+                topics = self.topics(address) => topics?,
+                () = &mut serve => return Ok(()),
+            };
+            let numbers = Numbers { topics: topics.clone(), subscribers, begun: Instant::now() };
+            let app = App {
+                numbers: numbers.clone(),
+                access: Access::new(sources.is_open(), self.cors.clone()),
+                authority: authority.clone(),
+                proxies: TrustedProxies::new(self.trusted_proxy.clone()),
+                rate: PublishRate::new(self.publish_rate),
+                max_body: self.max_body,
+                status: Route::builder().history(1).build(),
+                shutdown,
+            };
+            tokio::spawn(Files { sources: sources.clone(), authority: authority.clone() }.follow(reload));
+            let status = tokio::spawn(tell_status(app.status.clone(), numbers));
+            front.open(app::router(app, &self.cors, self.cors_credentials));
+            greet(address, sources.is_open(), &authority);
+            serve.await;
             status.abort();
             let left = ended.get().map_or(grace, |begun| grace.saturating_sub(begun.elapsed()));
             tokio::time::timeout(left.max(LEAST), topics.flush()).await.map_err(|_| {
@@ -240,6 +252,11 @@ impl Options {
                 "`{listen}` is no address to listen on ({error}); write it as 127.0.0.1:8080"
             ))
         })?;
+        if self.cors_credentials && self.cors.contains(&Origin::Any) {
+            return Err(Failure::usage(
+                "--cors-credentials with `*` would let every page act for its user: name the origins with --cors",
+            ));
+        }
         if is_open && !self.trusted_proxy.is_empty() {
             return Err(Failure::usage(
                 "--trusted-proxy says that a proxy is before the hub, and everybody who comes through it could publish: \
@@ -262,7 +279,7 @@ impl Options {
     }
 
     /// The topics, in memory or in Redis.
-    async fn topics(&self) -> Result<Topics, Failure> {
+    async fn topics(&self, address: SocketAddr) -> Result<Topics, Failure> {
         let history: History = self.history.iter().copied().collect();
         // Whatever batch comes in one body can be kept for the subscribers.
         let burst = self.max_body.max(LEAST_BURST);
@@ -297,7 +314,7 @@ impl Options {
         }
         let log = tokio::select! {
             log = log.connect(redis) => log,
-            never = tell_of_waiting() => match never {},
+            never = tell_of_waiting(address) => match never {},
         };
         let log = log.map_err(|error| match error {
             ConnectError::Namespace => Failure::usage(format!("--namespace: {error}")),
@@ -348,9 +365,9 @@ fn spread(subscribers: usize, grace: Duration) -> Duration {
 }
 
 /// Tells that the hub waits for Redis, if it does for long.
-async fn tell_of_waiting() -> Infallible {
+async fn tell_of_waiting(address: SocketAddr) -> Infallible {
     tokio::time::sleep(Duration::from_secs(1)).await;
-    tracing::warn!(within = ?REDIS_WITHIN, "waiting for Redis, which can't be reached");
+    tracing::warn!(within = ?REDIS_WITHIN, %address, "waiting for Redis, which can't be reached");
     std::future::pending().await
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -20,6 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::{Access, Origin};
 use super::client::{Client, TrustedProxies};
+use super::encoding::{Encoding, Undecoded};
 use super::envelopes::{self, Data};
 use super::publish::{Receipt, messages, publish};
 use super::rate::PublishRate;
@@ -27,7 +28,8 @@ use super::rejection::Rejection;
 use super::rights::{Authority, Caller, Use};
 use super::status::Numbers;
 use super::subscribers::Full;
-use super::{metrics, topic};
+use super::{form, health, metrics, topic};
+use crate::refusal;
 
 /// How long a body may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -50,7 +52,7 @@ pub(crate) struct App {
 }
 
 /// The hub as a service.
-pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
+pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router {
     let app = Arc::new(app);
     Router::new()
         .route("/topics", get(subscribe_to_several))
@@ -60,7 +62,8 @@ pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), find_caller))
         .route_layer(middleware::from_fn_with_state(app.clone(), check_origin))
         // What follows is for everybody.
-        .route("/healthz", get("ok\n"))
+        .route("/healthz", get(health::ALIVE))
+        .route("/readyz", get(readiness))
         .merge(page())
         .fallback(|| async {
             Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
@@ -70,7 +73,8 @@ pub(crate) fn router(app: App, origins: &[Origin]) -> Router {
         })
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(app, identify))
-        .layer(cors(origins))
+        .layer(cors(origins, credentials))
+        .layer(middleware::from_fn(form::check))
 }
 
 /// The live page and its files. What is in them comes from the hub alone.
@@ -97,21 +101,32 @@ fn page() -> Router<Arc<App>> {
     })
 }
 
-/// Tells browsers which pages may read, and what they may send.
-fn cors(origins: &[Origin]) -> CorsLayer {
+/// Tells browsers which pages may read, and what they may send and see.
+fn cors(origins: &[Origin], credentials: bool) -> CorsLayer {
     let exact = origins.iter().map(|origin| match origin {
         Origin::Any => None,
         Origin::Of(origin) => Some(origin.clone()),
     });
     let origins = exact.collect::<Option<Vec<_>>>().map_or_else(AllowOrigin::any, AllowOrigin::list);
-    let headers =
-        ["authorization", "cache-control", "content-type", "event-id", "event-type", "last-event-id"];
+    let headers = [
+        "authorization",
+        "baggage",
+        "cache-control",
+        "content-type",
+        "event-id",
+        "event-type",
+        "last-event-id",
+        "traceparent",
+        "tracestate",
+    ];
     let headers = headers.map(HeaderName::from_static).into_iter().chain([envelopes::HEADER]);
+    let exposed = [RETRY_AFTER, HeaderName::from_static(refusal::HEADER), envelopes::HEADER];
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers(headers.collect::<Vec<_>>())
-        .expose_headers([envelopes::HEADER])
+        .expose_headers(exposed)
+        .allow_credentials(credentials)
         .max_age(Duration::from_secs(60 * 60))
 }
 
@@ -206,8 +221,15 @@ async fn receive(
     publish(&route, &messages).await.map(Json)
 }
 
-/// The body, if it is not too large.
+/// The body, if it is not too large, neither as it comes nor as it was before it was compressed.
 async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Rejection> {
+    let encoding = match Encoding::of(headers) {
+        Ok(encoding) => encoding,
+        Err(rejection) => {
+            discard(body).await;
+            return Err(rejection);
+        }
+    };
     let text = format!("the body is larger than {limit} bytes; send smaller batches, or raise --max-body");
     let too_large = || Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, text);
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -219,7 +241,10 @@ async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result
         return Err(too_large());
     }
     match timeout(BODY_WITHIN, Limited::new(&mut body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => encoding.decode(body.to_bytes(), limit).map_err(|undecoded| match undecoded {
+            Undecoded::TooLarge => too_large(),
+            Undecoded::Broken(error) => Rejection::bad(format!("the body can't be decompressed: {error}")),
+        }),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             discard(body).await;
             Err(too_large())
@@ -252,6 +277,10 @@ async fn status(
     caller.check(&Use::Status)?;
     let subscription = app.status.subscribe(&app.ending(request)).snapshot(|| [app.numbers.message()]);
     app.respond(subscription, Use::Status, &client, &caller)
+}
+
+async fn readiness(State(app): State<Arc<App>>) -> Result<&'static str, Rejection> {
+    health::readiness(&app.numbers.topics, &app.shutdown)
 }
 
 async fn metrics(

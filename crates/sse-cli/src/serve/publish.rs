@@ -50,6 +50,7 @@ pub(crate) fn messages<'b>(head: &Parts, body: &'b [u8]) -> Result<Vec<Message<'
             "the body is not UTF-8 from byte {place} on; encode what is no text, say as Base64"
         ))
     })?;
+    check_query(head.uri.query().unwrap_or_default())?;
     let event_type = setting(head, "type", &EVENT_TYPE)?;
     let id = setting(head, "id", &EVENT_ID)?;
     if !is_json_lines(&head.headers) {
@@ -82,6 +83,32 @@ fn message(envelope: Envelope<'_>) -> Result<Message<'_>, String> {
         message = message.id(id.map_err(|error| format!("the id: {error}"))?);
     }
     Ok(message)
+}
+
+/// Refuses what the query does not take: a wrong name would be passed over, and the event be another than was meant.
+fn check_query(query: &str) -> Result<(), Rejection> {
+    const KNOWN: [&str; 4] = ["type", "id", "access_token", "authorization"];
+
+    let mut seen = Vec::new();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !name.is_empty()) {
+        if seen.contains(&name) {
+            return Err(Rejection::bad(format!("the query has {name:?} twice; leave one of them out")));
+        }
+        if KNOWN.contains(&&*name) {
+            seen.push(name);
+            continue;
+        }
+        let advice = match &*name.to_lowercase().replace(['-', '_'], "") {
+            "event" | "eventtype" | "eventname" => "write ?type= for the type of the event",
+            "eventid" | "lasteventid" => "write ?id= for the id of the event",
+            "token" | "accesstoken" | "jwt" => "write ?access_token= for a token, or send it as a header",
+            "data" | "message" | "body" => "the data of the event is the body",
+            "topic" | "channel" => "the topic is in the path, as /topics/NAME",
+            _ => "there are ?type= and ?id=",
+        };
+        return Err(Rejection::bad(format!("the query has an unknown parameter {name:?}; {advice}")));
+    }
+    Ok(())
 }
 
 /// A setting from the query or from a header.
@@ -209,6 +236,18 @@ mod tests {
         check("/?type=&id=", &[], b"a", Ok(&["data: a\n\n"]));
         check("/?type=a%0Ab", &[], b"a", Err("the type: "));
         check("/?id=a%00b", &[], b"a", Err("the id: "));
+    }
+
+    #[test]
+    fn a_query_takes_no_other_names() {
+        check("/?access_token=a&type=a&", &[], b"a", Ok(&["event: a\ndata: a\n\n"]));
+        check("/?event=a", &[], b"a", Err("unknown parameter \"event\"; write ?type= for the type"));
+        check("/?Event-Type=a", &[], b"a", Err("write ?type="));
+        check("/?lastEventId=a", &[], b"a", Err("write ?id="));
+        check("/?data=a", &[], b"a", Err("is the body"));
+        check("/?retry=a%0A", &[], b"a", Err("unknown parameter \"retry\"; there are ?type= and ?id="));
+        check("/?a%0Ab", &[], b"a", Err("unknown parameter \"a\\nb\""));
+        check("/?type=a&type=b", &[], b"a", Err("has \"type\" twice"));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub(crate) struct Rejection {
     refusal: Option<Refusal>,
     /// After how many seconds the request may be sent again.
     retry_after: Option<u64>,
-    challenge: Option<Challenge>,
+    /// A header that its status asks for.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// What clients are told of the token that is needed (RFC 6750, 3.1).
@@ -46,7 +47,12 @@ impl Rejection {
         // Clients that are refused together must not come back together.
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| fastrand::u64(5..=10));
         // The request may have had a part in it.
-        Self { status, text: Visible(&text.into()).to_string(), refusal: None, retry_after, challenge: None }
+        Self { status, text: Visible(&text.into()).to_string(), refusal: None, retry_after, header: None }
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 
     #[cfg(test)]
@@ -81,7 +87,7 @@ impl Rejection {
 
     /// The request needs a token, or another one.
     pub(crate) fn challenge(self, challenge: Challenge) -> Self {
-        Self { challenge: Some(challenge), ..self }
+        self.header(WWW_AUTHENTICATE, challenge.header())
     }
 
     /// The request may be done later.
@@ -105,9 +111,7 @@ impl IntoResponse for Rejection {
             let value = HeaderValue::from_static(refusal.name());
             headers.insert(HeaderName::from_static(refusal::HEADER), value);
         }
-        if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, challenge.header());
-        }
+        headers.extend(self.header);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

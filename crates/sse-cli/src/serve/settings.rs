@@ -35,9 +35,18 @@ fn with_text(mut command: Command, text: &str) -> Result<Command, String> {
     })?;
     for (key, value) in table {
         let arg = command.get_arguments().find(|arg| is_setting(arg) && arg.get_long() == Some(&key));
-        let Some((id, takes_list)) = arg.map(|arg| (arg.get_id().clone(), takes_list(arg))) else {
+        let Some((id, takes_list, is_switch)) =
+            arg.map(|arg| (arg.get_id().clone(), takes_list(arg), is_switch(arg)))
+        else {
             return Err(format!("there is no setting `{key}`; there are {}", names(&command)));
         };
+        if is_switch {
+            let Value::Boolean(value) = value else {
+                return Err(format!("`{key}` must be true or false"));
+            };
+            command = command.mut_arg(id, |arg| arg.default_value(if value { "true" } else { "false" }));
+            continue;
+        }
         let values = values(&value, takes_list).ok_or_else(|| {
             let list = if takes_list { ", or a list of them" } else { "" };
             format!("`{key}` must be a text or a number{list}, as the flag --{key} takes it")
@@ -54,6 +63,11 @@ fn is_setting(arg: &Arg) -> bool {
 /// Whether there may be several of it.
 fn takes_list(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Append)
+}
+
+/// Whether it is there or not, and has no value.
+fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue)
 }
 
 fn names(command: &Command) -> String {
@@ -88,6 +102,7 @@ mod tests {
             .arg(arg("config"))
             .arg(arg("max-body").default_value("1MiB"))
             .arg(arg("cors").action(ArgAction::Append))
+            .arg(arg("quiet").action(ArgAction::SetTrue))
     }
 
     #[track_caller]
@@ -110,6 +125,17 @@ mod tests {
         check("cors = 'https://a'", &["serve", "--cors", "https://b"], &[("cors", &["https://b"])]);
     }
 
+    #[test]
+    fn a_switch_is_true_or_false() {
+        let quiet = |file: &str, arguments: &[&str]| {
+            with_text(command(), file).unwrap().try_get_matches_from(arguments).unwrap().get_flag("quiet")
+        };
+        assert!(!quiet("", &["serve"]));
+        assert!(quiet("quiet = true", &["serve"]));
+        assert!(!quiet("quiet = false", &["serve"]));
+        assert!(quiet("quiet = false", &["serve", "--quiet"]));
+    }
+
     #[track_caller]
     fn check_wrong(file: &str, expected: &str) {
         let error = with_text(command(), file).unwrap_err();
@@ -119,11 +145,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_file_is_told() {
-        check_wrong("max-size = 1", "there is no setting `max-size`; there are max-body, cors");
+        check_wrong("max-size = 1", "there is no setting `max-size`; there are max-body, cors, quiet");
         check_wrong("config = 'other.toml'", "there is no setting `config`");
         check_wrong("max-body = true", "`max-body` must be a text or a number, as");
         check_wrong("max-body = []", "`max-body` must be a text or a number, as");
         check_wrong("max-body = ['1', '2']", "`max-body` must be a text or a number, as");
+        check_wrong("quiet = 'yes'", "`quiet` must be true or false");
         check_wrong("[max-body]\na = 1", "`max-body` must be a text");
         check_wrong("cors = [['a']]", "`cors` must be a text or a number, or a list of them");
         check_wrong("# fine\nmax-body = 1\nmax-body", "line 3: ");

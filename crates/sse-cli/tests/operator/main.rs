@@ -7,6 +7,8 @@ mod common;
 mod nginx;
 
 mod clients;
+mod health;
+mod http;
 mod proxy;
 
 use std::fs;

@@ -93,7 +93,7 @@ impl Shutdown {
     }
 
     /// Whether the signal has been given.
-    pub(crate) fn has_begun(&self) -> bool {
+    pub fn has_begun(&self) -> bool {
         self.0.has_begun.load(Ordering::Acquire)
     }
 

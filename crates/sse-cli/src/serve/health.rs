@@ -1,0 +1,83 @@
+//! Whether the hub lives, and whether it does its work now.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::service::TowerToHyperService;
+use sse_server::{Shutdown, Topics};
+
+use super::form;
+use super::rejection::Rejection;
+
+/// `/healthz`: the process lives. To end it and to start it again mends nothing else.
+pub(crate) const ALIVE: &str = "ok\n";
+
+/// `/readyz`: the hub does its work, or why it does not. A load balancer sends no clients there meanwhile.
+pub(crate) fn readiness(topics: &Topics, shutdown: &Shutdown) -> Result<&'static str, Rejection> {
+    if shutdown.has_begun() {
+        return Err(Rejection::unavailable("the hub is ending"));
+    }
+    match topics.stats().log {
+        Some(log) if !log.is_following => Err(Rejection::unavailable(format!(
+            "Redis can't be reached: subscribers get nothing until it is back, and {} events wait for it",
+            log.queued
+        ))),
+        _ => Ok("ready\n"),
+    }
+}
+
+/// What answers from the first moment on: the hub, as soon as it is there.
+#[derive(Clone, Default)]
+pub(crate) struct Front(Arc<OnceLock<Router>>);
+
+impl Front {
+    /// The hub is there.
+    pub(crate) fn open(&self, hub: Router) {
+        let _ = self.0.set(hub);
+    }
+
+    pub(crate) fn service(
+        &self,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = axum::response::Response,
+        Error = std::convert::Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        let (hub, starting) = (self.0.clone(), starting());
+        service_fn(move |request| {
+            let router = hub.get().unwrap_or(&starting).clone();
+            TowerToHyperService::new(router).call(request)
+        })
+    }
+}
+
+/// Answers while the hub waits for its log.
+fn starting() -> Router {
+    let waits = || async {
+        Rejection::unavailable(
+            "the hub has just started and waits for Redis, which can't be reached; try again soon",
+        )
+    };
+    Router::new().route("/healthz", get(ALIVE)).fallback(waits).layer(axum::middleware::from_fn(form::check))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_in_memory_is_ready_until_it_ends() {
+        let (topics, shutdown) = (Topics::new(), Shutdown::new());
+        assert_eq!(readiness(&topics, &shutdown).unwrap(), "ready\n");
+        shutdown.begin();
+        let ending = readiness(&topics, &shutdown).unwrap_err();
+        assert_eq!((ending.status().as_u16(), ending.text()), (503, "the hub is ending"));
+    }
+}

@@ -1,0 +1,50 @@
+//! Whether the hub lives, and whether it is ready.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use super::common::{Hub, PATIENCE, Program, Redis, assert_answers, sse};
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_hub_lives_while_redis_is_dead_and_is_not_ready() {
+    let hub = Hub::start(&[]);
+    assert_answers(&hub.get("/readyz", &[]), 200, "\r\n\r\nready\n");
+    let redis = Redis::start();
+    let hub = Hub::start(&["--redis", &redis.url]);
+    assert_answers(&hub.get("/readyz", &[]), 200, "\r\n\r\nready\n");
+    drop(redis);
+    while hub.get("/readyz", &[]).contains("ready\n") {}
+    let answer = hub.get("/readyz", &[]);
+    assert_answers(
+        &answer,
+        503,
+        "Redis can't be reached: subscribers get nothing until it is back, and 0 events wait",
+    );
+    assert_answers(&answer, 503, "\r\nretry-after: ");
+    assert_answers(&hub.get("/healthz", &[]), 200, "\r\n\r\nok\n");
+}
+
+#[test]
+fn a_hub_that_waits_for_redis_says_so() {
+    let redis = "redis+unix:///nowhere/socket";
+    let mut program = Program::start(sse(&["serve", "--listen", "127.0.0.1:0", "--redis", redis]));
+    let notice = program.notice("waiting for Redis");
+    let address = notice.split("address=").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert_answers(&get(address, "/healthz"), 200, "\r\n\r\nok\n");
+    for path in ["/readyz", "/topics/a", "/status", "/"] {
+        let answer = get(address, path);
+        assert_answers(&answer, 503, "the hub has just started and waits for Redis, which can't be reached");
+        assert_answers(&answer, 503, "\r\nretry-after: ");
+    }
+    program.signal("TERM");
+    assert!(program.end().success());
+}
