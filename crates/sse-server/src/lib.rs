@@ -23,7 +23,7 @@ pub use crate::message::{EventWriter, InvalidId, Publication};
 pub use crate::route::{Route, RouteBuilder};
 pub use crate::serve::{Listener, PeerAddress, Serve, WriteDeadline, serve};
 pub use crate::subscribe::{
-    Body, Candidate, Events, Gap, Item, MessageStream, PassedThrough, Received, Shutdown, Subscription,
-    no_content,
+    Body, Candidate, EndReason, Ended, Events, Gap, Item, MessageStream, PassedThrough, Received, Shutdown,
+    Subscription, no_content,
 };
 pub use crate::topics::{TooManyTopics, Topics, TopicsBuilder};

@@ -1,12 +1,12 @@
 //! How streams end: one stream, the streams of one client, those of a server, and a topic for all.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
 use sse_server::log::{Batch, Entry, Log, LogError, Position, Publisher, PublisherBuilder};
-use sse_server::{LagPolicy, Message, PublishError, Route, Shutdown, Topics};
+use sse_server::{EndReason, LagPolicy, Message, PublishError, Route, Shutdown, Subscription, Topics};
 use sse_testing::log::MemoryLog;
 use sse_testing::{Subscriber, request, subscribe};
 use tokio::sync::oneshot;
@@ -448,4 +448,108 @@ async fn a_lagging_subscriber_is_disconnected_at_once_though_an_earlier_end_was_
         publish(&route, data);
     }
     assert_eq!(subscriber.read_data(), ["."]);
+}
+
+/// How the stream of a subscription ends, after this was done with it.
+#[track_caller]
+fn check_end(
+    route: &Route,
+    prepare: impl FnOnce(Subscription) -> Subscription,
+    act: impl FnOnce(&mut Subscriber),
+    reason: EndReason,
+    events: u64,
+) {
+    let (sender, receiver) = mpsc::channel();
+    let subscription = prepare(route.subscribe(&request("")));
+    let subscription = subscription.on_end(move |ended| sender.send(ended).unwrap());
+    let mut subscriber = Subscriber::of(subscription.respond());
+    act(&mut subscriber);
+    drop(subscriber);
+    let ended = receiver.try_recv().unwrap();
+    assert_eq!((ended.reason, ended.events), (reason, events));
+    assert!(ended.bytes > 0, "the opening was sent");
+    assert!(receiver.try_recv().is_err(), "once");
+}
+
+#[test]
+fn it_is_told_why_a_stream_ended_and_what_was_sent() {
+    let route = Route::new();
+    let read_two = |subscriber: &mut Subscriber| {
+        publish(&route, "1");
+        publish(&route, "2");
+        assert_eq!(subscriber.read_data(), ["1", "2", "-"]);
+    };
+    check_end(&route, |subscription| subscription, read_two, EndReason::ClientGone, 2);
+    let odd = |subscription: Subscription| subscription.filter(|event| event.data() != "2");
+    let read_one = |subscriber: &mut Subscriber| {
+        publish(&route, "1");
+        publish(&route, "2");
+        assert_eq!(subscriber.read_data(), ["1", "-"]);
+    };
+    check_end(&route, odd, read_one, EndReason::ClientGone, 1);
+    let read_to_end = |subscriber: &mut Subscriber| assert_eq!(subscriber.read_data(), ["."]);
+    check_end(&route, |subscription| subscription.until(async {}), read_to_end, EndReason::Until, 0);
+    let end_client = |subscriber: &mut Subscriber| {
+        let _ = route.end_client("a").unwrap();
+        assert_eq!(subscriber.read_data(), ["."]);
+    };
+    check_end(&route, |subscription| subscription.client("a"), end_client, EndReason::ClientEnded, 0);
+    let panics = |subscription: Subscription| subscription.filter(|_| panic!("a filter's own"));
+    let publish_one = |subscriber: &mut Subscriber| {
+        publish(&route, "1");
+        assert_eq!(subscriber.read_data(), ["."]);
+    };
+    check_end(&route, panics, publish_one, EndReason::FilterPanicked, 0);
+    let close = |subscriber: &mut Subscriber| {
+        publish(&route, "last");
+        route.close();
+        assert_eq!(subscriber.read_data(), ["last", "."]);
+    };
+    check_end(&route, |subscription| subscription, close, EndReason::TopicClosed, 1);
+}
+
+#[test]
+fn a_subscriber_that_is_disconnected_because_it_lags_is_told_of() {
+    let route = Route::builder().history(1).burst_bytes(0).lag_policy(LagPolicy::Disconnect).build();
+    let lag = |subscriber: &mut Subscriber| {
+        subscriber.read_data();
+        (0..3).for_each(|_| publish(&route, "x"));
+        assert_eq!(subscriber.read_data(), ["."]);
+    };
+    check_end(&route, |subscription| subscription, lag, EndReason::Lagged, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_by_age_or_by_a_shutdown_is_told_of() {
+    let route = Route::new();
+    let (sender, receiver) = mpsc::channel();
+    let subscription = route.subscribe(&request("")).max_age(Duration::from_secs(60));
+    let subscription = subscription.on_end(move |ended| sender.send(ended).unwrap());
+    let mut subscriber = Subscriber::of(subscription.respond()).patience(Duration::from_secs(90));
+    while subscriber.next_event().await.is_some() {}
+    drop(subscriber);
+    assert_eq!(receiver.recv().unwrap().reason, EndReason::MaxAge);
+    for reads in [true, false] {
+        let shutdown = Shutdown::new();
+        let mut request = request("");
+        request.extensions_mut().insert(shutdown.clone());
+        let (sender, receiver) = mpsc::channel();
+        let subscription = route.subscribe(&request).on_end(move |ended| sender.send(ended).unwrap());
+        let mut subscriber = Subscriber::of(subscription.respond());
+        subscriber.read();
+        shutdown.begin();
+        // One that does not read is cut after the grace.
+        if reads {
+            assert_eq!(subscriber.read_data(), ["."]);
+        }
+        drop(subscriber);
+        assert_eq!(receiver.recv().unwrap().reason, EndReason::Shutdown);
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_stream_that_there_was_not() {
+    let route = Route::builder().max_subscribers(0).build();
+    let response = route.subscribe(&request("")).on_end(|_| unreachable!("it was refused")).respond();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -10,9 +10,10 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sse_server::{Message, PeerAddress, Route, serve};
+use sse_server::{EndReason, Ended, Listener, Message, PeerAddress, Route, serve};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -112,6 +113,66 @@ async fn a_request_has_the_address_of_its_peer_also_after_a_stream() {
     stream.0.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     stream.read_until("HTTP/1.1 204 No Content").await;
     assert_eq!(*peers.lock().unwrap(), [own, own]);
+}
+
+/// Serves a route on a free port by so many threads, until `stop` is sent, and tells of the ends of its streams.
+async fn start_observed(route: &Route, threads: usize) -> (Server, UnboundedReceiver<Ended>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = Listener::from(listener).write_deadline(Duration::from_millis(300));
+    let address = listener.local_addr().unwrap();
+    let ((stop, stopped), (ends, ended)) = (oneshot::channel(), unbounded_channel());
+    let route = route.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let ends = ends.clone();
+        let subscription = route.subscribe(&request).on_end(move |ended| _ = ends.send(ended));
+        async { Ok::<_, Infallible>(subscription.respond()) }
+    });
+    let signal = async move { _ = stopped.await };
+    let server = serve(listener, service).threads(threads);
+    let task = tokio::spawn(server.with_graceful_shutdown(signal, Duration::from_millis(50)).into_future());
+    (Server { address, stop, task }, ended)
+}
+
+#[tokio::test]
+async fn it_is_told_how_streams_end_on_their_connections() {
+    for threads in [0, 2] {
+        let route = Route::new();
+        let (server, mut ended) = start_observed(&route, threads).await;
+        let mut stream = Stream::open(server.address, "").await;
+        stream.read_until(":").await;
+        let mut blocks = 0;
+        for data in ["1", "2", "3"] {
+            route.publish(&Message::new(data)).unwrap();
+            stream.read_until(&format!("data: {data}")).await;
+            blocks += Message::new(data).to_bytes().len() as u64;
+        }
+        drop(stream);
+        let Ended { reason, events, bytes, .. } = ended.recv().await.unwrap();
+        assert_eq!((reason, events), (EndReason::ClientGone, 3), "{threads} threads");
+        assert!(
+            bytes > blocks && bytes < blocks + 3 * 32 + 64,
+            "{bytes} are {blocks}, three ids and the opening"
+        );
+
+        let stalled = Stream::open(server.address, "").await;
+        let large = "x".repeat(1 << 20);
+        let publishing = tokio::spawn({
+            let route = route.clone();
+            async move {
+                loop {
+                    route.publish(&Message::new(&*large)).unwrap();
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        });
+        assert_eq!(ended.recv().await.unwrap().reason, EndReason::WriteDeadline, "{threads} threads");
+        drop(stalled);
+        let _cut = Stream::open(server.address, "").await;
+        server.stop.send(()).unwrap();
+        server.task.await.unwrap();
+        assert_eq!(ended.recv().await.unwrap().reason, EndReason::Shutdown, "{threads} threads");
+        publishing.abort();
+    }
 }
 
 #[tokio::test]

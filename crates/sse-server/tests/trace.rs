@@ -145,7 +145,7 @@ mod of_a_log {
             told,
             [
                 "ERROR message=messages could not be appended to the log, and are given up",
-                "ERROR message=what followed this position is lost: all subscribers are told of a gap position=1",
+                "ERROR message=what followed the event with this id is lost: all subscribers are told of a gap id=1",
                 "INFO message=the log is followed again",
                 "WARN message=messages could not be appended to the log; they are appended again",
                 "WARN message=the log can't be followed; it is tried again",

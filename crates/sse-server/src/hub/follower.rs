@@ -109,7 +109,7 @@ async fn begin_anew(
     let last = entries.last().map_or(Position::START, |entry| entry.position);
     // A log that was emptied says so again and again, until there is something in it.
     if *position != last {
-        trace::log_lost(position.get());
+        trace::log_lost(&hub.source().id(*position));
         *position = last;
         hub.begin(replica, entries);
     }

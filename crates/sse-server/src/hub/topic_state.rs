@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -428,14 +427,14 @@ impl TopicState {
     // Reading.
 
     /// The next frame after a position. What was published before `start` counts as replayed.
-    pub(crate) fn read_frame(&mut self, after: Position, start: Position) -> Option<(Bytes, Position)> {
-        let Frame { bytes, messages, to, .. } = self.ring.frame(after)?;
+    pub(crate) fn read_frame(&mut self, after: Position, start: Position) -> Option<Frame> {
+        let frame = self.ring.frame(after)?;
         if after < start {
-            let replayed = self.ring.after(after).take_while(|kept| kept.position <= start.min(to));
+            let replayed = self.ring.after(after).take_while(|kept| kept.position <= start.min(frame.to));
             self.stats.replayed += replayed.count() as u64;
         }
-        self.count_delivered(messages, bytes.len() as u64);
-        Some((bytes, to))
+        self.count_delivered(frame.messages, frame.bytes.len() as u64);
+        Some(frame)
     }
 
     /// The next frame after a position, which counts when it is delivered.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use sse_codec::EventId;
+
 use super::error::LogError;
 
 #[cfg(feature = "tracing")]
 mod events {
-    use super::{Duration, LogError};
+    use super::{Duration, EventId, LogError};
 
     pub(crate) fn append_failed(error: &LogError, pause: Duration) {
         tracing::warn!(%error, ?pause, "messages could not be appended to the log; they are appended again");
@@ -28,8 +30,8 @@ mod events {
         tracing::info!("the log is followed again");
     }
 
-    pub(crate) fn log_lost(position: u64) {
-        tracing::error!(position, "what followed this position is lost: all subscribers are told of a gap");
+    pub(crate) fn log_lost(id: &EventId<'_>) {
+        tracing::error!(%id, "what followed the event with this id is lost: all subscribers are told of a gap");
     }
 
     pub(crate) fn stopped() {
@@ -39,7 +41,7 @@ mod events {
 
 #[cfg(not(feature = "tracing"))]
 mod events {
-    use super::{Duration, LogError};
+    use super::{Duration, EventId, LogError};
 
     pub(crate) fn append_failed(_error: &LogError, _pause: Duration) {}
 
@@ -51,7 +53,7 @@ mod events {
 
     pub(crate) fn following_again() {}
 
-    pub(crate) fn log_lost(_position: u64) {}
+    pub(crate) fn log_lost(_id: &EventId<'_>) {}
 
     pub(crate) fn stopped() {}
 }

@@ -21,6 +21,10 @@ impl Delivered {
         Self { messages: frame.messages, bytes: frame.bytes.len() as u64 }
     }
 
+    pub(crate) fn messages(self) -> u64 {
+        self.messages
+    }
+
     pub(crate) fn is_nothing(self) -> bool {
         self.messages == 0
     }

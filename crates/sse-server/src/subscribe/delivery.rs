@@ -10,8 +10,9 @@ use sse_codec::Message;
 
 use super::filter::{Filter, Panicked};
 use super::group::Group;
+use super::observer::{EndReason, Observer, Tell};
 use super::rewrite::Rewrite;
-use super::shutdown::{Ending, Shutdown};
+use super::shutdown::{Ending, Shutdown, Signals};
 use super::stalled::Stalled;
 use super::subscriber::{Item, Next, Subscriber};
 use super::trace::Trace;
@@ -29,6 +30,7 @@ pub(crate) struct Delivery {
     endings: Box<[Ending]>,
     end: End,
     trace: Trace,
+    observer: Option<Box<Observer>>,
 }
 
 /// What only some streams have, or all of them for a short time. In a box: there are many streams.
@@ -66,8 +68,14 @@ impl Delivery {
         let interval = subscriber.hub().settings().heartbeat;
         let own = interval.filter(|_| !subscriber.has_heartbeat());
         let extras = Extras { pulse: own.map(Pulse::new), age, ..Extras::default() };
-        let mut delivery =
-            Self { subscriber, extras: Some(Box::new(extras)), endings, end: End::Open, trace };
+        let mut delivery = Self {
+            subscriber,
+            extras: Some(Box::new(extras)),
+            endings,
+            end: End::Open,
+            trace,
+            observer: None,
+        };
         delivery.tidy();
         delivery
     }
@@ -133,7 +141,9 @@ impl Delivery {
     /// Watches whether its connection is cut because it takes nothing; `None` if that is [told](Self::set_stalled).
     pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
         self.subscriber.watch(stalled.clone());
-        self.trace.watch(stalled);
+        if let Some(observer) = &mut self.observer {
+            observer.watch(stalled);
+        }
     }
 
     /// The connection is cut because it took nothing.
@@ -141,6 +151,29 @@ impl Delivery {
         let stalled = Stalled::default();
         stalled.set();
         self.watch(Some(stalled));
+    }
+
+    /// Tells how the stream has ended, when it is dropped.
+    pub(crate) fn observe(&mut self, tell: Tell, stalled: Option<Stalled>) {
+        self.observer = Some(Box::new(Observer::new(tell, Signals::of(&self.endings), stalled)));
+    }
+
+    /// Whether somebody is told of the end of the stream, and of what was sent.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    /// Counts what was sent, for the observer.
+    pub(crate) fn count_sent(&mut self, events: u64, bytes: usize) {
+        if let Some(observer) = &mut self.observer {
+            observer.count(events, bytes as u64);
+        }
+    }
+
+    fn ends(&mut self, reason: EndReason) {
+        if let Some(observer) = &mut self.observer {
+            observer.ends(reason);
+        }
     }
 
     pub(crate) fn set_opening(&mut self, opening: Bytes) {
@@ -227,6 +260,7 @@ impl Delivery {
         if let Some(pulse) = self.pulse() {
             pulse.put_off();
         }
+        self.count_sent(0, bytes.len());
         Poll::Ready(Some(bytes))
     }
 
@@ -251,7 +285,10 @@ impl Delivery {
                 return self.poll_pulse(cx);
             };
             match next {
-                Some(Next::Frame(bytes)) => return Poll::Ready(Some(bytes)),
+                Some(Next::Frame { bytes, messages }) => {
+                    self.count_sent(messages, 0);
+                    return Poll::Ready(Some(bytes));
+                }
                 Some(Next::Gap(gap)) => return Poll::Ready(self.gap(&gap)),
                 Some(Next::Heartbeat) => return Poll::Ready(Some(self.heartbeat())),
                 Some(Next::Messages(messages)) => match self.joined(&messages) {
@@ -259,6 +296,7 @@ impl Delivery {
                     Ok(bytes) => return Poll::Ready(Some(bytes)),
                     Err(Panicked) => {
                         self.trace.panicked();
+                        self.ends(EndReason::FilterPanicked);
                         return Poll::Ready(None);
                     }
                 },
@@ -271,6 +309,7 @@ impl Delivery {
 
     /// Waits for this stream's turn to end. It reads no more, so it needs a heartbeat of its own.
     fn close(&mut self) {
+        self.ends(self.subscriber.end_reason());
         self.end = End::Closing(Delay::new(self.subscriber.closing_delay()));
         if self.subscriber.has_heartbeat() {
             self.set_pulse(self.subscriber.hub().settings().heartbeat.map(Pulse::new));
@@ -285,12 +324,17 @@ impl Delivery {
     /// Whether the stream is too old, or was ended from outside, or its server is shutting down and has nothing more
     /// for it at hand.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.extras.as_mut().is_some_and(|extras| extras.is_over(cx)) {
+        if let Some(reason) = self.extras.as_mut().and_then(|extras| extras.end_reason(cx)) {
+            self.ends(reason);
             return true;
         }
         // All are asked, so that each of them wakes the stream.
         let begun = self.endings.iter_mut().map(|ending| usize::from(ending.poll_begun(cx).is_ready()));
-        begun.sum::<usize>() > 0 && self.subscriber.is_idle()
+        let is_over = begun.sum::<usize>() > 0 && self.subscriber.is_idle();
+        if is_over {
+            self.ends(EndReason::Shutdown);
+        }
+        is_over
     }
 
     /// Joins the messages that the filter lets pass.
@@ -300,6 +344,7 @@ impl Delivery {
             let topic = self.subscriber.topic(item.feed).name().clone();
             if self.filter().map_or(Ok(true), |filter| filter.passes(item, &topic))? {
                 self.subscriber.count(item);
+                self.count_sent(1, 0);
                 match self.rewrite() {
                     Some(rewrite) => joined.extend_from_slice(&rewrite.rewrite(item, &topic)?),
                     None => joined.extend_from_slice(&item.bytes),
@@ -319,7 +364,11 @@ impl Delivery {
         let topic = self.subscriber.only_topic().map_or_else(|| "".into(), |topic| topic.name().clone());
         let Some(rewrite) = self.rewrite() else { return Some(bytes) };
         let rewritten = rewrite.rewrite(&Item { feed: 0, bytes, key: None, tag: None }, &topic);
-        rewritten.inspect_err(|Panicked| self.trace.panicked()).ok()
+        if let Err(Panicked) = rewritten {
+            self.trace.panicked();
+            self.ends(EndReason::FilterPanicked);
+        }
+        rewritten.ok()
     }
 
     /// A comment. A subscriber with a filter gets its position, too, as does one of a route with a log: what it got
@@ -344,10 +393,13 @@ impl Extras {
             && self.until.is_empty()
     }
 
-    /// Whether the stream is too old, or was ended from outside.
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        self.age.as_mut().is_some_and(|age| age.poll(cx).is_ready())
-            || self.until.iter_mut().any(|until| until.get_mut().as_mut().poll(cx).is_ready())
+    /// Why the stream ends, if it is too old, or was ended from outside.
+    fn end_reason(&mut self, cx: &mut Context<'_>) -> Option<EndReason> {
+        if self.age.as_mut().is_some_and(|age| age.poll(cx).is_ready()) {
+            return Some(EndReason::MaxAge);
+        }
+        let mut futures = self.until.iter_mut();
+        futures.any(|until| until.get_mut().as_mut().poll(cx).is_ready()).then_some(EndReason::Until)
     }
 }
 

@@ -139,7 +139,7 @@ impl Events {
                     return Poll::Ready(Some(Item::Gap(Gap { missed: gap.missed, last_event_id })));
                 }
                 // Frames are for connections, and there is no heartbeat.
-                Some(Next::Frame(_) | Next::Heartbeat) => {}
+                Some(Next::Frame { .. } | Next::Heartbeat) => {}
                 None => self.subscriber = None,
             }
         }

@@ -119,6 +119,16 @@ impl Signals {
         let attached = extensions.get::<Self>().into_iter().flat_map(|signals| &signals.0);
         attached.chain(extensions.get::<Shutdown>()).map(Shutdown::ending).collect()
     }
+
+    /// Those that end a stream.
+    pub(crate) fn of(endings: &[Ending]) -> Self {
+        Self(endings.iter().map(|ending| ending.waiter.shutdown.clone()).collect())
+    }
+
+    /// Whether any of them has been given.
+    pub(crate) fn have_begun(&self) -> bool {
+        self.0.iter().any(Shutdown::has_begun)
+    }
 }
 
 /// A stream that waits for the signal.

@@ -17,8 +17,10 @@ use tokio::time::Instant;
 
 use super::feeds::{Feed, Feeds, StreamIds};
 use super::group::{Group, Look};
+use super::observer::EndReason;
 use super::stalled::Stalled;
-use crate::history::{Cursor, FRAME, Gap, Position, Ring, merge};
+use super::trace::Trace;
+use crate::history::{Cursor, FRAME, Frame, Gap, Position, Ring, merge};
 use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, State, Topic};
 use crate::log::Page;
 use crate::message::Block;
@@ -88,7 +90,11 @@ pub(crate) enum Denied {
 /// What a subscriber gets.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Frame(Bytes),
+    /// So many messages, joined.
+    Frame {
+        bytes: Bytes,
+        messages: u64,
+    },
     Messages(Vec<Item>),
     Gap(Gap),
     Heartbeat,
@@ -261,6 +267,18 @@ impl Subscriber {
         // It may have come from a replica that is ahead of this one.
         let last = state.last().max(self.cursor.read_to());
         Some(own_id.unwrap_or_else(|| self.hub.source().id(last)))
+    }
+
+    /// Why there is nothing more to read.
+    pub(crate) fn end_reason(&self) -> EndReason {
+        let state = self.hub.lock();
+        if self.is_client_ended(&state) {
+            EndReason::ClientEnded
+        } else if self.is_ended(&state) {
+            EndReason::TopicClosed
+        } else {
+            EndReason::Lagged
+        }
     }
 
     /// How long to wait before the end of the stream.
@@ -448,7 +466,7 @@ impl Subscriber {
             Feeds::One([feed])
                 if !is_apart && (self.ids == StreamIds::Own || !feed.state(state).has_own_ids()) =>
             {
-                self.read_frame(state).map(Next::Frame)
+                self.read_frame(state)
             }
             _ => self.read_messages(state).map(Next::Messages),
         };
@@ -471,11 +489,11 @@ impl Subscriber {
         if self.take_beat(state) { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
     }
 
-    fn read_frame(&mut self, state: &mut State) -> Option<Bytes> {
+    fn read_frame(&mut self, state: &mut State) -> Option<Next> {
         let topic = self.feeds[0].state_mut(state);
-        let (bytes, to) = topic.read_frame(self.cursor.read_to(), self.start)?;
+        let Frame { bytes, messages, to, .. } = topic.read_frame(self.cursor.read_to(), self.start)?;
         self.cursor.advance(to);
-        Some(bytes)
+        Some(Next::Frame { bytes, messages })
     }
 
     fn read_messages(&mut self, state: &mut State) -> Option<Vec<Item>> {
@@ -549,6 +567,9 @@ impl Drop for Subscriber {
         }
         drop(state);
         drop((waker, others));
+        if self.stalled.as_ref().is_some_and(Stalled::is_set) {
+            Trace::stalled(self.feeds.iter().map(|feed| &**feed.topic().name()));
+        }
         self.topics().for_each(|topic| topic.has_lost_one());
     }
 }

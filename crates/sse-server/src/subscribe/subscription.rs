@@ -15,6 +15,7 @@ use super::events::Events;
 use super::feeds::StreamIds;
 use super::filter::{Candidate, Filter};
 use super::handover::Handover;
+use super::observer::{Ended, Tell};
 use super::response::{event_stream, last_event_id, no_content, try_later};
 use super::rewrite::Rewrite;
 use super::shutdown::{Ending, Signals};
@@ -67,6 +68,10 @@ struct Open {
     filter: Option<Filter>,
     rewrite: Option<Rewrite>,
     headers: HeaderMap,
+    /// Who is told of the end.
+    tell: Option<Tell>,
+    /// Whether its connection was cut.
+    stalled: Option<Stalled>,
     /// The way out of hyper, if its server has one.
     handover: Option<Handover>,
 }
@@ -120,7 +125,7 @@ impl Subscription {
         let settings = subscriber.hub().settings();
         let (age, reconnection_time) = (settings.max_age.map(about), settings.any_reconnection_time());
         subscriber.watch(stalled.clone());
-        let delivery = Delivery::new(subscriber, age, endings, Trace::new(last_event_id, stalled));
+        let delivery = Delivery::new(subscriber, age, endings, Trace::new(last_event_id));
         Self(State::Open(Box::new(Open {
             delivery,
             reconnection_time,
@@ -130,6 +135,8 @@ impl Subscription {
             filter: None,
             rewrite: None,
             headers: HeaderMap::new(),
+            tell: None,
+            stalled,
             handover,
         })))
     }
@@ -379,6 +386,31 @@ impl Subscription {
         self
     }
 
+    /// Calls `tell` when the stream of this subscriber has ended, with the reason and with what was sent, such as for an
+    /// access log. It is called once, when the connection lets the stream go; not at all if the request was refused. It
+    /// must not wait: it may run on a thread that serves other streams.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use sse_server::{EndReason, Ended, Route};
+    ///
+    /// let route = Route::new();
+    /// let request = Request::get("/events").body(()).unwrap();
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// let response = route.subscribe(&request).on_end(move |ended| _ = sender.send(ended)).respond();
+    /// // The client goes away.
+    /// drop(response);
+    /// let Ended { reason, events, .. } = receiver.recv()?;
+    /// assert_eq!((reason, events), (EndReason::ClientGone, 0));
+    /// # Ok::<(), std::sync::mpsc::RecvError>(())
+    /// ```
+    pub fn on_end(mut self, tell: impl FnOnce(Ended) + Send + 'static) -> Self {
+        if let State::Open(open) = &mut self.0 {
+            open.tell = Some(Box::new(tell));
+        }
+        self
+    }
+
     /// Sets a header of the response, if it is not a refusal.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if let State::Open(open) = &mut self.0 {
@@ -393,7 +425,10 @@ impl Subscription {
             State::Open(open) if open.delivery.subscriber().is_over() => Self::denied(Denied::Over).respond(),
             State::Open(mut open) => {
                 let opening = open.opening();
-                let Open { mut delivery, headers, filter, rewrite, handover, .. } = *open;
+                let Open { mut delivery, headers, filter, rewrite, handover, tell, stalled, .. } = *open;
+                if let Some(tell) = tell {
+                    delivery.observe(tell, stalled);
+                }
                 delivery.set_opening(opening);
                 if let Some(filter) = filter {
                     delivery.set_filter(filter);

@@ -3,35 +3,18 @@
 
 use std::fmt;
 
-use super::stalled::Stalled;
 use crate::history::Gap;
 
 /// The span of one stream.
 pub(crate) struct Trace {
-    /// Whether the stream's connection was cut because it took nothing.
-    stalled: Option<Stalled>,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
 }
 
-impl Trace {
-    pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
-        self.stalled = stalled;
-    }
-}
-
-impl Drop for Trace {
-    fn drop(&mut self) {
-        if self.stalled.as_ref().is_some_and(Stalled::is_set) {
-            self.stalled();
-        }
-    }
-}
-
 #[cfg(feature = "tracing")]
 impl Trace {
-    pub(crate) fn new(last_event_id: &str, stalled: Option<Stalled>) -> Self {
-        Self { stalled, span: tracing::debug_span!("event_stream", last_event_id) }
+    pub(crate) fn new(last_event_id: &str) -> Self {
+        Self { span: tracing::debug_span!("event_stream", last_event_id) }
     }
 
     /// The subscriber misses messages.
@@ -39,8 +22,11 @@ impl Trace {
         tracing::debug!(parent: &self.span, missed = gap.missed, "gap");
     }
 
-    fn stalled(&self) {
-        tracing::info!(parent: &self.span, "the peer took nothing until the write deadline: cut");
+    /// The connection of a subscriber to these topics was cut.
+    pub(crate) fn stalled<'n>(mut topics: impl ExactSizeIterator<Item = &'n str>) {
+        let (first, others) = (topics.next().unwrap_or_default(), topics.len());
+        let others = (others > 0).then_some(others);
+        tracing::info!(topic = first, others, "the peer took nothing until the write deadline: cut");
     }
 
     /// The user's filter has panicked.
@@ -56,13 +42,13 @@ impl Trace {
 #[cfg(not(feature = "tracing"))]
 #[expect(clippy::unused_self, reason = "as with the feature")]
 impl Trace {
-    pub(crate) fn new(_last_event_id: &str, stalled: Option<Stalled>) -> Self {
-        Self { stalled }
+    pub(crate) fn new(_last_event_id: &str) -> Self {
+        Self {}
     }
 
     pub(crate) fn gap(&self, _gap: &Gap) {}
 
-    fn stalled(&self) {}
+    pub(crate) fn stalled<'n>(_topics: impl ExactSizeIterator<Item = &'n str>) {}
 
     pub(crate) fn panicked(&self) {}
 

@@ -14,7 +14,7 @@ use super::live::Alive;
 use super::seat::Seat;
 use super::wire::{Framing, Piece};
 use crate::history::Position;
-use crate::subscribe::{Delivery, Handed, Kept};
+use crate::subscribe::{Delivered, Delivery, Handed, Kept};
 
 /// A connection whose response has begun under hyper, and is an event stream from here on.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub(crate) struct Stream<S> {
     pub(crate) is_watched: bool,
     /// Whether its socket is polled for the moment when it takes more.
     pub(crate) is_polled_for_room: bool,
+    counting: Counting,
     /// Dropped last: whoever sees the connection closed finds the subscriber gone.
     socket: S,
 }
@@ -71,6 +72,13 @@ pub(crate) enum Reading {
     Apart(Option<Waker>),
     /// Its group, as far as this position.
     InGroup { position: Position, seat: Seat },
+}
+
+/// Whether the delivery counts what is sent, for an observer: for a look without the delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    Off,
+    On,
 }
 
 #[derive(Debug)]
@@ -108,6 +116,7 @@ impl<S: Read + Write> Stream<S> {
         let has_extras = !ahead.is_empty() || body.is_some();
         Self {
             socket,
+            counting: if delivery.is_observed() { Counting::On } else { Counting::Off },
             delivery: Some(delivery),
             reading: Reading::Apart(None),
             unsent: None,
@@ -117,6 +126,15 @@ impl<S: Read + Write> Stream<S> {
             is_kept_alive: terms.is_kept_alive,
             is_watched: false,
             is_polled_for_room: false,
+        }
+    }
+
+    /// Counts what its group has sent to it.
+    pub(crate) fn count_sent(&mut self, delivered: Delivered, piece: &Piece) {
+        if self.counting == Counting::On
+            && let Some(delivery) = &mut self.delivery
+        {
+            delivery.count_sent(delivered.messages(), piece.len());
         }
     }
 

@@ -435,17 +435,18 @@ fn step<S: Read + Write>(
 ) -> Step {
     let newest = members.newest();
     let shared = if position < newest { members.ahead(position) } else { Ok(None) };
-    let (sent, to, delivered) = match shared {
+    let (piece, to, delivered) = match shared {
         Err(Refused::Evicted) => return Step::Evicted,
         Err(Refused::Unseen) => return Step::Unseen,
-        Ok(Some(shared)) => (stream.send(&shared.piece, now), shared.to, shared.delivered),
+        Ok(Some(shared)) => (&shared.piece, shared.to, shared.delivered),
         Ok(None) => match members.beat(position) {
-            Some((piece, told)) => (stream.send(piece, now), told, Delivered::default()),
+            Some((piece, told)) => (piece, told, Delivered::default()),
             None => return Step::Read(position),
         },
     };
-    match sent {
+    match stream.send(piece, now) {
         Ok(sent) => {
+            stream.count_sent(delivered, piece);
             members.count(delivered);
             match sent {
                 Sent::Part => Step::Full(to),

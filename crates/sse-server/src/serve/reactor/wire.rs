@@ -33,6 +33,11 @@ impl Piece {
         Self { chunk: chunk.freeze(), head }
     }
 
+    /// How many bytes of the body it is.
+    pub(crate) fn len(&self) -> usize {
+        self.framed(Framing::Close).len()
+    }
+
     /// The bytes that are sent.
     pub(crate) fn framed(&self, framing: Framing) -> &[u8] {
         let chunk = &self.chunk;
