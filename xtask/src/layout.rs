@@ -50,7 +50,7 @@ const LAYOUTS: [Layout; 3] = [
 ];
 
 /// A pure file in a folder of others.
-const PURE_FILE: (&str, &str) = ("crates/sse-redis/src", "position.rs");
+const PURE_FILE: (&str, &str) = ("crates/sse-server/src", "log/timed.rs");
 
 /// What waits, does I/O, or reads a clock or a generator. A crate stands also for those whose names it begins, as `hyper`
 /// for `hyper_util`.

@@ -15,9 +15,9 @@
 //! `previous` shows it: `5-0` was the newest entry when `9-0` was appended, so `7-0` was not there. If an entry was there,
 //! the `previous` of the next entry is that entry or a later one.
 
-use sse_server::log::{Batch, Entry, Position};
+use sse_server::log::{Batch, Entry, Position, timed};
 
-use crate::{position, wire};
+use crate::wire;
 
 /// A part of the stream: the entries that count, oldest first.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(crate) fn linked(entries: Vec<Entry>) -> Vec<Entry> {
     for entry in entries {
         while let Some(unknown) = chain.pop_if(|last| last.position > entry.previous) {
             wire::skipped(
-                &position::id(unknown.position),
+                &timed::text(unknown.position),
                 "Redis executed an incomplete transaction of its file",
             );
         }
@@ -87,7 +87,7 @@ fn sure(linked: &[Entry]) -> usize {
     let is_known = |&count: &usize| {
         let (entry, next) = (&linked[count - 1], &linked[count]);
         bytes += size(entry);
-        position::time(entry.position) != position::time(next.position)
+        timed::time(entry.position) != timed::time(next.position)
             || linked.len() - count >= Batch::MAX_MESSAGES
             || bytes > Batch::MAX_BYTES
     };
@@ -109,14 +109,14 @@ mod tests {
     fn entries(text: &str) -> Vec<Entry> {
         let entry = |text: &str| {
             let (id, previous) = text.split_once('<').unwrap();
-            let [position, previous] = [id, previous].map(|id| position::parse(id).unwrap());
+            let [position, previous] = [id, previous].map(|id| timed::parse(id).unwrap());
             Entry::new(position, previous, None)
         };
         text.split_whitespace().map(entry).collect()
     }
 
     fn ids(entries: &[Entry]) -> String {
-        let ids: Vec<_> = entries.iter().map(|entry| position::id(entry.position)).collect();
+        let ids: Vec<_> = entries.iter().map(|entry| timed::text(entry.position)).collect();
         ids.join(" ")
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[track_caller]
     fn check_after(stream: &str, position: &str, after: Option<&str>) {
-        let part = Part::new(entries(stream), true).after(position::parse(position).unwrap());
+        let part = Part::new(entries(stream), true).after(timed::parse(position).unwrap());
         assert_eq!(part.map(|part| ids(&part.page(9))).as_deref(), after, "{position} of {stream}");
     }
 

@@ -4,7 +4,6 @@ mod builder;
 mod chain;
 mod error;
 mod log;
-mod position;
 mod server;
 mod wire;
 

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, RedisResult, Script};
 use sse_server::EventId;
-use sse_server::log::{Batch, Entry, Log, LogError, Position};
+use sse_server::log::{Batch, Entry, Log, LogError, Position, timed};
 use tokio::sync::Mutex;
 
 use crate::builder::RedisLogBuilder;
 use crate::chain::{self, Part};
 use crate::error::ConnectError;
-use crate::position;
 use crate::server::{Connection, Server};
 use crate::wire::{self, RawEntry};
 
@@ -167,7 +166,7 @@ impl Shared {
         let mut commands = redis::pipe();
         // As one transaction: both are of the same state.
         commands.atomic();
-        commands.cmd("XRANGE").arg(stream).arg(position::id(position)).arg("+").arg("COUNT").arg(count);
+        commands.cmd("XRANGE").arg(stream).arg(timed::text(position)).arg("+").arg("COUNT").arg(count);
         commands.cmd("XRANGE").arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
         let (from_there, first): (Vec<RawEntry>, Vec<RawEntry>) = commands.query_async(connection).await?;
         let is_end = from_there.len() < count;
@@ -202,14 +201,14 @@ impl Log for RedisLog {
         let first = call.invoke_async(&mut self.0.connection().await?).await;
         let (time, number): (u64, u64) = self.0.answer(first).await?;
         let numbers = (number..).take(batch.records().len());
-        let positions: Option<Vec<_>> = numbers.map(|number| position::of(time, number)).collect();
+        let positions: Option<Vec<_>> = numbers.map(|number| timed::position(time, number)).collect();
         positions.ok_or_else(|| LogError::refused(format!("the id {time}-{number} is out of bounds")))
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
         let page = self.0.page(limit);
         // The entry at the position is read too: it shows whether the one before it counts.
-        let end = position.map_or("+".to_owned(), position::id);
+        let end = position.map_or("+".to_owned(), timed::text);
         let mut count = page + usize::from(position.is_some());
         loop {
             let mut command = redis::cmd("XREVRANGE");
@@ -256,11 +255,11 @@ impl Log for RedisLog {
     }
 
     fn id(&self, position: Position) -> EventId<'static> {
-        position::event_id(position)
+        timed::id(position)
     }
 
     fn position(&self, id: &str) -> Option<Position> {
-        position::parse(id)
+        timed::parse(id)
     }
 }
 
@@ -292,7 +291,7 @@ async fn read_part(
 ) -> RedisResult<Part> {
     let mut command = redis::cmd("XREAD");
     command.arg("COUNT").arg(count).arg("BLOCK").arg(BLOCK * 1000);
-    command.arg("STREAMS").arg(&log.settings.namespace).arg(position::id(position));
+    command.arg("STREAMS").arg(&log.settings.namespace).arg(timed::text(position));
     // Each stream with its entries; nothing if there is nothing new.
     let streams: Option<Vec<(String, Vec<RawEntry>)>> = command.query_async(connection).await?;
     let raw: Vec<RawEntry> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use sse_server::log::{Entry, Position, Record};
-
-use crate::position;
+use sse_server::log::{Entry, Position, Record, timed};
 
 /// An id, and the fields with their values.
 pub(crate) type RawEntry = (String, Vec<(String, Vec<u8>)>);
 
 /// What an entry says; `None` if its id can't be one of this crate's, so that there is no place for it.
 pub(crate) fn entry((id, fields): RawEntry) -> Option<Entry> {
-    let Some(position) = position::parse(&id) else {
+    let Some(position) = timed::parse(&id) else {
         skipped(&id, "its id is not one that this crate gives");
         return None;
     };
@@ -21,7 +19,7 @@ pub(crate) fn entry((id, fields): RawEntry) -> Option<Entry> {
             "topic" => topic = text(value),
             "key" => key = text(value),
             "event" => event = Some(value),
-            "previous" => previous = text(value).and_then(|id| position::parse(&id)),
+            "previous" => previous = text(value).and_then(|id| timed::parse(&id)),
             _ => {}
         }
     }
@@ -65,7 +63,7 @@ mod tests {
             fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         let entry = entry(("7-1".to_owned(), fields)).unwrap();
         assert_eq!(
-            (position::id(entry.position), position::id(entry.previous)),
+            (timed::text(entry.position), timed::text(entry.previous)),
             ("7-1".to_owned(), previous.to_owned())
         );
         let seen = entry.record.as_ref();

@@ -28,6 +28,7 @@ mod error;
 mod outbox;
 mod published;
 mod publisher;
+pub mod timed;
 pub(crate) mod trace;
 
 pub(crate) use self::backlog::{Backlog, Page, Unknown};

@@ -1,40 +1,45 @@
-//! Positions in a stream, and the ids of its entries.
+//! Positions that are made of a time, and their ids.
 //!
-//! An id of Redis is a time in milliseconds and a number. `append.lua` keeps the number below 2^20, so both fit into 64
-//! bits, until the year 2527.
+//! Such a position is a time in milliseconds and a number below 2^20, in 64 bits; its id is both in decimal, as
+//! `1732550000000-7`. Redis Streams give such ids. The times last until the year 2527.
+//!
+//! A log whose positions are made of the time gives higher ones also after it was lost and begun anew, as
+//! [`Log`](super::Log) asks for.
 
-use sse_server::EventId;
-use sse_server::log::Position;
+use sse_codec::EventId;
+
+use crate::history::Position;
 
 const NUMBER_BITS: u32 = 20;
 
-/// The position of an id's time and number, if they fit.
-pub(crate) fn of(time: u64, number: u64) -> Option<Position> {
+/// Returns the position of a time in milliseconds and a number, if they fit.
+pub fn position(time: u64, number: u64) -> Option<Position> {
     let fits = time < 1 << (u64::BITS - NUMBER_BITS) && number < 1 << NUMBER_BITS;
     fits.then(|| Position::new(time << NUMBER_BITS | number))
 }
 
-/// The time of an id, in milliseconds.
-pub(crate) fn time(position: Position) -> u64 {
+/// Returns the time of a position, in milliseconds.
+pub fn time(position: Position) -> u64 {
     position.get() >> NUMBER_BITS
 }
 
-/// The text of an id.
-pub(crate) fn id(position: Position) -> String {
+/// Returns the text of a position: its id.
+pub fn text(position: Position) -> String {
     format!("{}-{}", time(position), position.get() & ((1 << NUMBER_BITS) - 1))
 }
 
-pub(crate) fn event_id(position: Position) -> EventId<'static> {
+/// Returns the id of a position, for [`Log::id`](super::Log::id).
+pub fn id(position: Position) -> EventId<'static> {
     // Digits and a hyphen are always an id.
-    EventId::try_from(id(position)).unwrap_or_else(|_| EventId::from(position.get()))
+    EventId::try_from(text(position)).unwrap_or_else(|_| EventId::from(position.get()))
 }
 
-/// The position that an id is the text of.
-pub(crate) fn parse(id_text: &str) -> Option<Position> {
-    let (time, number) = id_text.split_once('-')?;
-    let position = of(time.parse().ok()?, number.parse().ok()?)?;
+/// Returns the position that an id is the text of, for [`Log::position`](super::Log::position); `None` if it is of none.
+pub fn parse(id: &str) -> Option<Position> {
+    let (time, number) = id.split_once('-')?;
+    let position = position(time.parse().ok()?, number.parse().ok()?)?;
     // One position has one text: no sign, no zeros ahead.
-    (id(position) == id_text).then_some(position)
+    (text(position) == id).then_some(position)
 }
 
 #[cfg(test)]
@@ -79,6 +84,6 @@ mod tests {
             ["0-0", "0-1", "0-1048575", "1-0", "1-1", "2-0", "1732550000000-0", "17592186044415-1048575"];
         let positions: Vec<_> = ids.iter().map(|id| parse(id).unwrap()).collect();
         assert!(positions.is_sorted());
-        assert!(positions.iter().zip(ids).all(|(&position, text)| id(position) == text));
+        assert!(positions.iter().zip(ids).all(|(&position, text)| super::text(position) == text));
     }
 }

@@ -1,0 +1,170 @@
+//! Why a log could not be opened, or could not do what it was asked for.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+use sse_server::log::LogError;
+
+/// Why a log could not be opened. The text names the path, and says what to do.
+#[derive(Debug)]
+pub struct OpenError {
+    path: PathBuf,
+    kind: OpenErrorKind,
+    /// What the system or the store has said, if that is more than the kind.
+    said: Option<String>,
+}
+
+/// The kind of an [`OpenError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenErrorKind {
+    /// The path is one of a file, or leads through one.
+    NotADirectory,
+    /// Another process has the log open, or another handle of this process that is not a clone.
+    InUse,
+    /// The directory or its files are read-only, or this user may not write them.
+    ReadOnly,
+    /// The file has the format of a newer version of this crate.
+    Newer,
+    /// The file is not one of this crate.
+    Foreign,
+    /// The file is damaged.
+    Damaged,
+    /// The disk is full.
+    Full,
+    /// The system has refused something else.
+    System,
+}
+
+impl OpenError {
+    pub(crate) fn new(path: &Path, kind: OpenErrorKind) -> Self {
+        Self { path: path.to_owned(), kind, said: None }
+    }
+
+    pub(crate) fn system(path: &Path, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => OpenErrorKind::NotADirectory,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => OpenErrorKind::ReadOnly,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenErrorKind::Full,
+            _ => OpenErrorKind::System,
+        };
+        Self { said: Some(error.to_string()), ..Self::new(path, kind) }
+    }
+
+    pub(crate) fn store(path: &Path, error: &rusqlite::Error) -> Self {
+        // SQLite does not say why it can't open a file.
+        if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+            && let Err(error) = writable(path)
+        {
+            return Self::system(path, &error);
+        }
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenErrorKind::InUse,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenErrorKind::ReadOnly,
+            Some(ErrorCode::NotADatabase) => OpenErrorKind::Foreign,
+            Some(ErrorCode::DatabaseCorrupt) => OpenErrorKind::Damaged,
+            Some(ErrorCode::DiskFull) => OpenErrorKind::Full,
+            _ => OpenErrorKind::System,
+        };
+        Self { said: Some(error.to_string()), ..Self::new(path, kind) }
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> OpenErrorKind {
+        self.kind
+    }
+
+    /// The path of the directory, or of the file in it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        let said = self.said.as_deref().unwrap_or("no reason was given");
+        match self.kind {
+            OpenErrorKind::NotADirectory => {
+                write!(f, "{path} is not a directory; give the log a directory of its own")
+            }
+            OpenErrorKind::InUse => write!(
+                f,
+                "{path} is in use by another process; end that one, or give this one another directory"
+            ),
+            OpenErrorKind::ReadOnly => {
+                write!(f, "{path} can't be written ({said}); let the user of this process write there")
+            }
+            OpenErrorKind::Newer => {
+                write!(f, "{path} was written by a newer version of this program; use that one")
+            }
+            OpenErrorKind::Foreign => {
+                write!(f, "{path} is not a log of this program; give the log a directory of its own")
+            }
+            OpenErrorKind::Damaged => write!(
+                f,
+                "{path} is damaged ({said}); restore a copy of the directory, or move it away to begin a new log: \
+                 each client then gets a gap event"
+            ),
+            OpenErrorKind::Full => write!(f, "the disk of {path} is full; make room on it"),
+            OpenErrorKind::System => write!(f, "{path} can't be opened: {said}"),
+        }
+    }
+}
+
+impl Error for OpenError {}
+
+/// Whether the file and those beside it can be written.
+fn writable(path: &Path) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-wal");
+    for path in [path, Path::new(&beside)] {
+        File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    }
+    Ok(())
+}
+
+/// Why an operation failed, for each of those that wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    is_refused: bool,
+    text: String,
+}
+
+impl Failure {
+    pub(crate) fn new(path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.display();
+        let (is_refused, text) = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => (true, format!("the disk of {path} is full; make room on it")),
+            Some(ErrorCode::ReadOnly) => {
+                (true, format!("{path} can't be written; let the user of this process write there"))
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
+                true,
+                format!("{path} is damaged ({error}); end the hub, and restore a copy or begin a new log"),
+            ),
+            // After an error of the system it is not known what is on the disk.
+            _ => (false, format!("{path}: {error}")),
+        };
+        Self { is_refused, text }
+    }
+
+    pub(crate) fn into_log_error(self) -> LogError {
+        if self.is_refused { LogError::refused(self.text) } else { LogError::unavailable(self.text) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Whether an error says that what is on the disk is not what was written there.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod error;
+mod log;
+mod store;
+mod tail;
+mod trace;
+mod worker;
+
+pub use crate::builder::{DiskLogBuilder, Durability};
+pub use crate::error::{OpenError, OpenErrorKind};
+pub use crate::log::DiskLog;
+pub use crate::worker::DiskStats;

@@ -1,0 +1,207 @@
+//! The log: what [`sse_server::log::Log`] asks for, by a thread that works on the disk.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use sse_server::EventId;
+use sse_server::log::{Batch, Entry, Log, LogError, Position, timed};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use crate::builder::DiskLogBuilder;
+use crate::error::{Failure, OpenError, is_damage};
+use crate::store::{self, Store};
+use crate::tail::After;
+use crate::trace;
+use crate::worker::{Append, DiskStats, Job, Settings, Shared, Worker};
+
+/// How long the disk may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For how long a follower waits for what is new before it asks again.
+const FOLLOW: Duration = Duration::from_secs(5);
+
+/// How many batches may wait to be appended, by as many publishers.
+const WAITING: usize = 16 * 1024;
+
+/// A log in a directory of the local disk. It is a handle: clones are the same log. When the last one is dropped, what
+/// was appended is flushed, and the directory can be opened again.
+///
+/// One process at a time has a directory open. See [`sse_server::TopicsBuilder::build_on`] and
+/// [`sse_server::log::Publisher`].
+#[derive(Clone)]
+pub struct DiskLog(Arc<Handle>);
+
+struct Handle {
+    jobs: Mutex<Option<Sender<Job>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    waiting: Arc<Semaphore>,
+}
+
+impl DiskLog {
+    /// Opens the log in a directory, or makes a new one there, with the default settings: 1 GiB, and each message is on
+    /// the disk when it is [stored](sse_server::Published::stored).
+    ///
+    /// It takes some milliseconds, however large the log is; after a crash, as long as it takes to read some 20 MiB.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which names the path and says what to do.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().open(directory)
+    }
+
+    /// Settings for a log.
+    pub fn builder() -> DiskLogBuilder {
+        DiskLogBuilder::default()
+    }
+
+    pub(crate) fn start(store: Store, settings: Settings) -> Result<Self, OpenError> {
+        let (jobs, received) = mpsc::channel();
+        let shared = Arc::new(Shared::new(&store));
+        let file = shared.file.clone();
+        let worker = Worker::new(store, settings, received, shared.clone());
+        let thread = thread::Builder::new().name("sse-disk".to_owned()).spawn(|| worker.run());
+        let thread = thread.map_err(|error| OpenError::system(&file, &error))?;
+        Ok(Self(Arc::new(Handle {
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+            shared,
+            waiting: Arc::new(Semaphore::new(WAITING)),
+        })))
+    }
+
+    /// Its numbers, as they were when something was last done on the disk.
+    pub fn stats(&self) -> DiskStats {
+        *self.0.shared.stats()
+    }
+
+    /// Trims the log to about this number of its newest entries, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the disk fails.
+    pub async fn trim(&self, entries: u64) -> Result<(), LogError> {
+        self.0.ask(|answer| Job::Trim(entries, answer)).await
+    }
+
+    /// The file in the directory, for messages.
+    pub fn file(&self) -> &Path {
+        &self.0.shared.file
+    }
+
+    /// Reads on the thread that works on the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> store::Result<T> + Send + 'static,
+        damaged: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, LogError> {
+        let job = |answer: oneshot::Sender<_>| {
+            Job::Ask(Box::new(move |store| {
+                // Nobody waits for it any more.
+                if answer.is_closed() {
+                    return;
+                }
+                let outcome = match read(store) {
+                    Err(error) if is_damage(&error) => {
+                        trace::unreadable(&error);
+                        Ok(damaged())
+                    }
+                    outcome => outcome.map_err(|error| Failure::new(store.file(), &error)),
+                };
+                let _ = answer.send(outcome);
+            }))
+        };
+        self.0.ask(job).await
+    }
+}
+
+impl Handle {
+    /// Gives a job to the thread, and waits for its answer.
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Job,
+    ) -> Result<T, LogError> {
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_sent = jobs.is_some_and(|jobs| jobs.send(job(answer)).is_ok());
+        let file = self.shared.file.display();
+        let ended =
+            || LogError::refused(format!("the thread that works on {file} has ended; restart the process"));
+        if !is_sent {
+            return Err(ended());
+        }
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(outcome)) => outcome.map_err(Failure::into_log_error),
+            Ok(Err(_)) => Err(ended()),
+            Err(_) => {
+                let seconds = PATIENCE.as_secs();
+                Err(LogError::unavailable(format!("the disk of {file} has not answered for {seconds} s")))
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    /// Waits for the thread, so that the directory can be opened again.
+    fn drop(&mut self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // If it has panicked, its message was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Log for DiskLog {
+    async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let permit = self.0.waiting.clone().acquire_owned().await;
+        // The semaphore is never closed.
+        let permit = permit.map_err(LogError::refused)?;
+        let batch = batch.clone();
+        self.0.ask(|answer| Job::Append(Append { batch, answer, permit })).await
+    }
+
+    async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
+        self.read(move |store| store.before(position, limit), Vec::new).await
+    }
+
+    async fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        let after = self.0.shared.tail().after(position, limit);
+        match after {
+            After::Known(entries) => Ok(Some(entries)),
+            After::Older => self.read(move |store| store.after(position, limit), || None).await,
+        }
+    }
+
+    async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        let grown = self.0.shared.grown.notified();
+        let entries = self.after(position, limit).await?;
+        if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
+            return Ok(entries);
+        }
+        // At the end: whether it waits or has waited for long is the same to the follower.
+        let _ = timeout(FOLLOW, grown).await;
+        self.after(position, limit).await
+    }
+
+    fn id(&self, position: Position) -> EventId<'static> {
+        timed::id(position)
+    }
+
+    fn position(&self, id: &str) -> Option<Position> {
+        timed::parse(id)
+    }
+}
+
+impl fmt::Debug for DiskLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskLog").field("file", &self.0.shared.file).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,327 @@
+//! The log in SQLite, by one connection that nobody else may have beside it.
+//!
+//! Nothing here waits for anything but the disk, and reads no clock.
+
+mod open;
+mod read;
+mod row;
+#[cfg(test)]
+mod simulation;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use sse_server::log::{Batch, Entry, Position, timed};
+
+pub(crate) use self::open::Vfs;
+use self::row::Row;
+use crate::builder::Durability;
+
+pub(crate) type Result<T> = rusqlite::Result<T>;
+
+/// For how long the newest batch of a publisher is remembered at least, in milliseconds: an hour is asked for.
+const REMEMBERED: u64 = 2 * 60 * 60 * 1000;
+
+/// How much is written to the write-ahead log before it is copied to the file.
+const CHECKPOINT: u64 = 16 * 1024 * 1024;
+
+/// How much is trimmed at a time: a few milliseconds of work.
+const STEP_ENTRIES: u64 = 1000;
+const STEP_BYTES: u64 = 1024 * 1024;
+
+/// How many pages are given back at a time, and how many may be free before that.
+const STEP_PAGES: u64 = 256;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) entries: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) age: Option<Duration>,
+}
+
+/// A log on the disk.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    file: PathBuf,
+    durability: Durability,
+    /// The newest entry that was trimmed: what came before the oldest.
+    trimmed: Place,
+    /// The newest entry.
+    last: Place,
+    /// Written since the last checkpoint, about.
+    unchecked: u64,
+    is_flushed: bool,
+    /// Whether the message of the newest entry has expired, and is gone.
+    is_expired: bool,
+}
+
+/// Which entry it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    position: Position,
+    number: u64,
+}
+
+/// What was appended.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    /// For each batch, the positions of its messages.
+    pub(crate) positions: Vec<Vec<Position>>,
+    /// The entries that are new.
+    pub(crate) entries: Vec<Entry>,
+    /// How long the commit took, which waits for the disk.
+    pub(crate) commit: Duration,
+}
+
+/// How large the log is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) entries: u64,
+    /// In use, without free pages.
+    pub(crate) bytes: u64,
+    /// Of the oldest entry: its time in milliseconds.
+    pub(crate) oldest: Option<u64>,
+}
+
+impl Bounds {
+    /// The time before which entries have expired.
+    fn expired(&self, now: u64) -> Option<u64> {
+        now.checked_sub(u64::try_from(self.age?.as_millis()).ok()?)
+    }
+}
+
+impl Place {
+    /// From the first two columns of a row.
+    fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
+        let (position, number): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok(Self { position: Position::new(position.cast_unsigned()), number: number.cast_unsigned() })
+    }
+}
+
+impl Store {
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The position of the newest entry.
+    pub(crate) fn end(&self) -> Position {
+        self.last.position
+    }
+
+    /// Whether all that was appended is flushed.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.is_flushed
+    }
+
+    /// Appends batches at this time, in milliseconds since 1970: all or none. A batch that the log has already is left
+    /// out.
+    pub(crate) fn append(&mut self, batches: &[Batch], now: u64) -> Result<Appended> {
+        let transaction = begin(&mut self.connection)?;
+        let mut last = self.last;
+        let mut entries = Vec::new();
+        let mut positions = Vec::with_capacity(batches.len());
+        for batch in batches {
+            if let Some(known) = known(&transaction, batch)? {
+                positions.push(known);
+                continue;
+            }
+            let first = first_position(last.position, now, batch.records().len())?;
+            let mut insert = transaction.prepare_cached(row::INSERT)?;
+            for (position, record) in (first..).zip(batch.records()) {
+                let previous = last.position;
+                last = Place { position: Position::new(position), number: last.number.wrapping_add(1) };
+                Row::new(last, record).insert(&mut insert)?;
+                self.unchecked += record.fields().len() as u64;
+                entries.push(Entry::new(last.position, previous, Some(record.clone())));
+            }
+            remember(&transaction, batch, first, now)?;
+            let messages = batch.records().len() as u64;
+            positions.push((first..first + messages).map(Position::new).collect());
+        }
+        let begun = Instant::now();
+        transaction.commit()?;
+        // About what a small commit writes.
+        self.unchecked += 16 * 1024;
+        self.is_expired = self.is_expired && self.last == last;
+        self.last = last;
+        self.is_flushed = self.durability == Durability::Stored;
+        Ok(Appended { positions, entries, commit: begun.elapsed() })
+    }
+
+    /// Flushes what was appended without.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        // Any commit flushes all that was written before it.
+        self.connection.execute_batch("PRAGMA synchronous = FULL")?;
+        let flushed = self.connection.pragma_update(None, "user_version", open::FORMAT);
+        self.connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        flushed?;
+        self.is_flushed = true;
+        Ok(())
+    }
+
+    /// Copies the write-ahead log to the file, if it is large.
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        if self.unchecked < CHECKPOINT {
+            return Ok(());
+        }
+        // If it fails, it is tried again after as much more, not with each commit.
+        self.unchecked = 0;
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    }
+
+    /// Trims some of the oldest entries, if there are more than the bounds let. Returns the last one that was trimmed: there
+    /// may be more to trim then.
+    pub(crate) fn trim(&mut self, bounds: Bounds, now: u64) -> Result<Option<Position>> {
+        let Some(until) = self.surplus(bounds, now)? else { return Ok(None) };
+        self.unflushed(|store| store.trim_until(until, now))?;
+        Ok(Some(until.position))
+    }
+
+    /// Forgets the message of the newest entry if it has expired. The entry itself stays: the next one is linked to it.
+    /// Returns whether there was one.
+    pub(crate) fn expire(&mut self, bounds: Bounds, now: u64) -> Result<bool> {
+        let is_expired = bounds.expired(now).is_some_and(|expired| timed::time(self.last.position) < expired);
+        if self.is_expired || !is_expired || self.last == self.trimmed {
+            return Ok(false);
+        }
+        let last = self.last;
+        self.unflushed(|store| row::empty(&store.connection, last))?;
+        self.is_expired = true;
+        Ok(true)
+    }
+
+    /// Forgets the publishers that have not published for long.
+    pub(crate) fn forget_publishers(&self, now: u64) -> Result<()> {
+        let forgotten = now.saturating_sub(REMEMBERED).cast_signed();
+        let mut delete = self.connection.prepare_cached("DELETE FROM publishers WHERE time < ?")?;
+        delete.execute([forgotten]).map(drop)
+    }
+
+    /// Makes a change that is not flushed: if the power takes it, it is made again.
+    fn unflushed(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if self.durability != Durability::Stored {
+            return change(self);
+        }
+        self.connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        let changed = change(self);
+        self.connection.execute_batch("PRAGMA synchronous = FULL")?;
+        changed
+    }
+
+    /// Gives some space back, if much is free. Returns whether there may be more.
+    pub(crate) fn shrink(&mut self) -> Result<bool> {
+        let (pages, free) = (self.number("page_count")?, self.number("freelist_count")?);
+        if free < STEP_PAGES + pages / 8 {
+            return Ok(false);
+        }
+        let mut vacuum = self.connection.prepare_cached("PRAGMA incremental_vacuum(256)")?;
+        let mut rows = vacuum.query([])?;
+        while rows.next()?.is_some() {}
+        self.unchecked += STEP_PAGES * 4096;
+        Ok(true)
+    }
+
+    /// How large the log is.
+    pub(crate) fn size(&self) -> Result<Size> {
+        let pages = self.number("page_count")?.saturating_sub(self.number("freelist_count")?);
+        let bytes = pages * self.number("page_size")?;
+        let oldest = self.oldest()?.map(|oldest| timed::time(oldest.position));
+        Ok(Size { entries: self.entries(), bytes, oldest })
+    }
+
+    /// How many entries there are; about, if the file was damaged.
+    fn entries(&self) -> u64 {
+        self.last.number.saturating_sub(self.trimmed.number)
+    }
+
+    /// The last entry that is to be trimmed now, if there is one. The newest entry stays: the next one is linked to it.
+    fn surplus(&self, bounds: Bounds, now: u64) -> Result<Option<Place>> {
+        // A little is left for the next time: to trim one entry costs as much as to trim some hundred.
+        let above = |used: u64, most: u64, slack: u64| {
+            if used > most + slack.min(most / 16) { used - most } else { 0 }
+        };
+        let entries = bounds.entries.map_or(0, |most| above(self.entries(), most.max(1), STEP_ENTRIES / 2));
+        let bytes = match bounds.bytes {
+            Some(most) => above(self.size()?.bytes, most, STEP_BYTES).min(STEP_BYTES),
+            None => 0,
+        };
+        let expired = bounds.expired(now);
+        if entries == 0 && bytes == 0 && expired.is_none() {
+            return Ok(None);
+        }
+        let mut oldest = self.connection.prepare_cached(
+            "SELECT position, number, coalesce(length(fields), 0) + coalesce(length(topic), 0) + 32 FROM entries \
+             WHERE position < ? ORDER BY position LIMIT ?",
+        )?;
+        let mut rows = oldest.query([self.last.position.get(), STEP_ENTRIES].map(u64::cast_signed))?;
+        let (mut until, mut step) = (None, 0);
+        while step < STEP_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let place = Place::read(row)?;
+            let is_expired = expired.is_some_and(|expired| timed::time(place.position) < expired);
+            let is_surplus = place.number <= self.trimmed.number.saturating_add(entries);
+            if !(is_expired || is_surplus || step < bytes) {
+                break;
+            }
+            step += row.get::<_, i64>(2)?.cast_unsigned();
+            until = Some(place);
+        }
+        Ok(until)
+    }
+
+    fn trim_until(&mut self, until: Place, now: u64) -> Result<()> {
+        let position = until.position.get().cast_signed();
+        let transaction = begin(&mut self.connection)?;
+        transaction.prepare_cached("DELETE FROM entries WHERE position <= ?")?.execute([position])?;
+        let mut update = transaction.prepare_cached("UPDATE trimmed SET position = ?, number = ?")?;
+        update.execute([position, until.number.cast_signed()])?;
+        drop(update);
+        transaction.commit()?;
+        self.trimmed = until;
+        self.unchecked += 64 * 1024;
+        self.forget_publishers(now)
+    }
+
+    fn number(&self, pragma: &str) -> Result<u64> {
+        let mut statement = self.connection.prepare_cached(&format!("PRAGMA {pragma}"))?;
+        statement.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    }
+}
+
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// The positions of a batch, if the newest batch of its publisher is this one or a later one.
+fn known(transaction: &Transaction<'_>, batch: &Batch) -> Result<Option<Vec<Position>>> {
+    let mut newest =
+        transaction.prepare_cached("SELECT number, first, messages FROM publishers WHERE publisher = ?")?;
+    let mut rows = newest.query([batch.publisher().cast_signed()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let [number, first, messages] = [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned);
+    let is_known = number >= batch.number();
+    Ok(is_known.then(|| (first..first + messages).map(Position::new).collect()))
+}
+
+fn remember(transaction: &Transaction<'_>, batch: &Batch, first: u64, now: u64) -> Result<()> {
+    let mut replace =
+        transaction.prepare_cached("INSERT OR REPLACE INTO publishers VALUES (?, ?, ?, ?, ?)")?;
+    let values = [batch.publisher(), batch.number(), first, batch.records().len() as u64, now];
+    replace.execute(values.map(u64::cast_signed)).map(drop)
+}
+
+/// The time makes positions that are higher than those of a log that was deleted. A clock that was set back must not set
+/// them back.
+fn first_position(last: Position, now: u64, messages: usize) -> Result<u64> {
+    let by_time = timed::position(now, 0).map_or(u64::MAX, Position::get);
+    let first = by_time.max(last.get().saturating_add(1));
+    // SQLite's integers have a sign. The year is 2248.
+    if first.saturating_add(messages as u64) > i64::MAX.cast_unsigned() {
+        return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
+    }
+    Ok(first)
+}

@@ -1,0 +1,100 @@
+//! How a log is opened.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Place, Store};
+use crate::builder::Durability;
+use crate::error::{OpenError, OpenErrorKind};
+
+/// The format that this version writes: the tables of `schema.sql`. An older one would be brought up to it here.
+pub(super) const FORMAT: i32 = 1;
+
+/// Marks the file as a log: "ssed".
+const APPLICATION: i32 = 0x7373_6564;
+
+/// The settings of a connection.
+///
+/// With an exclusive lock, SQLite needs no memory that it shares with other processes, and no other process gets in. Space
+/// can be given back only if that is set before there is a table. The checkpoints are made by the worker, after the answers.
+const SETTINGS: &str = "
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    PRAGMA wal_autocheckpoint = 0;
+    PRAGMA journal_size_limit = 33554432;
+    PRAGMA cache_size = -8192;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cell_size_check = ON;
+    PRAGMA trusted_schema = OFF;
+";
+
+/// What SQLite has files from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vfs {
+    System,
+    /// A file layer that was registered under this name.
+    #[cfg(test)]
+    Named(&'static str),
+}
+
+impl Store {
+    /// Opens a log, or makes a new one.
+    pub(crate) fn open(file: &Path, vfs: Vfs, durability: Durability) -> Result<Self, OpenError> {
+        let error = |error: rusqlite::Error| OpenError::store(file, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let connection = match vfs {
+            Vfs::System => Connection::open_with_flags(file, flags),
+            #[cfg(test)]
+            Vfs::Named(name) => Connection::open_with_flags_and_vfs(file, flags, name),
+        }
+        .map_err(error)?;
+        connection.busy_timeout(std::time::Duration::ZERO).map_err(error)?;
+        // SQLite opens what it may not write as read-only.
+        if connection.is_readonly("main").map_err(error)? {
+            return Err(OpenError::new(file, OpenErrorKind::ReadOnly));
+        }
+        let mut store = Self {
+            connection,
+            file: file.to_owned(),
+            durability,
+            trimmed: Place::default(),
+            last: Place::default(),
+            unchecked: 0,
+            is_flushed: true,
+            is_expired: false,
+        };
+        store.prepare().map_err(error)?.map_or(Ok(store), |kind| Err(OpenError::new(file, kind)))
+    }
+
+    /// Makes the tables, if there are none, and reads where the log ends. Returns why it can't be used, if so.
+    fn prepare(&mut self) -> rusqlite::Result<Option<OpenErrorKind>> {
+        let Self { connection, durability, .. } = self;
+        connection.execute_batch(SETTINGS)?;
+        let transaction = super::begin(connection)?;
+        let number = |pragma: &str| transaction.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+        let tables: i64 =
+            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 {
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+        } else if number("application_id")? != APPLICATION {
+            return Ok(Some(OpenErrorKind::Foreign));
+        } else if number("user_version")? > FORMAT {
+            return Ok(Some(OpenErrorKind::Newer));
+        }
+        transaction.commit()?;
+        connection.execute_batch(match durability {
+            Durability::Stored => "PRAGMA synchronous = FULL",
+            Durability::Every(_) => "PRAGMA synchronous = NORMAL",
+        })?;
+        self.trimmed = self.connection.query_row("SELECT position, number FROM trimmed", [], Place::read)?;
+        self.last = self.newest()?.unwrap_or(self.trimmed);
+        Ok(None)
+    }
+}

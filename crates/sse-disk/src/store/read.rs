@@ -1,0 +1,98 @@
+//! What is read of the log.
+
+use rusqlite::{OptionalExtension as _, params_from_iter};
+use sse_server::log::{Entry, Position};
+
+use super::row::{COLUMNS, Stored};
+use super::{Place, Result, Store};
+use crate::trace;
+
+/// A page has no more entries after this many bytes.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+impl Store {
+    /// The entries right after a position, as [`Log::after`](sse_server::log::Log::after) returns them.
+    pub(crate) fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>> {
+        let Some(mut before) = self.known(position)? else { return Ok(None) };
+        let sql = format!("SELECT {COLUMNS} FROM entries WHERE position > ? ORDER BY position");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([clamped(position)])?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while entries.len() < limit
+            && bytes < PAGE_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let stored = Stored::read(row)?;
+            if !stored.is_whole {
+                trace::damaged(stored.place.position.get());
+                continue;
+            }
+            bytes += stored.bytes();
+            let place = stored.place;
+            entries.push(stored.into_entry(before));
+            before = place;
+        }
+        Ok(Some(entries))
+    }
+
+    /// The newest of the entries before a position, as [`Log::before`](sse_server::log::Log::before) returns them.
+    pub(crate) fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>> {
+        let sql = format!("SELECT {COLUMNS} FROM entries WHERE position < ? ORDER BY position DESC");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([position.map_or(i64::MAX, clamped)])?;
+        let (mut newest_first, mut bytes) = (Vec::new(), 0);
+        // The row before the page is what its first entry is linked to.
+        let mut before = self.trimmed;
+        while let Some(row) = rows.next()? {
+            let stored = Stored::read(row)?;
+            if !stored.is_whole {
+                trace::damaged(stored.place.position.get());
+                continue;
+            }
+            if newest_first.len() >= limit || bytes >= PAGE_BYTES {
+                before = stored.place;
+                break;
+            }
+            bytes += stored.bytes();
+            newest_first.push(stored);
+        }
+        let entries = newest_first.into_iter().rev().map(|stored| {
+            let place = stored.place;
+            let entry = stored.into_entry(before);
+            before = place;
+            entry
+        });
+        Ok(entries.collect())
+    }
+
+    /// The oldest entry.
+    pub(super) fn oldest(&self) -> Result<Option<Place>> {
+        self.place("SELECT position, number FROM entries ORDER BY position LIMIT 1", &[])
+    }
+
+    /// The newest entry.
+    pub(super) fn newest(&self) -> Result<Option<Place>> {
+        self.place("SELECT position, number FROM entries ORDER BY position DESC LIMIT 1", &[])
+    }
+
+    /// The entry at a position after which it is known what follows.
+    fn known(&self, position: Position) -> Result<Option<Place>> {
+        if position == self.trimmed.position {
+            return Ok(Some(self.trimmed));
+        }
+        if position.get() > i64::MAX.cast_unsigned() {
+            return Ok(None);
+        }
+        self.place("SELECT position, number FROM entries WHERE position = ?", &[clamped(position)])
+    }
+
+    fn place(&self, sql: &str, values: &[i64]) -> Result<Option<Place>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_row(params_from_iter(values), Place::read).optional()
+    }
+}
+
+/// A position as SQLite has it: its integers have a sign, and no entry has a higher one.
+fn clamped(position: Position) -> i64 {
+    i64::try_from(position.get()).unwrap_or(i64::MAX)
+}

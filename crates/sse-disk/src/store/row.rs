@@ -1,0 +1,103 @@
+//! An entry as a row of the table.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{CachedStatement, Connection, params};
+use sse_server::log::{Entry, Position, Record};
+
+use super::{Place, Result};
+
+pub(super) const INSERT: &str =
+    "INSERT INTO entries (position, number, topic, fields, key, checksum) VALUES (?, ?, ?, ?, ?, ?)";
+
+/// What [`Row::read`] reads, in its order.
+pub(super) const COLUMNS: &str = "position, number, topic, fields, key, checksum";
+
+/// A row that is to be written.
+pub(super) struct Row<'r> {
+    place: Place,
+    record: &'r Record,
+}
+
+/// A row that was read.
+pub(super) struct Stored {
+    pub(super) place: Place,
+    record: Option<Record>,
+    /// Whether it is as it was written.
+    pub(super) is_whole: bool,
+}
+
+impl<'r> Row<'r> {
+    pub(super) fn new(place: Place, record: &'r Record) -> Self {
+        Self { place, record }
+    }
+
+    pub(super) fn insert(&self, statement: &mut CachedStatement<'_>) -> Result<()> {
+        let Self { place, record } = self;
+        let parts =
+            [Some(record.topic().as_bytes()), Some(&record.fields()[..]), record.key().map(str::as_bytes)];
+        let checksum = checksum(*place, parts);
+        statement.execute(params![
+            place.position.get().cast_signed(),
+            place.number.cast_signed(),
+            record.topic(),
+            &record.fields()[..],
+            record.key(),
+            checksum,
+        ])?;
+        Ok(())
+    }
+}
+
+impl Stored {
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
+        let place = Place::read(row)?;
+        // A damaged row may have values of other types.
+        let [topic, fields, key] =
+            [2, 3, 4].map(|column| row.get_ref(column).ok().and_then(|value| value.as_bytes_or_null().ok()));
+        let (Some(topic), Some(fields), Some(key)) = (topic, fields, key) else {
+            return Ok(Self { place, record: None, is_whole: false });
+        };
+        let expected = i64::from(checksum(place, [topic, fields, key]));
+        let is_whole = row.get(5).is_ok_and(|found: i64| found == expected);
+        let text = |bytes| std::str::from_utf8(bytes).ok().map(Arc::from);
+        let record = topic.and_then(text).zip(fields).and_then(|(topic, fields)| {
+            Record::from_parts(topic, key.and_then(text), Bytes::copy_from_slice(fields)).ok()
+        });
+        Ok(Self { place, record, is_whole })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.record.as_ref().map_or(0, |record| record.fields().len())
+    }
+
+    /// The entry, after the row before it that was read. If there were others between them, the entry is linked to none
+    /// that a reader can have seen.
+    pub(super) fn into_entry(self, before: Place) -> Entry {
+        let is_linked = self.place.number == before.number.wrapping_add(1);
+        let unknown = Position::new(self.place.position.get().saturating_sub(1));
+        Entry::new(self.place.position, if is_linked { before.position } else { unknown }, self.record)
+    }
+}
+
+/// Takes the message out of a row.
+pub(super) fn empty(connection: &Connection, place: Place) -> Result<()> {
+    let mut update = connection.prepare_cached(
+        "UPDATE entries SET topic = NULL, fields = NULL, key = NULL, checksum = ? WHERE position = ?",
+    )?;
+    update.execute(params![checksum(place, [None; 3]), place.position.get().cast_signed()]).map(drop)
+}
+
+/// The checksum of a row. Each part is preceded by its length, so that no byte can change from one part to another.
+fn checksum(place: Place, parts: [Option<&[u8]>; 3]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&place.position.get().to_le_bytes());
+    hasher.update(&place.number.to_le_bytes());
+    for part in parts {
+        // No part is that long.
+        hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        hasher.update(part.unwrap_or_default());
+    }
+    hasher.finalize()
+}

@@ -1,0 +1,428 @@
+//! Runs in which the disk fails by a seed: a store, publishers that repeat what failed, and what must be true after.
+
+mod disk;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sse_server::Message;
+use sse_server::log::{Batch, Entry, Position, Record};
+use sse_testing::simulation::{Simulation, Tally};
+
+use self::disk::{Disk, Faults};
+use super::{Bounds, Store, Vfs};
+use crate::builder::Durability;
+use crate::error::{OpenError, OpenErrorKind};
+
+type Seen = Tally<&'static str>;
+
+/// A publisher sends a batch until it is stored.
+struct Publisher {
+    id: u64,
+    number: u64,
+    /// What is to be sent again.
+    unknown: Option<Batch>,
+}
+
+struct Story {
+    rng: fastrand::Rng,
+    disk: Disk,
+    file: PathBuf,
+    durability: Durability,
+    store: Option<Store>,
+    publishers: Vec<Publisher>,
+    /// What `append` has returned, in order.
+    stored: Vec<(Position, Record)>,
+    /// How many of them are flushed for sure.
+    flushed: usize,
+    /// The highest position ever returned.
+    highest: Position,
+    now: u64,
+    messages: u64,
+    seen: Seen,
+}
+
+impl Story {
+    fn new(seed: u64, durability: Durability) -> Self {
+        // Runs of several tests have the same seeds at one time.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let disk = Disk::new(number, rng.u64(..));
+        let publishers = (0..3).map(|_| Publisher { id: rng.u64(..), number: 0, unknown: None }).collect();
+        let mut story = Self {
+            rng,
+            disk,
+            file: format!("/{number}/log.db").into(),
+            durability,
+            store: None,
+            publishers,
+            stored: Vec::new(),
+            flushed: 0,
+            highest: Position::START,
+            now: 1_700_000_000_000,
+            messages: 0,
+            seen: Seen::new(),
+        };
+        story.store = Some(story.open().unwrap());
+        story
+    }
+
+    fn open(&self) -> Result<Store, OpenError> {
+        Store::open(&self.file, Vfs::Named(disk::NAME), self.durability)
+    }
+
+    fn store(&mut self) -> &mut Store {
+        self.store.as_mut().unwrap()
+    }
+
+    /// One thing that happens.
+    fn step(&mut self) {
+        match self.rng.u32(..100) {
+            0..55 => self.append(),
+            55..65 => self.read(),
+            65..72 => self.trim(),
+            72..80 => self.tidy(),
+            80..88 => self.change_faults(),
+            _ => self.crash(),
+        }
+    }
+
+    fn append(&mut self) {
+        // A clock that goes on, stands still, or is set back.
+        self.now = match self.rng.u32(..10) {
+            0 => self.now - self.rng.u64(..100_000),
+            1..4 => self.now,
+            _ => self.now + self.rng.u64(..5000),
+        };
+        let count = self.rng.usize(1..=self.publishers.len());
+        let mut batches: Vec<Batch> = Vec::new();
+        for number in 0..count {
+            let unknown = self.publishers[number].unknown.take();
+            batches.push(unknown.unwrap_or_else(|| self.batch(number)));
+        }
+        let now = self.now;
+        match self.store().append(&batches, now) {
+            Ok(appended) => {
+                self.seen.count("appended");
+                for (batch, positions) in batches.iter().zip(&appended.positions) {
+                    assert_eq!(batch.records().len(), positions.len());
+                    for (&position, record) in positions.iter().zip(batch.records()) {
+                        self.is_stored(position, record);
+                    }
+                }
+                self.stored.sort_by_key(|(position, _)| *position);
+                if self.durability == Durability::Stored {
+                    self.flushed = self.stored.len();
+                }
+            }
+            Err(_) => {
+                self.seen.count("append failed");
+                for (publisher, batch) in self.publishers.iter_mut().zip(batches) {
+                    publisher.unknown = Some(batch);
+                }
+            }
+        }
+    }
+
+    fn is_stored(&mut self, position: Position, record: &Record) {
+        if position <= self.highest {
+            // It was on the disk, though the append had failed.
+            self.seen.count("stored though it had failed");
+            let known = self.stored.iter().find(|(known, _)| *known == position);
+            assert!(known.is_none_or(|(_, known)| known == record), "{position} is another message");
+            if known.is_some() {
+                return;
+            }
+        }
+        self.highest = self.highest.max(position);
+        self.stored.push((position, record.clone()));
+    }
+
+    fn batch(&mut self, publisher: usize) -> Batch {
+        let messages = self.rng.usize(1..5);
+        let large = if self.rng.u32(..8) == 0 { 20_000 } else { 200 };
+        let records = (0..messages).map(|_| {
+            self.messages += 1;
+            let data = format!("{} {}", self.messages, "x".repeat(self.rng.usize(..large)));
+            Record::new("topic", &Message::new(data)).unwrap()
+        });
+        let records = records.collect();
+        let publisher = &mut self.publishers[publisher];
+        publisher.number += 1;
+        Batch::new(publisher.id, publisher.number, records)
+    }
+
+    fn read(&mut self) {
+        if self.stored.is_empty() {
+            return;
+        }
+        let from = self.rng.usize(..self.stored.len());
+        let limit = self.rng.usize(1..40);
+        let position = self.stored[from].0;
+        match self.store().after(position, limit) {
+            Ok(Some(page)) => {
+                let expected: Vec<_> = self.stored[from + 1..].iter().take(page.len()).cloned().collect();
+                assert_eq!(contents(&page), expected, "what follows {position}");
+                assert!(!page.is_empty() || from + 1 == self.stored.len());
+            }
+            Ok(None) => assert!(position < self.store().trimmed.position, "{position} is not known"),
+            Err(_) => self.seen.count("read failed"),
+        }
+    }
+
+    fn trim(&mut self) {
+        let bounds = Bounds {
+            entries: self.rng.bool().then(|| self.rng.u64(5..60)),
+            bytes: self.rng.bool().then(|| self.rng.u64(50_000..200_000)),
+            ..Bounds::default()
+        };
+        let now = self.now;
+        match self.store().trim(bounds, now) {
+            Ok(Some(_)) => self.seen.count("trimmed"),
+            Ok(None) => {}
+            Err(_) => self.seen.count("trim failed"),
+        }
+    }
+
+    fn tidy(&mut self) {
+        let is_flush = self.durability != Durability::Stored && self.rng.bool();
+        let outcome = if is_flush {
+            self.store().flush().map(|()| "flushed")
+        } else if self.rng.bool() {
+            // As if much had been written.
+            self.store().unchecked = u64::MAX / 2;
+            self.store().checkpoint().map(|()| "checkpoint")
+        } else {
+            self.store().shrink().map(|is_shrunk| if is_shrunk { "shrunk" } else { "nothing to shrink" })
+        };
+        if is_flush && outcome.is_ok() {
+            self.flushed = self.stored.len();
+        }
+        self.seen.count(outcome.unwrap_or("tidying failed"));
+    }
+
+    fn change_faults(&mut self) {
+        let faults = match self.rng.u32(..4) {
+            0 => Faults { errors: self.rng.u32(..200), ..Faults::default() },
+            1 => {
+                let room = Some(self.disk.used() + self.rng.usize(..20_000));
+                Faults { room, ..Faults::default() }
+            }
+            _ => Faults::default(),
+        };
+        if faults.room.is_some() {
+            self.seen.count("full");
+        }
+        self.disk.set(faults);
+    }
+
+    /// The process or the machine ends, and begins again.
+    fn crash(&mut self) {
+        let is_kill = self.rng.bool();
+        if is_kill {
+            self.disk.kill();
+            self.seen.count("killed");
+        } else {
+            self.disk.lose_power();
+            self.seen.count("lost power");
+        }
+        self.store = None;
+        self.reopen();
+        let kept = if is_kill { self.stored.len() } else { self.flushed };
+        self.check(kept);
+    }
+
+    fn reopen(&mut self) {
+        let opened = self.open();
+        self.disk.set(Faults::default());
+        let store = opened.or_else(|error| {
+            let is_expected = matches!(error.kind(), OpenErrorKind::Full | OpenErrorKind::System);
+            assert!(is_expected, "{error}");
+            self.seen.count("not opened on a faulty disk");
+            self.disk.kill();
+            self.open()
+        });
+        self.store = Some(store.unwrap());
+    }
+
+    /// What was stored is there, in order, once; at least the first `kept`, and of the others the first ones. What else is
+    /// there had failed.
+    fn check(&mut self, kept: usize) {
+        let start = self.store().trimmed.position;
+        let entries = all(self.store());
+        let linked = [start].into_iter().chain(entries.iter().map(|entry| entry.position));
+        for (entry, before) in entries.iter().zip(linked) {
+            assert_eq!(entry.previous, before, "nothing is missing between {before} and {}", entry.position);
+        }
+        let there = contents(&entries);
+        let end = there.last().map_or(start, |(position, _)| *position);
+        let failed: Vec<&Batch> = self.publishers.iter().filter_map(|it| it.unknown.as_ref()).collect();
+        let expected: Vec<_> = self.stored.iter().filter(|(position, _)| *position > start).collect();
+        let mut missing = expected.iter().filter(|expected| !there.contains(expected));
+        if let Some((position, _)) = missing.next() {
+            assert!(*position > end, "{position} is lost, and {end} is there");
+            assert!(kept == 0 || *position > self.stored[kept - 1].0, "{position} was flushed, and is lost");
+            self.seen.count("lost, as it may be");
+        }
+        for written in there.iter().filter(|written| !expected.contains(written)) {
+            let had_failed = failed.iter().any(|batch| batch.records().contains(&written.1));
+            assert!(had_failed, "{} was never appended", written.0);
+        }
+        let messages = there.iter().map(|(_, record)| record.fields());
+        let mut messages: Vec<_> = messages.collect();
+        messages.sort();
+        assert!(messages.is_sorted_by(|a, b| a < b), "a message is there twice");
+        // What failed and is there counts when its publisher is told so.
+        self.stored.retain(|(position, _)| *position <= end);
+        self.flushed = self.stored.len();
+        self.highest = end.max(start);
+    }
+
+    /// All is well again: what failed is sent again, and everything is there once.
+    fn end(mut self) -> Seen {
+        self.disk.set(Faults::default());
+        for number in 0..self.publishers.len() {
+            let batch = self.publishers[number].unknown.take();
+            let batch = batch.unwrap_or_else(|| self.batch(number));
+            let now = self.now;
+            let appended = self.store().append(std::slice::from_ref(&batch), now).unwrap();
+            for (&position, record) in appended.positions[0].iter().zip(batch.records()) {
+                self.is_stored(position, record);
+            }
+        }
+        self.stored.sort_by_key(|(position, _)| *position);
+        self.flushed = if self.durability == Durability::Stored { self.stored.len() } else { self.flushed };
+        self.disk.lose_power();
+        self.store = None;
+        self.reopen();
+        let flushed = self.flushed;
+        self.check(flushed);
+        self.seen
+    }
+}
+
+fn all(store: &Store) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut position = store.trimmed.position;
+    while let Some(page) = store.after(position, 50).unwrap().filter(|page| !page.is_empty()) {
+        position = page[page.len() - 1].position;
+        entries.extend(page);
+    }
+    entries
+}
+
+fn contents(entries: &[Entry]) -> Vec<(Position, Record)> {
+    entries.iter().map(|entry| (entry.position, entry.record.clone().unwrap())).collect()
+}
+
+fn run(durability: Durability) -> Option<Seen> {
+    Simulation::new().runs(150).run(async |seed| {
+        let mut story = Story::new(seed, durability);
+        for _ in 0..60 {
+            story.step();
+        }
+        story.end()
+    })
+}
+
+/// A disk that does not keep its promises: it says that it has flushed and has not, or changes what it holds.
+fn damage(seed: u64) -> Seen {
+    let mut story = Story::new(seed, Durability::Stored);
+    let honest = story.rng.usize(..20);
+    for step in 0..40 {
+        if step == honest && story.rng.bool() {
+            story.disk.set(Faults { lies: true, ..Faults::default() });
+        }
+        if story.rng.u32(..6) == 0 { story.tidy() } else { story.append() }
+    }
+    story.disk.lose_power();
+    story.store = None;
+    for _ in 0..story.rng.u32(..4) {
+        story.disk.flip();
+    }
+    story.disk.set(Faults::default());
+    match story.open() {
+        Ok(store) => story.store = Some(store),
+        Err(error) => {
+            assert_ne!(error.kind(), OpenErrorKind::InUse);
+            story.seen.count("not opened");
+            return story.seen;
+        }
+    }
+    let known = |entry: &Entry| {
+        let place = story.stored.binary_search_by_key(&entry.position, |(position, _)| *position);
+        let place = place.unwrap_or_else(|_| panic!("there was never an entry at {}", entry.position));
+        assert_eq!(entry.record.as_ref(), Some(&story.stored[place].1), "{}", entry.position);
+        place
+    };
+    let store = story.store.as_ref().unwrap();
+    let mut seen = Seen::new();
+    for (place, (position, _)) in story.stored.iter().enumerate().step_by(7) {
+        match store.after(*position, 20) {
+            Ok(Some(page)) => {
+                let mut before = place;
+                for entry in &page {
+                    let place = known(entry);
+                    let is_linked = entry.previous == story.stored[before].0;
+                    assert!(
+                        !is_linked || place == before + 1,
+                        "what is missing before {} shows",
+                        entry.position
+                    );
+                    seen.count(if is_linked { "linked" } else { "a gap" });
+                    before = place;
+                }
+            }
+            Ok(None) => seen.count("not known"),
+            Err(_) => seen.count("not read"),
+        }
+    }
+    if let Ok(newest) = store.before(None, 1000) {
+        for entry in &newest {
+            known(entry);
+        }
+    }
+    // It goes on, or says that it can't.
+    let (batch, now) = (story.batch(0), story.now);
+    let went_on = story.store().append(&[batch], now).is_ok();
+    seen.count(if went_on { "went on" } else { "not appended" });
+    seen += story.seen;
+    seen
+}
+
+#[test]
+fn no_disk_makes_a_wrong_event() {
+    let Some(seen) = Simulation::new().runs(200).run(async |seed| damage(seed)) else { return };
+    for what in ["a gap", "linked", "not known", "not opened", "not read", "went on"] {
+        assert!(seen.get(what) > 0, "{what}: {seen:?}");
+    }
+}
+
+#[test]
+fn what_was_stored_is_there_after_any_failure() {
+    let Some(seen) = run(Durability::Stored) else { return };
+    for what in [
+        "appended",
+        "append failed",
+        "checkpoint",
+        "full",
+        "killed",
+        "lost power",
+        "not opened on a faulty disk",
+        "read failed",
+        "stored though it had failed",
+        "trimmed",
+    ] {
+        assert!(seen.get(what) > 0, "{what}: {seen:?}");
+    }
+    assert_eq!(seen.get("lost, as it may be"), 0, "{seen:?}");
+}
+
+#[test]
+fn what_is_lost_without_a_flush_is_the_end_alone() {
+    let Some(seen) = run(Durability::Every(std::time::Duration::from_millis(50))) else { return };
+    for what in ["flushed", "lost, as it may be", "lost power"] {
+        assert!(seen.get(what) > 0, "{what}: {seen:?}");
+    }
+}

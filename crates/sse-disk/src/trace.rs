@@ -1,0 +1,42 @@
+//! What operators see with the feature `tracing`. Without the feature there is nothing of it.
+
+use std::fmt::Display;
+
+#[cfg(feature = "tracing")]
+mod events {
+    use super::Display;
+
+    pub(crate) fn damaged(position: u64) {
+        tracing::error!(
+            position,
+            "an entry of the log is damaged and left out: subscribers are told of a gap"
+        );
+    }
+
+    pub(crate) fn unreadable(error: &dyn Display) {
+        tracing::error!(%error, "a part of the log can't be read: subscribers are told of a gap");
+    }
+
+    pub(crate) fn append_failed(error: &dyn Display) {
+        tracing::warn!(%error, "messages could not be stored");
+    }
+
+    pub(crate) fn tidying_failed(error: &dyn Display) {
+        tracing::warn!(%error, "old entries could not be trimmed, or the log could not be tidied; it is tried again");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod events {
+    use super::Display;
+
+    pub(crate) fn damaged(_position: u64) {}
+
+    pub(crate) fn unreadable(_error: &dyn Display) {}
+
+    pub(crate) fn append_failed(_error: &dyn Display) {}
+
+    pub(crate) fn tidying_failed(_error: &dyn Display) {}
+}
+
+pub(crate) use self::events::*;

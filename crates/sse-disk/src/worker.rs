@@ -1,0 +1,265 @@
+//! The thread that does all the work on the disk.
+//!
+//! What comes while it waits for the disk is done next, together: many appends are one commit, which is flushed once.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use sse_server::log::{Batch, Position};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+
+use crate::builder::Durability;
+use crate::error::Failure;
+use crate::store::{Bounds, Store};
+use crate::tail::Tail;
+use crate::trace;
+
+/// How much is appended by one commit.
+const COMMIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How often it is looked for expired entries, and how soon after a failure the same is tried again.
+const TICK: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) bounds: Bounds,
+    pub(crate) durability: Durability,
+}
+
+/// What is to be done.
+pub(crate) enum Job {
+    Append(Append),
+    /// Anything else: it is done before the appends that came with it.
+    Ask(Box<dyn FnOnce(&mut Store) + Send>),
+    /// Trim to this number of entries.
+    Trim(u64, oneshot::Sender<Result<(), Failure>>),
+}
+
+pub(crate) struct Append {
+    pub(crate) batch: Batch,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Position>, Failure>>,
+    /// So many may wait.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// What the thread tells the others.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) file: PathBuf,
+    tail: Mutex<Tail>,
+    stats: Mutex<DiskStats>,
+    /// Told when there are new entries.
+    pub(crate) grown: Notify,
+}
+
+/// Numbers of a [`DiskLog`](crate::DiskLog).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DiskStats {
+    /// How many entries it holds.
+    pub entries: u64,
+    /// How many bytes of the disk they take, with all that belongs to them.
+    pub bytes: u64,
+    /// When the oldest entry was appended.
+    pub oldest: Option<SystemTime>,
+    /// How often something was appended and, with [`Durability::Stored`], flushed.
+    pub commits: u64,
+    /// How long these commits have taken, together.
+    pub commit_time: Duration,
+    /// How long the longest of them has taken.
+    pub longest_commit: Duration,
+    /// How often the disk has failed: it was full, read-only, or gave an error.
+    pub failures: u64,
+}
+
+pub(crate) struct Worker {
+    store: Store,
+    settings: Settings,
+    jobs: Receiver<Job>,
+    shared: Arc<Shared>,
+    /// When what was appended first, since the last flush, is to be flushed.
+    flush_at: Option<Instant>,
+    /// When to tidy again, if nothing is appended.
+    tidy_at: Instant,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let bounds = Bounds { bytes: Some(1024 * 1024 * 1024), ..Bounds::default() };
+        Self { bounds, durability: Durability::default() }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(store: &Store) -> Self {
+        Self {
+            file: store.file().to_owned(),
+            tail: Mutex::new(Tail::new(store.end())),
+            stats: Mutex::default(),
+            grown: Notify::new(),
+        }
+    }
+
+    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> MutexGuard<'_, DiskStats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(store: Store, settings: Settings, jobs: Receiver<Job>, shared: Arc<Shared>) -> Self {
+        Self { store, settings, jobs, shared, flush_at: None, tidy_at: Instant::now() }
+    }
+
+    /// Works until all handles are gone.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = self.store.forget_publishers(now()) {
+            trace::tidying_failed(&error);
+        }
+        self.count();
+        loop {
+            let job = match self.jobs.recv_timeout(self.due().saturating_duration_since(Instant::now())) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if let Some(job) = job {
+                self.work(job);
+            }
+            self.tidy();
+            self.count();
+        }
+        if !self.store.is_flushed()
+            && let Err(error) = self.store.flush()
+        {
+            trace::tidying_failed(&error);
+        }
+    }
+
+    /// When there is something to do without a job.
+    fn due(&self) -> Instant {
+        self.flush_at.map_or(self.tidy_at, |flush_at| flush_at.min(self.tidy_at))
+    }
+
+    /// Does a job, and those that came with it.
+    fn work(&mut self, job: Job) {
+        let mut next = Some(job);
+        let (mut appends, mut bytes) = (Vec::new(), 0);
+        while let Some(job) = next {
+            match job {
+                Job::Append(append) => {
+                    bytes += append.batch.records().iter().map(|record| record.fields().len()).sum::<usize>();
+                    appends.push(append);
+                }
+                Job::Ask(ask) => ask(&mut self.store),
+                Job::Trim(entries, answer) => {
+                    let bounds = Bounds { entries: Some(entries), ..Bounds::default() };
+                    // Whoever has asked may have gone.
+                    let _ = answer.send(self.trim(bounds).map_err(|error| self.failure(&error)));
+                }
+            }
+            next = if bytes < COMMIT_BYTES { self.jobs.try_recv().ok() } else { None };
+        }
+        if !appends.is_empty() {
+            self.append(appends);
+        }
+    }
+
+    fn append(&mut self, appends: Vec<Append>) {
+        let (batches, waiting): (Vec<_>, Vec<_>) =
+            appends.into_iter().map(|append| (append.batch, (append.answer, append.permit))).unzip();
+        match self.store.append(&batches, now()) {
+            Ok(appended) => {
+                let mut stats = self.shared.stats();
+                stats.commits += 1;
+                stats.commit_time += appended.commit;
+                stats.longest_commit = stats.longest_commit.max(appended.commit);
+                drop(stats);
+                self.shared.tail().push(appended.entries);
+                self.shared.grown.notify_waiters();
+                for ((answer, _permit), positions) in waiting.into_iter().zip(appended.positions) {
+                    let _ = answer.send(Ok(positions));
+                }
+            }
+            Err(error) => {
+                let failure = self.failure(&error);
+                trace::append_failed(&failure);
+                for (answer, _permit) in waiting {
+                    let _ = answer.send(Err(failure.clone()));
+                }
+            }
+        }
+        if let Durability::Every(time) = self.settings.durability
+            && !self.store.is_flushed()
+        {
+            self.flush_at.get_or_insert(Instant::now() + time);
+        }
+    }
+
+    /// Trims until the bounds hold.
+    fn trim(&mut self, bounds: Bounds) -> Result<(), rusqlite::Error> {
+        while let Some(until) = self.store.trim(bounds, now())? {
+            self.shared.tail().trim(until);
+        }
+        Ok(())
+    }
+
+    /// Flushes if it is time, and makes a step of what keeps the log within its bounds: a few milliseconds of work.
+    fn tidy(&mut self) {
+        if self.flush_at.is_some_and(|at| at <= Instant::now()) {
+            self.flush_at = None;
+            if let Err(error) = self.store.flush() {
+                self.failure(&error);
+                trace::tidying_failed(&error);
+                self.flush_at = Some(Instant::now() + TICK);
+            }
+        }
+        let step = self.step().unwrap_or_else(|error| {
+            self.failure(&error);
+            trace::tidying_failed(&error);
+            false
+        });
+        self.tidy_at = Instant::now() + if step { Duration::ZERO } else { TICK };
+    }
+
+    /// Whether there may be more to do.
+    fn step(&mut self) -> Result<bool, rusqlite::Error> {
+        let bounds = self.settings.bounds;
+        if let Some(until) = self.store.trim(bounds, now())? {
+            self.shared.tail().trim(until);
+            self.store.checkpoint()?;
+            return Ok(true);
+        }
+        if self.store.expire(bounds, now())? {
+            self.shared.tail().trim(self.store.end());
+        }
+        let is_shrinking = self.store.shrink()?;
+        self.store.checkpoint()?;
+        Ok(is_shrinking)
+    }
+
+    fn count(&self) {
+        // What can't be read now keeps the numbers of before.
+        let Ok(size) = self.store.size() else { return };
+        let mut stats = self.shared.stats();
+        stats.entries = size.entries;
+        stats.bytes = size.bytes;
+        stats.oldest = size.oldest.map(|time| SystemTime::UNIX_EPOCH + Duration::from_millis(time));
+    }
+
+    fn failure(&self, error: &rusqlite::Error) -> Failure {
+        self.shared.stats().failures += 1;
+        Failure::new(self.store.file(), error)
+    }
+}
+
+/// The time in milliseconds since 1970. A clock before that is at its beginning.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,50 @@
+//! Whether the log does what replicas rely on.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use sse_disk::{DiskLog, Durability};
+use sse_testing::log;
+
+/// Logs by their names, each with a directory of its own.
+struct Logs<'d> {
+    directory: &'d Path,
+    durability: Durability,
+    logs: Mutex<HashMap<String, DiskLog>>,
+}
+
+impl<'d> Logs<'d> {
+    fn new(directory: &'d Path, durability: Durability) -> Self {
+        Self { directory, durability, logs: Mutex::default() }
+    }
+
+    fn open(&self, name: &str) -> DiskLog {
+        let mut logs = self.logs.lock().unwrap();
+        let log = logs.entry(name.to_owned()).or_insert_with(|| {
+            DiskLog::builder().durability(self.durability).open(self.directory.join(name)).unwrap()
+        });
+        log.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_as_replicas_need_it() {
+    for durability in [Durability::Stored, Durability::Every(Duration::from_millis(10))] {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = Logs::new(directory.path(), durability);
+        log::check(async |name: &str| logs.open(name)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_trimmed_is_known_to_be_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let logs = Logs::new(directory.path(), Durability::Stored);
+    let open = async |name: &str| logs.open(name);
+    log::check_trimming(open, async |name: &str, entries: usize| {
+        logs.open(name).trim(entries as u64).await.unwrap();
+    })
+    .await;
+}

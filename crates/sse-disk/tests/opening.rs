@@ -1,0 +1,189 @@
+//! What becomes of a directory that can't be used: an error that names the path and says what to do.
+
+use std::fs::{self, File};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use sse_disk::{DiskLog, OpenErrorKind};
+use sse_server::Message;
+use sse_server::log::{Batch, Log as _, Position, Record};
+
+/// Appends some messages, and returns the id of the last one.
+async fn fill(log: &DiskLog, messages: usize) -> String {
+    let record = |number: usize| Record::new("news", &Message::new(number.to_string())).unwrap();
+    let mut last = None;
+    for start in (0..messages).step_by(1000) {
+        let records = (start..messages.min(start + 1000)).map(record).collect();
+        last = log.append(&Batch::new(fastrand::u64(..), 1, records)).await.unwrap().pop();
+    }
+    log.id(last.unwrap()).to_string()
+}
+
+#[track_caller]
+fn check(path: &Path, kind: OpenErrorKind, says: &str) {
+    let error = DiskLog::open(path).expect_err("it can't be opened");
+    let text = error.to_string();
+    assert_eq!(error.kind(), kind, "{text}");
+    assert!(text.contains(&*path.to_string_lossy()) && text.contains(says), "{text}");
+    assert!(!text.contains('\n'), "{text}");
+}
+
+#[tokio::test]
+async fn a_directory_is_made_and_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a/b/c", "ä \u{1F980} \"%'?#&=\\", "file:x?mode=ro"] {
+        let path = directory.path().join(name);
+        let log = DiskLog::open(&path).unwrap();
+        let id = fill(&log, 3).await;
+        drop(log);
+        let log = DiskLog::open(&path).unwrap();
+        let entries = log.before(None, 10).await.unwrap();
+        assert_eq!(entries.len(), 3);
+        assert_eq!(log.position(&id), Some(entries[2].position));
+        assert!(path.join("log.db").is_file(), "{name}");
+    }
+}
+
+#[test]
+fn a_path_through_a_file_is_not_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "x").unwrap();
+    check(&file, OpenErrorKind::NotADirectory, "give the log a directory of its own");
+    check(&file.join("below"), OpenErrorKind::NotADirectory, "give the log a directory of its own");
+}
+
+#[tokio::test]
+async fn two_processes_can_not_have_one_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    check(directory.path(), OpenErrorKind::InUse, "in use by another process");
+    fill(&log, 1).await;
+    // The process that is replaced may take a while to end.
+    let begun = Instant::now();
+    let path = directory.path().to_owned();
+    let other = std::thread::spawn(move || {
+        DiskLog::builder().open_within(Duration::from_secs(30)).open(path).map(|_| begun.elapsed())
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(log);
+    assert!(other.join().unwrap().unwrap() >= Duration::from_millis(50));
+}
+
+#[test]
+fn what_is_not_a_log_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log.db");
+    fs::write(&file, "a letter to my aunt, ".repeat(1000)).unwrap();
+    check(directory.path(), OpenErrorKind::Foreign, "not a log of this program");
+    assert!(fs::read_to_string(&file).unwrap().starts_with("a letter"));
+    fs::remove_file(&file).unwrap();
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("CREATE TABLE entries (x); INSERT INTO entries VALUES (7)").unwrap();
+    drop(other);
+    check(directory.path(), OpenErrorKind::Foreign, "not a log of this program");
+    let other = rusqlite::Connection::open(&file).unwrap();
+    let kept: i64 = other.query_row("SELECT x FROM entries", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 7);
+}
+
+#[tokio::test]
+async fn a_newer_format_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
+    let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+    file.pragma_update(None, "user_version", 2).unwrap();
+    drop(file);
+    check(directory.path(), OpenErrorKind::Newer, "newer version");
+}
+
+/// A file that was cut shows it: at the start, or by an unknown position.
+#[tokio::test]
+async fn a_file_that_was_cut_is_damaged_or_has_a_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    let id = fill(&log, 5000).await;
+    drop(log);
+    let file = directory.path().join("log.db");
+    let length = fs::metadata(&file).unwrap().len();
+    for left in [length - 1, length - 4097, length - 9000, length / 2, 4096, 100, 1] {
+        File::options().write(true).open(&file).unwrap().set_len(left).unwrap();
+        let kinds = [OpenErrorKind::Damaged, OpenErrorKind::Foreign, OpenErrorKind::System];
+        match DiskLog::open(directory.path()) {
+            Err(error) => assert!(kinds.contains(&error.kind()), "{left}: {error}"),
+            Ok(log) => {
+                // The newest entry is gone, or it is damaged and left out, or all is there.
+                let position = log.position(&id).unwrap();
+                let is_known = log.after(position, 10).await.unwrap().is_some();
+                let kept = log.before(None, 9999).await.unwrap().len();
+                assert!(!is_known || kept >= 4999, "{left} of {length} bytes: {kept} entries");
+            }
+        }
+    }
+    // An empty file is a new log: it knows nothing of the position.
+    File::options().write(true).open(&file).unwrap().set_len(0).unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    assert_eq!(log.after(log.position(&id).unwrap(), 10).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_log_that_was_deleted_begins_with_higher_positions() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    let id = fill(&log, 100).await;
+    let last = log.position(&id).unwrap();
+    drop(log);
+    fs::remove_dir_all(directory.path()).unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    assert_eq!(log.after(Position::START, 10).await.unwrap(), Some(vec![]));
+    let id = fill(&log, 1).await;
+    assert!(log.position(&id).unwrap() > last);
+    assert_eq!(log.after(last, 10).await.unwrap(), None);
+}
+
+/// A flipped bit in a message is left out, and shows as a gap.
+#[tokio::test]
+async fn a_damaged_message_is_a_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
+    let file = directory.path().join("log.db");
+    let bytes = fs::read(&file).unwrap();
+    let place = bytes.windows(8).position(|window| window == b"data: 1\n").unwrap();
+    let mut file = File::options().write(true).open(&file).unwrap();
+    file.seek(SeekFrom::Start(place as u64 + 6)).unwrap();
+    file.write_all(b"7").unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    let entries = log.after(Position::START, 10).await.unwrap().unwrap();
+    let seen: Vec<_> = entries.iter().map(|entry| entry.record.as_ref().unwrap().fields()).collect();
+    assert_eq!(seen, ["data: 0\n", "data: 2\n"]);
+    assert_ne!(entries[1].previous, entries[0].position);
+}
+
+/// A directory that this user may not write: of a read-only file system, where root may mount one; else by its mode.
+#[tokio::test]
+async fn a_read_only_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    if rustix::process::geteuid().is_root() {
+        mount("none", path, "tmpfs", MountFlags::empty(), None).unwrap();
+        fill(&DiskLog::open(path).unwrap(), 3).await;
+        mount_remount(path, MountFlags::RDONLY, "").unwrap();
+        check(path, OpenErrorKind::ReadOnly, "can't be written");
+        check(&path.join("below"), OpenErrorKind::ReadOnly, "can't be written");
+        mount_remount(path, MountFlags::empty(), "").unwrap();
+        assert_eq!(DiskLog::open(path).unwrap().before(None, 10).await.unwrap().len(), 3);
+        unmount(path, UnmountFlags::DETACH).unwrap();
+    } else {
+        fill(&DiskLog::open(path).unwrap(), 3).await;
+        let chmod = |mode| {
+            let status = Command::new("chmod").args(["-R", mode]).arg(path).status();
+            assert!(status.unwrap().success());
+        };
+        chmod("a-w");
+        check(path, OpenErrorKind::ReadOnly, "can't be written");
+        chmod("u+w");
+    }
+}
