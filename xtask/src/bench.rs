@@ -23,6 +23,11 @@ pub(crate) fn client(arguments: &[&str]) -> Result<(), Failure> {
     run("xtask/client-bench", arguments)
 }
 
+/// The stores that `sse-disk` could be built on, on its work: some minutes. Linux only.
+pub(crate) fn stores(arguments: &[&str]) -> Result<(), Failure> {
+    run("xtask/stores", arguments)
+}
+
 fn run(package: &str, arguments: &[&str]) -> Result<(), Failure> {
     run_with_profile(package, "release", arguments)
 }

@@ -42,6 +42,8 @@ usage: cargo xtask TASK
                         one event to many subscribers: the server beside its peers, and beside bare epoll (minutes)
   bench client [read | hold] [CONTENDER…] [STREAM…] [--quick]
                         the client beside reqwest alone and its peers: time per event, memory per source (minutes)
+  bench stores [--quick]
+                        embedded stores on the work of sse-disk, beside plain appending to a file (minutes)
   manual                the manual pages of sse, and its completions for shells
   setup                 installs what the tests need and the machine lacks
 ";
@@ -81,6 +83,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["bench", "codec", arguments @ ..] => bench::codec(arguments),
         ["bench", "fanout", arguments @ ..] => bench::fanout(arguments),
         ["bench", "client", arguments @ ..] => bench::client(arguments),
+        ["bench", "stores", arguments @ ..] => bench::stores(arguments),
         ["manual"] => manual::run(),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {

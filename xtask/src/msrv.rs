@@ -19,6 +19,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     // The library alone, and without TLS, for the same reason.
     let check = format!("cargo +{version} check --target-dir target/msrv --lib");
     shell::run(&format!("{check} -p sse-redis --features cluster,sentinel,tracing"))?;
+    shell::run(&format!("{check} -p sse-disk --features tracing"))?;
     // The README's first command needs no newer one either.
     shell::run(&format!("{check} --bins -p sse-cli"))
 }

@@ -6,13 +6,14 @@ use crate::shell::{self, Failure};
 use crate::{layout, setup};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
+const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("sse-codec", &[]),
     ("sse-server", &["sse-codec"]),
     ("sse-client", &["sse-codec"]),
     ("sse-redis", &["sse-server"]),
+    ("sse-disk", &["sse-server"]),
     ("sse-testing", &["sse-codec", "sse-server"]),
-    ("sse-cli", &["sse-server", "sse-client", "sse-redis"]),
+    ("sse-cli", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
     ("browser-tests", &[]),
     ("xtask", &[]),
 ];
@@ -21,7 +22,8 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Packages outside of the workspace.
-const OUTSIDE: [&str; 5] = ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench", "xtask/frameworks"];
+const OUTSIDE: [&str; 6] =
+    ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench", "xtask/frameworks", "xtask/stores"];
 
 /// The target of programs that run in browsers.
 const BROWSER: &str = "wasm32-unknown-unknown";
@@ -49,7 +51,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
     )?;
     shell::run(
-        "cargo hack clippy -p sse-server -p sse-redis -p sse-testing --feature-powerset -- -D warnings",
+        "cargo hack clippy -p sse-server -p sse-redis -p sse-disk -p sse-testing --feature-powerset -- -D warnings",
     )?;
     // Not the features that are reqwest's own.
     shell::run(

@@ -12,17 +12,17 @@ use sse_testing::log;
 struct Logs<'d> {
     directory: &'d Path,
     durability: Durability,
-    logs: Mutex<HashMap<String, DiskLog>>,
+    opened: Mutex<HashMap<String, DiskLog>>,
 }
 
 impl<'d> Logs<'d> {
     fn new(directory: &'d Path, durability: Durability) -> Self {
-        Self { directory, durability, logs: Mutex::default() }
+        Self { directory, durability, opened: Mutex::default() }
     }
 
     fn open(&self, name: &str) -> DiskLog {
-        let mut logs = self.logs.lock().unwrap();
-        let log = logs.entry(name.to_owned()).or_insert_with(|| {
+        let mut opened = self.opened.lock().unwrap();
+        let log = opened.entry(name.to_owned()).or_insert_with(|| {
             DiskLog::builder().durability(self.durability).open(self.directory.join(name)).unwrap()
         });
         log.clone()

@@ -10,7 +10,7 @@ use sse_server::Message;
 use sse_server::log::{Batch, Log as _, Position, Record};
 
 /// How large the file system is.
-const MEGABYTES: u64 = 8;
+const MEGABYTES: usize = 8;
 
 /// A small file system in memory. Only root may mount one, or the root of a namespace of its own.
 struct Small<'d>(&'d Path);
@@ -63,7 +63,7 @@ async fn fill(durability: Durability) {
     let small = Small::mount(directory.path());
     // Something else takes the half of it.
     let ballast = directory.path().join("ballast");
-    fs::write(&ballast, vec![0; MEGABYTES as usize * 1024 * 1024 / 2]).unwrap();
+    fs::write(&ballast, vec![0; MEGABYTES * 1024 * 1024 / 2]).unwrap();
     let log =
         DiskLog::builder().max_bytes(None).durability(durability).open(directory.path().join("log")).unwrap();
     let mut stored = Vec::new();

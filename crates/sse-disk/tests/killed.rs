@@ -17,7 +17,7 @@ use sse_server::log::{Batch, Log as _, Position, Record};
 const CHILD: &str = "SSE_DISK_KILLED_CHILD";
 
 /// How many publishers the child has.
-const PUBLISHERS: u64 = 4;
+const PUBLISHERS: usize = 4;
 
 fn open(directory: &Path) -> DiskLog {
     DiskLog::builder()
@@ -50,7 +50,7 @@ fn child() {
                     let records: Vec<_> = (0..messages)
                         .map(|message| Record::new("t", &Message::new(data(message))).unwrap())
                         .collect();
-                    let batch = Batch::new(base.wrapping_add(publisher), number, records);
+                    let batch = Batch::new(base.wrapping_add(publisher as u64), number, records);
                     let positions = log.append(&batch).await.unwrap();
                     // One line in one write, so that none is cut.
                     println!("stored {} {}", positions[0], positions.len());
@@ -126,13 +126,13 @@ fn read(directory: &Path, stored: &[(u64, u64)], after: Position) -> Position {
             }
         }
         // Each publisher's batches are in order, whole, and once.
-        let mut newest = [(0, 0); PUBLISHERS as usize];
+        let mut newest = [(0, 0); PUBLISHERS];
         for entry in entries.iter().filter(|entry| entry.position > after) {
             let fields = entry.record.as_ref().unwrap().fields();
             let text = std::str::from_utf8(fields).unwrap().strip_prefix("data: ").unwrap();
-            let mut numbers = text.split(' ').take(3).map(|number| number.parse::<u64>().unwrap());
+            let mut numbers = text.split(' ').take(3).map(|number| number.parse::<usize>().unwrap());
             let [publisher, number, message] = [(); 3].map(|()| numbers.next().unwrap());
-            let newest = &mut newest[usize::try_from(publisher).unwrap()];
+            let newest = &mut newest[publisher];
             let follows = *newest == (0, 0)
                 || *newest == (number, message.wrapping_sub(1))
                 || newest.0 + 1 == number && message == 0;

@@ -102,26 +102,23 @@ impl Story {
             batches.push(unknown.unwrap_or_else(|| self.batch(number)));
         }
         let now = self.now;
-        match self.store().append(&batches, now) {
-            Ok(appended) => {
-                self.seen.count("appended");
-                for (batch, positions) in batches.iter().zip(&appended.positions) {
-                    assert_eq!(batch.records().len(), positions.len());
-                    for (&position, record) in positions.iter().zip(batch.records()) {
-                        self.is_stored(position, record);
-                    }
-                }
-                self.stored.sort_by_key(|(position, _)| *position);
-                if self.durability == Durability::Stored {
-                    self.flushed = self.stored.len();
-                }
+        let Ok(appended) = self.store().append(&batches, now) else {
+            self.seen.count("append failed");
+            for (publisher, batch) in self.publishers.iter_mut().zip(batches) {
+                publisher.unknown = Some(batch);
             }
-            Err(_) => {
-                self.seen.count("append failed");
-                for (publisher, batch) in self.publishers.iter_mut().zip(batches) {
-                    publisher.unknown = Some(batch);
-                }
+            return;
+        };
+        self.seen.count("appended");
+        for (batch, positions) in batches.iter().zip(&appended.positions) {
+            assert_eq!(batch.records().len(), positions.len());
+            for (&position, record) in positions.iter().zip(batch.records()) {
+                self.is_stored(position, record);
             }
+        }
+        self.stored.sort_by_key(|(position, _)| *position);
+        if self.durability == Durability::Stored {
+            self.flushed = self.stored.len();
         }
     }
 
@@ -317,7 +314,7 @@ fn contents(entries: &[Entry]) -> Vec<(Position, Record)> {
 }
 
 fn run(durability: Durability) -> Option<Seen> {
-    Simulation::new().runs(150).run(async |seed| {
+    Simulation::new().runs(100).run(async |seed| {
         let mut story = Story::new(seed, durability);
         for _ in 0..60 {
             story.step();
@@ -328,54 +325,54 @@ fn run(durability: Durability) -> Option<Seen> {
 
 /// A disk that does not keep its promises: it says that it has flushed and has not, or changes what it holds.
 fn damage(seed: u64) -> Seen {
-    let mut story = Story::new(seed, Durability::Stored);
-    let honest = story.rng.usize(..20);
+    let mut run = Story::new(seed, Durability::Stored);
+    let honest = run.rng.usize(..20);
     for step in 0..40 {
-        if step == honest && story.rng.bool() {
-            story.disk.set(Faults { lies: true, ..Faults::default() });
+        if step == honest && run.rng.bool() {
+            run.disk.set(Faults { lies: true, ..Faults::default() });
         }
-        if story.rng.u32(..6) == 0 { story.tidy() } else { story.append() }
+        if run.rng.u32(..6) == 0 { run.tidy() } else { run.append() }
     }
-    story.disk.lose_power();
-    story.store = None;
-    for _ in 0..story.rng.u32(..4) {
-        story.disk.flip();
+    run.disk.lose_power();
+    run.store = None;
+    for _ in 0..run.rng.u32(..4) {
+        run.disk.flip();
     }
-    story.disk.set(Faults::default());
-    match story.open() {
-        Ok(store) => story.store = Some(store),
+    run.disk.set(Faults::default());
+    match run.open() {
+        Ok(store) => run.store = Some(store),
         Err(error) => {
             assert_ne!(error.kind(), OpenErrorKind::InUse);
-            story.seen.count("not opened");
-            return story.seen;
+            run.seen.count("not opened");
+            return run.seen;
         }
     }
     let known = |entry: &Entry| {
-        let place = story.stored.binary_search_by_key(&entry.position, |(position, _)| *position);
+        let place = run.stored.binary_search_by_key(&entry.position, |(position, _)| *position);
         let place = place.unwrap_or_else(|_| panic!("there was never an entry at {}", entry.position));
-        assert_eq!(entry.record.as_ref(), Some(&story.stored[place].1), "{}", entry.position);
+        assert_eq!(entry.record.as_ref(), Some(&run.stored[place].1), "{}", entry.position);
         place
     };
-    let store = story.store.as_ref().unwrap();
-    let mut seen = Seen::new();
-    for (place, (position, _)) in story.stored.iter().enumerate().step_by(7) {
+    let store = run.store.as_ref().unwrap();
+    let mut tally = Seen::new();
+    for (place, (position, _)) in run.stored.iter().enumerate().step_by(7) {
         match store.after(*position, 20) {
             Ok(Some(page)) => {
                 let mut before = place;
                 for entry in &page {
                     let place = known(entry);
-                    let is_linked = entry.previous == story.stored[before].0;
+                    let is_linked = entry.previous == run.stored[before].0;
                     assert!(
                         !is_linked || place == before + 1,
                         "what is missing before {} shows",
                         entry.position
                     );
-                    seen.count(if is_linked { "linked" } else { "a gap" });
+                    tally.count(if is_linked { "linked" } else { "a gap" });
                     before = place;
                 }
             }
-            Ok(None) => seen.count("not known"),
-            Err(_) => seen.count("not read"),
+            Ok(None) => tally.count("not known"),
+            Err(_) => tally.count("not read"),
         }
     }
     if let Ok(newest) = store.before(None, 1000) {
@@ -384,16 +381,16 @@ fn damage(seed: u64) -> Seen {
         }
     }
     // It goes on, or says that it can't.
-    let (batch, now) = (story.batch(0), story.now);
-    let went_on = story.store().append(&[batch], now).is_ok();
-    seen.count(if went_on { "went on" } else { "not appended" });
-    seen += story.seen;
-    seen
+    let (batch, now) = (run.batch(0), run.now);
+    let went_on = run.store().append(&[batch], now).is_ok();
+    tally.count(if went_on { "went on" } else { "not appended" });
+    tally += run.seen;
+    tally
 }
 
 #[test]
 fn no_disk_makes_a_wrong_event() {
-    let Some(seen) = Simulation::new().runs(200).run(async |seed| damage(seed)) else { return };
+    let Some(seen) = Simulation::new().runs(100).run(async |seed| damage(seed)) else { return };
     for what in ["a gap", "linked", "not known", "not opened", "not read", "went on"] {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");
     }
