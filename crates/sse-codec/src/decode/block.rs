@@ -152,6 +152,12 @@ impl<S: Storage> Block<S> {
         Limits { data: self.data.limit(), name: self.id.limit().min(self.event_type.limit()) }
     }
 
+    /// The event of one line of data that lies in the chunk, at the start of a block.
+    #[inline]
+    pub(crate) fn data_event<'a>(&'a self, data: &'a str) -> EventRef<'a> {
+        EventRef::of_message(data, self.last_event_id.as_str())
+    }
+
     /// The event of which all lies in the chunk, at the start of a block.
     #[inline]
     pub(crate) fn whole_event<'a>(&'a mut self, text: EventText<'a>) -> EventRef<'a> {

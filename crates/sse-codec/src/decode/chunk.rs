@@ -3,6 +3,9 @@
 //! Most lines are short: finding each end by a search of its own would cost more than the line. So the ends within 64
 //! bytes are found at once, as bits of a word, and used up one after the other. Where there are none, the line is long,
 //! and `memchr` goes on.
+//!
+//! What is found are the bytes up to CR: text has few others of that kind than CR and LF, and one comparison finds them.
+//! Which one it is shows when it is used.
 
 use memchr::{memchr, memchr2};
 #[cfg(feature = "std")]
@@ -23,7 +26,7 @@ pub struct Chunk<'i> {
     bytes: &'i [u8],
     /// Where reading goes on.
     at: usize,
-    /// Which of the last `BLOCK` bytes before `searched` end a line that has not been read. There are none before.
+    /// Which of the last `BLOCK` bytes before `searched` may end a line that has not been read. There are none before.
     ends: u64,
     searched: usize,
 }
@@ -49,31 +52,47 @@ impl<'i> Chunk<'i> {
     }
 
     /// Reads a line with its ending, CRLF as one; `None` if the chunk holds no end of it.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the loops that call it keep its state in registers: half of the time"
+    )]
+    #[inline(always)]
     pub(crate) fn line(&mut self) -> Option<Span> {
-        if self.ends == 0 {
-            let from = self.searched.max(self.at);
-            if from >= self.bytes.len() {
-                return None;
-            }
-            (self.ends, self.searched) = search(self.bytes, from);
-            if self.ends == 0 {
-                return None;
-            }
-        }
         let start = self.at;
-        let end = self.searched - BLOCK + self.take_end();
-        self.at = end + 1;
-        if self.bytes[end] == b'\r' && self.bytes.get(self.at) == Some(&b'\n') {
-            if self.at < self.searched {
-                self.take_end();
+        loop {
+            if self.ends == 0 {
+                let from = self.searched.max(start);
+                if from >= self.bytes.len() {
+                    return None;
+                }
+                (self.ends, self.searched) = search(self.bytes, from);
+                if self.ends == 0 {
+                    return None;
+                }
             }
-            self.at += 1;
+            let end = self.searched - BLOCK + self.take_end();
+            match self.bytes[end] {
+                b'\n' => self.at = end + 1,
+                b'\r' => self.at = self.after_cr(end + 1),
+                _ => continue,
+            }
+            return Some(Span { start, end });
         }
-        Some(Span { start, end })
     }
 
-    /// Takes the first of the ends that are known.
+    /// Where the line after a CR begins, of which this is the next byte.
+    #[inline]
+    fn after_cr(&mut self, next: usize) -> usize {
+        if self.bytes.get(next) != Some(&b'\n') {
+            return next;
+        }
+        if next < self.searched {
+            self.take_end();
+        }
+        next + 1
+    }
+
+    /// Takes the first of the bytes that may be ends.
     #[inline]
     fn take_end(&mut self) -> usize {
         let first = self.ends.trailing_zeros();
@@ -123,7 +142,7 @@ impl<'i> Chunk<'i> {
     }
 }
 
-/// Searches from `at` on for a block in which lines end. Returns the ends, and where the block does, which may be behind
+/// Searches from `at` on for a block in which lines may end. Returns where, and where the block ends, which may be after
 /// the last byte.
 #[inline]
 fn search(bytes: &[u8], at: usize) -> (u64, usize) {
@@ -142,11 +161,9 @@ fn search_few(bytes: &[u8], at: usize) -> (u64, usize) {
 fn search_on(bytes: &[u8], mut at: usize) -> (u64, usize) {
     let blocks = bytes[at..].as_chunks().0;
     for block in blocks.iter().take(BLOCKS) {
-        if may_hold_end(block) {
-            let found = ends(block);
-            if found != 0 {
-                return (found, at + BLOCK);
-            }
+        let found = ends(block);
+        if found != 0 {
+            return (found, at + BLOCK);
         }
         at += BLOCK;
     }
@@ -167,12 +184,13 @@ fn has_zero(word: u64) -> bool {
     word.wrapping_sub(LOW) & !word & HIGH != 0
 }
 
+/// Whether a line may end with this byte.
 #[inline]
-fn is_end(byte: u8) -> bool {
-    byte == b'\n' || byte == b'\r'
+fn may_be_end(byte: u8) -> bool {
+    byte <= b'\r'
 }
 
-/// The ends of lines in a block, by the vectors that every machine of this kind has.
+/// Where lines may end in a block, by the vectors that every machine of this kind has.
 #[cfg(feature = "std")]
 #[inline]
 fn ends(block: &[u8; BLOCK]) -> u64 {
@@ -183,33 +201,11 @@ fn ends(block: &[u8; BLOCK]) -> u64 {
 #[cfg(feature = "std")]
 #[inline]
 fn ends_of_vector(bytes: [u8; 16]) -> u64 {
-    is_end_of_vector(bytes).to_bitmask().into()
-}
-
-#[cfg(feature = "std")]
-#[inline]
-fn is_end_of_vector(bytes: [u8; 16]) -> u8x16 {
     let bytes = u8x16::new(bytes);
-    bytes.simd_eq(u8x16::splat(b'\n')) | bytes.simd_eq(u8x16::splat(b'\r'))
+    bytes.simd_eq(bytes.min(u8x16::splat(b'\r'))).to_bitmask().into()
 }
 
-/// Whether lines may end in a block: whether the least of its bytes is CR or less. Text has few other bytes of that kind,
-/// and the least byte is found in half of the time that the ends take.
-#[cfg(feature = "std")]
-#[inline]
-fn may_hold_end(block: &[u8; BLOCK]) -> bool {
-    let vectors = block.as_chunks::<16>().0.iter();
-    let least = vectors.fold(u8x16::MAX, |least, &bytes| least.min(u8x16::new(bytes)));
-    least.simd_eq(least.min(u8x16::splat(b'\r'))).to_bitmask() != 0
-}
-
-#[cfg(not(feature = "std"))]
-#[inline]
-fn may_hold_end(_: &[u8; BLOCK]) -> bool {
-    true
-}
-
-/// The ends of lines in a block, eight bytes at a time.
+/// Where lines may end in a block, eight bytes at a time.
 #[cfg(not(feature = "std"))]
 #[inline]
 fn ends(block: &[u8; BLOCK]) -> u64 {
@@ -217,22 +213,20 @@ fn ends(block: &[u8; BLOCK]) -> u64 {
     words.fold(0, |mask, &bytes| mask << 8 | ends_of_word(bytes))
 }
 
-/// The ends of lines in eight bytes.
+/// Where lines may end in eight bytes.
 #[inline]
 fn ends_of_word(bytes: [u8; 8]) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    const LF: u64 = u64::from_ne_bytes([b'\n'; 8]);
-    const CR: u64 = u64::from_ne_bytes([b'\r'; 8]);
+    // What makes the high bit of all that is more than CR.
+    const ABOVE_CR: u64 = u64::from_ne_bytes([0x7F - b'\r'; 8]);
 
-    // The high bit of each byte that is not zero: of all its bits or, by the carry, of one below.
-    let not_zero = |word: u64| ((word & LOW) + LOW) | word;
     let word = u64::from_le_bytes(bytes);
-    let is_end = !(not_zero(word ^ LF) & not_zero(word ^ CR)) & !LOW;
+    let ends = !(((word & LOW) + ABOVE_CR) | word) & !LOW;
     // The product moves bit 8n to bit 56 + n.
-    (is_end >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    (ends >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// The ends of lines in less than a block; the last piece overlaps with the one before it.
+/// Where lines may end in less than a block; the last piece overlaps with the one before it.
 #[inline]
 fn ends_of_few(bytes: &[u8]) -> u64 {
     #[cfg(feature = "std")]
@@ -246,7 +240,7 @@ fn ends_of_few(bytes: &[u8]) -> u64 {
         let found = words.fold(0, |mask, (number, &bytes)| mask | ends_of_word(bytes) << (8 * number));
         return found | ends_of_word(last) << (bytes.len() - last.len());
     }
-    bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(is_end(byte)))
+    bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(may_be_end(byte)))
 }
 
 #[cfg(test)]
@@ -258,7 +252,7 @@ mod tests {
     /// Lines by a search of each end alone.
     fn expected(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
         let mut lines = Vec::new();
-        while let Some(end) = bytes.iter().position(|&byte| is_end(byte)) {
+        while let Some(end) = bytes.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) {
             lines.push(&bytes[..end]);
             let ending = if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
             bytes = &bytes[end + ending..];
@@ -282,13 +276,13 @@ mod tests {
     }
 
     fn dense() -> impl Strategy<Value = u8> {
-        prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()]
+        prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'\t'), Just(b'\x0E'), any::<u8>()]
     }
 
     proptest! {
         #[test]
-        fn the_ends_of_a_block_are_found(bytes in prop::collection::vec(dense(), BLOCK)) {
-            let mask = |bytes: &[u8]| bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(is_end(byte)));
+        fn what_may_be_an_end_in_a_block_is_found(bytes in prop::collection::vec(dense(), BLOCK)) {
+            let mask = |bytes: &[u8]| bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(may_be_end(byte)));
             prop_assert_eq!(ends(bytes.first_chunk().unwrap()), mask(&bytes));
             for few in 0..BLOCK {
                 prop_assert_eq!(ends_of_few(&bytes[..few]), mask(&bytes[..few]));

@@ -13,7 +13,7 @@ use super::edge::Edge;
 use super::field::{self, CutLine, Name, Part};
 use super::item::Item;
 use super::span::Span;
-use super::whole::{self, Read};
+use super::whole::{self, Read, ReadData};
 use crate::event::{EventId, EventRef, TooLarge};
 
 /// Turns the bytes of one event stream into events, as a browser does (9.2.6).
@@ -231,16 +231,23 @@ impl<B: Buffer> Decoder<B> {
             let whole = *input;
             let (mut chunk, found);
             if self.is_between_blocks() {
-                match whole::read(input, self.block.limits()) {
-                    Read::Event(text) => {
-                        self.edge.leave(whole, input);
-                        return Ok(Some(self.block.whole_event(text)));
+                match whole::read_data(input, self.block.limits().data) {
+                    ReadData::Event(data) => return Ok(Some(self.block.data_event(data))),
+                    ReadData::Unended => {
+                        chunk = Chunk::new(whole);
+                        found = self.read_unended(&mut chunk);
                     }
-                    Read::Line(rest, fields, line) => {
-                        chunk = rest;
-                        self.block.begin(fields);
-                        found = self.read_lines(line, &mut chunk);
-                    }
+                    ReadData::Other => match whole::read(input, self.block.limits()) {
+                        Read::Event(text) => {
+                            self.edge.leave(whole, input);
+                            return Ok(Some(self.block.whole_event(text)));
+                        }
+                        Read::Line(rest, fields, line) => {
+                            chunk = rest;
+                            self.block.begin(fields);
+                            found = self.read_lines(line, &mut chunk);
+                        }
+                    },
                 }
             } else {
                 chunk = Chunk::new(whole);

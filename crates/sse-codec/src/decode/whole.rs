@@ -39,6 +39,37 @@ pub(crate) struct Limits {
     pub(crate) name: usize,
 }
 
+/// What [`read_data`] has read.
+pub(crate) enum ReadData<'i> {
+    Event(&'i str),
+    /// The chunk holds no end of the first line, which is data.
+    Unended,
+    /// Anything else, of which nothing has been read.
+    Other,
+}
+
+/// Reads an event of one line of data, at the start of a block. `input` is advanced only if there is one.
+///
+/// Most events of LLM APIs are of that form. It is told by its first and last bytes, for less than [`read`] takes.
+#[inline]
+pub(crate) fn read_data<'i>(input: &mut &'i [u8], limit: usize) -> ReadData<'i> {
+    let begins_data = Chunk::new(input).word(0).is_some_and(field::begins_data);
+    if begins_data { read_value(input, limit) } else { ReadData::Other }
+}
+
+#[inline(never)]
+fn read_value<'i>(input: &mut &'i [u8], limit: usize) -> ReadData<'i> {
+    let mut chunk = Chunk::new(input);
+    let Some(line) = chunk.line() else { return ReadData::Unended };
+    let ([b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..]) = &input[line.end..] else {
+        return ReadData::Other;
+    };
+    let data = line.skip(field::DATA_START);
+    let Some(text) = chunk.text(data).filter(|_| data.len() <= limit) else { return ReadData::Other };
+    *input = rest;
+    ReadData::Event(text)
+}
+
 /// Reads up to the end of the next event, at the start of a block. `input` is advanced only if there is one.
 // Not generic and not inlined: it is compiled with this crate, and its state stays in registers.
 #[inline(never)]

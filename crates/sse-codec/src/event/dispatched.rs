@@ -28,6 +28,12 @@ impl<'a> EventRef<'a> {
         Self { event_type, data, last_event_id }
     }
 
+    /// An event of type `message`.
+    #[inline]
+    pub(crate) fn of_message(data: &'a str, last_event_id: &'a str) -> Self {
+        Self { event_type: "", data, last_event_id }
+    }
+
     /// The event type; `message` if the stream named none.
     #[inline]
     pub fn event_type(&self) -> &'a str {
