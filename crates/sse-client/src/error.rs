@@ -62,7 +62,8 @@ pub enum Error {
     /// The response is compressed (`Content-Encoding`), and the client can't read it. The [`Refusal`] has no body.
     ///
     /// The client reads `gzip` with the feature `gzip`, if it is the only coding. A value that names no coding, such as
-    /// `none`, changes nothing: the body is read as it is.
+    /// `none`, changes nothing: the body is read as it is. A body that was compressed twice, or that no header calls
+    /// compressed, is known by its first bytes.
     ContentEncoding(Box<Refusal>),
     /// The connection broke in the middle of the stream.
     Read(reqwest::Error),
@@ -84,7 +85,8 @@ pub enum Error {
     /// The server sent an event that says that something went wrong there
     /// ([`fail_at`](crate::EventSourceBuilder::fail_at)).
     Event(Box<Event>),
-    /// An event was larger than the limit and was skipped. The stream goes on with the next one.
+    /// An event, or a comment ([`WithComments`](crate::WithComments)), was larger than the limit and was skipped. The stream
+    /// goes on with the next one.
     TooLarge(TooLarge),
     /// An event is not what the caller's type expects, and was skipped. The stream goes on with the next one.
     Decode(Box<DecodeError>),
@@ -260,15 +262,18 @@ impl Error {
                     sse_codec::CONTENT_TYPE
                 ),
             },
-            Self::ContentEncoding(refusal) => {
-                let found = found(refusal, "content-encoding").unwrap_or_default();
-                write!(
+            Self::ContentEncoding(refusal) => match found(refusal, "content-encoding") {
+                Some(found) => write!(
                     f,
                     "the response is compressed (`{}`), which the client can't read; {}",
                     Excerpt(&found),
                     advice(&found)
-                )
-            }
+                ),
+                None => f.write_str(
+                    "the response is compressed twice, or compressed without a word in its headers; let the server \
+                    send event streams as they are",
+                ),
+            },
             Self::Read(_) => f.write_str("the connection broke in the middle of the stream"),
             Self::IdleTimeout { after } => {
                 write!(f, "the connection brought nothing for {after:?}, not even a comment")

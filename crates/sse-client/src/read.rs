@@ -1,6 +1,6 @@
 //! The second step of a connection: turns the bytes of a response into events, and notices when no bytes come.
 
-mod comments;
+mod compression;
 mod ending;
 mod event_stream;
 mod idle;

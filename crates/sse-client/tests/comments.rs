@@ -63,3 +63,23 @@ async fn they_come_over_reconnects_and_do_not_hide_the_end() {
     }
     assert_eq!(found, [":a", "1", ":b"]);
 }
+
+/// It is told of like an event that is too large, and everything around it is given.
+#[tokio::test]
+async fn a_comment_that_is_too_long_is_skipped() {
+    let long = "x".repeat(8 * 1024 + 1);
+    let fits = &long[1..];
+    let body = format!(": {long}\n: a\ndata: 1\n:{fits}\n: {long}\ndata: 2\n\n: b\n");
+    let server = Server::start([stream(&body)]);
+    let response = client().get(server.url("/")).send().await.unwrap();
+    let mut items = response.events().with_comments();
+    let mut found = Vec::new();
+    while let Some(item) = soon(items.next()).await {
+        if let Err(error) = &item {
+            assert!(!error.is_final());
+            assert_eq!(error.to_string(), "a comment is longer than 8192 bytes; a longer one is never kept");
+        }
+        found.push(shown(item));
+    }
+    assert_eq!(found, ["TooLarge", ":a", &format!(":{fits}"), "TooLarge", "1\n2", ":b"]);
+}

@@ -218,29 +218,34 @@ struct Gzip(Vec<u8>);
 impl Gzip {
     /// The beginning, which can be read before the rest is there.
     fn begin(text: &str) -> Self {
-        Self(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).block(text, false)
+        Self(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).block(text.as_bytes(), false)
     }
 
     /// A whole stream.
-    fn of(text: &str) -> Self {
-        let mut gzip = Self::begin("").block(text, true);
-        gzip.0.extend(crc32(text.as_bytes()).to_le_bytes());
-        gzip.0.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+    fn of(content: impl AsRef<[u8]>) -> Self {
+        let content = content.as_ref();
+        let mut gzip = Self::begin("").block(content, true);
+        gzip.0.extend(crc32(content).to_le_bytes());
+        gzip.0.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
         gzip
     }
 
-    fn block(mut self, text: &str, is_last: bool) -> Self {
-        let length = u16::try_from(text.len()).unwrap();
+    fn block(mut self, content: &[u8], is_last: bool) -> Self {
+        let length = u16::try_from(content.len()).unwrap();
         self.0.push(u8::from(is_last));
         self.0.extend(length.to_le_bytes());
         self.0.extend((!length).to_le_bytes());
-        self.0.extend(text.as_bytes());
+        self.0.extend(content);
         self
     }
 
     fn answer(self) -> Answer {
-        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
-        raw([head, &self.0[..]].concat())
+        self.answer_with("Content-Encoding: gzip\r\n")
+    }
+
+    fn answer_with(self, headers: &str) -> Answer {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{headers}\r\n");
+        raw([head.as_bytes(), &self.0].concat())
     }
 }
 
@@ -305,6 +310,34 @@ async fn a_body_that_stays_compressed_is_refused_by_name_and_not_waited_for() {
             assert!(text.contains(coding), "{headers:?}: {text}");
             assert!(text.contains("let the server send event streams as they are"), "{text}");
             assert!(!text.contains("reqwest"), "{text}");
+        }
+    }
+}
+
+/// Nobody reads compressed bytes as events. With `gzip`, reqwest reads one of two codings and removes both headers, so that
+/// only the body shows the other.
+#[tokio::test]
+async fn a_body_that_is_compressed_twice_or_secretly_is_refused() {
+    let stream = || Gzip::of("data: 1\n\n");
+    for (headers, body) in [
+        ("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n", Gzip::of(stream().0)),
+        ("Content-Encoding: gzip, gzip\r\n", Gzip::of(stream().0)),
+        ("Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", Gzip::of(stream().0)),
+        ("Content-Encoding: gzip\r\n", Gzip::of(stream().0)),
+        ("Content-Encoding: none\r\n", stream()),
+        ("", stream()),
+    ] {
+        let body = body.0;
+        let server = Server::answering(move |_| Gzip(body.clone()).answer_with(headers).held());
+        let response = get(server.url("/events")).await.unwrap();
+        let errors = [
+            last_error(&mut server.source()).await,
+            soon(response.events().next()).await.unwrap().unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, Error::ContentEncoding(_)), "{headers:?}: {error:?}");
+            assert!(error.to_string().starts_with("the response is compressed"), "{headers:?}: {error}");
+            assert!(error.to_string().contains("let the server send event streams as they are"), "{error}");
         }
     }
 }

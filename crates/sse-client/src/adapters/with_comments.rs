@@ -28,8 +28,8 @@ use crate::source::EventSource;
 /// # }
 /// ```
 ///
-/// Each chunk is read twice for it. A comment is given when its line has ended, which may be in the middle of an event:
-/// it then comes before that event.
+/// A comment is given when its line has ended, which may be in the middle of an event: it then comes before that event. One
+/// of more than 8 KiB is skipped, and [`Error::TooLarge`] tells of it; the stream goes on.
 #[derive(Debug)]
 #[must_use = "nothing is read unless it is polled"]
 pub struct WithComments<S>(S);

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use reqwest::Response;
 
 use super::content_encoding::is_compressed;
@@ -34,9 +34,4 @@ pub(super) async fn read_refusal(response: Response) -> Refusal {
     within(Some(MAX_TIME), reading).await;
     let is_text = !is_compressed(&headers);
     Refusal::new(status, headers, kept.freeze(), is_text)
-}
-
-/// The refusal that `response` is, without its body.
-pub(super) fn refusal_without_body(response: &Response) -> Refusal {
-    Refusal::new(response.status(), response.headers().clone(), Bytes::new(), true)
 }

@@ -5,9 +5,9 @@ use reqwest::header::HeaderMap;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
 
-use super::refusal::{read_refusal, refusal_without_body};
+use super::refusal::read_refusal;
 use super::{content_encoding, content_type};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 
 /// Which responses are read as event streams.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +60,7 @@ impl Fault {
             Self::Status => Error::Status(Box::new(read_refusal(response).await)),
             Self::ContentType => Error::ContentType(Box::new(read_refusal(response).await)),
             // Nobody can read the body, so that it is not waited for.
-            Self::ContentEncoding => Error::ContentEncoding(Box::new(refusal_without_body(&response))),
+            Self::ContentEncoding => Error::ContentEncoding(Box::new(Refusal::without_body(&response))),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, StatusCode};
 
 use super::excerpt::Excerpt;
 
@@ -47,6 +47,11 @@ impl Refusal {
     /// `is_text` says whether the body can be shown: what nobody has decompressed can't.
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes, is_text: bool) -> Self {
         Self { status, headers, body, is_text }
+    }
+
+    /// The refusal that `response` is, without its body.
+    pub(crate) fn without_body(response: &Response) -> Self {
+        Self::new(response.status(), response.headers().clone(), Bytes::new(), true)
     }
 }
 

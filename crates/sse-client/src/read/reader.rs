@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
-use sse_codec::{Decoder, Event, EventId, EventRef, TooLarge};
+use sse_codec::{Decoder, Event, EventId, EventRef, Item, TooLarge};
 
-use super::comments::Comments;
+use super::compression::Start;
 use super::ending::{Ending, Progress, Verdict};
 use super::idle::{Idle, IdleTimeouts};
 use crate::error::Error;
@@ -28,8 +28,16 @@ pub(crate) struct Reader {
     gives_unfinished: bool,
     /// The limit of an event, if the caller has set one.
     max_event_bytes: Option<usize>,
-    /// If comments are given too.
-    comments: Option<Comments>,
+    comments: Comments,
+}
+
+/// What becomes of comments.
+#[derive(Clone, Debug, Default)]
+enum Comments {
+    #[default]
+    PassedOver,
+    /// They are given. Here is the one that was read and not taken, if there is one.
+    Given(Option<String>),
 }
 
 /// Events that end the stream, whatever the connection does.
@@ -60,6 +68,7 @@ impl Predicate {
 #[derive(Debug)]
 pub(crate) struct Connection {
     body: Body,
+    start: Start,
     input: Input,
     idle: Idle,
     event_received: bool,
@@ -137,12 +146,12 @@ impl Reader {
 
     /// Gives comments too.
     pub(crate) fn give_comments(&mut self) {
-        self.comments.get_or_insert_default();
+        self.comments = Comments::Given(None);
     }
 
     /// The comment by which [`poll`](Self::poll) was interrupted, if it was.
     pub(crate) fn take_comment(&mut self) -> Option<String> {
-        self.comments.as_mut().and_then(Comments::take)
+        if let Comments::Given(comment) = &mut self.comments { comment.take() } else { None }
     }
 
     /// An event for which `is_skipped` returns `true` is passed over.
@@ -166,9 +175,6 @@ impl Reader {
     /// Begins to read `response`. The rest of the connection before it is dropped.
     pub(crate) fn open(&mut self, response: Response) -> Connection {
         self.decoder.reset();
-        if let Some(comments) = &mut self.comments {
-            comments.reset();
-        }
         Connection::new(response)
     }
 
@@ -187,29 +193,24 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Read> {
         for _ in 0..CHUNKS_PER_POLL {
-            if self.comments.as_mut().is_some_and(Comments::advance) {
-                // Whoever wants comments takes it and polls again, and so does the task of anybody else.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            match connection.input.decode(&mut self.decoder) {
-                Ok(Some(event)) => {
+            match connection.input.decode(&mut self.decoder, &self.comments) {
+                Ok(Some(Item::Event(event))) => {
                     connection.event_received = true;
-                    if let Some(comments) = &mut self.comments {
-                        comments.event_given();
-                    }
                     match self.endings.apply(event) {
                         Some(read) => return Poll::Ready(read),
                         None => continue,
                     }
                 }
-                Ok(None) => {}
-                Err(error) => {
-                    if let Some(comments) = &mut self.comments {
-                        comments.error_given();
-                    }
-                    return Poll::Ready(Read::Item(Err(error.into())));
+                Ok(Some(Item::Comment(comment))) => {
+                    // Whoever wants comments takes it and polls again, and so does the task of anybody else.
+                    self.comments = Comments::Given(Some(comment.to_owned()));
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
+                // The decoder has noted it.
+                Ok(Some(_)) => continue,
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Read::Item(Err(error.into()))),
             }
             if connection.has_ended {
                 return Poll::Ready(self.ended());
@@ -217,8 +218,8 @@ impl Reader {
             match connection.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     received(&chunk);
-                    if let Some(comments) = &mut self.comments {
-                        comments.read(&chunk);
+                    if let Some(refusal) = connection.start.compressed(&chunk) {
+                        return Poll::Ready(Read::Finished(Some(Error::ContentEncoding(refusal))));
                     }
                     connection.idle.heard();
                     connection.input = Input { chunk, decoded: 0 };
@@ -270,21 +271,29 @@ impl Reader {
 
 impl Connection {
     fn new(response: Response) -> Self {
+        let start = Start::of(&response);
         let (body, input, idle) = (Body::new(response), Input::default(), Idle::default());
-        Self { body, input, idle, event_received: false, has_ended: false }
+        Self { body, start, input, idle, event_received: false, has_ended: false }
     }
 }
 
 impl Input {
-    /// The next event; `None` when the chunk is used up.
+    /// The next event, or what else is given; `None` when the chunk is used up.
     #[inline]
-    fn decode<'d>(&'d mut self, decoder: &'d mut Decoder) -> Result<Option<EventRef<'d>>, TooLarge> {
+    fn decode<'d>(
+        &'d mut self,
+        decoder: &'d mut Decoder,
+        comments: &Comments,
+    ) -> Result<Option<Item<'d>>, TooLarge> {
         if self.decoded == self.chunk.len() {
             *self = Self::default();
             return Ok(None);
         }
         let mut rest = &self.chunk[self.decoded..];
-        let next = decoder.next_event(&mut rest);
+        let next = match comments {
+            Comments::PassedOver => decoder.next_event(&mut rest).map(|event| event.map(Item::Event)),
+            Comments::Given(_) => decoder.next_item(&mut rest),
+        };
         self.decoded = self.chunk.len() - rest.len();
         next
     }
