@@ -8,7 +8,9 @@
 //! Which one it is shows when it is used.
 
 use memchr::{memchr, memchr2};
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use safe_arch::{cmp_eq_mask_i8_m128i, m128i, min_u8_m128i, move_mask_i8_m128i};
+#[cfg(all(feature = "std", not(target_arch = "x86_64")))]
 use wide::u8x16;
 
 use super::span::Span;
@@ -198,7 +200,15 @@ fn ends(block: &[u8; BLOCK]) -> u64 {
     vectors.fold(0, |mask, &bytes| mask << 16 | ends_of_vector(bytes))
 }
 
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[inline]
+fn ends_of_vector(bytes: [u8; 16]) -> u64 {
+    let bytes = m128i::from(bytes);
+    let ends = cmp_eq_mask_i8_m128i(bytes, min_u8_m128i(bytes, m128i::from([b'\r'; 16])));
+    move_mask_i8_m128i(ends).cast_unsigned().into()
+}
+
+#[cfg(all(feature = "std", not(target_arch = "x86_64")))]
 #[inline]
 fn ends_of_vector(bytes: [u8; 16]) -> u64 {
     let bytes = u8x16::new(bytes);
