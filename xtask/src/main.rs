@@ -34,7 +34,8 @@ usage: cargo xtask TASK
   miri                  the codec's unit tests, watched for undefined behaviour (minutes)
   msrv                  the libraries and the program with the oldest Rust that they promise
   deny                  licences, sources and duplicates of dependencies
-  frameworks            the server under poem, warp, salvo and actix-web, as docs/frameworks.md shows it
+  frameworks            the server under poem, warp, salvo and actix-web, as docs/frameworks.md shows it; the examples of
+                        MCP with its Rust SDK as the peer
   ci [--no-test]        all of these, but for miri where the toolchain lacks it
   bench codec [decode [STREAM] | encode]
                         the codec beside its published peers, in one run

@@ -1,0 +1,166 @@
+//! The examples of MCP with the Rust SDK as the peer, in both directions, by the newest version and the one before it.
+
+use std::borrow::Cow;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rmcp::handler::client::ClientHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, ErrorData, ProgressNotificationParam, ProtocolVersion,
+    RequestMetaObject, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::NotificationContext;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{
+    ClientLifecycleMode, ClientServiceExt as _, Peer, RoleClient, RoleServer, ServerHandler, tool,
+    tool_handler, tool_router,
+};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// For whatever a peer does: long, because it is only waited for when something is wrong.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A server of the SDK's, which speaks one version.
+#[derive(Clone)]
+struct Counting(ProtocolVersion);
+
+#[tool_router]
+impl Counting {
+    /// Counts to three.
+    #[tool]
+    async fn count(&self, meta: RequestMetaObject, client: Peer<RoleServer>) -> Result<String, ErrorData> {
+        let token = meta.get_progress_token().ok_or_else(|| ErrorData::invalid_params("no token", None))?;
+        for step in 1..=2 {
+            let progress = ProgressNotificationParam::new(token.clone(), f64::from(step)).with_total(3.0);
+            client
+                .notify_progress(progress)
+                .await
+                .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        }
+        Ok("one, two, three".to_owned())
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for Counting {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Owned(vec![self.0.clone()])
+    }
+}
+
+/// Serves the SDK's server, and returns where.
+async fn serve(version: ProtocolVersion, config: StreamableHttpServerConfig) -> String {
+    let service: StreamableHttpService<Counting, LocalSessionManager> =
+        StreamableHttpService::new(move || Ok(Counting(version.clone())), Default::default(), config);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let app = axum::Router::new().nest_service("/mcp", service);
+    tokio::spawn(async { axum::serve(listener, app).await });
+    url
+}
+
+/// Runs our client.
+async fn call(arguments: &[&str]) -> Output {
+    let mut client = Command::new(env!("CARGO_BIN_EXE_mcp_call"));
+    client.args(arguments).kill_on_drop(true);
+    timeout(SOON, client.output()).await.expect("the call ends").unwrap()
+}
+
+/// Calls the tool of the SDK's server, and checks all that our client prints.
+async fn check_our_client(version: ProtocolVersion, config: StreamableHttpServerConfig) {
+    let url = serve(version.clone(), config).await;
+    let output = call(&[&url]).await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = printed.lines().collect();
+    let [first, second, result] = lines[..] else { panic!("{version}: {printed}{errors}") };
+    for (line, progress) in [(first, "\"progress\":1"), (second, "\"progress\":2")] {
+        assert!(
+            line.starts_with("\"notifications/progress\"") && line.contains(progress),
+            "{version}: {line}"
+        );
+    }
+    assert!(result.contains("\"text\":\"one, two, three\""), "{version}: {result}");
+    assert!(output.status.success() && errors.is_empty(), "{version}: {errors}");
+
+    let refused = call(&[&url, "no-such-tool"]).await;
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && errors.starts_with("the server refused: "), "{version}: {errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_calls_the_sdks_server() {
+    check_our_client(ProtocolVersion::V_2026_07_28, StreamableHttpServerConfig::default()).await;
+    check_our_client(ProtocolVersion::V_2025_11_25, StreamableHttpServerConfig::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_calls_a_server_without_sessions() {
+    // The stream of a call is that of its POST alone.
+    let without_sessions = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    check_our_client(ProtocolVersion::V_2025_11_25, without_sessions).await;
+}
+
+/// A client of the SDK's, which tells what progress it hears of.
+struct Listening(mpsc::UnboundedSender<f64>);
+
+impl ClientHandler for Listening {
+    async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.0.send(progress.progress).unwrap();
+    }
+}
+
+/// Starts our server, and returns where it is.
+async fn start_our_server() -> (Child, String) {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_mcp"));
+    let mut server = server.arg("127.0.0.1:0").stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let line = timeout(SOON, lines.next_line()).await.expect("it starts").unwrap().unwrap();
+    // What it prints later is read as well, so that it never waits for a reader.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let url = format!("{}mcp", line.strip_prefix("listening on ").unwrap());
+    (server, url)
+}
+
+/// Lists the tools of our server, and calls one.
+async fn check_our_server(lifecycle: ClientLifecycleMode) {
+    let (_server, url) = start_our_server().await;
+    let (heard, mut progress) = mpsc::unbounded_channel();
+    let transport = StreamableHttpClientTransport::from_uri(url);
+    let client = Listening(heard).serve_with_lifecycle(transport, lifecycle.clone());
+    let client = timeout(SOON, client).await.expect("it connects").unwrap();
+    let tools = timeout(SOON, client.list_all_tools()).await.expect("it lists").unwrap();
+    assert_eq!(tools.iter().map(|tool| &tool.name[..]).collect::<Vec<_>>(), ["count"], "{lifecycle:?}");
+    let call = client.call_tool(CallToolRequestParams::new("count"));
+    let result: CallToolResult = timeout(SOON, call).await.expect("it answers").unwrap();
+    let text = serde_json::to_value(&result).unwrap()["content"][0]["text"].clone();
+    assert_eq!(text, "one, two, three", "{lifecycle:?}");
+    for step in [1.0, 2.0] {
+        assert_eq!(timeout(SOON, progress.recv()).await.expect("it tells"), Some(step), "{lifecycle:?}");
+    }
+    let refused =
+        timeout(SOON, client.call_tool(CallToolRequestParams::new("none"))).await.expect("it refuses");
+    assert!(refused.unwrap_err().to_string().contains("no such tool"), "{lifecycle:?}");
+    timeout(SOON, client.cancel()).await.expect("it ends").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdks_client_calls_our_server_by_the_newest_version() {
+    let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+    check_our_server(ClientLifecycleMode::Discover { preferred_versions }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdks_client_calls_our_server_by_the_version_before() {
+    check_our_server(ClientLifecycleMode::Initialize).await;
+}
