@@ -21,7 +21,7 @@ pub use crate::hub::{LagPolicy, LogStats, Stats};
 pub use crate::log::{PublishError, Published};
 pub use crate::message::{EventWriter, InvalidId, Publication};
 pub use crate::route::{Route, RouteBuilder};
-pub use crate::serve::{Listener, PeerAddress, Serve, WriteDeadline, serve};
+pub use crate::serve::{Accept, Connections, Listener, PeerAddress, Serve, WriteDeadline, serve};
 pub use crate::subscribe::{
     Body, Candidate, EndReason, Ended, Events, Gap, Item, MessageStream, PassedThrough, Received, Shutdown,
     Subscription, no_content,

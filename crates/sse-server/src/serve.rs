@@ -1,6 +1,7 @@
 //! A server: its connections, both versions of HTTP, and their end.
 
 mod accept;
+mod connections;
 mod deadline;
 mod listener;
 mod preface;
@@ -9,6 +10,7 @@ mod service;
 mod trace;
 
 pub use self::accept::{Serve, serve};
+pub use self::connections::{Accept, Connections};
 pub use self::deadline::WriteDeadline;
 pub use self::listener::Listener;
 pub use self::service::PeerAddress;

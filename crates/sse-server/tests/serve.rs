@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -10,10 +11,13 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sse_server::{EndReason, Ended, Listener, Message, PeerAddress, Route, serve};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use sse_server::{Accept, Connections, EndReason, Ended, Listener, Message, PeerAddress, Route, serve};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+    DuplexStream, duplex,
+};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -39,11 +43,16 @@ async fn start_staggered(route: &Route, grace: Duration, spread: Duration) -> Se
 }
 
 /// A stream over HTTP/1.1, read line by line.
-struct Stream(BufReader<TcpStream>);
+struct Stream<I = TcpStream>(BufReader<I>);
 
 impl Stream {
     async fn open(address: SocketAddr, headers: &str) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap(), headers).await
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Stream<I> {
+    async fn over(mut stream: I, headers: &str) -> Self {
         stream.write_all(format!("GET / HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).await.unwrap();
         let mut stream = Self(BufReader::new(stream));
         assert_eq!(stream.line().await, "HTTP/1.1 200 OK");
@@ -358,4 +367,58 @@ async fn dropping_the_server_closes_its_connections() {
     let _ = stream.0.read_to_end(&mut rest).await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "cut, not ended");
     assert_eq!(route.subscribers(), 0);
+}
+
+/// Connections that a test makes.
+struct Within(mpsc::Receiver<DuplexStream>);
+
+impl Accept for Within {
+    type Io = DuplexStream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(DuplexStream, Option<SocketAddr>)> {
+        match self.0.poll_recv(cx) {
+            Poll::Ready(Some(stream)) => Poll::Ready((stream, None)),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn one_server_has_connections_of_several_kinds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let (sender, receiver) = mpsc::channel(1);
+    let (route, peers) = (Route::new(), Arc::new(Mutex::new(Vec::new())));
+    let (seen, events) = (peers.clone(), route.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        seen.lock().unwrap().push(request.extensions().get::<PeerAddress>().is_some());
+        let response = events.respond(&request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let (end, ended) = oneshot::channel::<()>();
+    let server = serve(tokio::net::UnixListener::bind(&path).unwrap(), service)
+        .also(Connections::of(Within(receiver)))
+        .also(tcp)
+        .with_graceful_shutdown(async move { drop(ended.await) }, Duration::from_secs(30));
+    let server = tokio::spawn(server.into_future());
+
+    let (own, other) = duplex(1024);
+    sender.send(other).await.unwrap();
+    let mut unix = Stream::over(tokio::net::UnixStream::connect(&path).await.unwrap(), "").await;
+    let mut own = Stream::over(own, "").await;
+    let mut tcp = Stream::open(address, "").await;
+    assert_eq!(*peers.lock().unwrap(), [false, false, true]);
+    route.publish(&Message::new("to all")).unwrap();
+    unix.read_until("data: to all").await;
+    own.read_until("data: to all").await;
+    tcp.read_until("data: to all").await;
+    // The shutdown ends all of them, long before its grace.
+    end.send(()).unwrap();
+    unix.read_until("0").await;
+    own.read_until("0").await;
+    tcp.read_until("0").await;
+    server.await.unwrap();
 }

@@ -15,12 +15,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::connections::{Accepted, AnyIo, Connections, Sources};
 use super::deadline::WriteDeadline;
-use super::listener::Listener;
 use super::preface::Begun;
 use super::reactor::Reactor;
 use super::service::{Connected, PeerAddress};
@@ -45,20 +46,21 @@ use crate::subscribe::{Handed, Handover, Shutdown};
 /// # }
 /// ```
 ///
-/// A [`Listener`] instead of a [`TcpListener`](tokio::net::TcpListener) sets the deadline after which connections that
-/// take nothing are cut. The address of the peer is in the extensions of each request, as a
+/// A [`Listener`](crate::Listener) instead of a [`TcpListener`](tokio::net::TcpListener) sets the deadline after which
+/// connections that take nothing are cut. A [`UnixListener`](tokio::net::UnixListener) serves a Unix socket, and
+/// [`Connections::of`] whatever gives connections, such as TLS. [`also`](Serve::also) adds more of them. The address of the peer is in the extensions of each request, as a
 /// [`PeerAddress`](crate::PeerAddress).
-pub fn serve<S>(listener: impl Into<Listener>, service: S) -> Serve<S> {
-    let (listener, signal) = (listener.into(), pending());
+pub fn serve<S>(listener: impl Into<Connections>, service: S) -> Serve<S> {
+    let (sources, signal) = (Sources::of(listener.into()), pending());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    Serve { listener, service, signal, grace: Duration::ZERO, spread: Duration::ZERO, threads }
+    Serve { sources, service, signal, grace: Duration::ZERO, spread: Duration::ZERO, threads }
 }
 
 /// The future of [`serve`].
 #[derive(Debug)]
 #[must_use = "nothing is served until it is awaited"]
 pub struct Serve<S, F = Pending<()>> {
-    listener: Listener,
+    sources: Sources,
     service: S,
     signal: F,
     grace: Duration,
@@ -78,8 +80,15 @@ impl<S, F> Serve<S, F> {
     where
         G: Future<Output = ()>,
     {
-        let Self { listener, service, spread, threads, .. } = self;
-        Serve { listener, service, signal, grace, spread, threads }
+        let Self { sources, service, spread, threads, .. } = self;
+        Serve { sources, service, signal, grace, spread, threads }
+    }
+
+    /// Serves the connections of another listener, too. Of several [listeners](crate::Listener) with a write deadline, that
+    /// of the first counts for event streams.
+    pub fn also(mut self, listener: impl Into<Connections>) -> Self {
+        self.sources.add(listener.into());
+        self
     }
 
     /// Lets each event stream end at a random moment of this length after the signal, so that not all clients come
@@ -116,9 +125,10 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Serve { listener, service, signal, grace, spread, threads } = self;
+            let Serve { mut sources, service, signal, grace, spread, threads } = self;
             let shutdown = Shutdown::new();
-            let (reactor, mut returns) = Reactor::new(threads, listener.deadline(), shutdown.clone());
+            let write_deadline = sources.write_deadline();
+            let (reactor, mut returns) = Reactor::new(threads, write_deadline, shutdown.clone());
             let server = Server { service, shutdown, reactor: Arc::new(reactor) };
             // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
             let mut connections = JoinSet::new();
@@ -133,18 +143,26 @@ where
                     Some((stream, ahead)) = returns.next() => {
                         // Not kept by the many streams: the system knows it.
                         let peer = stream.peer_addr().ok();
-                        let stream = WriteDeadline::new(stream, listener.deadline());
-                        connections.spawn(server.clone().connection(stream, peer, ahead));
+                        let stream = WriteDeadline::new(stream, write_deadline);
+                        connections.spawn(server.clone().tcp(stream, peer, ahead));
                     }
-                    (stream, peer) = listener.accept() => {
-                        connections.spawn(server.clone().connection(stream, Some(peer), Vec::new()));
+                    accepted = sources.accept() => {
+                        let server = server.clone();
+                        match accepted {
+                            Accepted::Tcp(stream, peer) => {
+                                connections.spawn(server.tcp(stream, Some(peer), Vec::new()));
+                            }
+                            Accepted::Other(io, peer) => {
+                                connections.spawn(server.other(io, peer));
+                            }
+                        }
                     }
                     // Last, so that of many connections that come together the streams begin together.
                     () = server.reactor.has_adopted() => server.reactor.start_adopted(),
                 }
             }
             // Nobody asks for more on a connection whose stream has ended.
-            drop((listener, returns));
+            drop((sources, returns));
             server.shutdown.begin_within(spread);
             server.reactor.shut_down();
             let all_ended = async {
@@ -177,12 +195,32 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// Serves a connection, of which so much has been read already.
-    async fn connection(self, stream: WriteDeadline<TcpStream>, peer: Option<SocketAddr>, ahead: Vec<u8>) {
+    /// Serves a connection whose event streams may leave hyper, and of which so much has been read already.
+    async fn tcp(self, stream: WriteDeadline<TcpStream>, peer: Option<SocketAddr>, ahead: Vec<u8>) {
+        let reactor = self.reactor.clone();
+        let handover = reactor.is_open().then(Handover::default);
+        if let Some((stream, handed, ahead)) = self.connection(stream, peer, ahead, handover).await {
+            reactor.adopt(stream, handed, ahead);
+        }
+    }
+
+    /// Serves a connection whose event streams stay with hyper.
+    async fn other(self, stream: WriteDeadline<AnyIo>, peer: Option<SocketAddr>) {
+        self.connection(stream, peer, Vec::new(), None).await;
+    }
+
+    /// Serves a connection to its end, or until an event stream leaves hyper. Returns that, and what the peer has sent
+    /// after its request.
+    async fn connection<I: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        self,
+        stream: WriteDeadline<I>,
+        peer: Option<SocketAddr>,
+        ahead: Vec<u8>,
+        handover: Option<Handover>,
+    ) -> Option<(I, Handed, Vec<u8>)> {
         /// How long a connection may take for its first bytes; hyper gives the head of a request as long.
         const FIRST_BYTES: Duration = Duration::from_secs(30);
 
-        let handover = self.reactor.is_open().then(Handover::default);
         let service = Connected {
             service: self.service,
             shutdown: self.shutdown.clone(),
@@ -192,29 +230,29 @@ where
         };
         let io = tokio::select! {
             io = timeout(FIRST_BYTES, Begun::read(stream, ahead, handover.clone())) => io,
-            () = self.shutdown.begun() => return,
+            () = self.shutdown.begun() => return None,
         };
-        let Ok(Ok(io)) = io else { return };
+        let Ok(Ok(io)) = io else { return None };
         // An error is the peer's or the network's: the connection is over, and so are its streams.
         if io.is_http2() {
             // Boxed, so that the many others don't need the room.
             Box::pin(serve_http2(io, service, self.shutdown)).await;
-        } else if let Some((stream, handed, ahead)) = serve_http1(io, service, handover, self.shutdown).await
-        {
-            self.reactor.adopt(stream, handed, ahead);
+            return None;
         }
+        serve_http1(io, service, handover, self.shutdown).await
     }
 }
 
 /// Serves HTTP/1 to the end of the connection, or until an event stream leaves hyper. Returns that, and what the peer
 /// has sent after its request.
-async fn serve_http1<S, B>(
-    io: Begun<WriteDeadline<TcpStream>>,
+async fn serve_http1<I, S, B>(
+    io: Begun<WriteDeadline<I>>,
     service: Connected<S>,
     handover: Option<Handover>,
     shutdown: Shutdown,
-) -> Option<(TcpStream, Handed, Vec<u8>)>
+) -> Option<(I, Handed, Vec<u8>)>
 where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
     B: hyper::body::Body + Send + 'static,
@@ -259,8 +297,9 @@ impl<C: Future + Unpin> Future for UntilHandedOver<C> {
     }
 }
 
-async fn serve_http2<S, B>(io: Begun<WriteDeadline<TcpStream>>, service: Connected<S>, shutdown: Shutdown)
+async fn serve_http2<I, S, B>(io: Begun<WriteDeadline<I>>, service: Connected<S>, shutdown: Shutdown)
 where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,

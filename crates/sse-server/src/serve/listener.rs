@@ -1,14 +1,18 @@
 //! A TCP listener whose connections are fit for event streams.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 #[cfg(feature = "axum")]
 use axum::serve::{ListenerExt as _, TapIo};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::deadline::WriteDeadline;
 use super::trace::Accepting;
@@ -27,11 +31,20 @@ pub struct Listener {
     inner: TcpListener,
     write_deadline: Duration,
     accepting: Accepting,
+    pause: Pause,
 }
+
+/// How long a connection may take nothing, if nothing else is said.
+pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { inner: listener, write_deadline: Duration::from_secs(30), accepting: Accepting::default() }
+        Self {
+            inner: listener,
+            write_deadline: WRITE_DEADLINE,
+            accepting: Accepting::default(),
+            pause: Pause::default(),
+        }
     }
 }
 
@@ -60,27 +73,33 @@ impl Listener {
     /// has no file left for a connection, it is asked again ten times a second; with the feature `tracing`, the beginning
     /// and the end of such a time are told.
     pub async fn accept(&self) -> (WriteDeadline<TcpStream>, SocketAddr) {
-        /// How long to wait when the system has no file left for a connection.
-        const PAUSE: Duration = Duration::from_millis(100);
+        let mut pause = Pause::default();
+        poll_fn(|cx| self.poll_accept_with(&mut pause, cx)).await
+    }
 
-        loop {
-            match self.inner.accept().await {
-                Ok((stream, address)) => {
-                    self.accepting.succeeded();
-                    // Without one of them the stream is slower to notice things, but whole.
-                    let _ = prepare(&stream);
-                    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-                    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.write_deadline));
-                    return (WriteDeadline::new(stream, self.write_deadline), address);
-                }
-                // The peer went away before it was accepted.
-                Err(error) if is_of_the_connection(&error) => {}
-                Err(error) => {
-                    self.accepting.failed(&error);
-                    sleep(PAUSE).await;
-                }
-            }
-        }
+    pub(crate) fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(WriteDeadline<TcpStream>, SocketAddr)> {
+        let mut pause = mem::take(&mut self.pause);
+        let accepted = self.poll_accept_with(&mut pause, cx);
+        self.pause = pause;
+        accepted
+    }
+
+    fn poll_accept_with(
+        &self,
+        pause: &mut Pause,
+        cx: &mut Context<'_>,
+    ) -> Poll<(WriteDeadline<TcpStream>, SocketAddr)> {
+        let accepted = pause.poll(&self.accepting, cx, |cx| self.inner.poll_accept(cx));
+        accepted.map(|(stream, address)| {
+            // Without one of them the stream is slower to notice things, but whole.
+            let _ = prepare(&stream);
+            #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+            let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.write_deadline));
+            (WriteDeadline::new(stream, self.write_deadline), address)
+        })
     }
 }
 
@@ -139,6 +158,42 @@ impl axum::serve::Listener for Listener {
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))
+}
+
+/// The pauses in which a listener waits while the system has nothing left for a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Pause(Option<Pin<Box<Sleep>>>);
+
+impl Pause {
+    /// The next connection that `accept` gives, after the pause, if there is one.
+    pub(crate) fn poll<T>(
+        &mut self,
+        accepting: &Accepting,
+        cx: &mut Context<'_>,
+        mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<T> {
+        /// How long to wait when the system has no file left for a connection.
+        const PAUSE: Duration = Duration::from_millis(100);
+
+        loop {
+            if let Some(sleep) = &mut self.0 {
+                ready!(sleep.as_mut().poll(cx));
+                self.0 = None;
+            }
+            match ready!(accept(cx)) {
+                Ok(accepted) => {
+                    accepting.succeeded();
+                    return Poll::Ready(accepted);
+                }
+                // The peer went away before it was accepted.
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    accepting.failed(&error);
+                    self.0 = Some(Box::pin(sleep(PAUSE)));
+                }
+            }
+        }
+    }
 }
 
 fn is_of_the_connection(error: &io::Error) -> bool {
