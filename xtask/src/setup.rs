@@ -54,6 +54,22 @@ pub(crate) fn nginx() -> Result<(), Failure> {
     })
 }
 
+/// What the tests of the hub speak https with, and what checks its unit file.
+pub(crate) fn curl_and_systemd() -> Result<(), Failure> {
+    for (program, package) in [("curl", "curl"), ("systemd-analyze", "systemd")] {
+        if cfg!(not(target_os = "linux")) || shell::succeeds(&format!("{program} --version")) {
+            continue;
+        }
+        println!("There is no {program} here: installing the system's package.");
+        install(package).map_err(|failure| {
+            Failure::new(format!(
+                "the tests of the hub need {program}, and it could not be installed ({failure}); install it"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 /// A C compiler for Windows: ring has parts in C.
 pub(crate) fn windows_compiler() -> Result<(), Failure> {
     if shell::succeeds("x86_64-w64-mingw32-gcc --version") {

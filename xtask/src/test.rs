@@ -7,6 +7,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     setup::browser()?;
     setup::redis()?;
     setup::nginx()?;
+    setup::curl_and_systemd()?;
     // Unit, integration and browser tests; examples are built along with them.
     shell::run("cargo test --workspace --all-features --all-targets")?;
     shell::run("cargo test --workspace --all-features --doc")?;

@@ -17,22 +17,23 @@ mod rejection;
 mod reload;
 mod rights;
 mod settings;
+mod sockets;
 mod status;
 mod subscribers;
+mod tls;
 mod topic;
 
 use std::convert::Infallible;
 use std::future::IntoFuture as _;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, Command};
 use sse_redis::{ConnectError, RedisLog};
-use sse_server::{Route, Shutdown, Topics};
-use tokio::net::TcpListener;
+use sse_server::{Route, Serve, Shutdown, Topics};
+use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -45,8 +46,10 @@ use self::history::{Bound, History};
 use self::rate::{PublishRate, Rate};
 use self::reload::Files;
 use self::rights::{Authority, Right, Sources};
+use self::sockets::{Address, Places, Reach, Socket};
 use self::status::Numbers;
 use self::subscribers::Subscribers;
+use self::tls::Certificate;
 use crate::failure::Failure;
 use crate::{runtime, system, units};
 
@@ -54,9 +57,15 @@ use crate::{runtime, system, units};
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
+    /// Where to listen: HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', default_value = "127.0.0.1:8080")]
+    listen: Vec<Address>,
+    /// Speak https, with this certificate and those above it, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Keep the events in this Redis, and be one with other hubs there
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
@@ -177,12 +186,21 @@ impl Options {
         // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
         let sources = self.sources();
         let authority = Authority::new(sources.read().map_err(Failure::usage)?);
+        let certificate = self.certificate().map(|certificate| {
+            let config = certificate.read().map_err(Failure::usage)?;
+            Ok::<_, Failure>((certificate, watch::Sender::new(config)))
+        });
+        let certificate = certificate.transpose()?;
         let Control { mut end, reload, end_at_once } = Control::listen()?;
-        let listener = tokio::select! {
-            listener = self.bind(sources.is_open()) => listener?,
+        let sockets = tokio::select! {
+            sockets = self.bind(sources.is_open()) => sockets?,
             _ = &mut end => return Ok(()),
         };
-        let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let places = Places::of(&sockets, scheme);
+        let tls = certificate.as_ref().map(|(_, used)| used.subscribe());
+        let (connections, _socket_files): (Vec<_>, Vec<_>) =
+            sockets.into_iter().map(|socket| socket.connections(tls.as_ref())).unzip();
 
         let (front, shutdown) = (Front::default(), Shutdown::new());
         let subscribers = Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX), self.max_per_client);
@@ -199,12 +217,15 @@ impl Options {
                 shutdown.begin_within(spread);
             }
         };
-        let serve = sse_server::serve(listener, front.service()).with_graceful_shutdown(ending, grace);
+        let mut connections = connections.into_iter();
+        let first = connections.next().expect("there is an address to listen on");
+        let serve = connections.fold(sse_server::serve(first, front.service()), Serve::also);
+        let serve = serve.with_graceful_shutdown(ending, grace);
         let serving = async {
             let mut serve = serve.into_future();
             // Whoever asks meanwhile is told that the hub waits.
             let topics = tokio::select! {
-                topics = self.topics(address) => topics?,
+                topics = self.topics(&places) => topics?,
                 () = &mut serve => return Ok(()),
             };
             let numbers = Numbers { topics: topics.clone(), subscribers, begun: Instant::now() };
@@ -218,10 +239,11 @@ impl Options {
                 status: Route::builder().history(1).build(),
                 shutdown,
             };
-            tokio::spawn(Files { sources: sources.clone(), authority: authority.clone() }.follow(reload));
+            let is_open = sources.is_open();
+            tokio::spawn(Files { sources, authority: authority.clone(), certificate }.follow(reload));
             let status = tokio::spawn(tell_status(app.status.clone(), numbers));
             front.open(app::router(app, &self.cors, self.cors_credentials));
-            greet(address, sources.is_open(), &authority);
+            greet(&places, is_open, &authority);
             serve.await;
             status.abort();
             let left = ended.get().map_or(grace, |begun| grace.saturating_sub(begun.elapsed()));
@@ -244,14 +266,8 @@ impl Options {
         }
     }
 
-    /// Listens, where nobody can come that should not.
-    async fn bind(&self, is_open: bool) -> Result<TcpListener, Failure> {
-        let listen = &self.listen;
-        let addresses = tokio::net::lookup_host(listen).await.map_err(|error| {
-            Failure::usage(format!(
-                "`{listen}` is no address to listen on ({error}); write it as 127.0.0.1:8080"
-            ))
-        })?;
+    /// Listens at each address, where nobody can come that should not.
+    async fn bind(&self, is_open: bool) -> Result<Vec<Socket>, Failure> {
         if self.cors_credentials && self.cors.contains(&Origin::Any) {
             return Err(Failure::usage(
                 "--cors-credentials with `*` would let every page act for its user: name the origins with --cors",
@@ -263,23 +279,25 @@ impl Options {
                  give --token-file or --jwt-keys; the lines of the file may be `publish *` and `subscribe *` if that is meant",
             ));
         }
-        let addresses: Vec<SocketAddr> = addresses.collect();
-        if is_open && !addresses.iter().all(|address| address.ip().is_loopback()) {
-            return Err(Failure::usage(format!(
-                "{listen} can be reached from other machines, and everybody could publish: give --token-file or \
-                 --jwt-keys; the lines of the file may be `publish *` and `subscribe *` if that is meant"
-            )));
+        if self.listen.is_empty() {
+            return Err(Failure::usage("--listen names no address"));
         }
-        TcpListener::bind(&*addresses).await.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => Failure::failed(format!(
-                "{listen} is in use by another program; end it, or choose another port with --listen"
-            )),
-            _ => Failure::failed(format!("can't listen on {listen}: {error}")),
-        })
+        let reach = if is_open { Reach::ThisMachine } else { Reach::Anywhere };
+        let mut sockets = Vec::new();
+        for address in &self.listen {
+            sockets.push(address.bind(reach).await?);
+        }
+        Ok(sockets)
+    }
+
+    /// The files of the certificate, if there is one.
+    fn certificate(&self) -> Option<Certificate> {
+        let (chain, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(Certificate { chain, key })
     }
 
     /// The topics, in memory or in Redis.
-    async fn topics(&self, address: SocketAddr) -> Result<Topics, Failure> {
+    async fn topics(&self, places: &Places) -> Result<Topics, Failure> {
         let history: History = self.history.iter().copied().collect();
         // Whatever batch comes in one body can be kept for the subscribers.
         let burst = self.max_body.max(LEAST_BURST);
@@ -314,7 +332,7 @@ impl Options {
         }
         let log = tokio::select! {
             log = log.connect(redis) => log,
-            never = tell_of_waiting(address) => match never {},
+            never = tell_of_waiting(places) => match never {},
         };
         let log = log.map_err(|error| match error {
             ConnectError::Namespace => Failure::usage(format!("--namespace: {error}")),
@@ -329,7 +347,7 @@ impl Options {
 }
 
 /// Tells where the hub is, and what to do with it.
-fn greet(address: SocketAddr, is_open: bool, authority: &Authority) {
+fn greet(places: &Places, is_open: bool, authority: &Authority) {
     let lets = |right| authority.lets_everybody(right);
     let who = match (is_open, lets(Right::Publish), lets(Right::Subscribe)) {
         (true, ..) => "There are no tokens (--token-file): only programs on this machine are served.",
@@ -338,14 +356,7 @@ fn greet(address: SocketAddr, is_open: bool, authority: &Authority) {
         (false, false, true) => "Everybody may subscribe; publishers need a token.",
         (false, false, false) => "Publishers and subscribers need their tokens.",
     };
-    let greeting = format!(
-        "\
-The hub is at http://{address}/ and shows itself there.
-  sse listen {address}/topics/news
-  sse publish {address}/topics/news 'Hello'
-{who}
-"
-    );
+    let greeting = format!("The hub is at {places} and shows itself there.\n{}{who}\n", places.examples());
     // Whoever started the hub may not be interested.
     let _ = io::stdout().write_all(greeting.as_bytes());
 }
@@ -365,9 +376,9 @@ fn spread(subscribers: usize, grace: Duration) -> Duration {
 }
 
 /// Tells that the hub waits for Redis, if it does for long.
-async fn tell_of_waiting(address: SocketAddr) -> Infallible {
+async fn tell_of_waiting(places: &Places) -> Infallible {
     tokio::time::sleep(Duration::from_secs(1)).await;
-    tracing::warn!(within = ?REDIS_WITHIN, %address, "waiting for Redis, which can't be reached");
+    tracing::warn!(within = ?REDIS_WITHIN, address = %places, "waiting for Redis, which can't be reached");
     std::future::pending().await
 }
 

@@ -7,10 +7,12 @@ mod listener;
 mod preface;
 mod reactor;
 mod service;
+mod source;
 mod trace;
 
 pub use self::accept::{Serve, serve};
-pub use self::connections::{Accept, Connections};
+pub use self::connections::Connections;
 pub use self::deadline::WriteDeadline;
 pub use self::listener::Listener;
 pub use self::service::PeerAddress;
+pub use self::source::Accept;

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::rights::{Authority, Sources};
+use super::tls::Certificate;
 
 /// The files that may be replaced while the hub runs, and who uses what is in them.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) sources: Sources,
     pub(crate) authority: Authority,
+    pub(crate) certificate: Option<(Certificate, watch::Sender<Arc<ServerConfig>>)>,
 }
 
 impl Files {
@@ -20,21 +23,32 @@ impl Files {
     pub(crate) async fn follow(self, reload: Arc<Notify>) {
         loop {
             reload.notified().await;
-            let sources = self.sources.clone();
-            match unwound(spawn_blocking(move || sources.read()).await) {
-                Ok(rules) => {
-                    self.authority.replace(rules);
-                    tracing::info!("the tokens and keys were read again");
-                }
-                Err(error) => {
-                    tracing::error!("the tokens and keys stay as they were, because of a fault: {error}");
-                }
+            // Both, though one may be wrong.
+            let results = [self.reload_rules().await, self.reload_certificate().await];
+            match results.into_iter().collect::<Result<(), String>>() {
+                Ok(()) => tracing::info!("tokens, keys and certificates were read again"),
+                Err(error) => tracing::error!("what was read before stays in force: {error}"),
             }
         }
     }
+
+    async fn reload_rules(&self) -> Result<(), String> {
+        let sources = self.sources.clone();
+        self.authority.replace(on_a_thread(move || sources.read()).await?);
+        Ok(())
+    }
+
+    async fn reload_certificate(&self) -> Result<(), String> {
+        let Some((certificate, used)) = &self.certificate else { return Ok(()) };
+        let certificate = certificate.clone();
+        used.send_replace(on_a_thread(move || certificate.read()).await?);
+        Ok(())
+    }
 }
 
-/// The result of a task that does not panic.
-fn unwound<T>(result: Result<Result<T, String>, JoinError>) -> Result<T, String> {
-    result.unwrap_or_else(|error| Err(error.to_string()))
+/// Reads where it may take its time: a file may be a pipe.
+async fn on_a_thread<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
 }

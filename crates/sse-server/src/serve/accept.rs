@@ -150,7 +150,7 @@ where
                         let server = server.clone();
                         match accepted {
                             Accepted::Tcp(stream, peer) => {
-                                connections.spawn(server.tcp(stream, Some(peer), Vec::new()));
+                                connections.spawn(server.tcp(stream, peer, Vec::new()));
                             }
                             Accepted::Other(io, peer) => {
                                 connections.spawn(server.other(io, peer));

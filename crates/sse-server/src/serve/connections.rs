@@ -13,47 +13,8 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::deadline::WriteDeadline;
 use super::listener::{Listener, Pause, WRITE_DEADLINE};
+use super::source::Accept;
 use super::trace::Accepting;
-
-/// A source of connections that [`serve`](crate::serve) does not know: TLS, a tunnel, a test.
-///
-/// It is polled as a stream is, one call at a time. So a handshake must not be waited for within `poll_accept`, or no
-/// other connection is accepted meanwhile: let it go on in a task of its own, such as in a
-/// [`JoinSet`](tokio::task::JoinSet).
-///
-/// ```
-/// use std::net::SocketAddr;
-/// use std::task::{Context, Poll};
-/// use sse_server::{Accept, Connections, Route, serve};
-/// use tokio::io::DuplexStream;
-/// use tokio::sync::mpsc::Receiver;
-///
-/// /// Connections of other tasks of the program.
-/// struct Within(Receiver<DuplexStream>);
-///
-/// impl Accept for Within {
-///     type Io = DuplexStream;
-///
-///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(DuplexStream, Option<SocketAddr>)> {
-///         match self.0.poll_recv(cx) {
-///             Poll::Ready(Some(stream)) => Poll::Ready((stream, None)),
-///             _ => Poll::Pending,
-///         }
-///     }
-/// }
-///
-/// # let (_, receiver) = tokio::sync::mpsc::channel(1);
-/// let server = serve(Connections::of(Within(receiver)), Route::new());
-/// # drop(server);
-/// ```
-pub trait Accept: Send + 'static {
-    /// A connection.
-    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-
-    /// The next connection, and the address at its other end if it has one. What goes wrong with one connection must not
-    /// stop the others, so there is no error.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(Self::Io, Option<SocketAddr>)>;
-}
 
 /// Where the connections of [`serve`](crate::serve) come from: a [`TcpListener`], a [`Listener`], a Unix socket, or
 /// [anything else](Self::of).
@@ -147,7 +108,7 @@ pub(crate) struct Sources {
 
 /// A connection, and the address at its other end.
 pub(crate) enum Accepted {
-    Tcp(WriteDeadline<TcpStream>, SocketAddr),
+    Tcp(WriteDeadline<TcpStream>, Option<SocketAddr>),
     Other(WriteDeadline<AnyIo>, Option<SocketAddr>),
 }
 

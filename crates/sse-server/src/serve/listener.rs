@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
 use super::deadline::WriteDeadline;
+use super::source::Accept;
 use super::trace::Accepting;
 
 /// Accepts connections that send an event at once, and that end when their peer takes nothing.
@@ -77,16 +78,6 @@ impl Listener {
         poll_fn(|cx| self.poll_accept_with(&mut pause, cx)).await
     }
 
-    pub(crate) fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<(WriteDeadline<TcpStream>, SocketAddr)> {
-        let mut pause = mem::take(&mut self.pause);
-        let accepted = self.poll_accept_with(&mut pause, cx);
-        self.pause = pause;
-        accepted
-    }
-
     fn poll_accept_with(
         &self,
         pause: &mut Pause,
@@ -100,6 +91,18 @@ impl Listener {
             let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.write_deadline));
             (WriteDeadline::new(stream, self.write_deadline), address)
         })
+    }
+}
+
+/// For a source of connections around it, such as TLS.
+impl Accept for Listener {
+    type Io = WriteDeadline<TcpStream>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(Self::Io, Option<SocketAddr>)> {
+        let mut pause = mem::take(&mut self.pause);
+        let accepted = self.poll_accept_with(&mut pause, cx);
+        self.pause = pause;
+        accepted.map(|(stream, address)| (stream, Some(address)))
     }
 }
 
