@@ -70,6 +70,22 @@ pub(crate) fn curl_and_systemd() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The checker of Prometheus for the hub's metrics.
+pub(crate) fn promtool() -> Result<(), Failure> {
+    // As with the browser.
+    let theirs = std::env::var_os("PROMTOOL").is_some() || cfg!(not(target_os = "linux"));
+    if theirs || shell::succeeds("promtool --version") {
+        return Ok(());
+    }
+    println!("There is no promtool here: installing the system's package of Prometheus.");
+    install("prometheus").map_err(|failure| {
+        Failure::new(format!(
+            "the tests of the hub need promtool, and it could not be installed ({failure}); install Prometheus, or set \
+             PROMTOOL to the path of one"
+        ))
+    })
+}
+
 /// A C compiler for Windows: ring has parts in C.
 pub(crate) fn windows_compiler() -> Result<(), Failure> {
     if shell::succeeds("x86_64-w64-mingw32-gcc --version") {

@@ -8,6 +8,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     setup::redis()?;
     setup::nginx()?;
     setup::curl_and_systemd()?;
+    setup::promtool()?;
     // Unit, integration and browser tests; examples are built along with them.
     shell::run("cargo test --workspace --all-features --all-targets")?;
     shell::run("cargo test --workspace --all-features --doc")?;

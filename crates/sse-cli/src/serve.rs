@@ -43,6 +43,7 @@ use self::client::{TrustedProxies, TrustedProxy};
 use self::control::Control;
 use self::health::Front;
 use self::history::{Bound, History};
+use self::metrics::Metrics;
 use self::rate::{PublishRate, Rate};
 use self::reload::Files;
 use self::rights::{Authority, Right, Sources};
@@ -231,6 +232,7 @@ impl Options {
             let numbers = Numbers { topics: topics.clone(), subscribers, begun: Instant::now() };
             let app = App {
                 numbers: numbers.clone(),
+                metrics: Metrics::new(),
                 access: Access::new(sources.is_open(), self.cors.clone()),
                 authority: authority.clone(),
                 proxies: TrustedProxies::new(self.trusted_proxy.clone()),

@@ -120,7 +120,7 @@ fn a_batch_that_no_subscriber_could_get_whole_is_refused() {
     let refused = hub.post("/topics/a", &[JSON_LINES], &lines);
     assert_answers(&refused, 413, "\r\nsse-refusal: batch-too-large\r\n");
     assert_answers(&refused, 413, "nothing of the batch was published: it is too large");
-    assert_answers(&hub.get("/metrics", &[]), 200, "\nsse_published_total{topic=\"a\"} 0\n");
+    assert_answers(&hub.get("/metrics", &[]), 200, "\nsse_published_total{topic=\"other\"} 0\n");
     let hub = Hub::start(&["--history", "10", "--max-body", "4MiB"]);
     assert_answers(&hub.post("/topics/a", &[JSON_LINES], &lines), 200, r#"{"published":500,"#);
 }
@@ -257,8 +257,13 @@ fn the_hub_tells_how_it_stands() {
     let mut status = Stream::open(&hub, "/status", &[]);
     let first = status.event();
     assert!(first.starts_with(r#"event: status|data: {"version":"0.1.0","uptime":"#), "{first}");
-    let topic = r#""topics":[{"name":"news","subscribers":1,"catching_up":0,"published":1,"delivered":1,"gaps":0}],"log":null}"#;
-    assert!(first.ends_with(topic), "{first}");
+    let counts = r#""published":1,"delivered":1,"gaps":0,"lagged":0,"cut":0,"refused":0,"evicted":0"#;
+    let topic =
+        r#""topics_total":1,"topics":[{"name":"news","subscribers":1,"catching_up":0,"history":1,"memory":"#;
+    assert!(first.contains(topic), "{first}");
+    assert!(first.contains(r#","max_memory":268435456,"total":{"#), "{first}");
+    assert_eq!(first.matches(counts).count(), 2, "{first}");
+    assert!(first.ends_with(r#"}],"log":null}"#), "{first}");
     drop(news);
     while !status.event().contains(r#""name":"news","subscribers":0"#) {}
     let metrics = hub.get("/metrics", &[]);

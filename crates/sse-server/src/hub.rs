@@ -23,6 +23,6 @@ pub use self::settings::LagPolicy;
 pub(crate) use self::settings::Settings;
 pub(crate) use self::source::Source;
 pub(crate) use self::state::{Resume, State};
-pub use self::stats::{LogStats, Stats};
+pub use self::stats::{LogStats, Stats, TopicsStats};
 pub(crate) use self::topic::Topic;
 pub(crate) use self::topic_state::{ClientTicket, TopicState};

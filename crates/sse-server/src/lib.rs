@@ -16,7 +16,7 @@ mod topics;
 pub use sse_codec::JsonError;
 pub use sse_codec::{Event, EventId, EventRef, EventType, Field, InvalidField, Message};
 
-pub use crate::hub::{LagPolicy, LogStats, Stats};
+pub use crate::hub::{LagPolicy, LogStats, Stats, TopicsStats};
 #[doc(inline)]
 pub use crate::log::{PublishError, Published};
 pub use crate::message::{EventWriter, InvalidId, Publication};

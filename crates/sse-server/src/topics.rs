@@ -10,7 +10,7 @@ use http::{Method, Request};
 use tokio::time::Instant;
 
 use crate::history::Position;
-use crate::hub::{Beginning, Hub, Stats, Topic, follow_log};
+use crate::hub::{Beginning, Hub, Topic, TopicsStats, follow_log};
 use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
 use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
@@ -97,7 +97,7 @@ impl TopicsBuilder {
     /// When a message is published that is over it, the oldest messages make room, whichever topics they are of, up to the
     /// newest message, which is kept whatever its size. It goes before the bounds of each topic, and before
     /// [`burst_bytes`](RouteBuilder::burst_bytes): a subscriber that has not read what was evicted, or comes back for it,
-    /// is told of the gap, or gets it from the log if there is one. [`Stats::evicted`] counts what was evicted.
+    /// is told of the gap, or gets it from the log if there is one. [`Stats::evicted`](crate::Stats::evicted) counts what was evicted.
     ///
     /// It covers what grows with what is published: the text of each message, 256 bytes beside each text, keys and
     /// tags, what is joined for subscribers that read together, and 64 bytes for each publisher's id that is remembered.
@@ -315,8 +315,8 @@ impl Topics {
         }
     }
 
-    /// What all topics have done together, also those that were dropped since: so what only rises goes on rising.
-    pub fn stats(&self) -> Stats {
+    /// What all topics have done and how they stand, together and each.
+    pub fn stats(&self) -> TopicsStats {
         let hub = &self.0.hub;
         hub.lock().stats(hub.source())
     }

@@ -69,7 +69,7 @@ fn the_oldest_message_of_all_topics_makes_room() {
     let stats = |topic: &str| topics.route(topic).unwrap().stats();
     assert_eq!([stats("a").evicted, stats("b").evicted, stats("c").evicted], [1, 1, 0]);
     assert_eq!([stats("a").history, stats("b").history, stats("c").history], [1, 0, 2]);
-    assert_eq!((stats("c").memory, topics.stats().memory), (room(2), room(3)));
+    assert_eq!((stats("c").memory, topics.stats().total.memory), (room(2), room(3)));
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn what_is_joined_for_subscribers_counts_until_it_is_evicted() {
     let mut body = Subscriber::of(topics.route("a").unwrap().subscribe(&request(&id)).respond());
     body.read();
     assert_eq!(body.read().matches("data: ").count(), 1);
-    assert_eq!(topics.stats().memory, room(3) + 200);
+    assert_eq!(topics.stats().total.memory, room(3) + 200);
     publish(&topics, "b", '4');
-    assert!(topics.stats().memory <= room(3));
+    assert!(topics.stats().total.memory <= room(3));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn numbers_survive_their_topics() {
     for (topic, data) in [("a", '1'), ("b", '2'), ("c", '3')] {
         publish(&topics, topic, data);
     }
-    let stats = topics.stats();
+    let stats = topics.stats().total;
     assert_eq!((topics.len(), stats.published), (1, 3));
     assert_eq!((stats.history, stats.memory, stats.evicted), (1, room(1), 0), "dropped topics hold nothing");
 }
@@ -257,7 +257,7 @@ proptest! {
             let published = routes[topic].publish(&message).unwrap();
             let text = message.id(published.id().unwrap().clone()).encoded_len();
             model.publish(position, topic, text, has_id, history, room);
-            prop_assert_eq!(topics.stats().memory, model.held());
+            prop_assert_eq!(topics.stats().total.memory, model.held());
             for (topic, route) in routes.iter().enumerate() {
                 prop_assert_eq!(route.stats().history, model.messages(topic).len(), "{}", names[topic]);
             }
@@ -293,7 +293,7 @@ proptest! {
             let data = "x".repeat(size);
             let (message, key) = (Message::new(&*data), key.to_string());
             route.publish(Publication::new(&message).key(&key)).unwrap();
-            let stats = topics.stats();
+            let stats = topics.stats().total;
             prop_assert!(stats.memory <= room || stats.history == 1, "{:?}", stats);
         }
     }

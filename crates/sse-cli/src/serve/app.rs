@@ -22,13 +22,14 @@ use super::access::{Access, Origin};
 use super::client::{Client, TrustedProxies};
 use super::encoding::{Encoding, Undecoded};
 use super::envelopes::{self, Data};
+use super::metrics::{self, Metrics};
 use super::publish::{Receipt, messages, publish};
 use super::rate::PublishRate;
 use super::rejection::Rejection;
 use super::rights::{Authority, Caller, Use};
 use super::status::Numbers;
 use super::subscribers::Full;
-use super::{form, health, metrics, topic};
+use super::{form, health, topic};
 use crate::refusal;
 
 /// How long a body may take to come.
@@ -40,6 +41,7 @@ const CLIENT_WAITS: Duration = Duration::from_secs(10);
 /// What the handlers share.
 pub(crate) struct App {
     pub(crate) numbers: Numbers,
+    pub(crate) metrics: Metrics,
     pub(crate) access: Access,
     pub(crate) authority: Authority,
     pub(crate) proxies: TrustedProxies,
@@ -72,9 +74,10 @@ pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router 
             Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "topics take GET and POST, and all else GET")
         })
         .with_state(app.clone())
-        .layer(middleware::from_fn_with_state(app, identify))
+        .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(cors(origins, credentials))
         .layer(middleware::from_fn(form::check))
+        .layer(middleware::from_fn_with_state(app, count))
 }
 
 /// The live page and its files. What is in them comes from the hub alone.
@@ -128,6 +131,14 @@ fn cors(origins: &[Origin], credentials: bool) -> CorsLayer {
         .expose_headers(exposed)
         .allow_credentials(credentials)
         .max_age(Duration::from_secs(60 * 60))
+}
+
+/// Counts the response, also one that was not made here.
+async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    app.metrics.count(&method, response.status());
+    response
 }
 
 /// Finds out who sends the request.
@@ -288,8 +299,7 @@ async fn metrics(
     Extension(caller): Extension<Caller>,
 ) -> Result<impl IntoResponse, Rejection> {
     caller.check(&Use::Status)?;
-    let (topics, log) = app.numbers.stats();
-    let text = metrics::text(app.numbers.subscribers.count(), &topics, log.as_ref());
+    let text = app.metrics.text(app.numbers.subscribers.count(), &app.numbers.topics.stats());
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
 }
 
@@ -317,7 +327,8 @@ impl App {
             ),
         })?;
         let subscription = caller.limit(subscription, what);
-        let mut response = subscription.respond().map(|body| Body::new(place.keep(body)));
+        let lifetime = subscription.is_open().then(|| self.metrics.stream());
+        let mut response = subscription.respond().map(|body| Body::new(place.keep(body, lifetime)));
         response.extensions_mut().insert(PassedThrough);
         Ok(response)
     }

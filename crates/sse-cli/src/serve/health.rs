@@ -21,7 +21,7 @@ pub(crate) fn readiness(topics: &Topics, shutdown: &Shutdown) -> Result<&'static
     if shutdown.has_begun() {
         return Err(Rejection::unavailable("the hub is ending"));
     }
-    match topics.stats().log {
+    match topics.stats().total.log {
         Some(log) if !log.is_following => Err(Rejection::unavailable(format!(
             "Redis can't be reached: subscribers get nothing until it is back, and {} events wait for it",
             log.queued

@@ -1,79 +1,202 @@
 //! The hub's numbers as Prometheus reads them (text format 0.0.4).
 
-use std::fmt::Write as _;
+mod series;
 
-use sse_server::{LogStats, Stats};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::{Method, StatusCode};
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+use sse_server::{LogStats, Stats, TopicsStats};
+
+use self::series::{COUNTERS, Series};
 
 /// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A metric: its name, its kind, what it is, and where its value stands.
-type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
+/// How many topics have lines of their own.
+const MAX_TOPICS: usize = 500;
 
-const OF_TOPICS: [Metric<Stats>; 12] = [
-    ("sse_topic_subscribers", "gauge", "Subscribers of the topic.", |stats| stats.subscribers as u64),
-    ("sse_topic_catching_up", "gauge", "Subscribers that have not read everything.", |stats| {
-        stats.catching_up as u64
-    }),
-    ("sse_published_total", "counter", "Events published.", |stats| stats.published),
-    ("sse_repeated_total", "counter", "Repeats, which were not published again.", |stats| stats.repeated),
-    ("sse_delivered_total", "counter", "Events handed to connections.", |stats| stats.delivered),
-    ("sse_delivered_bytes_total", "counter", "Bytes of the events delivered.", |stats| stats.bytes),
-    ("sse_replayed_total", "counter", "Events delivered from the history.", |stats| stats.replayed),
-    ("sse_gaps_total", "counter", "Gap events sent.", |stats| stats.gaps),
-    ("sse_lagged_total", "counter", "Subscribers that lagged and missed events.", |stats| stats.lagged),
-    ("sse_refused_total", "counter", "Subscriptions refused by the topic.", |stats| stats.refused),
-    ("sse_evicted_total", "counter", "Events evicted for those of other topics.", |stats| stats.evicted),
-    ("sse_stalled_total", "counter", "Subscribers cut because they took nothing.", |stats| stats.stalled),
+/// What the others are called.
+const OTHERS: &str = "other";
+
+/// How long streams last, in seconds: from those that break at once to those of a day.
+const LIFETIMES: [f64; 10] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
+
+/// A number: its name, what it is, and where its value stands.
+type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+const OF_TOPICS: [Metric<Stats>; 4] = [
+    ("sse_topic_subscribers", "Subscribers of the topic.", |stats| stats.subscribers as u64),
+    ("sse_topic_catching_up", "Subscribers that have not read everything.", |stats| stats.catching_up as u64),
+    ("sse_topic_kept_events", "Events that the topic keeps.", |stats| stats.history as u64),
+    ("sse_topic_memory_bytes", "Memory that the history of the topic takes.", |stats| stats.memory as u64),
 ];
 
-const OF_THE_LOG: [Metric<LogStats>; 8] = [
-    ("sse_log_following", "gauge", "1 if the log is followed.", |log| u64::from(log.is_following)),
-    ("sse_log_queued", "gauge", "Events that wait to be appended.", |log| log.queued as u64),
-    ("sse_log_appended_total", "counter", "Events appended.", |log| log.appended),
-    ("sse_log_failed_total", "counter", "Events given up.", |log| log.failed),
-    ("sse_log_retries_total", "counter", "Appends repeated.", |log| log.retries),
-    ("sse_log_reads_total", "counter", "Reads of old events for subscribers that resume.", |log| log.reads),
-    ("sse_log_interruptions_total", "counter", "How often the log could not be followed.", |log| {
-        log.interruptions
-    }),
-    ("sse_log_losses_total", "counter", "How often the log had lost events.", |log| log.losses),
+const OF_THE_LOG: [Metric<LogStats>; 2] = [
+    ("sse_log_following", "1 if the log is followed.", |log| u64::from(log.is_following)),
+    ("sse_log_queued", "Events that wait to be appended.", |log| log.queued as u64),
 ];
 
-/// The numbers of the hub, of its topics, and of its log.
-pub(crate) fn text(subscribers: usize, topics: &[(Box<str>, Stats)], log: Option<&LogStats>) -> String {
-    let mut text = String::new();
-    head(&mut text, "sse_subscribers", "gauge", "Event streams, of one topic or of several.");
-    line(&mut text, "sse_subscribers", None, subscribers as u64);
-    head(&mut text, "sse_topics", "gauge", "Topics.");
-    line(&mut text, "sse_topics", None, topics.len() as u64);
-    for (name, kind, help, value) in OF_TOPICS {
-        head(&mut text, name, kind, help);
-        for (topic, stats) in topics {
-            line(&mut text, name, Some(topic), value(stats));
-        }
-    }
-    for (name, kind, help, value) in OF_THE_LOG {
-        let Some(log) = log else { break };
-        head(&mut text, name, kind, help);
-        line(&mut text, name, None, value(log));
-    }
-    text
+const COUNTERS_OF_THE_LOG: [Metric<LogStats>; 6] = [
+    ("sse_log_appended_total", "Events appended.", |log| log.appended),
+    ("sse_log_failed_total", "Events given up.", |log| log.failed),
+    ("sse_log_retries_total", "Appends repeated.", |log| log.retries),
+    ("sse_log_reads_total", "Reads of old events for subscribers that resume.", |log| log.reads),
+    ("sse_log_interruptions_total", "How often the log could not be followed.", |log| log.interruptions),
+    ("sse_log_losses_total", "How often the log had lost events.", |log| log.losses),
+];
+
+/// What is counted as it happens, and what was told of the topics before.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    responses: IntCounterVec,
+    refusals: IntCounterVec,
+    lifetimes: Histogram,
+    series: Arc<Mutex<Series>>,
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let responses = counters("sse_responses_total", "Responses begun.", &["method", "code"]);
+        let refusals = counters("sse_refusals_total", "Requests refused.", &["reason"]);
+        let lifetimes =
+            HistogramOpts::new("sse_stream_seconds", "How long streams that have ended had lasted.");
+        let lifetimes = Histogram::with_opts(lifetimes.buckets(LIFETIMES.to_vec())).expect(VALID);
+        let build = Opts::new("sse_build_info", "The version of the hub.");
+        let build =
+            IntGauge::with_opts(build.const_label("version", env!("CARGO_PKG_VERSION"))).expect(VALID);
+        build.set(1);
+        let parts: [Box<dyn Collector>; 4] = [
+            Box::new(responses.clone()),
+            Box::new(refusals.clone()),
+            Box::new(lifetimes.clone()),
+            Box::new(build),
+        ];
+        for part in parts {
+            registry.register(part).expect(VALID);
+        }
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect(VALID);
+        Self {
+            registry,
+            responses,
+            refusals,
+            lifetimes,
+            series: Arc::new(Mutex::new(Series::up_to(MAX_TOPICS))),
+        }
+    }
+
+    /// Counts a response.
+    pub(crate) fn count(&self, method: &Method, status: StatusCode) {
+        // Anybody can invent a method.
+        let known = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
+        let method = if known.contains(method) { method.as_str() } else { OTHERS };
+        self.responses.with_label_values(&[method, status.as_str()]).inc();
+        if let Some(reason) = reason(status) {
+            self.refusals.with_label_values(&[reason]).inc();
+        }
+    }
+
+    /// Counts how long a stream lasts: until it is dropped.
+    pub(crate) fn stream(&self) -> HistogramTimer {
+        self.lifetimes.start_timer()
+    }
+
+    /// All numbers, with those of the topics, of which `streams` are open.
+    pub(crate) fn text(&self, streams: usize, stats: &TopicsStats) -> String {
+        let now = Registry::new();
+        let gauge = |name: &str, help: &str, value: u64| {
+            let gauge = gauges(name, help, &[]);
+            gauge.with_label_values::<&str>(&[]).set(signed(value));
+            now.register(Box::new(gauge)).expect(VALID);
+        };
+        gauge("sse_subscribers", "Event streams, of one topic or of several.", streams as u64);
+        gauge("sse_topics", "Topics.", stats.topics.len() as u64);
+        gauge("sse_memory_bytes", "Memory that all histories take.", stats.total.memory as u64);
+        gauge("sse_max_memory_bytes", "Memory that all histories may take.", stats.max_memory as u64);
+        let rows = self.series.lock().unwrap_or_else(PoisonError::into_inner).rows(stats);
+        let label = |row: &series::Row| row.topic.as_deref().unwrap_or(OTHERS).to_owned();
+        for (number, (name, help, _)) in COUNTERS.iter().enumerate() {
+            let counter = counters(name, help, &["topic"]);
+            // A topic may have the name of the others.
+            for row in &rows {
+                counter.with_label_values(&[label(row)]).inc_by(row.counters[number]);
+            }
+            now.register(Box::new(counter)).expect(VALID);
+        }
+        for (name, help, value) in OF_TOPICS {
+            let gauge = gauges(name, help, &["topic"]);
+            for row in &rows {
+                gauge.with_label_values(&[label(row)]).add(signed(value(&row.now)));
+            }
+            now.register(Box::new(gauge)).expect(VALID);
+        }
+        if let Some(log) = &stats.total.log {
+            for (name, help, value) in OF_THE_LOG {
+                gauge(name, help, value(log));
+            }
+            for (name, help, value) in COUNTERS_OF_THE_LOG {
+                let counter = counters(name, help, &[]);
+                counter.with_label_values::<&str>(&[]).inc_by(value(log));
+                now.register(Box::new(counter)).expect(VALID);
+            }
+        }
+        let mut families = self.registry.gather();
+        families.extend(now.gather());
+        TextEncoder::new().encode_to_string(&families).expect("every metric has a name and a value")
+    }
 }
 
-fn line(text: &mut String, name: &str, topic: Option<&str>, value: u64) {
-    let _ = match topic {
-        None => writeln!(text, "{name} {value}"),
-        // Names have no control characters.
-        Some(topic) => {
-            let topic = topic.replace('\\', r"\\").replace('"', r#"\""#);
-            writeln!(text, "{name}{{topic=\"{topic}\"}} {value}")
-        }
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Why names, labels and buckets are right.
+const VALID: &str = "names, labels and buckets are those of this file, and each is there once";
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    IntCounterVec::new(Opts::new(name, help), labels).expect(VALID)
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    IntGaugeVec::new(Opts::new(name, help), labels).expect(VALID)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Why a request was refused, by the status of its answer; `None` if it was not.
+fn reason(status: StatusCode) -> Option<&'static str> {
+    let reason = match status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::METHOD_NOT_ALLOWED => "method",
+        StatusCode::NOT_ACCEPTABLE | StatusCode::UNSUPPORTED_MEDIA_TYPE => "media_type",
+        StatusCode::REQUEST_TIMEOUT => "slow",
+        StatusCode::CONFLICT => "id_taken",
+        StatusCode::GONE => "closed",
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::TOO_MANY_REQUESTS => "client_limit",
+        StatusCode::SERVICE_UNAVAILABLE => "hub_limit",
+        StatusCode::GATEWAY_TIMEOUT => "log",
+        status if status.is_client_error() => "wrong",
+        status if status.is_server_error() => "failed",
+        _ => return None,
     };
+    Some(reason)
 }
 
 #[cfg(test)]
@@ -88,20 +211,46 @@ mod tests {
         for name in ["a", r#"b"\"#] {
             topics.route(name).unwrap().publish(&Message::new(name)).unwrap();
         }
-        let mut stats: Vec<_> =
-            topics.routes().into_iter().map(|(name, route)| (name, route.stats())).collect();
-        stats.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let text = text(7, &stats, None);
+        let mut stats = topics.stats();
+        let metrics = Metrics::new();
+        let text = metrics.text(7, &stats);
         let published = "\
 # HELP sse_published_total Events published.
 # TYPE sse_published_total counter
 sse_published_total{topic=\"a\"} 1
 sse_published_total{topic=\"b\\\"\\\\\"} 1
+sse_published_total{topic=\"other\"} 0
 ";
         assert!(text.contains(published), "{text}");
         assert!(text.contains("\nsse_subscribers 7\n"), "{text}");
         assert!(text.contains("\nsse_topics 2\n"), "{text}");
+        assert!(text.contains("\nsse_max_memory_bytes 268435456\n"), "{text}");
+        assert!(
+            text.contains(concat!("\nsse_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1\n")),
+            "{text}"
+        );
         assert!(!text.contains("sse_log"), "{text}");
-        assert!(super::text(0, &[], Some(&LogStats::default())).contains("\nsse_log_following 0\n"));
+        stats.total.log = Some(LogStats::default());
+        assert!(metrics.text(0, &stats).contains("\nsse_log_following 0\n"));
+    }
+
+    #[test]
+    fn refusals_are_counted_by_their_reasons() {
+        let metrics = Metrics::new();
+        metrics.count(&Method::GET, StatusCode::OK);
+        metrics.count(&"INVENTED".parse().unwrap(), StatusCode::METHOD_NOT_ALLOWED);
+        metrics.count(&Method::POST, StatusCode::IM_A_TEAPOT);
+        drop(metrics.stream());
+        let text = metrics.text(0, &Topics::new().stats());
+        for line in [
+            "sse_responses_total{code=\"200\",method=\"GET\"} 1",
+            "sse_responses_total{code=\"405\",method=\"other\"} 1",
+            "sse_refusals_total{reason=\"method\"} 1",
+            "sse_refusals_total{reason=\"wrong\"} 1",
+            "sse_stream_seconds_bucket{le=\"0.1\"} 1",
+            "sse_stream_seconds_count 1",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line} is not in {text}");
+        }
     }
 }

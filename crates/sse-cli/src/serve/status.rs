@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use sse_server::{EventType, LogStats, Message, Stats, Topics};
+use sse_server::{EventType, Message, Stats, Topics, TopicsStats};
 
 use super::subscribers::Subscribers;
 
@@ -21,6 +21,7 @@ pub(crate) struct Numbers {
     pub(crate) begun: Instant,
 }
 
+/// The data of an event of `/status`.
 #[derive(Serialize)]
 struct Status<'a> {
     version: &'static str,
@@ -28,19 +29,47 @@ struct Status<'a> {
     uptime: f64,
     /// Connections: one of several topics counts once.
     subscribers: usize,
+    /// Bytes that the histories of all topics take, and may take.
+    memory: usize,
+    max_memory: usize,
+    /// The sums of all topics, also of those that were dropped.
+    total: Counts,
     topics_total: usize,
+    /// The first [`MAX_TOPICS`] by name.
     topics: Vec<Topic<'a>>,
     log: Option<Log>,
 }
 
+/// How a topic stands.
 #[derive(Serialize)]
 struct Topic<'a> {
     name: &'a str,
+    /// Connections, also those that read other topics, too.
     subscribers: usize,
+    /// How many of them have not read everything.
     catching_up: usize,
+    /// How many events are kept, and the bytes that they take.
+    history: usize,
+    memory: usize,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// What has happened; each number only rises.
+#[derive(Serialize)]
+struct Counts {
     published: u64,
     delivered: u64,
+    /// Gap events sent.
     gaps: u64,
+    /// Connected subscribers that lagged and missed events.
+    lagged: u64,
+    /// Subscribers that were cut because they took nothing.
+    cut: u64,
+    /// Subscriptions refused by the topic.
+    refused: u64,
+    /// Events evicted to make room for other topics.
+    evicted: u64,
 }
 
 #[derive(Serialize)]
@@ -50,35 +79,49 @@ struct Log {
 }
 
 impl Numbers {
-    /// The topics by name, with their numbers, and those of the log.
-    pub(crate) fn stats(&self) -> (Vec<(Box<str>, Stats)>, Option<LogStats>) {
-        let topics = self.topics.routes().into_iter();
-        let mut topics: Vec<_> = topics.map(|(name, route)| (name, route.stats())).collect();
-        topics.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let log = topics.first().and_then(|(_, stats)| stats.log);
-        (topics, log)
-    }
-
     /// How the hub stands, as an event.
     pub(crate) fn message(&self) -> Message<'static> {
-        let (topics, log) = self.stats();
-        let shown = topics.iter().take(MAX_TOPICS).map(|(name, stats)| Topic {
-            name,
-            subscribers: stats.subscribers,
-            catching_up: stats.catching_up,
-            published: stats.published,
-            delivered: stats.delivered,
-            gaps: stats.gaps,
-        });
+        let TopicsStats { total, mut topics, max_memory, .. } = self.topics.stats();
+        topics.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let status = Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.begun.elapsed().as_secs_f64(),
             subscribers: self.subscribers.count(),
+            memory: total.memory,
+            max_memory,
+            total: Counts::of(&total),
             topics_total: topics.len(),
-            topics: shown.collect(),
-            log: log.map(|log| Log { is_following: log.is_following, queued: log.queued }),
+            topics: topics.iter().take(MAX_TOPICS).map(|(name, stats)| Topic::of(name, stats)).collect(),
+            log: total.log.map(|log| Log { is_following: log.is_following, queued: log.queued }),
         };
         let json = serde_json::to_string(&status).expect("numbers and names are JSON");
         Message::new(json).event_type(STATUS)
+    }
+}
+
+impl<'a> Topic<'a> {
+    fn of(name: &'a str, stats: &Stats) -> Self {
+        Self {
+            name,
+            subscribers: stats.subscribers,
+            catching_up: stats.catching_up,
+            history: stats.history,
+            memory: stats.memory,
+            counts: Counts::of(stats),
+        }
+    }
+}
+
+impl Counts {
+    fn of(stats: &Stats) -> Self {
+        Self {
+            published: stats.published,
+            delivered: stats.delivered,
+            gaps: stats.gaps,
+            lagged: stats.lagged,
+            cut: stats.stalled,
+            refused: stats.refused,
+            evicted: stats.evicted,
+        }
     }
 }

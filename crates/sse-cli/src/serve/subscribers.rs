@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use prometheus::HistogramTimer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::client::Account;
@@ -63,9 +64,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Keeps the place for as long as the body is sent.
-    pub(crate) fn keep<B>(self, body: B) -> Kept<B> {
-        Kept { body, place: self }
+    /// Keeps the place for as long as the body is sent, and measures how long that is.
+    pub(crate) fn keep<B>(self, body: B, lifetime: Option<HistogramTimer>) -> Kept<B> {
+        Kept { body, place: self, lifetime }
     }
 }
 
@@ -131,6 +132,7 @@ pin_project! {
         #[pin]
         body: B,
         place: Place,
+        lifetime: Option<HistogramTimer>,
     }
 }
 
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_its_stream_ends() {
         let subscribers = Subscribers::up_to(2, None);
-        let first = subscribers.join(ann, 1).unwrap().keep(());
+        let first = subscribers.join(ann, 1).unwrap().keep((), None);
         let second = subscribers.join(ann, 1).unwrap();
         assert_eq!(subscribers.join(ann, 1).unwrap_err(), Full::All);
         assert_eq!(subscribers.count(), 2);

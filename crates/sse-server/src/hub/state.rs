@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::settings::Settings;
 use super::source::Source;
-use super::stats::{LogStats, Stats};
+use super::stats::{LogStats, Stats, TopicsStats};
 use super::topic_state::{Signals, TopicState};
 use crate::history::{Broken, Cursor, Entry, Kept, Known, Memory, OwnIds, Position, Recent, Ring};
 use crate::log::SharedLog;
@@ -179,16 +179,17 @@ impl State {
         }
     }
 
-    /// How much memory the topics may take together, and how much they take.
-    pub(crate) fn memory(&self) -> &Memory {
-        &self.memory
+    /// How much memory the topics may take together.
+    pub(crate) fn max_memory(&self) -> usize {
+        self.memory.bound()
     }
 
-    /// What all topics have done, also those that were dropped.
-    pub(crate) fn stats(&self, source: &Source) -> Stats {
-        let mut stats = Stats { log: self.log_stats(source), ..self.past };
-        self.topics.iter().for_each(|(_, topic)| stats.add(&topic.stats()));
-        stats
+    /// The numbers of all topics, together and each.
+    pub(crate) fn stats(&self, source: &Source) -> TopicsStats {
+        let mut total = Stats { log: self.log_stats(source), ..self.past };
+        self.topics.iter().for_each(|(_, topic)| total.add(&topic.stats()));
+        let each = self.view.names.iter().map(|(name, &key)| (name.clone(), self.topics[key].stats()));
+        TopicsStats { total, topics: each.collect(), max_memory: self.max_memory() }
     }
 
     /// Takes a topic out: whoever resumes what it held, in a later one, is told of a gap.

@@ -1,5 +1,7 @@
 //! Numbers for operators.
 
+use std::sync::Arc;
+
 /// What a route has done since it was made, and how it stands: from [`Route::stats`](crate::Route::stats).
 ///
 /// All but [`subscribers`](Self::subscribers), [`catching_up`](Self::catching_up), [`history`](Self::history) and
@@ -40,6 +42,18 @@ pub struct Stats {
     pub stalled: u64,
     /// How it stands with the log, if there is one.
     pub log: Option<LogStats>,
+}
+
+/// The numbers of all [`Topics`](crate::Topics), at one moment: from [`Topics::stats`](crate::Topics::stats).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicsStats {
+    /// Of all topics together, also of those that were dropped since: so what only rises goes on rising.
+    pub total: Stats,
+    /// Of each topic that there is, in no order.
+    pub topics: Vec<(Arc<str>, Stats)>,
+    /// How many bytes of memory the histories of all topics may take together.
+    pub max_memory: usize,
 }
 
 impl Stats {

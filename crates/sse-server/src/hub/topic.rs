@@ -136,7 +136,7 @@ impl Topic {
         }
         drop(own_ids);
         let held = bytes + messages * Kept::BESIDE;
-        if messages > 1 && held > state.memory().bound()
+        if messages > 1 && held > state.max_memory()
             || !state.topic(self.key).ring().bounds().fit(messages, bytes)
         {
             return Err(PublishError::BatchTooLarge);
