@@ -166,6 +166,18 @@ async fn a_connection_that_falls_silent_is_left() {
     }
 }
 
+/// Or a server that takes connections and says nothing would be asked for ever.
+#[tokio::test]
+async fn silence_from_the_start_is_a_failure_however_long_it_was_listened_to() {
+    for body in ["", ": hello\n\n"] {
+        let server = Server::answering(move |_| stream(body).held());
+        let source = server.builder().reconnect(quick().max_retries(2)).initial_idle_timeout(SHORT);
+        let error = last_error(&mut source.build().unwrap()).await;
+        assert!(matches!(error, Error::IdleTimeout { .. }), "{body:?}: {error:?}");
+        assert_eq!(server.requests().len(), 3, "{body:?}");
+    }
+}
+
 #[tokio::test]
 async fn silence_is_the_end_of_a_stream_that_is_not_resumed() {
     let server = Server::answering(|_| stream("data: 1\n\n").held());

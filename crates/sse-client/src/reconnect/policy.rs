@@ -17,8 +17,8 @@ use http::StatusCode;
 /// it.
 ///
 /// A failure is an attempt without a good response, or a connection that brought no event and ended sooner than the
-/// wait before it. After a response with `Retry-After`, the wait is at least
-/// that long; `retry-after-ms` and fractions of a second count too.
+/// wait before it, or was left by an idle time-out within its first minute. After a response with `Retry-After`, the wait
+/// is at least that long; `retry-after-ms` and fractions of a second count too.
 ///
 /// ```
 /// use std::time::Duration;
@@ -104,6 +104,8 @@ enum Phase {
 pub enum Cause {
     /// There was no response, or the connection broke.
     Network,
+    /// The connection brought nothing for the idle time-out.
+    Silence,
     /// The body ended.
     End,
     /// The response had this status.
@@ -251,7 +253,7 @@ impl Reconnect {
         };
         is_time
             && match cause {
-                Cause::Network | Cause::End => true,
+                Cause::Network | Cause::Silence | Cause::End => true,
                 Cause::Status(status) => self.statuses.pass(status),
                 Cause::ContentType | Cause::Request => false,
             }

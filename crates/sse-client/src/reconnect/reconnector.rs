@@ -116,7 +116,7 @@ impl Reconnector {
         if !self.policy.tries_again_after(cause, self.has_opened) {
             return Decision::Stop;
         }
-        self.count(opened, now);
+        self.count(cause, opened, now);
         self.wait = self.next_wait(retry_after, jitter);
         let next = |since| now.saturating_duration_since(since).saturating_add(self.wait);
         if self.policy.gives_up(self.failures, self.failing_since.map(next)) {
@@ -126,13 +126,17 @@ impl Reconnector {
     }
 
     /// Counts a connection, or the attempt at one, as a failure or not.
-    fn count(&mut self, opened: Option<Opened>, now: Instant) {
+    fn count(&mut self, cause: Cause, opened: Option<Opened>, now: Instant) {
         let lasted = opened.map(|opened| now.saturating_duration_since(opened.at));
         let event_received = opened.is_some_and(|opened| opened.event_received);
+        // A connection that nobody uses may be closed by a proxy. One that is left by an idle time-out has lasted for so long
+        // because it was waited for.
+        let outlives_wait = cause != Cause::Silence
+            && lasted.is_some_and(|lasted| lasted > self.wait && !self.wait.is_zero());
         if lasted.is_some_and(|lasted| self.policy.is_healthy(lasted)) {
             self.failures = 0;
             self.doublings = None;
-        } else if event_received || lasted.is_some_and(|lasted| lasted > self.wait && !self.wait.is_zero()) {
+        } else if event_received || outlives_wait {
             self.failures = 0;
             self.doublings = self.doublings.and_then(|doublings| doublings.checked_sub(1));
         } else {
@@ -274,6 +278,18 @@ mod tests {
         let mut story = story(backoff_only());
         let waits: Vec<_> = (0..4).map(|_| story.opened().after(MILLISECOND).seconds(Cause::End)).collect();
         assert_eq!(waits, [1., 2., 4., 8.].map(Some));
+    }
+
+    #[test]
+    fn a_connection_that_is_left_for_its_silence_is_one_unless_it_brought_an_event_or_lasted() {
+        let mut story = story(backoff_only().max_retries(2));
+        for _ in 0..9 {
+            assert_eq!(story.opened().after(60 * SECOND).seconds(Cause::Silence), Some(1.));
+            assert_eq!(story.opened().event().after(5 * SECOND).seconds(Cause::Silence), Some(1.));
+        }
+        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::Silence), Some(1.));
+        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::Silence), Some(2.));
+        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::Silence), None);
     }
 
     #[test]

@@ -329,9 +329,8 @@ fn cause(error: Option<&Error>) -> Cause {
         None => Cause::End,
         Some(Error::Status(refusal)) => Cause::Status(refusal.status()),
         Some(Error::ContentType(_) | Error::ContentEncoding(_)) => Cause::ContentType,
-        Some(
-            Error::Connect(_) | Error::ResponseTimeout { .. } | Error::Read(_) | Error::IdleTimeout { .. },
-        ) => Cause::Network,
+        Some(Error::IdleTimeout { .. }) => Cause::Silence,
+        Some(Error::Connect(_) | Error::ResponseTimeout { .. } | Error::Read(_)) => Cause::Network,
         Some(_) => Cause::Request,
     }
 }
