@@ -20,6 +20,7 @@ pub(crate) use self::decode::EventStart;
 use self::excerpt::Excerpt;
 pub(crate) use self::redact::{redact, redacted_text};
 pub use self::refusal::Refusal;
+pub(crate) use self::refusal::version_of;
 use self::status::Named;
 
 /// What went wrong with an event stream.

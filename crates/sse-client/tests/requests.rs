@@ -350,15 +350,15 @@ async fn the_observer_is_told_of_the_response() {
     let log = Log::default();
     let told = log.clone();
     let source = server.builder().max_redirects(5).on_notice(move |notice| match notice {
-        Notice::Opened { status, headers, url, .. } => {
-            told.add(format!("{notice} {status} {:?} {}", headers["mcp-session-id"], url.path()));
+        Notice::Opened { version, status, headers, url, .. } => {
+            told.add(format!("{notice} {version:?} {status} {:?} {}", headers["mcp-session-id"], url.path()));
         }
         Notice::Waiting { .. } | Notice::Closed(_) => told.add(notice.to_string()),
         _ => {}
     });
     last_error(&mut source.build().unwrap()).await;
     let [opened, waiting, closed] = &log.entries()[..] else { panic!("{:?}", log.entries()) };
-    assert_eq!(opened, "connected 200 OK \"7\" /there");
+    assert_eq!(opened, "connected HTTP/1.1 200 OK \"7\" /there");
     assert_eq!(waiting, "the stream ended; trying again in 0.0 s");
     assert_eq!(closed, "the server answered 404 Not Found instead of 200 with an event stream");
 }

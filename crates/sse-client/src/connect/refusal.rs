@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use reqwest::Response;
 
 use super::content_encoding::is_compressed;
-use crate::error::Refusal;
+use crate::error::{Refusal, version_of};
 use crate::platform::{Body, within};
 
 /// How much of a body is kept: enough for the errors of any API.
@@ -18,7 +18,7 @@ const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// Reads the refusal that `response` is.
 pub(super) async fn read_refusal(response: Response) -> Refusal {
-    let status = response.status();
+    let (version, status) = (version_of(&response), response.status());
     let headers = response.headers().clone();
     let mut body = Body::new(response);
     let mut kept = BytesMut::new();
@@ -33,5 +33,5 @@ pub(super) async fn read_refusal(response: Response) -> Refusal {
     };
     within(Some(MAX_TIME), reading).await;
     let is_text = !is_compressed(&headers);
-    Refusal::new(status, headers, kept.freeze(), is_text)
+    Refusal::new(version, status, headers, kept.freeze(), is_text)
 }

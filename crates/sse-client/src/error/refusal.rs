@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use http::Version;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 
@@ -12,6 +13,7 @@ use super::excerpt::Excerpt;
 /// A response that is no event stream: its status, its headers, and the beginning of its body.
 #[derive(Clone)]
 pub struct Refusal {
+    version: Version,
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -19,6 +21,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The version of HTTP; in a browser, which does not tell it, HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -45,14 +52,32 @@ impl Refusal {
     }
 
     /// `is_text` says whether the body can be shown: what nobody has decompressed can't.
-    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes, is_text: bool) -> Self {
-        Self { status, headers, body, is_text }
+    pub(crate) fn new(
+        version: Version,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+        is_text: bool,
+    ) -> Self {
+        Self { version, status, headers, body, is_text }
     }
 
     /// The refusal that `response` is, without its body.
     pub(crate) fn without_body(response: &Response) -> Self {
-        Self::new(response.status(), response.headers().clone(), Bytes::new(), true)
+        Self::new(version_of(response), response.status(), response.headers().clone(), Bytes::new(), true)
     }
+}
+
+/// The version of HTTP that a response came by.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn version_of(response: &Response) -> Version {
+    response.version()
+}
+
+/// HTTP/1.1: a browser does not tell the version.
+#[cfg(target_family = "wasm")]
+pub(crate) fn version_of(_: &Response) -> Version {
+    Version::HTTP_11
 }
 
 /// As the end of an error's text: the beginning of the body in one line, 200 characters of it at most.
@@ -87,6 +112,7 @@ mod tests {
         let is_text = !body.contains("gibberish");
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         let refusal = Refusal::new(
+            Version::HTTP_11,
             StatusCode::NOT_FOUND,
             headers.collect(),
             Bytes::from_static(body.as_bytes()),
@@ -117,7 +143,7 @@ mod tests {
     #[test]
     fn neither_text_is_long() {
         let page = Bytes::from("<p>Hello\n</p>".repeat(600));
-        let refusal = Refusal::new(StatusCode::OK, HeaderMap::new(), page, true);
+        let refusal = Refusal::new(Version::HTTP_11, StatusCode::OK, HeaderMap::new(), page, true);
         assert!(refusal.to_string().starts_with(": <p>Hello </p><p>Hello"));
         assert!(refusal.to_string().ends_with('…'));
         assert!(refusal.to_string().len() < 210 && format!("{refusal:?}").len() < 290, "{refusal:?}");

@@ -45,6 +45,7 @@ impl Start {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use http::Version;
     use reqwest::StatusCode;
     use reqwest::header::HeaderMap;
 
@@ -53,7 +54,8 @@ mod tests {
     #[track_caller]
     fn check(body: &[u8], expected: bool) {
         for cut in 0..=body.len() {
-            let refusal = Refusal::new(StatusCode::OK, HeaderMap::new(), Bytes::new(), true);
+            let refusal =
+                Refusal::new(Version::HTTP_11, StatusCode::OK, HeaderMap::new(), Bytes::new(), true);
             let mut start = Start::Awaited(None, Box::new(refusal));
             let chunks = [&body[..cut], b"", &body[cut..]];
             let found = chunks.into_iter().any(|chunk| start.compressed(chunk).is_some());

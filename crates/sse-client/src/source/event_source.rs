@@ -13,7 +13,7 @@ use super::builder::EventSourceBuilder;
 use super::handle::{Command, Commands, Handle};
 use super::notice::{Notice, Observer};
 use crate::connect::{Connector, MAX_REDIRECTS, Transport, fits_header, parse_url};
-use crate::error::Error;
+use crate::error::{Error, version_of};
 use crate::platform::{BoxFuture, Timer, client, now, unix_time};
 use crate::read::{Connection, Read, Reader};
 use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
@@ -283,7 +283,8 @@ impl EventSource {
                 self.reconnector.opened(now());
                 self.has_begun = true;
                 let (status, headers, url) = (response.status(), response.headers(), response.url());
-                self.observer.tell(Notice::Opened { status, headers, url });
+                let version = version_of(&response);
+                self.observer.tell(Notice::Opened { version, status, headers, url });
                 self.state = State::Open(Box::new(self.reader.open(response)));
                 Ok(())
             }

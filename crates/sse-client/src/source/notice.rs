@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::Version;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
@@ -18,6 +19,8 @@ pub enum Notice<'a> {
     /// There is a good response: the events that follow come from a new connection.
     #[non_exhaustive]
     Opened {
+        /// The version of HTTP; in a browser, which does not tell it, HTTP/1.1.
+        version: Version,
         /// The status.
         status: StatusCode,
         /// The headers, such as those that name a session or count what is left of a quota.
