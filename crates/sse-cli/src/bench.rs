@@ -9,6 +9,7 @@ mod progress;
 mod publisher;
 mod report;
 mod sources;
+mod stream;
 mod subscribers;
 mod tally;
 mod threads;
@@ -24,9 +25,9 @@ use sse_client::reqwest::Url;
 use crate::bench::measure::{Plan, PublishPlan};
 use crate::bench::progress::Progress;
 use crate::failure::Failure;
-use crate::system;
 use crate::target::{self, Credentials};
-use crate::units;
+use crate::tls::Trust;
+use crate::{system, units};
 
 /// How long a server has for an answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -59,6 +60,8 @@ pub(crate) struct Options {
     /// How long to measure, once all are connected
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::time)]
     duration: Duration,
+    #[command(flatten)]
+    trust: Trust,
     #[command(flatten)]
     credentials: Credentials,
     /// Send this token with what is published, instead of --token
@@ -122,6 +125,7 @@ impl Options {
             self.publish.map(|rate| PublishPlan { rate, size: self.size, headers: publish_headers });
         Plan {
             url: self.url,
+            trust: self.trust,
             headers,
             subscribers: self.subscribers,
             connecting: self.connecting,

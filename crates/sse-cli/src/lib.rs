@@ -11,6 +11,8 @@ mod serve;
 mod signals;
 mod system;
 mod target;
+mod tls;
+mod transport;
 mod units;
 mod visible;
 

@@ -27,6 +27,7 @@ use crate::failure::{self, Exit, Failure};
 use crate::runtime;
 use crate::signals::Signals;
 use crate::target::{self, Credentials};
+use crate::transport::Transport;
 use crate::visible::Visible;
 
 /// Publish one event, or the lines of standard input as events, to a hub (sse serve)
@@ -47,6 +48,8 @@ pub(crate) struct Options {
     /// The data, or each line, is an object of JSON with data, type and id, as `sse listen --json` prints them
     #[arg(long, conflicts_with_all = ["event_type", "id"])]
     json: bool,
+    #[command(flatten)]
+    transport: Transport,
     #[command(flatten)]
     credentials: Credentials,
     /// No progress, no notes, and no summary
@@ -83,7 +86,7 @@ impl Options {
             } else {
                 Form::Data { event_type: self.event_type, id: self.id }
             },
-            poster: Poster::new(self.url, self.credentials.headers())?,
+            poster: Poster::new(&self.transport, self.url, self.credentials.headers())?,
             progress: Progress::new(self.quiet),
             is_quiet: self.quiet,
             queue: Queue::new(),

@@ -14,10 +14,11 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::bench::sources::{self, Sources};
+use crate::bench::stream::{Stream, Tls};
 use crate::failure::Exit;
+use crate::tls;
 
 /// Why a subscriber got no stream, or the publisher no answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +57,11 @@ impl Refusal {
         Self::Unreachable(format!("broken before an answer: {error}"))
     }
 
+    fn tls(error: &io::Error) -> Self {
+        let error = error.to_string();
+        Self::Unreachable(format!("no TLS: {error}{}", tls::hint(&error)))
+    }
+
     fn io(error: &io::Error, server: SocketAddr) -> Self {
         if sources::is_out_of_ports(error) {
             let room = "no port left for more connections to one server; net.ipv4.ip_local_port_range has the bounds";
@@ -80,6 +86,8 @@ impl fmt::Display for Refusal {
 pub(super) struct Target {
     pub(super) sources: Sources,
     pub(super) server: SocketAddr,
+    /// If requests go in TLS.
+    pub(super) tls: Option<Tls>,
     pub(super) uri: Uri,
     /// With a host.
     pub(super) headers: HeaderMap,
@@ -94,11 +102,15 @@ impl Target {
         request
     }
 
-    async fn connect(&self, subscriber: usize) -> Result<TokioIo<TcpStream>, Refusal> {
+    async fn connect(&self, subscriber: usize) -> Result<TokioIo<Stream>, Refusal> {
         let stream = self.sources.connect(subscriber).await;
         let stream = stream.map_err(|error| Refusal::io(&error, self.server))?;
         // What can't be set only costs time.
         let _ = stream.set_nodelay(true);
+        let stream = match &self.tls {
+            None => Stream::Left(stream),
+            Some(tls) => tls.begin(stream).await.map_err(|error| Refusal::tls(&error))?,
+        };
         Ok(TokioIo::new(stream))
     }
 }
@@ -113,7 +125,7 @@ pub(super) fn headers(mut headers: HeaderMap, host: HeaderValue) -> HeaderMap {
 #[derive(Debug)]
 pub(super) struct EventStream {
     /// `None` once it has ended; what it has read may still have to be taken.
-    connection: Option<Connection<TokioIo<TcpStream>, Empty<Bytes>>>,
+    connection: Option<Connection<TokioIo<Stream>, Empty<Bytes>>>,
     body: Incoming,
 }
 

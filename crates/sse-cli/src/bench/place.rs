@@ -11,7 +11,9 @@ use tokio::time::timeout;
 
 use crate::bench::connection::{self, Target};
 use crate::bench::sources::Sources;
+use crate::bench::stream::Tls;
 use crate::failure::Failure;
+use crate::tls::Trust;
 
 /// How long an address has to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,15 +24,13 @@ pub(super) struct Place {
     url: Url,
     server: SocketAddr,
     host: HeaderValue,
+    /// If the URL is one of https.
+    tls: Option<Tls>,
 }
 
 impl Place {
     /// Finds an address that takes connections.
-    pub(super) async fn find(url: Url) -> Result<Self, Failure> {
-        if url.scheme() != "http" {
-            let hint = "sse bench speaks plain http only; measure the server behind the proxy that ends TLS";
-            return Err(Failure::usage(format!("{hint}: {url}")));
-        }
+    pub(super) async fn find(url: Url, trust: &Trust) -> Result<Self, Failure> {
         if !url.username().is_empty() || url.password().is_some() {
             let hint = "a name and a password in the URL are not sent; give a header: -H 'Authorization: …'";
             return Err(Failure::usage(hint));
@@ -42,6 +42,7 @@ impl Place {
             host_header.map_err(|error| Failure::usage(format!("the host of {url}: {error}")))?;
         // The brackets of an IPv6 address are the URL's.
         let name = host.trim_start_matches('[').trim_end_matches(']');
+        let tls = (url.scheme() == "https").then(|| Tls::new(name, trust)).transpose()?;
         let addresses = lookup_host((name, port)).await;
         let addresses =
             addresses.map_err(|error| Failure::failed(format!("{name} has no address: {error}")))?;
@@ -51,7 +52,7 @@ impl Place {
         let server = reachable(&addresses).await.map_err(|error| {
             Failure::failed(format!("no connection to {host}:{port}: {error}; is the server running?"))
         })?;
-        Ok(Self { url, server, host: host_header })
+        Ok(Self { url, server, host: host_header, tls })
     }
 
     /// The event stream.
@@ -70,7 +71,8 @@ impl Place {
         let uri = path.parse::<Uri>();
         let uri = uri.map_err(|error| Failure::usage(format!("{path} can't be asked for: {error}")))?;
         let headers = connection::headers(headers, self.host.clone());
-        Ok(Target { sources: Sources::new(self.server), server: self.server, uri, headers })
+        let tls = self.tls.clone();
+        Ok(Target { sources: Sources::new(self.server), server: self.server, tls, uri, headers })
     }
 }
 

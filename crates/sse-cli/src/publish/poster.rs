@@ -11,6 +11,8 @@ use sse_client::reqwest::{self, Client, Response, StatusCode, Url, redirect};
 use crate::envelope::JSON_LINES;
 use crate::failure::{Exit, Failure};
 use crate::refusal::{self, Refusal};
+use crate::tls;
+use crate::transport::Transport;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -83,9 +85,10 @@ pub(super) struct Receipt {
 }
 
 impl Poster {
-    pub(super) fn new(url: Url, mut headers: HeaderMap) -> Result<Self, Failure> {
+    pub(super) fn new(transport: &Transport, url: Url, mut headers: HeaderMap) -> Result<Self, Failure> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON_LINES));
-        let client = sse_client::client_builder()
+        let client = transport
+            .client_builder()?
             .user_agent(concat!("sse/", env!("CARGO_PKG_VERSION")))
             // Some turn POST into GET, and the token is for this server only.
             .redirect(redirect::Policy::none())
@@ -150,7 +153,9 @@ fn cause(error: &reqwest::Error) -> String {
         return format!("it took more than {within:?}");
     }
     let causes = std::iter::successors(Some(error as &dyn Error), |cause| (*cause).source());
-    causes.last().map_or_else(String::new, ToString::to_string)
+    let cause = causes.last().map_or_else(String::new, ToString::to_string);
+    let hint = tls::hint(&cause);
+    cause + hint
 }
 
 fn content_type(response: &Response) -> String {
