@@ -92,6 +92,7 @@ impl Options {
             queue: Queue::new(),
             published: 0,
             repeated: 0,
+            without_receipt: 0,
             last_id: None,
             sent: None,
         };
@@ -110,6 +111,9 @@ impl Options {
         if data.is_none() {
             run.note(&run.summary());
             return Ok(());
+        }
+        if run.without_receipt > 0 {
+            run.note("the server has taken the event, and gave no receipt with an id");
         }
         if run.repeated > 0 {
             run.note("the event was published before with this id, and was not published again");
@@ -130,6 +134,8 @@ struct Run {
     published: u64,
     /// Events that had been published before.
     repeated: u64,
+    /// Events that a server has taken that gives no receipts.
+    without_receipt: u64,
     last_id: Option<String>,
     /// What waits for its answer.
     sent: Option<Place>,
@@ -170,11 +176,17 @@ impl Run {
             let posted = self.poster.post(batch.body, batch.events).await;
             self.sent = None;
             match posted {
-                Ok(Receipt { published, repeated, id }) => {
+                Ok(Some(Receipt { published, repeated, id })) => {
                     self.queue.remove(batch.events);
                     self.published += published as u64;
                     self.repeated += repeated as u64;
                     self.last_id = id;
+                }
+                Ok(None) => {
+                    self.queue.remove(batch.events);
+                    self.published += batch.events as u64;
+                    self.without_receipt += batch.events as u64;
+                    self.last_id = None;
                 }
                 // In these cases nothing was published, so the same events may be sent again.
                 Err(PostError::TooLarge) if batch.events > 1 => self.queue.shrink(size),
@@ -210,7 +222,12 @@ impl Run {
     fn summary(&self) -> String {
         let last = if self.published + self.repeated == 1 { "its id" } else { "the id of the last" };
         let id = self.last_id.as_ref().map(|id| format!("; {last} is {}", Visible(id))).unwrap_or_default();
-        format!("published {}{}{id}", events(self.published), self.repeats())
+        let receipt = match self.without_receipt {
+            0 => "",
+            all if all == self.published => "; the server gives no receipts",
+            _ => "; the server gave no receipt for some of them",
+        };
+        format!("published {}{}{id}{receipt}", events(self.published), self.repeats())
     }
 
     /// The part of the summary that tells of repeats; it follows the number of published events.
@@ -243,10 +260,9 @@ impl Run {
             PostError::OwnId(text) | PostError::WrongId(text) | PostError::Refused(text) => {
                 format!("{server} refused {place}: {text}")
             }
-            PostError::Strange(text) => format!(
-                "{server} gave an answer for {place} that is not a hub's ({text}); \
-                 is this the URL of a topic of sse serve?"
-            ),
+            PostError::Strange(text) => {
+                format!("{server} gave a receipt for {place} that can't be right: {text}")
+            }
         };
         let before = if place == Place::Argument { String::new() } else { self.before() };
         Failure::new(error.exit(), text + &before)

@@ -54,7 +54,7 @@ pub(super) enum PostError {
     Moved(String),
     /// The server says why not.
     Refused(String),
-    /// The answer is not one of a hub.
+    /// The receipt is not one for these events.
     Strange(String),
 }
 
@@ -106,27 +106,26 @@ impl Poster {
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Publishes so many events.
-    pub(super) async fn post(&self, body: String, events: usize) -> Result<Receipt, PostError> {
+    /// Publishes so many events. Returns the hub's receipt, or `None` if the server has taken them and gives none.
+    pub(super) async fn post(&self, body: String, events: usize) -> Result<Option<Receipt>, PostError> {
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
         let response = request.send().await.map_err(|error| unsent(&error))?;
         let (status, location) = (response.status(), self.location(&response));
         let (content_type, refusal) = (content_type(&response), why(&response));
         let answer = read(response).await?;
         match status {
-            StatusCode::OK => match serde_json::from_slice(&answer) {
+            _ if status.is_success() => match serde_json::from_slice(&answer) {
                 Ok(Receipt { published, repeated, id })
                     if published.checked_add(repeated) == Some(events) =>
                 {
-                    Ok(Receipt { published, repeated, id })
+                    Ok(Some(Receipt { published, repeated, id }))
                 }
                 Ok(Receipt { published, .. }) => Err(PostError::Strange(format!(
                     "it says that it published {published} events, not {events}"
                 ))),
-                Err(_) => Err(PostError::Strange(format!("{status} with {content_type}"))),
+                Err(_) => Ok(None),
             },
             StatusCode::PAYLOAD_TOO_LARGE => Err(PostError::TooLarge),
-            _ if status.is_success() => Err(PostError::Strange(status.to_string())),
             _ => Err(match location {
                 Some(location) if status.is_redirection() => PostError::Moved(location),
                 _ => refused(refusal, said(status, &content_type, &answer)),
