@@ -17,7 +17,7 @@ pub(crate) struct Envelope<'a> {
     /// The topic that the event is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) topic: Option<Cow<'a, str>>,
-    /// When it was published, as RFC 3339 has it.
+    /// When it was published, or, if a listener says it, when it came; as RFC 3339 has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) time: Option<Cow<'a, str>>,
     /// The event type; without it, `message`.
@@ -30,6 +30,9 @@ pub(crate) struct Envelope<'a> {
     #[serde(borrow, deserialize_with = "text")]
     pub(crate) data: Cow<'a, str>,
 }
+
+/// The header by which a client asks for data that is such a line, and by which a hub says that it is: `json`.
+pub(crate) const HEADER: &str = "sse-envelope";
 
 /// The content type of such lines.
 pub(crate) const JSON_LINES: &str = "application/x-ndjson";

@@ -75,6 +75,12 @@ impl Failure {
         Self::new(Exit::of_signal(number), "")
     }
 
+    /// The code that scripts see.
+    #[cfg(test)]
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Tells the user, if there is something to tell, and gives the code.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.text.is_empty() {

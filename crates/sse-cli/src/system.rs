@@ -1,37 +1,97 @@
-//! What the program asks of the system that systems do in their own ways.
+//! What systems do in their own ways.
 
-use std::time::Duration;
-
-/// Raises the bound of open files as far as this user may, and returns it; `None` if there is no bound.
 #[cfg(unix)]
-pub(crate) fn raise_file_limit() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+pub(crate) use self::unix::{Descendants, cpu_time, raise_file_limit};
+#[cfg(windows)]
+pub(crate) use self::windows::{Descendants, cpu_time, raise_file_limit};
 
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return limit.current;
-    }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Some systems allow less than they say.
-    if setrlimit(Resource::Nofile, raised).is_err() { limit.current } else { limit.maximum }
-}
-
-/// Returns `None`: Windows has no bound of open files.
-#[cfg(not(unix))]
-pub(crate) fn raise_file_limit() -> Option<u64> {
-    None
-}
-
-/// The time that this process has had CPUs, if the system tells it.
 #[cfg(unix)]
-pub(crate) fn cpu_time() -> Option<Duration> {
+mod unix {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{
+        Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, setrlimit,
+        waitid,
+    };
     use rustix::time::{ClockId, clock_gettime};
 
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
+    /// Raises the bound of open files as far as this user may, and returns it; `None` if there is no bound.
+    pub(crate) fn raise_file_limit() -> Option<u64> {
+        let limit = getrlimit(Resource::Nofile);
+        if limit.current == limit.maximum {
+            return limit.current;
+        }
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        // Some systems allow less than they say.
+        if setrlimit(Resource::Nofile, raised).is_err() { limit.current } else { limit.maximum }
+    }
+
+    /// The time that this process has had CPUs, if the system tells it.
+    pub(crate) fn cpu_time() -> Option<Duration> {
+        Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
+    }
+
+    /// A child that leads a process group, and all others of the group. When this is dropped, they end.
+    #[derive(Debug)]
+    pub(crate) struct Descendants(Option<Pid>);
+
+    impl Descendants {
+        /// Those of a child that nobody has waited for; `None` is one that has ended.
+        pub(crate) fn of(child: Option<u32>) -> Self {
+            let id = child.and_then(|id| i32::try_from(id).ok());
+            Self(id.and_then(Pid::from_raw))
+        }
+
+        /// Lets them be.
+        pub(crate) fn leave(mut self) {
+            self.0 = None;
+        }
+    }
+
+    impl Drop for Descendants {
+        fn drop(&mut self) {
+            /// How long they may take to end by themselves. The program has a second after a signal.
+            const GRACE: Duration = Duration::from_millis(500);
+
+            let Some(leader) = self.0 else { return };
+            let _ = kill_process_group(leader, Signal::TERM);
+            let start = Instant::now();
+            // It is only looked at, so that its number stays its own until the others are killed, too.
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            while matches!(waitid(WaitId::Pid(leader), look), Ok(None)) && start.elapsed() < GRACE {
+                thread::sleep(Duration::from_millis(5));
+            }
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
-/// Returns `None`: Windows tells it only to unsafe code.
-#[cfg(not(unix))]
-pub(crate) fn cpu_time() -> Option<Duration> {
-    None
+#[cfg(windows)]
+mod windows {
+    use std::time::Duration;
+
+    /// Returns `None`: Windows has no bound of open files.
+    pub(crate) fn raise_file_limit() -> Option<u64> {
+        None
+    }
+
+    /// Returns `None`: Windows tells it only to unsafe code.
+    pub(crate) fn cpu_time() -> Option<Duration> {
+        None
+    }
+
+    /// What a child has started. On Windows it goes on when the child is killed.
+    #[derive(Debug)]
+    pub(crate) struct Descendants;
+
+    impl Descendants {
+        pub(crate) fn of(_: Option<u32>) -> Self {
+            Self
+        }
+
+        pub(crate) fn leave(self) {
+            let Self = self;
+        }
+    }
 }

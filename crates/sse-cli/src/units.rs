@@ -26,6 +26,13 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "write a size as 65536, 64KiB or 1MiB".to_owned())
 }
 
+/// A size in bytes that is not zero.
+pub(crate) fn bytes_at_least_one(text: &str) -> Result<usize, String> {
+    bytes(text).and_then(|bytes| {
+        if bytes == 0 { Err("there must be room for one byte".to_owned()) } else { Ok(bytes) }
+    })
+}
+
 /// A number of things of which there must be one.
 pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)

@@ -6,11 +6,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Hub, PATIENCE, Program, assert_fails, run, sse};
+use jiff::Timestamp;
 use sse_testing::{Answer, Server};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
@@ -41,7 +43,20 @@ fn check(stream: &str, arguments: &[&str], expected: &str) {
     let output = run(&[&["listen", &server.url("/")], arguments].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{stderr}");
+    assert_eq!(without_times(&output.stdout), expected, "{stderr}");
+}
+
+/// Lines of JSON without the times at which the events came; other output as it is.
+#[track_caller]
+fn without_times(output: &[u8]) -> String {
+    let without_time = |line: &str| {
+        let Some((before, rest)) = line.split_once("\"time\":\"") else { return line.to_owned() };
+        let (time, after) = rest.split_once("\",").unwrap();
+        let age = Timestamp::now().duration_since(time.parse().unwrap());
+        assert!(age.is_positive() && age.as_secs() < 60 && time.ends_with('Z'), "{line}");
+        format!("{before}{after}")
+    };
+    std::str::from_utf8(output).unwrap().split_inclusive('\n').map(without_time).collect()
 }
 
 /// The lines of standard output, without the time of day.
@@ -73,7 +88,7 @@ fn the_last_event_of_an_answer_needs_no_empty_line() {
         let server = of_streams(&[&format!("data: 1\n\n{end}"), ""]);
         let output = run(&["listen", &server.url("/"), "-d", "{}", "--json"]);
         let expected = format!("{{\"data\":\"1\"}}\n{{{id}\"data\":\"2\"}}\n");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+        assert_eq!(without_times(&output.stdout), expected);
     }
 }
 
@@ -203,7 +218,8 @@ fn a_state_file_goes_on_where_the_last_run_stopped() {
     program.signal("TERM");
     assert_eq!(program.end().code(), Some(143));
     assert_eq!(saved(), format!("{}\n", ids[1]));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+    // Itself and its lock.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left there");
 }
 
 #[test]
@@ -241,6 +257,32 @@ fn a_listener_that_is_killed_again_and_again_misses_nothing() {
             hub.publish("news", &format!("{number:05}"));
         }
     });
+}
+
+#[test]
+fn a_state_file_has_one_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let [state, link] = ["state", "link"].map(|name| folder.path().join(name));
+    fs::write(&state, "7\n").unwrap();
+    std::os::unix::fs::symlink("state", &link).unwrap();
+    let stream = |part: &str| Answer::raw(format!("{STREAM}{part}")).held();
+    let server = Server::start([stream("id: 8\ndata: a\n\n"), stream("data: b\n\n")]);
+    let url = server.url("/");
+    let listen = |state: &Path| sse(&["listen", &url, "--data", "--state", state.to_str().unwrap()]);
+    let mut program = Program::start(listen(&state));
+    assert_eq!(program.line(), "a");
+    for name in [&state, &link] {
+        assert_fails(
+            &listen(name).output().unwrap(),
+            1,
+            "another sse listen is using it; end that one, or name",
+        );
+    }
+    // However it ends, the next one may have the file.
+    program.kill();
+    assert_eq!(fs::read_to_string(&state).unwrap(), "8\n");
+    let mut program = Program::start(listen(&link));
+    assert_eq!(program.line(), "b");
 }
 
 #[test]
@@ -292,7 +334,7 @@ fn a_state_that_can_not_be_saved_stays_as_it_was() {
     );
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(fs::read_to_string(&state).unwrap(), "7\n");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     assert!(server.blocking_request().head().contains("\r\nlast-event-id: 7\r\n"));
 }
 
@@ -341,6 +383,44 @@ fn a_command_has_all_of_its_event_whatever_becomes_of_the_listener() {
     fs::write(path("go"), "").unwrap();
     until_there("done");
     assert_eq!(fs::read_to_string(path("done")).unwrap().trim(), "3000001");
+}
+
+#[test]
+fn a_command_ends_with_the_listener_and_with_all_that_it_has_started() {
+    #[track_caller]
+    fn check(signal: &str, arguments: &[&str], code: i32) {
+        let folder = tempfile::tempdir().unwrap();
+        let server = of_streams(&["data: 1\n\n"]);
+        // One that takes the signal, one that does not, and the shell.
+        let exec =
+            "trap 'echo told > told' TERM; (trap '' TERM; sleep 60) & sleep 61 & echo $! $$; wait; wait";
+        let mut command = sse(&["listen", &server.url("/"), "--quiet", "--exec", exec]);
+        command.args(arguments).current_dir(folder.path());
+        let mut program = Program::start(command);
+        let ids = program.line();
+        if !signal.is_empty() {
+            program.signal(signal);
+        }
+        assert_eq!(program.end().code(), Some(code));
+        // Nobody has the output open any more.
+        assert_eq!(program.stdout.next().map(Result::unwrap), None, "{ids}");
+        assert_eq!(fs::read_to_string(folder.path().join("told")).unwrap(), "told\n");
+    }
+
+    check("TERM", &[], 143);
+    check("INT", &[], 130);
+    check("HUP", &[], 129);
+    check("", &["--timeout", "300ms"], 0);
+}
+
+#[test]
+fn a_command_that_is_not_there_is_told() {
+    let server = of_streams(&["id: 1\ndata: 1\n\n"]);
+    let output = run(&["listen", &server.url("/"), "--quiet", "--exec", "no-such-command"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let failure = "sse: --exec: `no-such-command` failed with exit status: 127 (it names what is not found) at the event with the id 1\n";
+    assert!(stderr.ends_with(failure), "{stderr}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
@@ -486,6 +566,117 @@ fn its_end_has_a_code_for_scripts() {
 }
 
 #[test]
+fn the_first_attempt_may_fail_only_if_the_user_says_so() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let start = Instant::now();
+    assert_fails(&run(&["listen", &closed]), 1, "Connection refused");
+    assert!(start.elapsed() < PATIENCE);
+
+    let busy = "HTTP/1.1 503 -\r\nretry-after-ms: 5\r\nConnection: close\r\n\r\n";
+    let one = format!("{STREAM}data: 1\n\n");
+    for (arguments, code) in [
+        (&[][..], 3),
+        (&["--retry-first"], 0),
+        (&["--retries", "1"], 0),
+        (&["-d", "{}"], 3),
+        (&["-d", "{}", "--retry-first"], 0),
+    ] {
+        let server = of_answers(&[busy, &one]);
+        let output = run(&[&["listen", &server.url("/"), "-n", "1"], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn the_end_is_an_event_of_a_type_or_with_data() {
+    #[track_caller]
+    fn check(end: &str, arguments: &[&str], code: i32, stdout: &str, text: &str) {
+        let server =
+            of_answers(&[format!("{STREAM}retry: 0\ndata: 1\n\n{end}"), "HTTP/1.1 204 -\r\n\r\n".to_owned()]);
+        let output = run(&[&["listen", &server.url("/"), "--data"], arguments].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), stdout);
+        assert!(stderr.contains(text), "{stderr}");
+    }
+
+    let done = "event: done\ndata: 2\n\ndata: 3\n\n";
+    check(done, &["--until-type", "done"], 0, "1\n2\n", "");
+    check(done, &["--until-data", "2"], 0, "1\n2\n", "");
+    check(done, &["--until-data", "other", "--until-type", "done"], 0, "1\n2\n", "");
+    // It ends the listening also where it is not printed.
+    check(done, &["--until-type", "done", "--type", "message"], 0, "1\n", "");
+    check("", &["--until-type", "done"], 5, "1\n", "sse: the stream ended before the event that ends it\n");
+    check("", &["--until-data", "2", "-d", "{}"], 5, "1\n", "before the event that ends it");
+    check(
+        done,
+        &["--until-type", "other", "-n", "2"],
+        5,
+        "1\n2\n",
+        "2 events came before the event that ends",
+    );
+    check("data: cut", &["--until-data", "cut"], 5, "1\n", "before the event that ends it");
+
+    for (flag, text) in [("--until-type", "done"), ("--until-data", "2"), ("--answer-of", "anthropic")] {
+        let server = of_streams(&["data: 1\n\n"]);
+        let output = run(&["listen", &server.url("/"), "--quiet", "--timeout", "200ms", flag, text]);
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        assert!(
+            String::from_utf8(output.stderr).unwrap().contains("the time is up before the event that ends")
+        );
+    }
+}
+
+#[test]
+fn the_heads_of_responses_are_printed_as_curl_does() {
+    let busy = "HTTP/1.1 503 -\r\nretry-after-ms: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-A: a\u{9b}2J\r\nConnection: close\r\n\r\nretry: 0\ndata: 1\n\n";
+    let gone = "HTTP/1.0 404 -\r\nX-B: c\r\nContent-Length: 0\r\n\r\n";
+    let server = of_answers(&[busy, stream, gone]);
+    let output = run(&["listen", &server.url("/"), "-i", "--data", "--retry-first"]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "HTTP/1.1 503 Service Unavailable\nretry-after-ms: 5\ncontent-length: 0\nconnection: close\n\n\
+         HTTP/1.1 200 OK\ncontent-type: text/event-stream\nx-a: a\\u{9b}2J\nconnection: close\n\n\
+         1\n\
+         HTTP/1.0 404 Not Found\nx-b: c\ncontent-length: 0\n\n"
+    );
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn a_hub_is_asked_for_the_topics_and_others_keep_their_data() {
+    #[track_caller]
+    fn check(header: &str, data: &str, arguments: &[&str], expected: &str) {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n";
+        let server = of_answers(&[format!("{head}{header}\r\nid: 7\ndata: {data}\n\n")]);
+        let output = run(&[&["listen", &server.url("/"), "-n", "1"], arguments].concat());
+        assert_eq!(without_times(&output.stdout), format!("{expected}\n"), "{output:?}");
+        let asks = server.blocking_request().header("sse-envelope").map(str::to_owned);
+        assert_eq!(asks.as_deref(), arguments.contains(&"--json").then_some("json"));
+    }
+
+    let data = r#"{"topic":"news","id":"7","data":"two\nlines"}"#;
+    let quoted = serde_json::to_string(data).unwrap();
+    let json = &["--json"][..];
+    check("Sse-Envelope: json\r\n", data, json, r#"{"topic":"news","id":"7","data":"two\nlines"}"#);
+    check("", data, json, &format!("{{\"id\":\"7\",\"data\":{quoted}}}"));
+    check("Sse-Envelope: other\r\n", data, json, &format!("{{\"id\":\"7\",\"data\":{quoted}}}"));
+    check("Sse-Envelope: json\r\n", "{\"missed\":3}", json, r#"{"id":"7","data":"{\"missed\":3}"}"#);
+    check("", data, &["--data"], data);
+}
+
+#[test]
+fn events_are_as_large_as_the_user_says() {
+    let stream = "data: 1\n\ndata: 123456789\n\ndata: 3\n\n";
+    let server = of_streams(&[stream]);
+    let output = run(&["listen", &server.url("/"), "--data", "--quiet", "-n", "2", "--max-event", "8"]);
+    assert_eq!(output.stdout, b"1\n3\n");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("sse: ") && stderr.contains("than 8 bytes"), "{stderr}");
+}
+
+#[test]
 fn a_signal_ends_it_with_the_code_of_shells() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let server = of_streams(&["data: a\n\n"]);
@@ -502,6 +693,8 @@ fn a_signal_ends_it_though_nobody_takes_its_output() {
     let program = sse(&["listen", &listener.local_addr().unwrap().to_string(), "--data"]);
     let mut program = Program::start(program);
     let (mut stream, _) = listener.accept().unwrap();
+    // An answer that comes before its question is none.
+    assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
     stream.write_all(STREAM.as_bytes()).unwrap();
     stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let events = "data: a\n\n".repeat(10_000);
@@ -585,4 +778,13 @@ fn what_is_wrong_with_the_arguments_is_told_in_one_line() {
     check(&["a", "--state", state], "it holds no event ID, which is one line; name another file");
     check(&["a", "--state", "/nowhere/state"], "--state /nowhere/state: nothing can be written there");
     check(&["a", "-d", "@/nowhere/body"], "-d @/nowhere/body: No such file");
+    check(&["a", "--max-event", "0"], "there must be room for one byte");
+    check(&["a", "--max-event", "much"], "write a size as 65536, 64KiB or 1MiB");
+    check(&["a", "--until-type", ""], "an event without a type is of the type message; write that");
+    check(&["a", "--until-type", "a\nb"], "'--until-type <TYPE>'");
+    check(&["a", "--until-data"], "a value is required for '--until-data <DATA>'");
+    check(&["a", "--until-data", "a", "--answer-of", "a2a"], "cannot be used with");
+    check(&["a", "--retry-first", "--retries", "3"], "cannot be used with");
+    check(&["a", "--include", "--json"], "cannot be used with");
+    check(&["a", "--include", "--exec", "a"], "cannot be used with");
 }

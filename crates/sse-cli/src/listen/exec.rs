@@ -7,10 +7,11 @@ use sse_client::Event;
 use tokio::process::Command;
 
 use crate::failure::Failure;
+use crate::system::Descendants;
 
 /// Runs a command in a shell, with the data and a line ending on its standard input, and waits for its end.
 ///
-/// It is killed when the future is dropped.
+/// When the future is dropped, the command ends with all that it has started.
 pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
     let status = execute(command, event).await;
     let status =
@@ -22,7 +23,13 @@ pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
         "" => String::new(),
         id => format!(" with the id {id}"),
     };
-    Err(Failure::failed(format!("--exec: `{command}` failed with {status} at the event{id}")))
+    // What shells say of themselves.
+    let hint = match status.code() {
+        Some(126) => " (it names what is no program)",
+        Some(127) => " (it names what is not found)",
+        _ => "",
+    };
+    Err(Failure::failed(format!("--exec: `{command}` failed with {status}{hint} at the event{id}")))
 }
 
 async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
@@ -32,13 +39,21 @@ async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
     input.write_all(event.data().as_bytes())?;
     input.write_all(b"\n")?;
     input.rewind()?;
-    let mut child = shell(command)
+    let mut shell = shell(command);
+    shell
         .env("SSE_TYPE", variable(event.event_type()))
         .env("SSE_ID", variable(event.last_event_id()))
         .stdin(input)
-        .kill_on_drop(true)
-        .spawn()?;
-    child.wait().await
+        .kill_on_drop(true);
+    // So that a signal reaches all that the command has started.
+    #[cfg(unix)]
+    shell.process_group(0);
+    let mut child = shell.spawn()?;
+    let descendants = Descendants::of(child.id());
+    let status = child.wait().await?;
+    // What the command leaves behind is meant to stay.
+    descendants.leave();
+    Ok(status)
 }
 
 /// The shell, with this command.

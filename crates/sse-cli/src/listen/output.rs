@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use sse_client::Event;
 
+use super::watch::Facts;
 use crate::envelope::Envelope;
 use crate::visible::Visible;
 
@@ -30,15 +31,25 @@ const TYPE: Style = AnsiColor::Cyan.on_default().bold();
 /// Something is missing.
 const GAP: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Prints an event as a line of JSON: its id only if it has one of its own, which names it and no other event.
-pub(crate) fn json(out: &mut dyn Write, event: &Event, has_id: bool) -> io::Result<()> {
-    let id = Some(event.last_event_id()).filter(|id| has_id && !id.is_empty());
+/// Prints an event as a line of JSON: its id only if it has one of its own, which names it and no other event; its topic
+/// if the server says it.
+pub(crate) fn json(out: &mut dyn Write, event: &Event, facts: Facts) -> io::Result<()> {
+    let id = Some(event.last_event_id()).filter(|id| facts.has_id && !id.is_empty());
     let event_type = Some(event.event_type()).filter(|&event_type| event_type != "message");
+    // An event of the hub's own, such as a gap, is of no topic, and has its data as it is.
+    let within =
+        facts.is_enveloped.then(|| serde_json::from_str::<Envelope<'_>>(event.data()).ok()).flatten();
+    let (topic, data) = match within {
+        Some(Envelope { topic: Some(topic), data, .. }) => (Some(topic), data),
+        _ => (None, event.data().into()),
+    };
     let envelope = Envelope {
+        topic,
+        // Milliseconds.
+        time: Some(format!("{:.3}", facts.received).into()),
         event_type: event_type.map(Into::into),
         id: id.map(Into::into),
-        data: event.data().into(),
-        ..Envelope::default()
+        data,
     };
     line(out, &envelope)
 }
@@ -83,9 +94,15 @@ pub(crate) fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use sse_client::{EventId, EventType};
 
     use super::*;
+
+    /// The time at which all events of these tests come, as JSON has it.
+    const TIME: &str = "\"time\":\"1970-01-01T00:00:00.000Z\"";
+
+    const FACTS: Facts = Facts { has_id: true, received: Timestamp::UNIX_EPOCH, is_enveloped: false };
 
     /// Checks the forms, the readable one without its colours.
     #[track_caller]
@@ -97,8 +114,8 @@ mod tests {
         super::readable(&mut out, &event, "21:08:14").unwrap();
         assert_eq!(String::from_utf8(out.into_inner()).unwrap(), readable);
         let mut out = Vec::new();
-        super::json(&mut out, &event, true).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), json);
+        super::json(&mut out, &event, FACTS).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{{{TIME},{json}}}\n"));
         let mut out = Vec::new();
         super::data(&mut out, &event).unwrap();
         assert_eq!(out, [data.as_bytes(), b"\n"].concat());
@@ -109,14 +126,14 @@ mod tests {
         check(
             ("price", "7", r#"{"tea":1250}"#),
             "21:08:14  price  7  {\"tea\":1250}\n",
-            "{\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"}\n",
+            "\"type\":\"price\",\"id\":\"7\",\"data\":\"{\\\"tea\\\":1250}\"",
         );
-        check(("message", "", "a"), "21:08:14  message  a\n", "{\"data\":\"a\"}\n");
-        check(("message", "", ""), "21:08:14  message  \n", "{\"data\":\"\"}\n");
+        check(("message", "", "a"), "21:08:14  message  a\n", "\"data\":\"a\"");
+        check(("message", "", ""), "21:08:14  message  \n", "\"data\":\"\"");
         check(
             ("message", "7", "two\n\tlines\n"),
             "21:08:14  message  7\n  two\n  \tlines\n  \n",
-            "{\"id\":\"7\",\"data\":\"two\\n\\tlines\\n\"}\n",
+            "\"id\":\"7\",\"data\":\"two\\n\\tlines\\n\"",
         );
     }
 
@@ -125,8 +142,27 @@ mod tests {
         let mut event = Event::new("a");
         event.set_last_event_id(&EventId::new("7").unwrap());
         let mut out = Vec::new();
-        json(&mut out, &event, false).unwrap();
-        assert_eq!(out, b"{\"data\":\"a\"}\n");
+        json(&mut out, &event, Facts { has_id: false, ..FACTS }).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{{{TIME},\"data\":\"a\"}}\n"));
+    }
+
+    #[test]
+    fn a_topic_is_taken_out_of_the_data_only_where_a_hub_put_it() {
+        #[track_caller]
+        fn check(is_enveloped: bool, data: &str, expected: &str) {
+            let mut out = Vec::new();
+            json(&mut out, &Event::new(data), Facts { is_enveloped, ..FACTS }).unwrap();
+            let found: Envelope<'_> = serde_json::from_slice(&out).unwrap();
+            let topic = found.topic.unwrap_or_default();
+            assert_eq!(format!("{topic}: {}", found.data), expected);
+        }
+
+        let data = r#"{"topic":"news","id":"7","data":"a\nb"}"#;
+        check(true, data, "news: a\nb");
+        check(false, data, &format!(": {data}"));
+        for other in [r#"{"missed":null}"#, r#"{"data":"a"}"#, "text", ""] {
+            check(true, other, &format!(": {other}"));
+        }
     }
 
     #[test]
@@ -134,8 +170,8 @@ mod tests {
         check(
             ("a\u{1b}[31m", "\u{7}", "\u{1b}]0;title\u{7} \u{9b}2J \u{202e}abc é 🙂"),
             "21:08:14  a\\u{1b}[31m  \\u{7}  \\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}abc é 🙂\n",
-            "{\"type\":\"a\\u001b[31m\",\"id\":\"\\u0007\",\
-             \"data\":\"\\u001b]0;title\\u0007 \u{9b}2J \u{202e}abc é 🙂\"}\n",
+            "\"type\":\"a\\u001b[31m\",\"id\":\"\\u0007\",\
+             \"data\":\"\\u001b]0;title\\u0007 \u{9b}2J \u{202e}abc é 🙂\"",
         );
     }
 

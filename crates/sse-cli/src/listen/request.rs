@@ -9,6 +9,7 @@ use sse_client::reqwest::{Method, Url};
 use sse_client::{EventSource, EventSourceBuilder};
 
 use crate::failure::Failure;
+use crate::transport::Transport;
 
 /// How large a body may be.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
@@ -18,13 +19,14 @@ const MAX_REDIRECTS: u32 = 10;
 
 /// What is asked of the server: by POST, if there is a body and no other method is named.
 pub(crate) fn source(
+    transport: &Transport,
     url: Url,
     method: Option<Method>,
     headers: HeaderMap,
     body: Option<&str>,
 ) -> Result<EventSourceBuilder, Failure> {
     let method = method.unwrap_or(if body.is_some() { Method::POST } else { Method::GET });
-    let client = sse_client::client_builder().redirect(Policy::none()).build();
+    let client = transport.client_builder()?.redirect(Policy::none()).build();
     let client = client.map_err(|error| Failure::failed(format!("there is no HTTP client: {error}")))?;
     // The builder takes `user:password@` out of the URL, for a header.
     let request = client.request(method, url).headers(headers).build();

@@ -1,6 +1,6 @@
 //! The file in which the last event ID is kept.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -12,22 +12,32 @@ use crate::failure::Failure;
 /// How large a file may be: an id is a part of an event, and the client takes none that is larger.
 const MAX_SIZE: u64 = 16 * 1024 * 1024;
 
-/// A file with the last event ID and a line ending, which is replaced whole.
+/// A file with the last event ID and a line ending, which is replaced whole. No other listener has it.
 #[derive(Debug)]
 pub(crate) struct StateFile {
     path: PathBuf,
     saved: String,
+    /// Held as long as the program runs; the system lets go of it however the program ends.
+    _lock: File,
 }
 
 impl StateFile {
-    /// Reads the file, if there is one, and makes sure that it can be replaced.
+    /// Reads the file, if there is one, and makes sure that it can be replaced, and that nobody else does that.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Failure> {
-        let (path, saved) = match read(&path) {
-            Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (path, String::new()),
-            Err(error) => {
-                return Err(Failure::usage(format!("--state {}: it can't be read: {error}", path.display())));
-            }
+        let path = match real_path(&path) {
+            Ok(real) => real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path,
+            Err(error) => return Err(unreadable(&path, &error)),
+        };
+        temporary(&path).map_err(|error| {
+            Failure::usage(format!("--state {}: nothing can be written there: {error}", path.display()))
+        })?;
+        // Before it is read: the listener that has it may be about to save another id.
+        let lock = lock(&path)?;
+        let saved = match read(&path) {
+            Ok(saved) => saved,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unreadable(&path, &error)),
         };
         let saved = saved
             .strip_suffix('\n')
@@ -39,10 +49,7 @@ impl StateFile {
                 "--state {path}: it holds no event ID, which is one line; name another file"
             ))
         })?;
-        temporary(&path).map_err(|error| {
-            Failure::usage(format!("--state {}: nothing can be written there: {error}", path.display()))
-        })?;
-        Ok(Self { path, saved })
+        Ok(Self { path, saved, _lock: lock })
     }
 
     /// The id that was saved; empty if there is none.
@@ -73,19 +80,51 @@ impl StateFile {
     }
 }
 
-/// Where the file is, behind all links, so that they are not replaced; and what it holds.
-fn read(path: &Path) -> io::Result<(PathBuf, String)> {
+/// Where the file is, behind all links, so that they are not replaced.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
     let path = fs::canonicalize(path)?;
     // A pipe would be waited for, and a device replaced.
     if !fs::metadata(&path)?.is_file() {
         return Err(io::Error::other("it is no regular file; name another one"));
     }
+    Ok(path)
+}
+
+fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(&path)?.take(MAX_SIZE + 2).read_to_string(&mut text)?;
+    File::open(path)?.take(MAX_SIZE + 2).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_SIZE + 1 {
         return Err(io::Error::other("it is too large for an event ID; name another one"));
     }
-    Ok((path, text))
+    Ok(text)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("--state {}: it can't be read: {error}", path.display()))
+}
+
+/// Locks a file beside this one, which is replaced and so can't be locked itself. It stays there: a lock that is removed
+/// may be held by one program while another one makes it anew.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let locked = File::options().create(true).truncate(false).write(true).open(&name).map(|file| {
+        let locked = file.try_lock();
+        (file, locked)
+    });
+    let name = Path::new(&name).display();
+    match locked {
+        Ok((file, Ok(()))) => Ok(file),
+        // Some file systems have no locks.
+        Ok((file, Err(TryLockError::Error(error)))) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Ok((_, Err(TryLockError::WouldBlock))) => Err(Failure::failed(format!(
+            "--state {}: another sse listen is using it; end that one, or name another file",
+            path.display()
+        ))),
+        Ok((_, Err(TryLockError::Error(error)))) | Err(error) => {
+            Err(Failure::usage(format!("--state {}: {name} can't be locked: {error}", path.display())))
+        }
+    }
 }
 
 /// A file that can take the place of this one.
@@ -109,11 +148,13 @@ mod tests {
         let path = folder.path().join("state");
         content.inspect(|content| fs::write(&path, content).unwrap());
         match (StateFile::open(path), expected) {
-            (Ok(file), Ok(expected)) => assert_eq!(file.last_event_id().as_str(), expected),
+            (Ok(file), Ok(expected)) => assert_eq!(file.last_event_id().as_str(), expected, "{content:?}"),
             (Err(found), Err(expected)) => assert!(found.to_string().contains(expected), "{found}"),
             (found, _) => panic!("{found:?}"),
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), usize::from(content.is_some()));
+        let lock = folder.path().join("state.lock").exists();
+        let others = fs::read_dir(folder.path()).unwrap().count() - usize::from(lock);
+        assert_eq!(others, usize::from(content.is_some()), "nothing else is left there");
     }
 
     #[test]
@@ -126,6 +167,25 @@ mod tests {
         check(Some("7\r\n"), Ok("7"));
         check(Some("7\n8\n"), Err("it holds no event ID"));
         check(Some("\0"), Err("it holds no event ID"));
+    }
+
+    #[test]
+    fn a_file_has_one_listener_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let mut first = StateFile::open(path.clone()).unwrap();
+        let check = || {
+            let refused = StateFile::open(path.clone()).unwrap_err().to_string();
+            assert!(
+                refused
+                    .ends_with("state: another sse listen is using it; end that one, or name another file")
+            );
+        };
+        check();
+        first.save("7").unwrap();
+        check();
+        drop(first);
+        assert_eq!(StateFile::open(path.clone()).unwrap().last_event_id().as_str(), "7");
     }
 
     #[test]

@@ -6,10 +6,10 @@ use axum::response::Response;
 use sse_server::{Candidate, Subscription};
 
 use super::rejection::Rejection;
-use crate::envelope::Envelope;
+use crate::envelope::{self, Envelope};
 
 /// The header by which a client asks, and by which the response says that it is so.
-pub(crate) const HEADER: HeaderName = HeaderName::from_static("sse-envelope");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static(envelope::HEADER);
 
 /// The parameter of the query, for an `EventSource` of a browser, which sends no headers of a page's own.
 const PARAMETER: &str = "envelope";
