@@ -722,7 +722,9 @@ fn output_that_nobody_reads_ends_it() {
 fn the_time_is_up_though_nobody_takes_the_output() {
     #[track_caller]
     fn check(arguments: &[&str], code: i32) {
-        let server = of_streams(&[&"data: a\n\n".repeat(1 << 17)]);
+        // Few events fill the pipe, so that even a slow machine gets there in time.
+        let large = format!("data: {}\n\n", "b".repeat(100_000));
+        let server = of_streams(&[&format!("data: a\n\n{}", large.repeat(10))]);
         let mut command = sse(&["listen", &server.url("/"), "--data", "--quiet", "--timeout", "500ms"]);
         command.args(arguments);
         let mut program = Program::start(command);
