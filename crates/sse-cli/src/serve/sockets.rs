@@ -125,6 +125,7 @@ pub(crate) struct Places(Vec<Place>);
 enum Place {
     /// Without a path.
     Url(String),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "Windows has none"))]
     Unix(PathBuf),
 }
 

@@ -12,8 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::deadline::WriteDeadline;
-use super::listener::{Listener, Pause, WRITE_DEADLINE};
+#[cfg(unix)]
+use super::listener::Pause;
+use super::listener::{Listener, WRITE_DEADLINE};
 use super::source::Accept;
+#[cfg(unix)]
 use super::trace::Accepting;
 
 /// Where the connections of [`serve`](crate::serve) come from: a [`TcpListener`], a [`Listener`], a Unix socket, or
