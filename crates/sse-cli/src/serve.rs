@@ -1,6 +1,7 @@
 //! `sse serve`: a hub to publish through.
 
 mod access;
+mod access_log;
 mod app;
 mod client;
 mod control;
@@ -10,6 +11,7 @@ mod form;
 mod forwarded;
 mod health;
 mod history;
+mod log;
 mod metrics;
 mod publish;
 mod rate;
@@ -25,7 +27,7 @@ mod topic;
 
 use std::convert::Infallible;
 use std::future::IntoFuture as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -35,14 +37,15 @@ use sse_redis::{ConnectError, RedisLog};
 use sse_server::{Route, Serve, Shutdown, Topics};
 use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::prelude::*;
 
 use self::access::{Access, Origin};
+use self::access_log::{AccessLog, Format};
 use self::app::App;
 use self::client::{TrustedProxies, TrustedProxy};
 use self::control::Control;
 use self::health::Front;
 use self::history::{Bound, History};
+use self::log::Log;
 use self::metrics::Metrics;
 use self::rate::{PublishRate, Rate};
 use self::reload::Files;
@@ -118,6 +121,9 @@ pub(crate) struct Options {
     /// How long streams may take to end
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time)]
     grace: Duration,
+    /// Log each request to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "off")]
+    access_log: Format,
     /// Log error, warn, info, debug, or TARGET=LEVEL,…
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     log: Targets,
@@ -178,11 +184,7 @@ impl Options {
     }
 
     async fn serve(self) -> Result<(), Failure> {
-        let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
-        // A log that nobody takes any more, such as one on a terminal that was closed, is no reason to panic.
-        let format = format.log_internal_errors(false);
-        tracing_subscriber::registry().with(format).with(self.log.clone()).init();
+        let log = Log::start(self.log.clone(), self.access_log);
         system::raise_file_limit();
         // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
         let sources = self.sources();
@@ -236,6 +238,7 @@ impl Options {
                 access: Access::new(sources.is_open(), self.cors.clone()),
                 authority: authority.clone(),
                 proxies: TrustedProxies::new(self.trusted_proxy.clone()),
+                access_log: AccessLog::new(self.access_log, log.writer()),
                 rate: PublishRate::new(self.publish_rate),
                 max_body: self.max_body,
                 status: Route::builder().history(1).build(),
@@ -255,6 +258,7 @@ impl Options {
         };
         tokio::select! {
             ended = serving => ended,
+            never = log.tell_what_is_left_out() => never,
             Ok(signal) = end_at_once => Err(Failure::signal(signal)),
         }
     }

@@ -13,12 +13,14 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sse_server::{PassedThrough, PeerAddress, Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::{Access, Origin};
+use super::access_log::{self, AccessLog, Entry};
 use super::client::{Client, TrustedProxies};
 use super::encoding::{Encoding, Undecoded};
 use super::envelopes::{self, Data};
@@ -45,6 +47,7 @@ pub(crate) struct App {
     pub(crate) access: Access,
     pub(crate) authority: Authority,
     pub(crate) proxies: TrustedProxies,
+    pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) rate: PublishRate,
     pub(crate) max_body: usize,
     /// The stream of how the hub stands.
@@ -74,9 +77,10 @@ pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router 
             Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "topics take GET and POST, and all else GET")
         })
         .with_state(app.clone())
-        .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(cors(origins, credentials))
         .layer(middleware::from_fn(form::check))
+        // Around all others, so that what they refuse is told, too.
+        .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(middleware::from_fn_with_state(app, count))
 }
 
@@ -141,12 +145,26 @@ async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     response
 }
 
-/// Finds out who sends the request.
+/// Finds out who sends the request, and tells of it: each in the access log, or else those that are refused in the log.
 async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get().map(|PeerAddress(peer)| peer.ip());
     let client = app.proxies.client(peer, request.headers());
     request.extensions_mut().insert(client);
-    next.run(request).await
+    let Some(log) = &app.access_log else {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let response = next.run(request).await;
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            let (client, path, status) = (client.address(), access_log::shown(&uri), status.as_u16());
+            tracing::info!(client = ?client, %method, path, status, "a request was refused");
+        }
+        return response;
+    };
+    let entry = log.begin(&client, &request);
+    request.extensions_mut().insert(entry.clone());
+    let response = next.run(request).await;
+    entry.answered(response.status(), response.body().size_hint().exact());
+    response
 }
 
 async fn check_origin(
@@ -164,7 +182,7 @@ async fn check_origin(
 /// Tells the handlers who sends the request.
 async fn find_caller(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
-    let caller = app.authority.caller(&head);
+    let caller = app.authority.caller(&head).logged(head.extensions.get::<Entry>().cloned());
     head.extensions.insert(caller);
     next.run(Request::from_parts(head, body)).await
 }
@@ -229,7 +247,9 @@ async fn receive(
     let route = app.numbers.topics.route(&name).map_err(|TooManyTopics { .. }| {
         Rejection::unavailable("there are too many topics in use; try again later, or raise --max-topics")
     })?;
-    publish(&route, &messages).await.map(Json)
+    let receipt = publish(&route, &messages).await?;
+    caller.has_published(receipt.published());
+    Ok(Json(receipt))
 }
 
 /// The body, if it is not too large, neither as it comes nor as it was before it was compressed.

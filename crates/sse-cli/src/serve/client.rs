@@ -111,7 +111,7 @@ impl Client {
         self.sender == Sender::TrustedProxy
     }
 
-    #[cfg(test)]
+    /// Where it is, if it has an address.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
     }

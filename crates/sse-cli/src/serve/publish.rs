@@ -36,6 +36,13 @@ pub(crate) struct Receipt {
     id: Option<String>,
 }
 
+impl Receipt {
+    /// How many events were published, without those that had been before.
+    pub(crate) fn published(&self) -> usize {
+        self.published
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0

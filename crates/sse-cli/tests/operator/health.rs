@@ -38,7 +38,7 @@ fn a_hub_that_waits_for_redis_says_so() {
     let redis = "redis+unix:///nowhere/socket";
     let mut program = Program::start(sse(&["serve", "--listen", "127.0.0.1:0", "--redis", redis]));
     let notice = program.notice("waiting for Redis");
-    let address = notice.split("address=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let address = notice.split("http://").nth(1).unwrap().split('/').next().unwrap();
     assert_answers(&get(address, "/healthz"), 200, "\r\n\r\nok\n");
     for path in ["/readyz", "/topics/a", "/status", "/"] {
         let answer = get(address, path);

@@ -6,6 +6,7 @@ mod common;
 #[allow(unreachable_pub, reason = "another crate includes it too")]
 mod nginx;
 
+mod access_log;
 mod clients;
 mod health;
 mod http;
@@ -36,5 +37,11 @@ impl std::ops::Deref for HubForAll {
 
     fn deref(&self) -> &Hub {
         &self.hub
+    }
+}
+
+impl std::ops::DerefMut for HubForAll {
+    fn deref_mut(&mut self) -> &mut Hub {
+        &mut self.hub
     }
 }

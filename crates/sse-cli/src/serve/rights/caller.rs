@@ -13,6 +13,7 @@ use super::authority::Rules;
 use super::file::Token;
 use super::jwt::Verified;
 use super::{Right, Rights};
+use crate::serve::access_log::Entry;
 use crate::serve::rejection::{Challenge, Rejection};
 
 /// What a request is for.
@@ -39,6 +40,8 @@ enum Part<'a> {
 pub(crate) struct Caller {
     proof: Proof,
     rules: watch::Receiver<Arc<Rules>>,
+    /// The request's line of the access log, if there is one.
+    entry: Option<Entry>,
 }
 
 /// How somebody has shown who they are.
@@ -54,7 +57,22 @@ pub(crate) enum Proof {
 
 impl Caller {
     pub(crate) fn new(proof: Proof, rules: watch::Receiver<Arc<Rules>>) -> Self {
-        Self { proof, rules }
+        Self { proof, rules, entry: None }
+    }
+
+    /// Lets the access log know what the caller does.
+    pub(crate) fn logged(self, entry: Option<Entry>) -> Self {
+        if let Some(entry) = &entry {
+            entry.user(self.user());
+        }
+        Self { entry, ..self }
+    }
+
+    /// Notes how many events were published, for the access log.
+    pub(crate) fn has_published(&self, events: usize) {
+        if let Some(entry) = &self.entry {
+            entry.published(events as u64);
+        }
     }
 
     /// The name of the user, if the token has one.
@@ -68,12 +86,18 @@ impl Caller {
 
     /// Refuses whoever may not do it.
     pub(crate) fn check(&self, what: &Use) -> Result<(), Rejection> {
+        if let Some(entry) = &self.entry {
+            entry.right(what.name());
+        }
         what.parts().find(|part| !self.may(part)).map_or(Ok(()), |part| Err(self.refuse(&part.to_string())))
     }
 
     /// Ends the stream of a subscription when its caller may not have it any more: because the token expires, or because
     /// a reload has taken the right away.
-    pub(crate) fn limit(&self, subscription: Subscription, what: Use) -> Subscription {
+    pub(crate) fn limit(&self, mut subscription: Subscription, what: Use) -> Subscription {
+        if let Some(entry) = self.entry.clone() {
+            subscription = subscription.on_end(move |ended| entry.ended(ended));
+        }
         if self.rules.borrow().are_final() {
             subscription
         } else {
@@ -101,9 +125,12 @@ impl Caller {
             pending::<()>().await;
         };
         let reason = tokio::select! {
-            () = expiry => "the token has expired",
-            () = revocation => "its right was taken away by a reload",
+            () = expiry => "token-expired",
+            () = revocation => "right-revoked",
         };
+        if let Some(entry) = &self.entry {
+            entry.ends(reason);
+        }
         tracing::debug!(user = self.user(), reason, "a stream ends");
     }
 
@@ -140,6 +167,15 @@ impl Caller {
 }
 
 impl Use {
+    /// The right that it needs, as a word.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Publish(_) => Right::Publish.name(),
+            Self::Subscribe(_) => Right::Subscribe.name(),
+            Self::Status => "status",
+        }
+    }
+
     /// How many topics it is for.
     pub(crate) fn topics(&self) -> usize {
         match self {
