@@ -160,3 +160,89 @@ fn sums_survive_the_topics_and_streams_their_ends() {
         break;
     }
 }
+
+/// A page of events: the values of its headers `Last-Event-ID` and `Sse-More`, and its lines without times.
+#[track_caller]
+fn page(hub: &Hub, path: &str) -> (String, bool, Vec<String>) {
+    let answer = hub.get(path, &["Accept: application/x-ndjson"]);
+    assert_answers(&answer, 200, "\r\ncontent-type: application/x-ndjson\r\n");
+    assert_answers(&answer, 200, "\r\ncache-control: no-store\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let next = head.lines().find_map(|line| line.strip_prefix("last-event-id: "));
+    let shown = |line: &str| {
+        let mut json: serde_json::Value = serde_json::from_str(line).unwrap();
+        json.as_object_mut().unwrap().remove("time");
+        let [topic, kind, data] = ["topic", "type", "data"].map(|key| json[key].as_str().unwrap_or("-"));
+        format!("{topic} {kind} {data}")
+    };
+    (next.unwrap().to_owned(), head.contains("\r\nsse-more: true"), body.lines().map(shown).collect())
+}
+
+#[test]
+fn what_is_kept_is_read_page_by_page() {
+    let redis = Redis::start();
+    for arguments in [&[][..], &["--redis", &redis.url]] {
+        let hub = Hub::start(arguments);
+        let first = hub.publish("a", "1");
+        hub.post("/topics/b?type=price", &[], "two\nlines");
+        let last = hub.publish("a", "3");
+        // A hub on Redis knows them when they have come back.
+        while page(&hub, "/topics?topic=a&topic=b").2.len() < 3 {}
+        assert_eq!(page(&hub, "/topics/a"), (last.clone(), false, vec!["a - 1".into(), "a - 3".into()]));
+        let all = ["a - 1", "b price two\nlines", "a - 3"].map(str::to_owned);
+        assert_eq!(page(&hub, "/topics?topic=a&topic=b"), (last.clone(), false, all.to_vec()));
+        let path = "/topics?topic=a&topic=b&limit=2";
+        let (next, has_more, lines) = page(&hub, path);
+        assert_eq!((has_more, lines), (true, all[..2].to_vec()));
+        assert_eq!(page(&hub, &format!("{path}&since={next}")), (last.clone(), false, all[2..].to_vec()));
+        assert_eq!(page(&hub, &format!("/topics/a?since={first}")).2, ["a - 3"]);
+        assert_eq!(page(&hub, &format!("/topics/a?since={last}")), (last.clone(), false, vec![]));
+        assert_eq!(page(&hub, "/topics/nothing").2, [""; 0]);
+        assert_eq!(page(&hub, "/topics/a?since=unknown").2[0], r#"- gap {"missed":null}"#);
+        // What is not there yet is waited for.
+        let polls = hub.send("GET", &format!("/topics/a?poll=30s&since={last}"), &[], "");
+        hub.publish("a", "4");
+        let answer = std::io::read_to_string(polls).unwrap();
+        assert!(answer.contains(r#""data":"4"}"#), "{answer}");
+    }
+}
+
+#[test]
+fn a_page_may_begin_at_a_time_and_says_what_is_gone() {
+    let hub = Hub::start(&["--history", "2"]);
+    hub.publish("a", "1");
+    let answer = hub.get("/topics/a?poll", &[]);
+    let time = answer.split_once(r#""time":""#).unwrap().1.split('"').next().unwrap().to_owned();
+    assert_eq!(page(&hub, &format!("/topics/a?since={time}")).2, ["a - 1"]);
+    assert_eq!(page(&hub, "/topics/a?since=2100-01-01T00:00:00Z").2, [""; 0]);
+    let gap = r#"- gap {"missed":null}"#;
+    assert_eq!(page(&hub, "/topics/a?since=@0").2, [gap, "a - 1"], "before the hub was there");
+    hub.publish("a", "2");
+    hub.publish("a", "3");
+    assert_eq!(page(&hub, &format!("/topics/a?since={time}")).2, [gap, "a - 2", "a - 3"]);
+    assert_eq!(page(&hub, "/topics/a?since=2100-01-01T00:00:00Z").2, [""; 0]);
+}
+
+#[test]
+fn what_can_not_be_read_is_told() {
+    let hub = Hub::start(&[]);
+    for (query, text) in [
+        ("limit=0", "limit=0: write a number"),
+        ("since=", "since has no value"),
+        ("poll=x", "poll=x: write"),
+    ] {
+        assert_answers(
+            &hub.get(&format!("/topics/a?poll&{query}").replace("poll&poll", "poll"), &[]),
+            400,
+            text,
+        );
+    }
+    assert_answers(&hub.get("/topics/a", &["Accept: text/html"]), 406, "accept one of them, or */*\n");
+    let head = hub.request("HEAD", "/topics/a?poll", &[], "");
+    assert_answers(&head, 200, "content-type: application/x-ndjson\r\n");
+    let redis = Redis::start();
+    let hub = Hub::start(&["--redis", &redis.url]);
+    hub.publish("a", "1");
+    while page(&hub, "/topics/a").2.is_empty() {}
+    assert_answers(&hub.get("/topics/a?poll&since=@0", &[]), 400, "a hub on Redis has no times of events");
+}

@@ -25,12 +25,13 @@ use super::client::{Client, TrustedProxies};
 use super::encoding::{Encoding, Undecoded};
 use super::envelopes::{self, Data};
 use super::metrics::{self, Metrics};
+use super::pages::{self, Page};
 use super::publish::{Receipt, messages, publish};
 use super::rate::PublishRate;
 use super::rejection::Rejection;
 use super::rights::{Authority, Caller, Use};
 use super::status::Numbers;
-use super::subscribers::Full;
+use super::subscribers::{Full, Place};
 use super::{form, health, topic};
 use crate::refusal;
 
@@ -198,6 +199,9 @@ async fn subscribe(
     let last = topic::last_of_query(request.uri().query().unwrap_or_default()).map_err(Rejection::bad)?;
     let what = Use::Subscribe(vec![name.clone()]);
     caller.check(&what)?;
+    if let Some(page) = Page::asked_for(request.uri(), request.headers())? {
+        return app.page(&page, request.method(), &[name], what, &client, &caller).await;
+    }
     let data = Data::asked_for(request.uri(), request.headers())?;
     // A stream that is always of this topic: its events have their publishers' ids.
     let subscription = data.of(app.numbers.topics.subscribe_to(&app.ending(request), &name));
@@ -215,6 +219,9 @@ async fn subscribe_to_several(
     let last = topic::last_of_query(query).map_err(Rejection::bad)?;
     let what = Use::Subscribe(names.clone());
     caller.check(&what)?;
+    if let Some(page) = Page::asked_for(request.uri(), request.headers())? {
+        return app.page(&page, request.method(), &names, what, &client, &caller).await;
+    }
     let data = Data::asked_for(request.uri(), request.headers())?;
     let topics = names.iter().map(String::as_str);
     let subscription = data.of(app.numbers.topics.subscribe(&app.ending(request), topics));
@@ -332,8 +339,48 @@ impl App {
         client: &Client,
         caller: &Caller,
     ) -> Result<Response, Rejection> {
+        let place = self.join(&what, client, caller)?;
+        let subscription = caller.limit(subscription, what);
+        let lifetime = subscription.is_open().then(|| self.metrics.stream());
+        let mut response = subscription.respond().map(|body| Body::new(place.keep(body, lifetime)));
+        response.extensions_mut().insert(PassedThrough);
+        Ok(response)
+    }
+
+    /// A page of the events of these topics. While it is read, it counts like a stream.
+    async fn page(
+        &self,
+        page: &Page,
+        method: &Method,
+        names: &[String],
+        what: Use,
+        client: &Client,
+        caller: &Caller,
+    ) -> Result<Response, Rejection> {
+        if method == Method::HEAD {
+            return Ok(pages::head(Body::empty()));
+        }
+        let _place = self.join(&what, client, caller)?;
+        let topics = &self.numbers.topics;
+        let evicted = page.time().map(|time| self.numbers.evicted_since(time, names)).unwrap_or_default();
+        let subscription = match names {
+            // With the ids of its publishers.
+            [name] => match topics.get(name) {
+                Some(route) => route.subscribe_from(page.id()),
+                None => topics.subscribe_from(page.id(), [&**name]),
+            },
+            names => topics.subscribe_from(page.id(), names.iter().map(String::as_str)),
+        };
+        tokio::select! {
+            answer = page.read(subscription, evicted) => answer,
+            () = self.shutdown.begun() => Err(Rejection::unavailable("the hub is ending; try again")),
+        }
+    }
+
+    /// A place for a stream of a caller.
+    fn join(&self, what: &Use, client: &Client, caller: &Caller) -> Result<Place, Rejection> {
         let account = || client.account(caller.user());
-        let place = self.numbers.subscribers.join(account, what.topics()).map_err(|full| match full {
+        self.numbers.subscribers.join(account, what.topics()).map_err(|full| match full {
             Full::All => Rejection::unavailable("there are too many subscribers; try again later"),
             Full::Streams(most) => Rejection::too_many(
                 format!(
@@ -345,12 +392,7 @@ impl App {
                 format!("the streams of one client may have {most} topics; end one, or ask for fewer"),
                 CLIENT_WAITS,
             ),
-        })?;
-        let subscription = caller.limit(subscription, what);
-        let lifetime = subscription.is_open().then(|| self.metrics.stream());
-        let mut response = subscription.respond().map(|body| Body::new(place.keep(body, lifetime)));
-        response.extensions_mut().insert(PassedThrough);
-        Ok(response)
+        })
     }
 
     /// The request, with what ends its stream.

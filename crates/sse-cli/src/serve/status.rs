@@ -1,6 +1,6 @@
 //! How the hub stands: what its page shows.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 use sse_server::{EventType, Message, Stats, Topics, TopicsStats};
@@ -79,6 +79,16 @@ struct Log {
 }
 
 impl Numbers {
+    /// Those of these topics that may not keep all events that were published since a time.
+    pub(crate) fn evicted_since<'n>(&self, time: SystemTime, names: &'n [String]) -> Vec<&'n str> {
+        let is_before_the_hub = time.elapsed().is_ok_and(|age| age > self.begun.elapsed());
+        let has_evicted = |name: &&str| {
+            let stats = self.topics.get(name).map(|route| route.stats());
+            is_before_the_hub || stats.is_some_and(|stats| stats.published > stats.history as u64)
+        };
+        names.iter().map(String::as_str).filter(has_evicted).collect()
+    }
+
     /// How the hub stands, as an event.
     pub(crate) fn message(&self) -> Message<'static> {
         let TopicsStats { total, mut topics, max_memory, .. } = self.topics.stats();

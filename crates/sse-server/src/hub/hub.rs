@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use slab::Slab;
 use tokio::time::Instant;
@@ -21,6 +21,8 @@ pub(crate) struct Hub {
     /// Whether there is one topic only, so that no position is another's.
     is_single: bool,
     started: Instant,
+    /// The same by the clock of the machine.
+    started_at: SystemTime,
     state: Mutex<State>,
 }
 
@@ -47,7 +49,14 @@ impl Hub {
     }
 
     fn of(source: Source, settings: Settings, is_single: bool, state: State) -> Self {
-        Self { settings, source, is_single, started: Instant::now(), state: Mutex::new(state) }
+        Self {
+            settings,
+            source,
+            is_single,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            state: Mutex::new(state),
+        }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -65,6 +74,11 @@ impl Hub {
     /// How long the hub has been there.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
+    }
+
+    /// When a message was published that was kept at this age of the hub; `None` if the log does not tell.
+    pub(crate) fn published(&self, at: Duration) -> Option<SystemTime> {
+        matches!(self.source, Source::Memory(_)).then(|| self.started_at + at)
     }
 
     /// Whether what a gap misses can be counted.

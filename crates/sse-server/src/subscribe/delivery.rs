@@ -363,7 +363,8 @@ impl Delivery {
         let bytes = gap_event(hub, gap, has_id).to_bytes();
         let topic = self.subscriber.only_topic().map_or_else(|| "".into(), |topic| topic.name().clone());
         let Some(rewrite) = self.rewrite() else { return Some(bytes) };
-        let rewritten = rewrite.rewrite(&Item { feed: 0, bytes, key: None, tag: None }, &topic);
+        let rewritten =
+            rewrite.rewrite(&Item { feed: 0, bytes, key: None, tag: None, published: None }, &topic);
         if let Err(Panicked) = rewritten {
             self.trace.panicked();
             self.ends(EndReason::FilterPanicked);

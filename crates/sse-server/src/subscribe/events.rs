@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use futures_core::Stream;
 use sse_codec::{Decoder, Event, EventId};
@@ -69,6 +70,7 @@ pub struct Received {
     topic: Arc<str>,
     key: Option<Arc<str>>,
     tag: Option<Arc<str>>,
+    published: Option<SystemTime>,
 }
 
 impl Received {
@@ -95,6 +97,12 @@ impl Received {
     /// The [tag](crate::Publication::tag) that it was published with.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
+    }
+
+    /// When it was published, by the clock of this machine when the route was made and by a steady clock since then.
+    /// `None` with a log, whose events may come from other machines.
+    pub fn published(&self) -> Option<SystemTime> {
+        self.published
     }
 }
 
@@ -124,6 +132,35 @@ impl Events {
     /// The next event or gap; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Item> {
         poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// The next event or gap that has been published already; `None` when everything has been read, and at the end of
+    /// the stream. It waits only for a log that is asked for older events.
+    ///
+    /// ```
+    /// use sse_server::{Message, Route};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let route = Route::new();
+    /// route.publish(&Message::new("Hello"))?;
+    /// let mut events = route.subscribe_from("").from_start().into_events();
+    /// assert!(events.next_published().await.is_some());
+    /// assert!(events.next_published().await.is_none());
+    /// # Ok::<(), sse_server::PublishError>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn next_published(&mut self) -> Option<Item> {
+        poll_fn(|cx| {
+            let next = self.poll(cx);
+            let has_read = || self.subscriber.as_ref().is_none_or(Subscriber::has_read);
+            if next.is_pending() && has_read() { Poll::Ready(None) } else { next }
+        })
+        .await
+    }
+
+    /// The id to resume with when everything has been read; `None` if there is more, or if the stream has ended.
+    pub fn last_event_id(&self) -> Option<EventId<'static>> {
+        if self.ready.is_empty() { self.subscriber.as_ref()?.id() } else { None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
@@ -163,7 +200,13 @@ impl Events {
             // A block without data is no event.
             if let Ok(Some(event)) = self.decoder.next_event(&mut bytes) {
                 let event = event.to_event();
-                self.ready.push_back(Item::Event(Received { event, topic, key: item.key, tag: item.tag }));
+                self.ready.push_back(Item::Event(Received {
+                    event,
+                    topic,
+                    key: item.key,
+                    tag: item.tag,
+                    published: item.published,
+                }));
             }
         }
     }

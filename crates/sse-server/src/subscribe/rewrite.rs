@@ -55,8 +55,13 @@ mod tests {
 
     #[track_caller]
     fn check(block: &'static str, expected: &str) {
-        let item =
-            Item { feed: 0, bytes: Bytes::from_static(block.as_bytes()), key: Some("k".into()), tag: None };
+        let item = Item {
+            feed: 0,
+            bytes: Bytes::from_static(block.as_bytes()),
+            key: Some("k".into()),
+            tag: None,
+            published: None,
+        };
         let mut rewrite = Rewrite::new(|event| {
             format!("{}/{}/{}\n{}", event.topic(), event.key().unwrap(), event.event_type(), event.data())
         });

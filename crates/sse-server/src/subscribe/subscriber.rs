@@ -9,7 +9,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use sse_codec::EventId;
@@ -108,6 +108,8 @@ pub(crate) struct Item {
     pub(crate) bytes: Bytes,
     pub(crate) key: Option<Arc<str>>,
     pub(crate) tag: Option<Arc<str>>,
+    /// When it was published, if that is known.
+    pub(crate) published: Option<SystemTime>,
 }
 
 impl Subscriber {
@@ -332,6 +334,11 @@ impl Subscriber {
         self.is_ended(&state) && self.is_read(&state)
     }
 
+    /// Whether everything that was published has been read, also of the log.
+    pub(crate) fn has_read(&self) -> bool {
+        self.is_read(&self.hub.lock())
+    }
+
     /// Whether its client gets nothing more here, for the time being: everything has been read, or the log is asked.
     pub(crate) fn is_idle(&self) -> bool {
         !matches!(self.reading, Reading::Live) || self.is_read(&self.hub.lock())
@@ -400,12 +407,12 @@ impl Subscriber {
     }
 
     /// A message as this subscriber gets it.
-    fn item(&self, feed: usize, position: Position, block: &Block) -> Item {
+    fn item(&self, feed: usize, position: Position, block: &Block, published: Option<SystemTime>) -> Item {
         let bytes = match self.ids {
             StreamIds::Own => block.bytes().clone(),
             StreamIds::Hub => block.bytes_with_hub_id(|| self.hub.source().id(position)),
         };
-        Item { feed, bytes, key: block.key().cloned(), tag: block.tag().cloned() }
+        Item { feed, bytes, key: block.key().cloned(), tag: block.tag().cloned(), published }
     }
 
     fn poll_rings(&mut self, cx: &Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
@@ -507,7 +514,7 @@ impl Subscriber {
             }
             replayed += u64::from(kept.position <= self.start);
             to = kept.position;
-            messages.push(self.item(feed, kept.position, &kept.block));
+            messages.push(self.item(feed, kept.position, &kept.block, self.hub.published(kept.at)));
         }
         self.cursor.advance(to);
         self.feeds[0].state_mut(state).count_replayed(replayed);

@@ -102,7 +102,7 @@ impl Subscriber {
                 Body::Message { .. } if feed.ended().is_some() => {}
                 Body::Message { .. } => {
                     let block = record.block(|| self.hub.source().id(entry.position));
-                    items.extend(block.map(|block| self.item(number, entry.position, &block)));
+                    items.extend(block.map(|block| self.item(number, entry.position, &block, None)));
                 }
             }
         }
