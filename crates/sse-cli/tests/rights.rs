@@ -188,7 +188,8 @@ fn a_jwt_that_is_not_valid_is_refused_in_one_line() {
 
 #[test]
 fn the_stream_of_a_jwt_ends_when_it_expires() {
-    let hub = Hub::start(&["--jwt-keys", &jwt_path("secret")]);
+    // Without heartbeats, a stream that does not end is noticed.
+    let hub = Hub::start(&["--jwt-keys", &jwt_path("secret"), "--heartbeat", "off"]);
     let start = Instant::now();
     let life = Duration::from_millis(1500);
     let token = bearer(&jwt_for(life));
@@ -234,7 +235,7 @@ fn wrong_files_are_told_in_one_line_and_without_their_secrets() {
 fn sighup_reads_the_tokens_again_and_ends_only_streams_that_have_lost_their_right() {
     let folder = tempfile::tempdir().unwrap();
     let tokens = write(&folder, "tokens", format!("publish *\nsubscribe {ANNA} a b\nsubscribe {BOB}\n"));
-    let mut hub = Hub::start(&["--token-file", &tokens]);
+    let mut hub = Hub::start(&["--token-file", &tokens, "--heartbeat", "off"]);
     let (anna, bob, root) = (bearer(ANNA), bearer(BOB), bearer(ROOT));
     let mut staying = Stream::open(&hub, "/topics/a", &[&anna]);
     let narrowed = Stream::open(&hub, "/topics?topic=a&topic=b", &[&anna]);
@@ -275,7 +276,7 @@ fn sighup_reads_the_keys_again_and_ends_only_streams_of_a_key_that_has_gone() {
     let folder = tempfile::tempdir().unwrap();
     let both = [fs::read(jwt_file("rsa.pub")).unwrap(), fs::read(jwt_file("p256.pub")).unwrap()].concat();
     let keys = write(&folder, "keys", both);
-    let mut hub = Hub::start(&["--jwt-keys", &keys]);
+    let mut hub = Hub::start(&["--jwt-keys", &keys, "--heartbeat", "off"]);
     let (rsa, p256, ed25519) = (bearer(&jwt("rsa")), bearer(&jwt("p256")), bearer(&jwt("ed25519")));
     let (mut staying, leaving) = (
         Stream::open(&hub, "/topics/inbox/anna", &[&rsa]),
