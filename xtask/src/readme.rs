@@ -25,8 +25,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     println!("\n$ {first}");
     let mut server = Server::start(&format!("{first} --listen 127.0.0.1:0"))?;
     let address = server.address()?;
-    expect(&address, "/", &["HTTP/1.1 200 OK", "src=\"/page.js\""])?;
-    expect(&address, "/page.js", &["HTTP/1.1 200 OK", "/status"])?;
+    expect(&address, "/", &["HTTP/1.1 200 OK", "src=\"page.js\""])?;
+    expect(&address, "/page.js", &["HTTP/1.1 200 OK", "\"status\""])?;
     expect(
         &address,
         "/status",

@@ -36,7 +36,24 @@ impl Press {
         {
             event["text"] = text.into();
         }
+        // What the browser itself would do, with the shortcuts of Linux.
+        if event_type == "keyDown"
+            && self.modifiers == 2
+            && let Some(command) = self.command()
+        {
+            event["commands"] = json!([command]);
+        }
         event
+    }
+
+    fn command(&self) -> Option<&'static str> {
+        match &*self.key {
+            "a" => Some("selectAll"),
+            "c" => Some("copy"),
+            "v" => Some("paste"),
+            "x" => Some("cut"),
+            _ => None,
+        }
     }
 
     fn text(&self) -> Option<&str> {

@@ -89,7 +89,7 @@ fn a_page_whose_script_does_not_load_says_so() {
     let (hub, browser) = (Hub::start(&[]), Browser::launch().unwrap());
     check(&browser, &hub, "location = /page.js { return 404; }");
     // One that it needs.
-    check(&browser, &hub, "location = /list.js { return 403; }");
+    check(&browser, &hub, "location = /events.js { return 403; }");
     // Without its style sheet, too.
     check(&browser, &hub, "location ~ \\.(js|css)$ { return 404; }");
 }

@@ -13,6 +13,7 @@ mod health;
 mod history;
 mod log;
 mod metrics;
+mod page;
 mod pages;
 mod publish;
 mod rate;

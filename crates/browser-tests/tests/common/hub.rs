@@ -60,6 +60,11 @@ impl Hub {
         }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn page(&self, browser: &Browser) -> Page {
         let page = browser.open(&format!("http://{}/", self.address)).unwrap();
         wait_until_connected(&page);
@@ -102,6 +107,45 @@ pub fn shows(page: &Page, selector: &str, text: &str) {
 }
 
 pub fn wait_for_events(page: &Page, count: usize) {
-    page.wait_for(&format!("document.querySelectorAll('#events li:not(.divider)').length >= {count}"), SOON)
-        .unwrap();
+    page.wait_for(&format!("document.querySelectorAll('#events li').length >= {count}"), SOON).unwrap();
+}
+
+/// Waits until a topic's line has these numbers: subscribers, and events that are kept.
+#[track_caller]
+pub fn shows_topic(page: &Page, name: &str, subscribers: u32, kept: u32) {
+    let cells = json!([name, subscribers.to_string(), kept.to_string()]);
+    let lines = "[...document.querySelectorAll('#topics tr')].map((line) => \
+                 [line.querySelector('button'), line.cells[1], line.cells[3]].map((cell) => cell.textContent))";
+    let found =
+        page.wait_for(&format!("JSON.stringify({lines}).includes({})", json!(cells.to_string())), SOON);
+    found.unwrap_or_else(|error| panic!("{:?}: {error}", page.evaluate(lines)));
+}
+
+/// What the list of events shows, oldest first: types and data of its lines.
+pub fn events(page: &Page) -> Vec<(String, String)> {
+    let lines = "[...document.querySelectorAll('#events li')].reverse()\
+                 .map((line) => ['.type', '.data'].map((part) => line.querySelector(part).textContent))";
+    serde_json::from_value(page.evaluate(lines).unwrap()).unwrap()
+}
+
+pub fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(event_type, data)| ((*event_type).to_owned(), (*data).to_owned())).collect()
+}
+
+/// Presses Tab until this has the focus.
+#[track_caller]
+pub fn tab_to(page: &Page, selector: &str) {
+    let is_there = format!("document.activeElement.matches({})", json!(selector));
+    for _ in 0..30 {
+        page.press("Tab").unwrap();
+        if page.evaluate(&is_there).unwrap() == true {
+            return;
+        }
+    }
+    panic!("Tab never comes to {selector}");
+}
+
+#[track_caller]
+pub fn has_no_errors(page: &Page) {
+    assert_eq!(page.take_errors(), Vec::<String>::new());
 }

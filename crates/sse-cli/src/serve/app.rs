@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName, RETRY_AFTER,
+    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, RETRY_AFTER,
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -32,7 +32,7 @@ use super::rejection::Rejection;
 use super::rights::{Authority, Caller, Use};
 use super::status::Numbers;
 use super::subscribers::{Full, Place};
-use super::{form, health, topic};
+use super::{form, health, page, topic};
 use crate::refusal;
 
 /// How long a body may take to come.
@@ -70,7 +70,7 @@ pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router 
         // What follows is for everybody.
         .route("/healthz", get(health::ALIVE))
         .route("/readyz", get(readiness))
-        .merge(page())
+        .merge(page::files())
         .fallback(|| async {
             Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
         })
@@ -83,30 +83,6 @@ pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router 
         // Around all others, so that what they refuse is told, too.
         .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(middleware::from_fn_with_state(app, count))
-}
-
-/// The live page and its files. What is in them comes from the hub alone.
-fn page() -> Router<Arc<App>> {
-    const HTML: &str = "text/html; charset=utf-8";
-    const CSS: &str = "text/css; charset=utf-8";
-    const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-    const FILES: [(&str, &str, &str); 6] = [
-        ("/", HTML, include_str!("page.html")),
-        ("/page.css", CSS, include_str!("page.css")),
-        ("/page.js", JAVASCRIPT, include_str!("page.js")),
-        ("/list.js", JAVASCRIPT, include_str!("list.js")),
-        ("/plot.js", JAVASCRIPT, include_str!("plot.js")),
-        ("/stream.js", JAVASCRIPT, include_str!("stream.js")),
-    ];
-
-    FILES.into_iter().fold(Router::new(), |router, (path, content_type, text)| {
-        let headers = [
-            (CONTENT_TYPE, content_type),
-            (CACHE_CONTROL, "no-cache"),
-            (CONTENT_SECURITY_POLICY, "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"),
-        ];
-        router.route(path, get(move || async move { (headers, text) }))
-    })
 }
 
 /// Tells browsers which pages may read, and what they may send and see.
@@ -313,6 +289,12 @@ async fn status(
     request: Request,
 ) -> Result<Response, Rejection> {
     caller.check(&Use::Status)?;
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.starts_with("application/json")) {
+        let search = topic::search_of_query(request.uri().query().unwrap_or_default());
+        let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
+        return Ok((headers, app.numbers.json(&search)).into_response());
+    }
     let subscription = app.status.subscribe(&app.ending(request)).snapshot(|| [app.numbers.message()]);
     app.respond(subscription, Use::Status, &client, &caller)
 }

@@ -10,8 +10,8 @@ use super::subscribers::Subscribers;
 /// The type of the events that tell it.
 const STATUS: EventType<'static> = EventType::from_static("status");
 
-/// How many topics one event tells of.
-const MAX_TOPICS: usize = 500;
+/// How many topics are told of at once.
+const MAX_TOPICS: usize = 1000;
 
 /// Where the numbers come from.
 #[derive(Clone, Debug)]
@@ -91,8 +91,15 @@ impl Numbers {
 
     /// How the hub stands, as an event.
     pub(crate) fn message(&self) -> Message<'static> {
+        Message::new(self.json("")).event_type(STATUS)
+    }
+
+    /// How the hub stands, as JSON; of the topics, those whose names have this text in them, whatever its case.
+    pub(crate) fn json(&self, search: &str) -> String {
         let TopicsStats { total, mut topics, max_memory, .. } = self.topics.stats();
         topics.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let search = search.to_lowercase();
+        let found = topics.iter().filter(|(name, _)| name.to_lowercase().contains(&search)).take(MAX_TOPICS);
         let status = Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.begun.elapsed().as_secs_f64(),
@@ -101,11 +108,10 @@ impl Numbers {
             max_memory,
             total: Counts::of(&total),
             topics_total: topics.len(),
-            topics: topics.iter().take(MAX_TOPICS).map(|(name, stats)| Topic::of(name, stats)).collect(),
+            topics: found.map(|(name, stats)| Topic::of(name, stats)).collect(),
             log: total.log.map(|log| Log { is_following: log.is_following, queued: log.queued }),
         };
-        let json = serde_json::to_string(&status).expect("numbers and names are JSON");
-        Message::new(json).event_type(STATUS)
+        serde_json::to_string(&status).expect("numbers and names are JSON")
     }
 }
 

@@ -82,6 +82,12 @@ pub(crate) fn last_of_query(query: &str) -> Result<Option<usize>, String> {
     last.map(number).transpose()
 }
 
+/// What names are to have in them, `search=orders`; nothing if the query does not say.
+pub(crate) fn search_of_query(query: &str) -> String {
+    let search = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "search");
+    search.map_or_else(String::new, |(_, text)| text.into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -87,19 +87,30 @@ export class Parser {
   }
 }
 
-/** A stream that reconnects, and resumes behind the last event ID. */
+/**
+ * A stream that reconnects, and resumes after the last event ID.
+ *
+ * Its state is `closed`, `connecting`, `open` or `waiting`. Why it is closed or waits is one of
+ *
+ * - `{ reason: "unreachable" }`: no response came;
+ * - `{ reason: "refused", status, text }`: a response that is not a stream, with the beginning of its text;
+ * - `{ reason: "ended" }`: the server ended the stream as it should;
+ * - `{ reason: "broken" }`: the connection ended in the middle;
+ * - `{ reason: "silent" }`: nothing came for too long.
+ *
+ * To wait, there is `retryAt` with it, as `Date.now()` has it.
+ */
 export class EventStream {
   lastEventId = "";
-  /** One of `closed`, `connecting`, `open`, `waiting`. */
   state = "closed";
   #connection = new AbortController();
   #reconnectionTime;
   #options;
 
   /**
-   * `address()` and `token()` are asked for each request. `onEvent(event)` gets the events; `onState(state, answer)`
-   * what becomes of the connection: `answer` is `{ status, text }` if the server wants no further request. Where a
-   * server always speaks, `silence` is after how many milliseconds without a word the connection must be dead.
+   * `address()` and `headers()` are asked for each request. `onEvent(event, headers)` gets the events, with the headers of
+   * the response; `onState(state, why)` what becomes of the connection. Where a server always speaks, `silence` is the
+   * number of milliseconds without a word after which the connection must be dead.
    */
   constructor(options) {
     this.#options = options;
@@ -120,48 +131,49 @@ export class EventStream {
   async #run(signal) {
     this.#become("connecting");
     for (let failures = 0; ; failures += 1) {
-      const outcome = await this.#attempt(signal);
+      const why = await this.#attempt(signal);
       if (signal.aborted) return;
-      if (outcome.isFinal) return this.#become("closed", outcome);
-      if (outcome.hasOpened) failures = 0;
-      this.#become("waiting");
-      await pause(this.#delay(failures, outcome.retryAfter), signal);
+      if (isFinal(why)) return this.#become("closed", why);
+      if (why.reason !== "refused" && why.reason !== "unreachable") failures = 0;
+      const delay = this.#delay(failures, why.retryAfter);
+      this.#become("waiting", { ...why, retryAt: Date.now() + delay });
+      await pause(delay, signal);
       if (signal.aborted) return;
     }
   }
 
-  /** One request, until its stream has ended in whatever way. */
+  /** One request, until its stream has ended in whatever way; returns why. */
   async #attempt(signal) {
     const silence = new Silence(this.#options.silence);
     const request = {
-      headers: { accept: "text/event-stream", ...bearer(this.#options.token()) },
+      headers: { accept: "text/event-stream", ...this.#options.headers() },
       cache: "no-store",
       signal: AbortSignal.any([signal, silence.signal]),
     };
+    const failure = (reason) => ({ reason: silence.signal.aborted ? "silent" : reason });
     try {
-      // Whether the network fails, at once or later, or there is silence: one comes again.
       const response = await fetch(this.#url(), request).catch(() => undefined);
-      if (!response) return {};
-      if (!response.ok || !isEventStream(response)) return await refusal(response);
-      await this.#read(response, signal, silence);
-      return { hasOpened: true };
+      if (!response) return failure("unreachable");
+      if (response.status !== 200 || !isEventStream(response)) return await refusal(response);
+      return failure(await this.#read(response, signal, silence));
     } finally {
       silence.end();
     }
   }
 
+  /** Reads to the end; returns whether it has `ended`, or is `broken`. */
   async #read(response, signal, silence) {
     // The decoder leaves a BOM out, keeps what is not whole of a character, and marks what is not UTF-8.
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new Parser(this.lastEventId, this.#reconnectionTime);
     this.#become("open");
     for (;;) {
-      const { done, value } = await reader.read().catch(() => ({ done: true }));
-      if (done || signal.aborted) return;
+      const { done, value } = await reader.read().catch(() => ({}));
+      if (signal.aborted || value === undefined) return done ? "ended" : "broken";
       silence.isBroken();
       for (const event of parser.events(value)) {
         this.lastEventId = parser.lastEventId;
-        this.#options.onEvent(event);
+        this.#options.onEvent(event, response.headers);
       }
       this.lastEventId = parser.lastEventId;
       this.#reconnectionTime = parser.reconnectionTime;
@@ -169,7 +181,7 @@ export class EventStream {
   }
 
   #url() {
-    const url = new URL(this.#options.address(), location.href);
+    const url = new URL(this.#options.address(), document.baseURI);
     // Headers can't hold every id.
     if (this.lastEventId) url.searchParams.set("lastEventId", this.lastEventId);
     return url;
@@ -181,15 +193,10 @@ export class EventStream {
     return Math.min(Math.max(time * (1 - Math.random() / 2), retryAfter * 1000), MAX_DELAY);
   }
 
-  #become(state, answer) {
+  #become(state, why) {
     this.state = state;
-    this.#options.onState(state, answer);
+    this.#options.onState(state, why);
   }
-}
-
-/** The header of a token, if there is one. */
-export function bearer(token) {
-  return token ? { authorization: `Bearer ${token}` } : {};
 }
 
 /** Aborts when nothing has come for so long. */
@@ -222,9 +229,17 @@ function isEventStream(response) {
 }
 
 async function refusal(response) {
-  const text = (await response.text().catch(() => "")).slice(0, 500).trim();
-  const isFinal = response.status >= 400 && response.status < 500 && ![408, 429].includes(response.status);
-  return { isFinal, status: response.status, text, retryAfter: Number(response.headers.get("retry-after")) || 0 };
+  const type = response.headers.get("content-type") ?? "no type";
+  const text = response.status === 200
+    ? `The answer is ${type}, and not an event stream: something between this page and the hub has answered.`
+    : (await response.text().catch(() => "")).slice(0, 500).trim();
+  return { reason: "refused", status: response.status, text, retryAfter: Number(response.headers.get("retry-after")) || 0 };
+}
+
+/** Whether the server wants no further request: it says so, or the request itself is wrong. */
+function isFinal({ reason, status }) {
+  const isWrong = status >= 400 && status < 500 && ![408, 429].includes(status);
+  return reason === "refused" && (isWrong || status === 204);
 }
 
 function pause(time, signal) {

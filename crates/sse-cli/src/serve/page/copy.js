@@ -1,0 +1,23 @@
+import { element } from "./text.js";
+
+/** Puts the text on the clipboard; returns whether that was possible. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyByHand(text);
+  }
+}
+
+/** As a user would: a page without https has no other clipboard. */
+function copyByHand(text) {
+  const [focus, box] = [document.activeElement, element("textarea", "unseen")];
+  box.value = text;
+  document.body.append(box);
+  box.select();
+  const isCopied = document.execCommand("copy");
+  box.remove();
+  focus?.focus();
+  return isCopied;
+}

@@ -1,0 +1,18 @@
+/** For how long what has risen is news, in milliseconds: for as long as the plots show. */
+const NEWS = 120_000;
+
+/** Sums that only rise, by name, and when each last rose. What there was when it was first seen is no news. */
+export class Risen {
+  #sums = new Map();
+
+  hasRisen(name, sum) {
+    const before = this.#sums.get(name);
+    if (before?.sum !== sum) this.#sums.set(name, { sum, at: before && sum > before.sum ? Date.now() : 0 });
+    return Date.now() - this.#sums.get(name).at < NEWS;
+  }
+
+  /** Forgets all but these names. */
+  keep(names) {
+    for (const name of this.#sums.keys()) if (!names.has(name)) this.#sums.delete(name);
+  }
+}
