@@ -21,7 +21,7 @@ mod trace;
 
 pub use self::body::Body;
 pub(crate) use self::delivered::Delivered;
-pub(crate) use self::delivery::Delivery;
+pub(crate) use self::delivery::{Delivery, Member};
 pub use self::events::{Events, Gap, Item, Received};
 pub(crate) use self::feeds::StreamIds;
 pub use self::filter::Candidate;

@@ -6,7 +6,11 @@
 
 mod live;
 mod members;
+#[cfg(test)]
+mod pipe;
 mod queue;
+#[cfg(test)]
+mod scenes;
 mod seat;
 mod shard;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The stream of one subscriber as bytes: what it begins with, what its filter leaves out, and when it ends.
 
+mod member;
+
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,15 +10,15 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Bytes, BytesMut};
 use sse_codec::Message;
 
+pub(crate) use self::member::Member;
 use super::filter::{Filter, Panicked};
-use super::group::Group;
 use super::observer::{EndReason, Observer, Tell};
 use super::rewrite::Rewrite;
 use super::shutdown::{Ending, Shutdown, Signals};
 use super::stalled::Stalled;
 use super::subscriber::{Item, Next, Subscriber};
 use super::trace::Trace;
-use crate::history::{Gap, Position};
+use crate::history::Gap;
 use crate::hub::{Hub, Source, Topic, heartbeat};
 use crate::sync::{Delay, Exclusive, Pulse};
 
@@ -97,17 +99,6 @@ impl Delivery {
         self.extras.as_ref().is_some_and(|extras| extras.opening.is_some())
     }
 
-    /// Lets a group wait and read for the subscriber, if it only waits for what all subscribers of its topic get next.
-    /// Returns its position. What else may end the stream wakes it as before.
-    pub(crate) fn join(&mut self, group: &Group) -> Option<Position> {
-        if self.is_plain() { self.subscriber.join(group) } else { None }
-    }
-
-    /// Reads for itself again, after what the group has read for it.
-    pub(crate) fn part(&mut self, position: Position, group: &Group) {
-        self.subscriber.part(position, group);
-    }
-
     /// The topic that it reads with others, if it may.
     pub(crate) fn shared_topic(&self) -> Option<&Arc<Topic>> {
         self.subscriber.only_topic().filter(|_| self.is_plain())
@@ -156,11 +147,6 @@ impl Delivery {
     /// Tells how the stream has ended, when it is dropped.
     pub(crate) fn observe(&mut self, tell: Tell, stalled: Option<Stalled>) {
         self.observer = Some(Box::new(Observer::new(tell, Signals::of(&self.endings), stalled)));
-    }
-
-    /// Whether somebody is told of the end of the stream, and of what was sent.
-    pub(crate) fn is_observed(&self) -> bool {
-        self.observer.is_some()
     }
 
     /// Counts what was sent, for the observer.
@@ -242,11 +228,13 @@ impl Delivery {
     }
 
     /// The next bytes: always whole blocks.
+    #[inline]
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         // hyper asks three times for each piece.
-        if self.is_quiet(cx.waker()) {
-            return Poll::Pending;
-        }
+        if self.is_quiet(cx.waker()) { Poll::Pending } else { self.poll_bytes(cx) }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let opening = self.extras.as_mut().and_then(|extras| extras.opening.take());
         let bytes = if let Some(opening) = opening {
             self.tidy();
@@ -269,7 +257,11 @@ impl Delivery {
         matches!(self.end, End::Open)
             && self.extras.is_none()
             && self.subscriber.is_quiet(waker)
-            && self.endings.iter().all(|ending| ending.is_quiet(waker))
+            && self.has_quiet_endings(waker)
+    }
+
+    fn has_quiet_endings(&self, waker: &Waker) -> bool {
+        self.endings.iter().all(|ending| ending.is_quiet(waker))
     }
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -327,6 +319,9 @@ impl Delivery {
         if let Some(reason) = self.extras.as_mut().and_then(|extras| extras.end_reason(cx)) {
             self.ends(reason);
             return true;
+        }
+        if self.has_quiet_endings(cx.waker()) {
+            return false;
         }
         // All are asked, so that each of them wakes the stream.
         let begun = self.endings.iter_mut().map(|ending| usize::from(ending.poll_begun(cx).is_ready()));

@@ -1,5 +1,6 @@
 //! The topics that a subscriber reads, one or several of one hub.
 
+use std::iter;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Waker;
@@ -19,11 +20,17 @@ pub(crate) enum StreamIds {
     Hub,
 }
 
-/// At least one. Most subscribers have one, and it is at hand.
+/// At least one, while the subscriber reads. Most subscribers have one, and it is at hand.
 #[derive(Debug)]
 pub(crate) enum Feeds {
     One([Feed; 1]),
     Several(Box<[Feed]>),
+}
+
+/// One waker for each topic. The first is at hand, as is the only topic of most subscribers.
+pub(crate) struct FeedWakers {
+    first: Option<Waker>,
+    others: Vec<Option<Waker>>,
 }
 
 /// One of the topics.
@@ -45,6 +52,11 @@ impl Feeds {
         feeds.try_into().map_or_else(|feeds: Vec<Feed>| Self::Several(feeds.into()), Self::One)
     }
 
+    /// No topic: of a subscriber that has given its own away.
+    pub(crate) fn none() -> Self {
+        Self::Several(Box::default())
+    }
+
     /// The only topic, if there is one only.
     pub(crate) fn only(&self) -> Option<&Feed> {
         match self {
@@ -56,6 +68,37 @@ impl Feeds {
     /// The topic whose publishers' ids the stream carries, if it does.
     pub(crate) fn own_id_key(&self, ids: StreamIds) -> Option<usize> {
         self.only().filter(|_| ids == StreamIds::Own).map(Feed::key)
+    }
+
+    /// Whether [all are quiet](Feed::is_quiet).
+    pub(crate) fn are_quiet(&self) -> bool {
+        match self {
+            Self::One([feed]) => feed.is_quiet(),
+            Self::Several(feeds) => feeds.iter().all(Feed::is_quiet),
+        }
+    }
+
+    /// A waker for each topic.
+    pub(crate) fn wakers(&self, waker: &Waker) -> FeedWakers {
+        let others = match self {
+            Self::One(_) => Vec::new(),
+            Self::Several(feeds) => vec![Some(waker.clone()); feeds.len().saturating_sub(1)],
+        };
+        FeedWakers { first: Some(waker.clone()), others }
+    }
+
+    /// Leaves a waker with each topic. In their place are those that were left before, to be dropped without the lock.
+    pub(crate) fn wait(&mut self, wakers: &mut FeedWakers, state: &mut State) {
+        let mut wait = |feed: &mut Feed, waker: &mut Option<Waker>| {
+            *waker = waker.take().and_then(|waker| feed.wait(waker, state));
+        };
+        match self {
+            Self::One([feed]) => wait(feed, &mut wakers.first),
+            Self::Several(feeds) => {
+                let wakers = iter::once(&mut wakers.first).chain(&mut wakers.others);
+                feeds.iter_mut().zip(wakers).for_each(|(feed, waker)| wait(feed, waker));
+            }
+        }
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = usize> + Clone {
@@ -92,6 +135,10 @@ impl Feed {
         &self.topic
     }
 
+    pub(crate) fn into_topic(self) -> Arc<Topic> {
+        self.topic
+    }
+
     pub(crate) fn key(&self) -> usize {
         self.topic.key()
     }
@@ -123,7 +170,7 @@ impl Feed {
 
     /// Leaves a waker with the topic. Returns the one that it had left before.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
-    pub(crate) fn wait(&mut self, waker: Waker, state: &mut State) -> Option<Waker> {
+    fn wait(&mut self, waker: Waker, state: &mut State) -> Option<Waker> {
         let (version, replaced) = state.topic_mut(self.topic.key()).wait(&mut self.ticket, waker);
         self.version = version;
         replaced

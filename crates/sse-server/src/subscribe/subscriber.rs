@@ -3,6 +3,7 @@
 //! It reads the rings of its topics, and the log where the rings do not go back far enough; both by one cursor.
 
 mod past;
+mod resting;
 
 use std::iter;
 use std::mem;
@@ -15,8 +16,8 @@ use bytes::Bytes;
 use sse_codec::EventId;
 use tokio::time::Instant;
 
+pub(crate) use self::resting::Resting;
 use super::feeds::{Feed, Feeds, StreamIds};
-use super::group::{Group, Look};
 use super::observer::EndReason;
 use super::stalled::Stalled;
 use super::trace::Trace;
@@ -188,47 +189,6 @@ impl Subscriber {
         self.feeds.only().map(Feed::topic)
     }
 
-    /// Whether it must read for itself what has happened to the topic of its group.
-    pub(crate) fn is_concerned(&self, look: &Look) -> bool {
-        look.concerns(self.client.is_some(), self.ids)
-    }
-
-    /// Lets a group wait and read for it, if it reads one topic and has read everything. Returns its position.
-    pub(crate) fn join(&mut self, group: &Group) -> Option<Position> {
-        let Feeds::One([feed]) = &mut self.feeds else { return None };
-        let mut state = self.hub.lock();
-        let topic = feed.state(&state);
-        let has_foreign_ids = self.ids == StreamIds::Hub && topic.has_own_ids();
-        let is_ready = matches!(self.reading, Reading::Live)
-            && self.beats.is_some()
-            && self.generation == state.generation()
-            && self.generation == group.generation()
-            && !has_foreign_ids
-            && !topic.is_ended()
-            && self.cursor.is_read(iter::once(topic.ring()))
-            // The group knows nothing of gaps that have been told already.
-            && topic.ring().evicted() <= self.cursor.read_to()
-            && !self
-                .client
-                .as_ref()
-                .is_some_and(|client| topic.is_client_ended(&client.name, client.tickets[0]));
-        if !is_ready {
-            return None;
-        }
-        self.is_new = false;
-        self.left = None;
-        let waker = feed.stop_waiting(&mut state);
-        drop(state);
-        drop(waker);
-        Some(self.cursor.read_to())
-    }
-
-    /// Reads for itself again, after what the group has read for it.
-    pub(crate) fn part(&mut self, position: Position, group: &Group) {
-        self.cursor = Cursor::after(position);
-        self.beats = Some(group.beats());
-    }
-
     fn leave_client(&mut self) {
         let Some(client) = self.client.take() else { return };
         let mut state = self.hub.lock();
@@ -362,7 +322,7 @@ impl Subscriber {
     /// Whether it has left this waker, and nothing has happened since.
     fn has_left(&self, waker: &Waker) -> bool {
         // A waker that waits is alive: no other can have its addresses.
-        self.left == Some(addresses(waker)) && self.feeds.iter().all(Feed::is_quiet)
+        self.left == Some(addresses(waker)) && self.feeds.are_quiet()
     }
 
     /// Counts a message that passed the filter.
@@ -421,8 +381,7 @@ impl Subscriber {
             return Poll::Pending;
         }
         self.left = None;
-        let mut waker = Some(cx.waker().clone());
-        let mut others: Vec<_> = iter::repeat_n(waker.clone(), self.feeds.len() - 1).collect();
+        let mut wakers = self.feeds.wakers(cx.waker());
         let hub = self.hub.clone();
         let mut state = hub.lock();
         let next = if waits { self.read_waiting(&mut state) } else { self.read(&mut state, is_apart) };
@@ -431,9 +390,7 @@ impl Subscriber {
         }
         // Also when there is something: a second question at once, for more, is answered without the lock.
         self.left = Some(addresses(cx.waker()));
-        for (feed, waker) in self.feeds.iter_mut().zip(iter::once(&mut waker).chain(&mut others)) {
-            *waker = waker.take().and_then(|waker| feed.wait(waker, &mut state));
-        }
+        self.feeds.wait(&mut wakers, &mut state);
         drop(state);
         // The wakers that were left before are dropped without the lock.
         if next.is_pending() {
@@ -453,12 +410,13 @@ impl Subscriber {
         let policy = self.hub.settings().lag_policy;
         let has_log = self.hub.source().replica().is_some();
         let stays = self.is_new || policy != LagPolicy::Disconnect;
-        if has_log && stays && !self.cursor.is_lost() && self.cursor.has_gap(self.rings(state)) {
+        let has_gap = self.has_gap(state);
+        if has_gap && has_log && stays && !self.cursor.is_lost() {
             self.reading = Reading::Log { is_asked_again: false };
             return Poll::Pending;
         }
         let is_new = mem::replace(&mut self.is_new, false);
-        if let Some(gap) = take_gap(&mut self.cursor, &self.feeds, &self.hub, state) {
+        if has_gap && let Some(gap) = take_gap(&mut self.cursor, &self.feeds, &self.hub, state) {
             let topic = self.feeds[0].state_mut(state);
             if !is_new {
                 topic.count_lagged();
@@ -554,12 +512,27 @@ impl Subscriber {
     fn is_read(&self, state: &State) -> bool {
         matches!(self.reading, Reading::Live)
             && self.generation == state.generation()
-            && self.cursor.is_read(self.rings(state))
+            && match &self.feeds {
+                // Most have one, and ask after each piece.
+                Feeds::One([feed]) => self.cursor.is_read(iter::once(feed.state(state).ring())),
+                Feeds::Several(_) => self.cursor.is_read(self.rings(state)),
+            }
+    }
+
+    /// Whether there is a gap ahead that it has not been told of.
+    fn has_gap(&self, state: &State) -> bool {
+        match &self.feeds {
+            Feeds::One([feed]) => self.cursor.has_gap(iter::once(feed.state(state).ring())),
+            Feeds::Several(_) => self.cursor.has_gap(self.rings(state)),
+        }
     }
 }
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
+        if self.feeds.is_empty() {
+            return;
+        }
         self.leave_client();
         let mut state = self.hub.lock();
         let mut waker: Option<Waker> = None;

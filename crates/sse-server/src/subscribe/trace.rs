@@ -17,6 +17,16 @@ impl Trace {
         Self { span: tracing::debug_span!("event_stream", last_event_id) }
     }
 
+    /// That of a stream that nobody watches.
+    pub(crate) fn unseen() -> Self {
+        Self { span: tracing::Span::none() }
+    }
+
+    /// Whether anybody sees the span.
+    pub(crate) fn is_seen(&self) -> bool {
+        !self.span.is_disabled()
+    }
+
     /// The subscriber misses messages.
     pub(crate) fn gap(&self, gap: &Gap) {
         tracing::debug!(parent: &self.span, missed = gap.missed, "gap");
@@ -44,6 +54,14 @@ impl Trace {
 impl Trace {
     pub(crate) fn new(_last_event_id: &str) -> Self {
         Self {}
+    }
+
+    pub(crate) fn unseen() -> Self {
+        Self {}
+    }
+
+    pub(crate) fn is_seen(&self) -> bool {
+        false
     }
 
     pub(crate) fn gap(&self, _gap: &Gap) {}

@@ -68,19 +68,11 @@ impl Members {
         self.lists[list as usize].len()
     }
 
-    /// Puts a stream on a list.
-    pub(crate) fn add<S>(
-        &mut self,
-        list: List,
-        key: usize,
-        own: usize,
-        position: Position,
-        streams: &mut Slab<Stream<S>>,
-    ) {
+    /// Puts a stream on a list. `own` is the key of this group. Returns where the stream stands then.
+    pub(crate) fn seat(&mut self, list: List, key: usize, own: usize) -> Seat {
         let keys = &mut self.lists[list as usize];
-        let seat = Seat::new(own, list, keys.len());
         keys.push(short(key));
-        streams[key].reading = Reading::InGroup { position, seat };
+        Seat::new(own, list, keys.len() - 1)
     }
 
     /// Takes a stream off its list.

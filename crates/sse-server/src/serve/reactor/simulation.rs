@@ -3,100 +3,26 @@
 //! Clients read what their sockets have taken, and come back with the id that they have when a stream ends. Each must
 //! see each event of its topics once and in order, or be told of the gap.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use fastrand::Rng;
-use http::{Request, StatusCode};
-use http_body::Body as _;
-use sse_codec::{Decoder, EventId, Message};
+use sse_codec::{Decoder, Message};
 use sse_testing::ChunkedResponse;
 use sse_testing::simulation::Simulation;
 use tokio::time::sleep;
 
 use super::live::Live;
+use super::pipe::{End, Socket, leave, request};
 use super::queue::{Message as Told, Queue};
 use super::stream::Adopted;
 use super::streams::Streams;
-use crate::subscribe::{Ahead, Group, Handed, Handover, Shutdown, Subscription, Terms};
+use crate::subscribe::Shutdown;
 use crate::{LagPolicy, Route, Topics};
 
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
-
-/// What lies between a stream and its client.
-#[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "they are what a real socket knows")]
-struct Pipe {
-    /// What the client has not read.
-    taken: Vec<u8>,
-    /// How many bytes the socket takes before it is full.
-    room: usize,
-    /// How many it takes at once.
-    at_once: usize,
-    /// Whether it has said that it is full.
-    is_full: bool,
-    is_polled_for_room: bool,
-    sent_by_client: VecDeque<u8>,
-    is_closed_by_client: bool,
-    is_dropped: bool,
-}
-
-#[derive(Clone, Debug)]
-struct End(Arc<Mutex<Pipe>>);
-
-/// The server's end, which closes the connection when it is dropped.
-#[derive(Debug)]
-struct Socket(End);
-
-impl End {
-    fn pipe(&self) -> MutexGuard<'_, Pipe> {
-        self.0.lock().unwrap()
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut pipe = self.0.pipe();
-        if pipe.is_closed_by_client {
-            return Err(ErrorKind::BrokenPipe.into());
-        }
-        let len = bytes.len().min(pipe.room).min(pipe.at_once);
-        if len == 0 {
-            pipe.is_full = true;
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        pipe.room -= len;
-        pipe.taken.extend_from_slice(&bytes[..len]);
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut pipe = self.0.pipe();
-        match pipe.sent_by_client.read(buffer)? {
-            0 if pipe.is_closed_by_client => Ok(0),
-            0 => Err(ErrorKind::WouldBlock.into()),
-            len => Ok(len),
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.0.pipe().is_dropped = true;
-    }
-}
 
 /// A client, its connection, and what it has seen.
 #[derive(Debug)]
@@ -273,7 +199,7 @@ impl World {
         }
         let (opening, handed) = leave(subscription, &handover);
         assert!(client.decoder.next_event(&mut &opening[..]).unwrap().is_none());
-        let end = End(Arc::default());
+        let end = End::with_room(0);
         end.pipe().at_once = self.rng.choice([1, 7, 100, usize::MAX]).unwrap();
         end.pipe().room = self.rng.choice([0, 5, 1_000, 100_000]).unwrap();
         client.connection = Some((self.streams.next_key(), end.clone()));
@@ -443,96 +369,4 @@ fn each_sees_all_in_order_or_is_told_of_the_gap() {
     let Seen { events, gaps, heartbeats, stalled, ends, returned } = seen;
     assert!(events > 0 && gaps > 0 && heartbeats > 0, "{seen:?}");
     assert!(stalled > 0 && ends > 0 && returned > 0, "{seen:?}");
-}
-
-/// The stream of a subscription, as it leaves hyper, when its first bytes have been taken.
-fn leave(subscription: Subscription, handover: &Handover) -> (Bytes, Handed) {
-    let response = subscription.respond();
-    assert_eq!(response.status(), StatusCode::OK, "the topics are open");
-    let mut body = response.into_body();
-    handover.want(Terms { is_chunked: true, is_kept_alive: true }, body.stream());
-    let mut cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Some(Ok(opening))) = Pin::new(&mut body).poll_frame(&mut cx) else {
-        panic!("a stream begins at once")
-    };
-    assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending(), "the stream has left");
-    handover.flushed();
-    (opening.into_data().unwrap(), handover.take().unwrap())
-}
-
-/// A request for a stream, and the way out of hyper.
-fn request(last_event_id: &str) -> (Request<()>, Handover) {
-    let handover = Handover::default();
-    let request = Request::get("/").header("last-event-id", last_event_id).extension(handover.clone());
-    (request.body(()).unwrap(), handover)
-}
-
-/// With a message at each turn, or at some of them, a large group never comes to its end.
-#[test]
-fn nobody_gets_a_second_piece_before_all_have_got_their_first() {
-    for every in [1, 2, 4, 7] {
-        let route = Route::builder().heartbeat(None).build();
-        let queue = Queue::new(|| {});
-        let mut streams = Streams::new(queue.clone(), WRITE_DEADLINE, Shutdown::new());
-        let (live, now) = (Live::default(), Instant::now());
-        let ends: Vec<_> = (0..1000)
-            .map(|_| {
-                let (request, handover) = request("");
-                let (_, handed) = leave(route.subscribe(&request), &handover);
-                let end = End(Arc::new(Mutex::new(Pipe {
-                    room: usize::MAX,
-                    at_once: usize::MAX,
-                    ..Pipe::default()
-                })));
-                let (socket, alive) = (Socket(end.clone()), live.one_more());
-                streams.adopt(Adopted { handed, ahead: Vec::new(), alive, socket }, now);
-                end
-            })
-            .collect();
-        for turn in 0..200 {
-            if turn % every == 0 {
-                route.publish(&Message::new("x")).unwrap();
-            }
-            for message in queue.take() {
-                let Told::Turn(turn) = message else { panic!("nobody has sent {message:?}") };
-                streams.push(turn);
-            }
-            streams.run(now);
-        }
-        let pieces = |end: &End| String::from_utf8_lossy(&end.pipe().taken).matches("\n\n\r\n").count();
-        let counts: Vec<_> = ends.iter().map(pieces).collect();
-        let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-        assert!(*least > 0 && most - least <= 1, "a message every {every} turns: {least} to {most} pieces");
-    }
-}
-
-/// What happens between a look of a group and its read concerns the members as what happened before.
-#[test]
-fn a_read_sees_nothing_that_the_look_has_not() {
-    let topics = Topics::builder().route(Route::builder().heartbeat(None)).build();
-    let route = topics.route("a").unwrap();
-    let changes: [(&str, &dyn Fn()); 3] = [
-        ("an id of a publisher's", &|| {
-            route.publish(&Message::new("late").id(EventId::from(7))).unwrap();
-        }),
-        ("the end of a client", &|| {
-            topics.end_client("c").unwrap();
-            route.publish(&Message::new("late")).unwrap();
-        }),
-        ("the end of the topic", &|| _ = route.close()),
-    ];
-    for (name, change) in changes {
-        let (request, handover) = request("");
-        // The first of the changes is one only for a stream of the hub's ids, which joins no more after it.
-        let subscription = route.subscribe(&request).client("c");
-        let (_, mut handed) = leave(subscription, &handover);
-        let mut group = Group::new(handed.delivery.shared_topic().unwrap().clone());
-        group.look();
-        let position = handed.delivery.join(&group).unwrap();
-        route.publish(&Message::new("early")).unwrap();
-        group.look();
-        assert!(matches!(group.ahead(position), Ahead::Frame(_)), "{name}");
-        change();
-        assert!(matches!(group.ahead(position), Ahead::Unseen), "{name}");
-    }
 }

@@ -13,8 +13,7 @@ use bytes::{Buf as _, Bytes};
 use super::live::Alive;
 use super::seat::Seat;
 use super::wire::{Framing, Piece};
-use crate::history::Position;
-use crate::subscribe::{Delivered, Delivery, Handed, Kept};
+use crate::subscribe::{Delivery, Group, Handed, Kept, Member};
 
 /// A connection whose response has begun under hyper, and is an event stream from here on.
 #[derive(Debug)]
@@ -37,8 +36,6 @@ pub(crate) struct Returned<S> {
 
 /// One stream. There are many of them: what only some have is in a box.
 pub(crate) struct Stream<S> {
-    /// `None` when it has ended, and only its end is left to be sent.
-    pub(crate) delivery: Option<Box<Delivery>>,
     pub(crate) reading: Reading,
     /// What the socket has not taken.
     unsent: Option<Box<Unsent>>,
@@ -47,11 +44,8 @@ pub(crate) struct Stream<S> {
     alive: Alive,
     framing: Framing,
     is_kept_alive: bool,
-    /// Whether it is in the list of those that are looked at when the write deadline has passed.
-    pub(crate) is_watched: bool,
     /// Whether its socket is polled for the moment when it takes more.
     pub(crate) is_polled_for_room: bool,
-    counting: Counting,
     /// Dropped last: whoever sees the connection closed finds the subscriber gone.
     socket: S,
 }
@@ -65,20 +59,15 @@ struct Extras {
     body: Option<Kept>,
 }
 
-/// Whether the stream reads for itself.
+/// Who reads for a stream.
 #[derive(Debug)]
 pub(crate) enum Reading {
     /// The stream for itself; by this waker, if it has one already.
-    Apart(Option<Waker>),
-    /// Its group, as far as this position.
-    InGroup { position: Position, seat: Seat },
-}
-
-/// Whether the delivery counts what is sent, for an observer: for a look without the delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counting {
-    Off,
-    On,
+    Apart { delivery: Box<Delivery>, waker: Option<Waker> },
+    /// Its group.
+    InGroup { member: Member, seat: Seat },
+    /// Nobody: only its end is left to be sent, if that.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -87,6 +76,14 @@ struct Unsent {
     parts: VecDeque<Bytes>,
     /// When the socket last took something.
     since: Instant,
+    /// When the stream is looked at, if that is known.
+    deadline: Option<Instant>,
+}
+
+impl Unsent {
+    fn new(parts: impl Into<VecDeque<Bytes>>, since: Instant) -> Self {
+        Self { parts: parts.into(), since, deadline: None }
+    }
 }
 
 /// What has become of bytes.
@@ -116,26 +113,30 @@ impl<S: Read + Write> Stream<S> {
         let has_extras = !ahead.is_empty() || body.is_some();
         Self {
             socket,
-            counting: if delivery.is_observed() { Counting::On } else { Counting::Off },
-            delivery: Some(delivery),
-            reading: Reading::Apart(None),
+            reading: Reading::apart(delivery),
             unsent: None,
             extras: has_extras.then(|| Box::new(Extras { ahead, body })),
             alive,
             framing: if terms.is_chunked { Framing::Chunked } else { Framing::Close },
             is_kept_alive: terms.is_kept_alive,
-            is_watched: false,
             is_polled_for_room: false,
         }
     }
 
-    /// Counts what its group has sent to it.
-    pub(crate) fn count_sent(&mut self, delivered: Delivered, piece: &Piece) {
-        if self.counting == Counting::On
-            && let Some(delivery) = &mut self.delivery
-        {
-            delivery.count_sent(delivered.messages(), piece.len());
+    /// What it reads by, if it reads for itself.
+    pub(crate) fn delivery_mut(&mut self) -> Option<&mut Delivery> {
+        match &mut self.reading {
+            Reading::Apart { delivery, .. } => Some(delivery),
+            Reading::InGroup { .. } | Reading::Ended => None,
         }
+    }
+
+    /// Reads for itself again, if its group has read for it.
+    pub(crate) fn part(&mut self, group: &Group) {
+        self.reading = match self.reading.take() {
+            Reading::InGroup { member, .. } => Reading::apart(member.part(group)),
+            other => other,
+        };
     }
 
     pub(crate) fn socket_mut(&mut self) -> &mut S {
@@ -152,6 +153,18 @@ impl<S: Read + Write> Stream<S> {
         self.unsent.as_ref().map(|unsent| unsent.since)
     }
 
+    /// When it is to be looked at whether the socket takes anything.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.unsent.as_ref()?.deadline
+    }
+
+    /// Sets that, if the socket has not taken everything.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        if let Some(unsent) = &mut self.unsent {
+            unsent.deadline = deadline;
+        }
+    }
+
     /// Sends a piece of the body that many streams get. Nothing must be left unsent of what came before.
     pub(crate) fn send(&mut self, piece: &Piece, now: Instant) -> io::Result<Sent> {
         debug_assert!(self.unsent.is_none(), "the rest of another piece comes first");
@@ -160,8 +173,7 @@ impl<S: Read + Write> Stream<S> {
         if sent == bytes.len() {
             return Ok(Sent::Whole);
         }
-        let parts = VecDeque::from([piece.rest(self.framing, sent)]);
-        self.unsent = Some(Box::new(Unsent { parts, since: now }));
+        self.unsent = Some(Box::new(Unsent::new([piece.rest(self.framing, sent)], now)));
         Ok(Sent::Part)
     }
 
@@ -172,16 +184,14 @@ impl<S: Read + Write> Stream<S> {
         if bytes.len() <= JOINED {
             return self.send(&Piece::new(&bytes), now);
         }
-        let parts = self.framing.parts(bytes).into();
-        self.unsent = Some(Box::new(Unsent { parts, since: now }));
+        self.unsent = Some(Box::new(Unsent::new(self.framing.parts(bytes), now)));
         self.flush(now)
     }
 
     /// Sends what ends the body.
     pub(crate) fn send_end(&mut self, now: Instant) -> io::Result<Sent> {
-        quietly_drop(self.delivery.take());
-        self.reading = Reading::Apart(None);
-        self.unsent = Some(Box::new(Unsent { parts: VecDeque::from([self.framing.end()]), since: now }));
+        quietly_drop(self.reading.take());
+        self.unsent = Some(Box::new(Unsent::new([self.framing.end()], now)));
         self.flush(now)
     }
 
@@ -234,12 +244,23 @@ impl<S: Read + Write> Stream<S> {
     }
 }
 
+impl Reading {
+    pub(crate) fn apart(delivery: Box<Delivery>) -> Self {
+        Self::Apart { delivery, waker: None }
+    }
+
+    /// Takes it out, for another in its place.
+    pub(crate) fn take(&mut self) -> Self {
+        mem::replace(self, Self::Ended)
+    }
+}
+
 impl<S> Stream<S> {
     /// The connection after the stream, and what the peer has sent after its request, if another request may follow.
     pub(crate) fn into_connection(self) -> Option<Returned<S>> {
-        let Self { delivery, mut extras, socket, is_kept_alive, .. } = self;
+        let Self { reading, mut extras, socket, is_kept_alive, .. } = self;
         let ahead = extras.as_mut().map(|extras| mem::take(&mut extras.ahead)).unwrap_or_default();
-        quietly_drop(delivery);
+        quietly_drop(reading);
         quietly_drop(extras);
         is_kept_alive.then_some(Returned { socket, ahead })
     }

@@ -7,11 +7,9 @@
 //! wait and read together. It parts from the group when something concerns it alone: its socket is full, the history
 //! does not go back to its position, its time is over. When it has read everything again, it joins again.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,7 +21,6 @@ use super::members::{Members, Refused};
 use super::queue::{Queue, Turn};
 use super::seat::List;
 use super::stream::{Adopted, Peer, Reading, Returned, Sent, Stream};
-use crate::history::Position;
 use crate::subscribe::{Delivered, Group, Shutdown};
 use crate::sync::FAR;
 
@@ -45,7 +42,7 @@ pub(crate) struct Streams<S> {
     turns: VecDeque<Turn>,
     queue: Arc<Queue<Adopted<S>>>,
     /// When streams with a full socket are to be looked at.
-    deadlines: BinaryHeap<Reverse<(Instant, usize)>>,
+    deadlines: BTreeSet<(Instant, usize)>,
     write_deadline: Duration,
     shutdown: Shutdown,
     /// Streams whose sockets were full for the first time.
@@ -54,12 +51,17 @@ pub(crate) struct Streams<S> {
     returned: Vec<Returned<S>>,
 }
 
-/// What is to be done after a piece was sent, or not, to a member of a group.
+/// What became of a member of a group in its turn.
 enum Step {
-    Read(Position),
-    ReadOn(Position),
-    Full(Position),
+    /// It has read everything.
+    Read,
+    /// It has got a piece, and there is more.
+    ReadOn,
+    /// Its socket has not taken all of the piece.
+    Full,
+    /// The history does not go back to its position.
     Evicted,
+    /// The group must look first at what has happened.
     Unseen,
     Failed(io::Error),
 }
@@ -72,7 +74,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             by_topic: HashMap::new(),
             turns: VecDeque::new(),
             queue,
-            deadlines: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             write_deadline: write_deadline.min(FAR),
             shutdown,
             first_full: Vec::new(),
@@ -89,6 +91,12 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many deadlines are kept.
+    #[cfg(test)]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.len()
     }
 
     /// Takes a stream over from hyper.
@@ -112,7 +120,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         let keys: Vec<_> = self.entries.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.part(key);
-            if let Some(delivery) = &mut self.entries[key].delivery {
+            if let Some(delivery) = self.entries[key].delivery_mut() {
                 delivery.attach(&self.shutdown);
             }
             self.turns.push_back(Turn::Stream(key));
@@ -159,10 +167,14 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     /// The socket of a stream takes something again.
     pub(crate) fn writable(&mut self, key: usize, now: Instant) {
         let Some(stream) = self.entries.get_mut(key).filter(|stream| stream.is_full()) else { return };
+        let deadline = stream.deadline();
         match stream.flush(now) {
-            Ok(Sent::Whole) if stream.delivery.is_none() => self.finish(key),
-            Ok(Sent::Whole) => self.read_apart(key, now),
             Ok(Sent::Part) => {}
+            Ok(Sent::Whole) => {
+                let is_ended = matches!(stream.reading, Reading::Ended);
+                self.forget(key, deadline);
+                if is_ended { self.finish(key) } else { self.read_apart(key, now) }
+            }
             Err(error) => self.fail(key, &error),
         }
     }
@@ -174,17 +186,17 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     /// When [`cut`](Self::cut) has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// Cuts the streams whose sockets have taken nothing for the write deadline.
     pub(crate) fn cut(&mut self, now: Instant) {
-        while let Some(&Reverse((deadline, key))) = self.deadlines.peek()
+        while let Some(&(deadline, key)) = self.deadlines.first()
             && deadline <= now
         {
-            self.deadlines.pop();
+            self.deadlines.pop_first();
             let Some(stream) = self.entries.get_mut(key) else { continue };
-            stream.is_watched = false;
+            stream.set_deadline(None);
             let Some(since) = stream.full_since() else { continue };
             if since + self.write_deadline <= now {
                 self.fail(key, &ErrorKind::TimedOut.into());
@@ -213,12 +225,12 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     fn read_apart(&mut self, key: usize, now: Instant) {
         let Some(stream) = self.entries.get_mut(key).filter(|stream| !stream.is_full()) else { return };
-        let Reading::Apart(waker) = &mut stream.reading else { return };
+        let Reading::Apart { waker, .. } = &mut stream.reading else { return };
         let waker = waker.get_or_insert_with(|| self.queue.waker(Turn::Stream(key))).clone();
         let mut cx = Context::from_waker(&waker);
         for _ in 0..PIECES {
             let Some(stream) = self.entries.get_mut(key) else { return };
-            let Some(delivery) = &mut stream.delivery else { return };
+            let Some(delivery) = stream.delivery_mut() else { return };
             // Filters and futures that end a stream are a user's code.
             let Ok(next) = catch_unwind(AssertUnwindSafe(|| delivery.poll_next(&mut cx))) else {
                 return self.remove(key);
@@ -252,7 +264,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     /// Lets a stream wait and read with others, if it can.
     fn join(&mut self, key: usize) -> bool {
         let stream = &mut self.entries[key];
-        let Some(delivery) = &mut stream.delivery else { return false };
+        let Reading::Apart { delivery, .. } = &stream.reading else { return false };
         let Some(topic) = delivery.shared_topic() else { return false };
         let address = Arc::as_ptr(topic).addr();
         let own = *self.by_topic.entry(address).or_insert_with(|| {
@@ -260,26 +272,29 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             self.groups.insert(Members::new(Group::new(topic.clone()), waker))
         });
         let members = &mut self.groups[own];
-        let position = delivery.join(&members.group);
-        if let Some(position) = position {
-            members.add(List::Active, key, own, position, &mut self.entries);
-            self.ready(own);
-        } else {
-            self.drop_if_empty(own);
+        let Reading::Apart { delivery, waker } = stream.reading.take() else { return false };
+        match delivery.join(&members.group) {
+            Ok(member) => {
+                let seat = members.seat(List::Active, key, own);
+                stream.reading = Reading::InGroup { member, seat };
+                self.ready(own);
+                true
+            }
+            Err(delivery) => {
+                stream.reading = Reading::Apart { delivery, waker };
+                self.drop_if_empty(own);
+                false
+            }
         }
-        position.is_some()
     }
 
     /// Lets a stream read for itself, if it does not.
     fn part(&mut self, key: usize) {
         let Some(stream) = self.entries.get_mut(key) else { return };
-        let Reading::InGroup { position, seat } = stream.reading else { return };
-        stream.reading = Reading::Apart(None);
+        let Reading::InGroup { seat, .. } = stream.reading else { return };
         let own = seat.group();
         let members = &mut self.groups[own];
-        if let Some(delivery) = &mut stream.delivery {
-            delivery.part(position, &members.group);
-        }
+        stream.part(&members.group);
         members.remove(seat, &mut self.entries);
         if seat.list() == List::Idle && !members.wait() {
             self.ready(own);
@@ -312,26 +327,28 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             // The last one that parts takes the group with it.
             let Some(members) = self.groups.get_mut(own) else { return };
             let Some(key) = members.pop_active() else { break };
-            let Reading::InGroup { position, .. } = self.entries[key].reading else { continue };
-            match step(members, &mut self.entries[key], position, now) {
-                Step::Read(to) => members.add(List::Idle, key, own, to, &mut self.entries),
-                Step::ReadOn(to) => members.add(List::Later, key, own, to, &mut self.entries),
-                Step::Full(to) => {
-                    self.part_popped(own, key, to);
-                    self.watch(key);
+            let stream = &mut self.entries[key];
+            let step = step(members, stream, now);
+            let list = match step {
+                Step::Read => Some(List::Idle),
+                Step::ReadOn => Some(List::Later),
+                Step::Unseen => Some(List::Active),
+                Step::Full | Step::Evicted | Step::Failed(_) => None,
+            };
+            if let Some(list) = list {
+                if let Reading::InGroup { seat, .. } = &mut stream.reading {
+                    *seat = members.seat(list, key, own);
                 }
-                Step::Evicted => {
-                    self.part_popped(own, key, position);
-                    self.turns.push_back(Turn::Stream(key));
-                }
-                Step::Unseen => {
-                    members.add(List::Active, key, own, position, &mut self.entries);
-                    break;
-                }
-                Step::Failed(error) => {
-                    self.part_popped(own, key, position);
-                    self.fail(key, &error);
-                }
+            } else {
+                stream.part(&members.group);
+                self.drop_if_empty(own);
+            }
+            match step {
+                Step::Read | Step::ReadOn => {}
+                Step::Unseen => break,
+                Step::Full => self.watch(key),
+                Step::Evicted => self.turns.push_back(Turn::Stream(key)),
+                Step::Failed(error) => self.fail(key, &error),
             }
         }
         let Some(members) = self.groups.get_mut(own) else { return };
@@ -359,25 +376,12 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         if !look.concerns_any() {
             return;
         }
-        let concerned = |key: &usize| {
-            let delivery = self.entries[*key].delivery.as_ref();
-            delivery.is_some_and(|delivery| delivery.subscriber().is_concerned(&look))
-        };
+        let concerned = |key: &usize| matches!(&self.entries[*key].reading, Reading::InGroup { member, .. } if member.is_concerned(&look));
         let keys: Vec<_> = members.keys().filter(concerned).collect();
         for key in keys {
             self.part(key);
             self.turns.push_back(Turn::Stream(key));
         }
-    }
-
-    /// Parts a member that is on no list.
-    fn part_popped(&mut self, own: usize, key: usize, position: Position) {
-        let stream = &mut self.entries[key];
-        stream.reading = Reading::Apart(None);
-        if let Some(delivery) = &mut stream.delivery {
-            delivery.part(position, &self.groups[own].group);
-        }
-        self.drop_if_empty(own);
     }
 
     // Ends.
@@ -390,27 +394,38 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             stream.is_polled_for_room = true;
             self.first_full.push(key);
         }
-        if mem::replace(&mut stream.is_watched, true) {
-            return;
+        // An earlier deadline does: a look at it finds out how much longer the stream may be full.
+        if stream.deadline().is_none() {
+            let deadline = since + self.write_deadline;
+            stream.set_deadline(Some(deadline));
+            self.deadlines.insert((deadline, key));
         }
-        self.deadlines.push(Reverse((since + self.write_deadline, key)));
-        // Those of streams that are gone are not kept for the whole of a long deadline.
-        if self.deadlines.len() > 2 * self.entries.len() + 64 {
-            let entries = &self.entries;
-            self.deadlines
-                .retain(|Reverse((_, key))| entries.get(*key).is_some_and(|stream| stream.is_watched));
+    }
+
+    /// Takes a stream out that is there.
+    fn take(&mut self, key: usize) -> Stream<S> {
+        let stream = self.entries.remove(key);
+        self.forget(key, stream.deadline());
+        stream
+    }
+
+    /// Forgets the deadline of a stream. Many come and go within one.
+    fn forget(&mut self, key: usize, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(&(deadline, key));
         }
     }
 
     /// Everything has been sent.
     fn finish(&mut self, key: usize) {
-        let connection = self.entries.remove(key).into_connection();
+        let connection = self.take(key).into_connection();
         self.returned.extend(connection.filter(|_| !self.shutdown.has_begun()));
     }
 
     /// The connection is over.
     fn fail(&mut self, key: usize, error: &io::Error) {
-        let delivery = self.entries.get_mut(key).and_then(|stream| stream.delivery.as_mut());
+        self.part(key);
+        let delivery = self.entries.get_mut(key).and_then(Stream::delivery_mut);
         // So it says also when the system has cut the connection, because nothing was acknowledged for so long.
         if let Some(delivery) = delivery.filter(|_| error.kind() == ErrorKind::TimedOut) {
             delivery.set_stalled();
@@ -420,20 +435,16 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     fn remove(&mut self, key: usize) {
         self.part(key);
-        if let Some(stream) = self.entries.try_remove(key) {
-            drop(stream.into_connection());
+        if self.entries.contains(key) {
+            drop(self.take(key).into_connection());
         }
     }
 }
 
 /// Gives one member what comes after its position.
-fn step<S: Read + Write>(
-    members: &mut Members,
-    stream: &mut Stream<S>,
-    position: Position,
-    now: Instant,
-) -> Step {
-    let newest = members.newest();
+fn step<S: Read + Write>(members: &mut Members, stream: &mut Stream<S>, now: Instant) -> Step {
+    let Reading::InGroup { member, .. } = &mut stream.reading else { return Step::Read };
+    let (position, newest) = (member.position(), members.newest());
     let shared = if position < newest { members.ahead(position) } else { Ok(None) };
     let (piece, to, delivered) = match shared {
         Err(Refused::Evicted) => return Step::Evicted,
@@ -441,20 +452,22 @@ fn step<S: Read + Write>(
         Ok(Some(shared)) => (&shared.piece, shared.to, shared.delivered),
         Ok(None) => match members.beat(position) {
             Some((piece, told)) => (piece, told, Delivered::default()),
-            None => return Step::Read(position),
+            None => return Step::Read,
         },
     };
-    match stream.send(piece, now) {
-        Ok(sent) => {
-            stream.count_sent(delivered, piece);
-            members.count(delivered);
-            match sent {
-                Sent::Part => Step::Full(to),
-                Sent::Whole if to < newest => Step::ReadOn(to),
-                Sent::Whole => Step::Read(to),
-            }
-        }
-        Err(error) => Step::Failed(error),
+    let sent = match stream.send(piece, now) {
+        Ok(sent) => sent,
+        Err(error) => return Step::Failed(error),
+    };
+    if let Reading::InGroup { member, .. } = &mut stream.reading {
+        member.advance(to);
+        member.count_sent(delivered.messages(), piece.len());
+    }
+    members.count(delivered);
+    match sent {
+        Sent::Part => Step::Full,
+        Sent::Whole if to < newest => Step::ReadOn,
+        Sent::Whole => Step::Read,
     }
 }
 
