@@ -168,8 +168,9 @@ impl Ring {
 
     /// Whether there is a message after a position.
     pub(crate) fn has_more(&self, after: Position) -> bool {
-        // What outlives the entries counts, too: age may have taken all of them.
-        self.after(after).next().is_some()
+        self.entries.back().is_some_and(|newest| newest.position > after)
+            // What outlives the entries counts, too: age may have taken all of them.
+            || self.latest.as_ref().is_some_and(|latest| latest.from(after.next()).next().is_some())
     }
 
     /// The messages after a position.

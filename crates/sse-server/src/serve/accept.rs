@@ -1,7 +1,7 @@
 //! A server around a service: the accept loop, HTTP/1.1 and HTTP/2, and a shutdown that ends event streams.
 
 use std::error::Error as StdError;
-use std::future::{IntoFuture, Pending, pending};
+use std::future::{IntoFuture, Pending, pending, poll_fn};
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::pin::{Pin, pin};
@@ -319,9 +319,15 @@ async fn until_shutdown<C: Future>(
     end: impl FnOnce(Pin<&mut C>),
     shutdown: &Shutdown,
 ) -> C::Output {
-    tokio::select! {
-        output = &mut connection => return output,
-        () = shutdown.begun() => end(connection.as_mut()),
+    let mut shutdown = shutdown.waiter();
+    // The connection first: most of the time it is the one that is woken.
+    let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => shutdown.poll_begun(cx).map(|()| None),
+    });
+    if let Some(output) = ended.await {
+        return output;
     }
+    end(connection.as_mut());
     connection.await
 }

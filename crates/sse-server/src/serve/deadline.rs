@@ -4,6 +4,7 @@
 //! has stalled: the watch stands around the socket.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -131,11 +132,15 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut joined = [0; JOINED];
-        let Some(len) = join(pieces, &mut joined) else {
+        if pieces.iter().map(|piece| piece.len()).sum::<usize>() > JOINED {
             return self.watch(cx, |io, cx| io.poll_write_vectored(cx, pieces));
-        };
-        self.watch(cx, |io, cx| io.poll_write(cx, &joined[..len]))
+        }
+        let mut joined = [MaybeUninit::uninit(); JOINED];
+        let mut joined = ReadBuf::uninit(&mut joined);
+        for piece in pieces {
+            joined.put_slice(piece);
+        }
+        self.watch(cx, |io, cx| io.poll_write(cx, joined.filled()))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -149,16 +154,6 @@ impl<I: AsyncWrite> AsyncWrite for WriteDeadline<I> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.watch(cx, AsyncWrite::poll_shutdown)
     }
-}
-
-/// Copies the pieces one after the other, if they fit. Returns how many bytes they are.
-fn join(pieces: &[IoSlice<'_>], joined: &mut [u8]) -> Option<usize> {
-    let mut len = 0;
-    for piece in pieces {
-        joined.get_mut(len..len + piece.len())?.copy_from_slice(piece);
-        len += piece.len();
-    }
-    Some(len)
 }
 
 #[cfg(test)]

@@ -153,6 +153,7 @@ impl<B: Body + Send + 'static> Body for Passing<B> {
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -5,9 +5,10 @@ use std::mem;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::delivery::Delivery;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex};
 
 /// In the extensions of a response: says that its body passes the bytes of a [`Body`](crate::Body) on as they are.
 ///
@@ -39,7 +40,14 @@ pub struct PassedThrough;
 
 /// The way of one connection's streams out of hyper, in the extensions of its requests.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Handover(Arc<Mutex<Stage>>);
+pub(crate) struct Handover(Arc<Way>);
+
+#[derive(Debug, Default)]
+struct Way {
+    /// Whether a stream is wanted, or on its way: for a look without the lock. Most looks come from streams that stay.
+    is_wanted: AtomicBool,
+    stage: Mutex<Stage>,
+}
 
 #[derive(Default)]
 enum Stage {
@@ -92,17 +100,27 @@ impl<T> Anything for T {}
 impl Handover {
     /// A body is to give its stream: this one; or any, if the response says that it passes one on.
     pub(crate) fn want(&self, terms: Terms, stream: Option<StreamId>) {
-        *self.0.lock() = Stage::Wanted { terms, stream };
+        self.set(Stage::Wanted { terms, stream });
     }
 
     /// No body is to give its stream.
     pub(crate) fn want_none(&self) {
-        *self.0.lock() = Stage::Unwanted;
+        self.set(Stage::Unwanted);
+    }
+
+    fn set(&self, stage: Stage) {
+        let mut current = self.0.stage.lock();
+        self.0.is_wanted.store(!matches!(stage, Stage::Unwanted), Ordering::Release);
+        *current = stage;
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.is_wanted.load(Ordering::Acquire)
     }
 
     /// Gives a stream, if it is wanted; else it comes back.
     pub(crate) fn offer(&self, delivery: Box<Delivery>) -> Option<Box<Delivery>> {
-        let mut stage = self.0.lock();
+        let mut stage = self.0.stage.lock();
         let Stage::Wanted { terms, stream } = *stage else { return Some(delivery) };
         if stream.is_some_and(|stream| stream != StreamId::of(&delivery)) {
             return Some(delivery);
@@ -112,19 +130,22 @@ impl Handover {
     }
 
     pub(crate) fn is_offered(&self) -> bool {
-        matches!(*self.0.lock(), Stage::Offered(_))
+        matches!(*self.0.stage.lock(), Stage::Offered(_))
     }
 
     /// Keeps the body until the stream ends that it has given.
     pub(crate) fn keep(&self, body: Kept) {
-        if let Stage::Offered(handed) = &mut *self.0.lock() {
+        if let Stage::Offered(handed) = &mut *self.0.stage.lock() {
             handed.body = Some(body);
         }
     }
 
     /// Notes that hyper has written everything that it had.
     pub(crate) fn flushed(&self) {
-        let mut stage = self.0.lock();
+        if !self.is_wanted() {
+            return;
+        }
+        let mut stage = self.0.stage.lock();
         *stage = match mem::take(&mut *stage) {
             Stage::Offered(handed) => Stage::Flushed(handed),
             other => other,
@@ -133,9 +154,15 @@ impl Handover {
 
     /// The stream, when hyper has done its part.
     pub(crate) fn take(&self) -> Option<Handed> {
-        let mut stage = self.0.lock();
+        if !self.is_wanted() {
+            return None;
+        }
+        let mut stage = self.0.stage.lock();
         match mem::take(&mut *stage) {
-            Stage::Flushed(handed) => Some(handed),
+            Stage::Flushed(handed) => {
+                self.0.is_wanted.store(false, Ordering::Release);
+                Some(handed)
+            }
             other => {
                 *stage = other;
                 None

@@ -99,13 +99,18 @@ impl Shutdown {
 
     /// Completes when the signal is given.
     pub async fn begun(&self) {
-        let mut waiter = Waiter::new(self.clone());
+        let mut waiter = self.waiter();
         poll_fn(|cx| waiter.poll_begun(cx)).await;
+    }
+
+    /// The signal, for a future that polls something else beside it.
+    pub(crate) fn waiter(&self) -> Waiter {
+        Waiter { shutdown: self.clone(), ticket: Ticket::NONE, left: None }
     }
 
     /// The signal, for one stream to wait for.
     pub(crate) fn ending(&self) -> Ending {
-        Ending { waiter: Waiter::new(self.clone()), delay: None }
+        Ending { waiter: self.waiter(), delay: None }
     }
 }
 
@@ -131,9 +136,9 @@ impl Signals {
     }
 }
 
-/// A stream that waits for the signal.
+/// One that waits for the signal.
 #[derive(Debug)]
-struct Waiter {
+pub(crate) struct Waiter {
     shutdown: Shutdown,
     ticket: Ticket,
     /// The waker that it has left, as its addresses.
@@ -141,19 +146,20 @@ struct Waiter {
 }
 
 impl Waiter {
-    fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, ticket: Ticket::NONE, left: None }
+    /// Whether it has left this waker, and the signal has not been given.
+    pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
+        self.left == Some(addresses(waker)) && !self.shutdown.has_begun()
     }
 
-    fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let signal = &self.shutdown.0;
+    pub(crate) fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_quiet(cx.waker()) {
+            return Poll::Pending;
+        }
         if self.shutdown.has_begun() {
             return Poll::Ready(());
         }
+        let signal = &self.shutdown.0;
         let own = Some(addresses(cx.waker()));
-        if self.left == own {
-            return Poll::Pending;
-        }
         let waker = cx.waker().clone();
         let mut state = signal.state.lock();
         if state.begun.is_some() {
@@ -191,8 +197,7 @@ impl Ending {
 
     /// Whether it has left this waker, and the signal has not been given.
     pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
-        let Waiter { shutdown, left, .. } = &self.waiter;
-        *left == Some(addresses(waker)) && !shutdown.has_begun()
+        self.waiter.is_quiet(waker)
     }
 
     /// Ready once it is this stream's turn to end, also when it is asked again.
