@@ -3,6 +3,7 @@
 mod accept;
 mod connections;
 mod deadline;
+mod descriptors;
 mod listener;
 mod preface;
 mod reactor;

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use super::connections::{Accepted, AnyIo, Connections, Sources};
 use super::deadline::WriteDeadline;
+use super::descriptors::make_room;
 use super::preface::Begun;
 use super::reactor::Reactor;
 use super::service::{Connected, PeerAddress};
@@ -128,6 +129,7 @@ where
             let Serve { mut sources, service, signal, grace, spread, threads } = self;
             let shutdown = Shutdown::new();
             let write_deadline = sources.write_deadline();
+            make_room();
             let (reactor, mut returns) = Reactor::new(threads, write_deadline, shutdown.clone());
             let server = Server { service, shutdown, reactor: Arc::new(reactor) };
             // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
