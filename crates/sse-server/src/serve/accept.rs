@@ -1,6 +1,7 @@
 //! A server around a service: the accept loop, HTTP/1.1 and HTTP/2, and a shutdown that ends event streams.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::{IntoFuture, Pending, pending, poll_fn};
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -54,7 +55,8 @@ use crate::subscribe::{Handed, Handover, Shutdown};
 pub fn serve<S>(listener: impl Into<Connections>, service: S) -> Serve<S> {
     let (sources, signal) = (Sources::of(listener.into()), pending());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    Serve { sources, service, signal, grace: Duration::ZERO, spread: Duration::ZERO, threads }
+    let spread = Spread(Box::new(|| Duration::ZERO));
+    Serve { sources, service, signal, grace: Duration::ZERO, spread, threads }
 }
 
 /// The future of [`serve`].
@@ -65,8 +67,17 @@ pub struct Serve<S, F = Pending<()>> {
     service: S,
     signal: F,
     grace: Duration,
-    spread: Duration,
+    spread: Spread,
     threads: usize,
+}
+
+/// Over how long the streams end, asked for when the signal comes.
+struct Spread(Box<dyn FnOnce() -> Duration + Send>);
+
+impl fmt::Debug for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spread")
+    }
 }
 
 impl<S, F> Serve<S, F> {
@@ -94,8 +105,31 @@ impl<S, F> Serve<S, F> {
 
     /// Lets each event stream end at a random moment of this length after the signal, so that not all clients come
     /// back at once; zero by default. The grace should be longer.
-    pub fn stagger(mut self, spread: Duration) -> Self {
-        self.spread = spread;
+    pub fn stagger(self, spread: Duration) -> Self {
+        self.stagger_by(move || spread)
+    }
+
+    /// As [`stagger`](Self::stagger), over a length that is asked for after the signal: such as one that rises with the
+    /// number of subscribers.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use sse_server::{Route, serve};
+    /// use tokio::net::TcpListener;
+    ///
+    /// # async fn example() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    /// let route = Route::new();
+    /// let server = serve(listener, route.clone());
+    /// let interrupt = async { _ = tokio::signal::ctrl_c().await };
+    /// let server = server.with_graceful_shutdown(interrupt, Duration::from_secs(30));
+    /// // Ten thousand clients come back within a second.
+    /// server.stagger_by(move || Duration::from_micros(100) * route.subscribers() as u32).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stagger_by(mut self, spread: impl FnOnce() -> Duration + Send + 'static) -> Self {
+        self.spread = Spread(Box::new(spread));
         self
     }
 
@@ -165,7 +199,7 @@ where
             }
             // Nobody asks for more on a connection whose stream has ended.
             drop((sources, returns));
-            server.shutdown.begin_within(spread);
+            server.shutdown.begin_within((spread.0)());
             server.reactor.shut_down();
             let all_ended = async {
                 while connections.join_next().await.is_some() {}
