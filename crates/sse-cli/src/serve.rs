@@ -23,11 +23,11 @@ mod rights;
 mod settings;
 mod sockets;
 mod status;
+mod storage;
 mod subscribers;
 mod tls;
 mod topic;
 
-use std::convert::Infallible;
 use std::future::IntoFuture as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, Command};
-use sse_redis::{ConnectError, RedisLog};
 use sse_server::{Route, Serve, Shutdown, Topics};
 use tokio::sync::watch;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -54,6 +53,7 @@ use self::reload::Files;
 use self::rights::{Authority, Right, Sources};
 use self::sockets::{Address, Places, Reach, Socket};
 use self::status::Numbers;
+use self::storage::{Opened, Storage};
 use self::subscribers::Subscribers;
 use self::tls::Certificate;
 use crate::failure::Failure;
@@ -72,13 +72,16 @@ pub(crate) struct Options {
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Keep the events in this directory, so that they survive a restart
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
     /// Keep the events in this Redis, and be one with other hubs there
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
     /// The name that such hubs share
     #[arg(long, value_name = "NAME", default_value = "sse")]
     namespace: String,
-    /// How much of a topic to keep [default: 1024,16MiB]
+    /// How much to keep, of each topic [default: 1024,16MiB], with --data of all topics [1GiB], or --redis [100000]
     #[arg(long, value_name = "N|AGE|BYTES", value_delimiter = ',')]
     history: Vec<Bound>,
     /// How much memory all histories may take; the oldest events of all make room
@@ -170,12 +173,6 @@ const LEAST_BURST: usize = 1024 * 1024;
 /// How long the log may take for what is on its way at the end, though the grace is over.
 const LEAST: Duration = Duration::from_millis(200);
 
-/// How long a topic is kept that nobody uses, and longer if its events are.
-const LINGER: Duration = Duration::from_secs(10 * 60);
-
-/// How long to wait for Redis at the start: it may start along with the hub.
-const REDIS_WITHIN: Duration = Duration::from_secs(30);
-
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let runtime = runtime::of_all_cpus()?;
@@ -229,11 +226,12 @@ impl Options {
         let serving = async {
             let mut serve = serve.into_future();
             // Whoever asks meanwhile is told that the hub waits.
-            let topics = tokio::select! {
-                topics = self.topics(&places) => topics?,
+            let storage = Storage::of(self.data.as_deref(), self.redis.as_deref(), &self.namespace)?;
+            let Opened { topics, disk } = tokio::select! {
+                opened = self.open(storage, &places) => opened?,
                 () = &mut serve => return Ok(()),
             };
-            let numbers = Numbers { topics: topics.clone(), subscribers, begun: Instant::now() };
+            let numbers = Numbers { topics: topics.clone(), disk, subscribers, begun: Instant::now() };
             let app = App {
                 numbers: numbers.clone(),
                 metrics: Metrics::new(),
@@ -255,7 +253,10 @@ impl Options {
             status.abort();
             let left = ended.get().map_or(grace, |begun| grace.saturating_sub(begun.elapsed()));
             tokio::time::timeout(left.max(LEAST), topics.flush()).await.map_err(|_| {
-                Failure::failed("Redis did not take all events in time; their publishers have had no answer")
+                let name = storage.name();
+                Failure::failed(format!(
+                    "{name} did not take all events in time; their publishers have had no answer"
+                ))
             })
         };
         tokio::select! {
@@ -304,8 +305,8 @@ impl Options {
         Some(Certificate { chain, key })
     }
 
-    /// The topics, in memory or in Redis.
-    async fn topics(&self, places: &Places) -> Result<Topics, Failure> {
+    /// Opens the topics where their events are kept.
+    async fn open(&self, storage: Storage<'_>, places: &Places) -> Result<Opened, Failure> {
         let history: History = self.history.iter().copied().collect();
         // Whatever batch comes in one body can be kept for the subscribers.
         let burst = self.max_body.max(LEAST_BURST);
@@ -315,42 +316,8 @@ impl Options {
             )));
         }
         let topics = Topics::builder().max_topics(self.max_topics).max_memory(self.max_memory);
-        let mut route = Route::builder().heartbeat(self.heartbeat).burst_bytes(burst);
-        let Some(redis) = &self.redis else {
-            if let Some(bytes) = history.bytes {
-                route = route.history_bytes(bytes);
-            }
-            if !self.history.is_empty() {
-                // An age or a size alone is meant to be the bound.
-                route = route.history(history.events.unwrap_or(usize::MAX));
-            }
-            let linger = history.age.map_or(LINGER, |age| age.max(LINGER));
-            let topics = topics.linger(linger);
-            return Ok(topics.route(route.history_age(history.age)).build());
-        };
-        let mut log = RedisLog::builder(&self.namespace).connect_within(REDIS_WITHIN);
-        if let Some(events) = history.events {
-            log = log.max_entries(events);
-        }
-        if let Some(age) = history.age {
-            log = log.max_age(age);
-        }
-        if history.bytes.is_some() {
-            return Err(Failure::usage("with --redis, --history is a number of events, an age, or both"));
-        }
-        let log = tokio::select! {
-            log = log.connect(redis) => log,
-            never = tell_of_waiting(places) => match never {},
-        };
-        let log = log.map_err(|error| match error {
-            ConnectError::Namespace => Failure::usage(format!("--namespace: {error}")),
-            ConnectError::Address(_) => {
-                Failure::usage(format!("--redis: {error}; write it as redis://localhost:6379"))
-            }
-            _ => Failure::failed(format!("--redis: {error}")),
-        })?;
-        let topics = topics.route(route).build_on(log).await;
-        topics.map_err(|error| Failure::failed(format!("--redis: {error}")))
+        let route = Route::builder().heartbeat(self.heartbeat).burst_bytes(burst);
+        storage.open(topics, route, history, places).await
     }
 }
 
@@ -381,13 +348,6 @@ fn log_filter(text: &str) -> Result<Targets, String> {
 fn spread(subscribers: usize, grace: Duration) -> Duration {
     let per_subscriber = Duration::from_micros(100);
     per_subscriber.saturating_mul(u32::try_from(subscribers).unwrap_or(u32::MAX)).min(grace / 2)
-}
-
-/// Tells that the hub waits for Redis, if it does for long.
-async fn tell_of_waiting(places: &Places) -> Infallible {
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    tracing::warn!(within = ?REDIS_WITHIN, address = %places, "waiting for Redis, which can't be reached");
-    std::future::pending().await
 }
 
 /// Tells each second how the hub stands, to those who look.

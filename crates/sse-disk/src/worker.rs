@@ -182,6 +182,8 @@ impl Worker {
                 drop(stats);
                 self.shared.tail().push(appended.entries);
                 self.shared.grown.notify_waiters();
+                // Whoever has its answer finds its messages in the numbers.
+                self.count();
                 for ((answer, _permit), positions) in waiting.into_iter().zip(appended.positions) {
                     let _ = answer.send(Ok(positions));
                 }

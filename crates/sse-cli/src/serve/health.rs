@@ -62,7 +62,7 @@ impl Front {
 fn starting() -> Router {
     let waits = || async {
         Rejection::unavailable(
-            "the hub has just started and waits for Redis, which can't be reached; try again soon",
+            "the hub has just started and waits for its events, in Redis or on the disk; try again soon",
         )
     };
     Router::new().route("/healthz", get(ALIVE)).fallback(waits).layer(axum::middleware::from_fn(form::check))

@@ -4,6 +4,7 @@ mod series;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::{Method, StatusCode};
 use prometheus::core::Collector;
@@ -11,6 +12,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use sse_disk::DiskStats;
 use sse_server::{LogStats, Stats, TopicsStats};
 
 use self::series::{COUNTERS, Series};
@@ -49,6 +51,26 @@ const COUNTERS_OF_THE_LOG: [Metric<LogStats>; 6] = [
     ("sse_log_reads_total", "Reads of old events for subscribers that resume.", |log| log.reads),
     ("sse_log_interruptions_total", "How often the log could not be followed.", |log| log.interruptions),
     ("sse_log_losses_total", "How often the log had lost events.", |log| log.losses),
+];
+
+const OF_THE_DISK: [Metric<DiskStats>; 4] = [
+    ("sse_disk_bytes", "Bytes that the events take of the disk.", |disk| disk.bytes),
+    ("sse_disk_events", "Events on the disk.", |disk| disk.entries),
+    ("sse_disk_oldest_timestamp_seconds", "When the oldest event was published, or 0.", |disk| {
+        let since = disk.oldest.and_then(|oldest| oldest.duration_since(UNIX_EPOCH).ok());
+        since.map_or(0, |since| since.as_secs())
+    }),
+    ("sse_disk_longest_flush_microseconds", "How long the longest flush has taken.", |disk| {
+        microseconds(disk.longest_commit)
+    }),
+];
+
+const COUNTERS_OF_THE_DISK: [Metric<DiskStats>; 3] = [
+    ("sse_disk_flushes_total", "How often events were flushed to the disk.", |disk| disk.commits),
+    ("sse_disk_flush_microseconds_total", "How long the flushes have taken.", |disk| {
+        microseconds(disk.commit_time)
+    }),
+    ("sse_disk_failures_total", "How often the disk was full or has failed.", |disk| disk.failures),
 ];
 
 /// What is counted as it happens, and what was told of the topics before.
@@ -112,12 +134,17 @@ impl Metrics {
     }
 
     /// All numbers, with those of the topics, of which `streams` are open.
-    pub(crate) fn text(&self, streams: usize, stats: &TopicsStats) -> String {
+    pub(crate) fn text(&self, streams: usize, stats: &TopicsStats, disk: Option<&DiskStats>) -> String {
         let now = Registry::new();
         let gauge = |name: &str, help: &str, value: u64| {
             let gauge = gauges(name, help, &[]);
             gauge.with_label_values::<&str>(&[]).set(signed(value));
             now.register(Box::new(gauge)).expect(VALID);
+        };
+        let counter = |name: &str, help: &str, value: u64| {
+            let counter = counters(name, help, &[]);
+            counter.with_label_values::<&str>(&[]).inc_by(value);
+            now.register(Box::new(counter)).expect(VALID);
         };
         gauge("sse_subscribers", "Event streams, of one topic or of several.", streams as u64);
         gauge("sse_topics", "Topics.", stats.topics.len() as u64);
@@ -145,9 +172,15 @@ impl Metrics {
                 gauge(name, help, value(log));
             }
             for (name, help, value) in COUNTERS_OF_THE_LOG {
-                let counter = counters(name, help, &[]);
-                counter.with_label_values::<&str>(&[]).inc_by(value(log));
-                now.register(Box::new(counter)).expect(VALID);
+                counter(name, help, value(log));
+            }
+        }
+        if let Some(disk) = disk {
+            for (name, help, value) in OF_THE_DISK {
+                gauge(name, help, value(disk));
+            }
+            for (name, help, value) in COUNTERS_OF_THE_DISK {
+                counter(name, help, value(disk));
             }
         }
         let mut families = self.registry.gather();
@@ -199,6 +232,10 @@ fn reason(status: StatusCode) -> Option<&'static str> {
     Some(reason)
 }
 
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use sse_server::{Message, Topics};
@@ -213,7 +250,7 @@ mod tests {
         }
         let mut stats = topics.stats();
         let metrics = Metrics::new();
-        let text = metrics.text(7, &stats);
+        let text = metrics.text(7, &stats, None);
         let published = "\
 # HELP sse_published_total Events published.
 # TYPE sse_published_total counter
@@ -231,7 +268,7 @@ sse_published_total{topic=\"other\"} 0
         );
         assert!(!text.contains("sse_log"), "{text}");
         stats.total.log = Some(LogStats::default());
-        assert!(metrics.text(0, &stats).contains("\nsse_log_following 0\n"));
+        assert!(metrics.text(0, &stats, None).contains("\nsse_log_following 0\n"));
     }
 
     #[test]
@@ -241,7 +278,9 @@ sse_published_total{topic=\"other\"} 0
         metrics.count(&"INVENTED".parse().unwrap(), StatusCode::METHOD_NOT_ALLOWED);
         metrics.count(&Method::POST, StatusCode::IM_A_TEAPOT);
         drop(metrics.stream());
-        let text = metrics.text(0, &Topics::new().stats());
+        let text = metrics.text(0, &Topics::new().stats(), Some(&DiskStats::default()));
+        assert!(text.contains("\nsse_disk_oldest_timestamp_seconds 0\n"), "{text}");
+        assert!(text.contains("# TYPE sse_disk_failures_total counter\n"), "{text}");
         for line in [
             "sse_responses_total{code=\"200\",method=\"GET\"} 1",
             "sse_responses_total{code=\"405\",method=\"other\"} 1",

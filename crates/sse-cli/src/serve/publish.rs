@@ -162,7 +162,7 @@ fn rejection(error: &PublishError, are_many: bool) -> Rejection {
         PublishError::OwnId => (
             StatusCode::BAD_REQUEST,
             Refusal::OwnId,
-            "this hub keeps its events in Redis, which gives the ids; leave the id out, or put it into the data"
+            "the log of this hub (--data or --redis) gives the ids; leave the id out, or put it into the data"
                 .to_owned(),
         ),
         PublishError::InvalidId(error) => (StatusCode::BAD_REQUEST, Refusal::InvalidId, error.to_string()),
@@ -184,7 +184,7 @@ fn rejection(error: &PublishError, are_many: bool) -> Rejection {
         PublishError::Full => (
             StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Full,
-            "too many events wait for Redis; send yours again later".to_owned(),
+            "too many events wait for the log of this hub; send yours again later".to_owned(),
         ),
         PublishError::Log(log) if !log.is_refused() => {
             let what = if are_many { "the events" } else { "the event" };

@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
+use sse_disk::DiskLog;
 use sse_server::{EventType, Message, Stats, Topics, TopicsStats};
 
 use super::subscribers::Subscribers;
@@ -17,6 +18,8 @@ const MAX_TOPICS: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers {
     pub(crate) topics: Topics,
+    /// The log on the disk, if that is where the events are kept.
+    pub(crate) disk: Option<DiskLog>,
     pub(crate) subscribers: Subscribers,
     pub(crate) begun: Instant,
 }
