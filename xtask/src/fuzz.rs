@@ -1,5 +1,7 @@
 //! The fuzz targets, by cargo-fuzz where there is a nightly toolchain; else their properties as plain tests.
 
+use std::thread;
+
 use crate::setup;
 use crate::shell::{self, Failure};
 
@@ -7,6 +9,9 @@ use crate::shell::{self, Failure};
 pub(crate) const DEFAULT_SECONDS: u32 = 30;
 
 const TARGETS: [&str; 6] = ["decode", "items", "lines", "storage", "limit", "round_trip"];
+
+/// How many targets run at a time: each keeps one core busy.
+const AT_ONCE: usize = 2;
 
 pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
     // On CI a missing part is a failure; elsewhere there is something to fall back on.
@@ -25,13 +30,23 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
         );
     }
     setup::cargo_tool("cargo-fuzz")?;
-    for target in TARGETS {
-        // New inputs go to the first folder; the seeds in the second one stay as they are committed.
-        let corpus = format!("fuzz/corpus/{target}");
-        std::fs::create_dir_all(shell::root().join(&corpus))?;
-        shell::run(&format!(
-            "cargo +nightly fuzz run {target} {corpus} fuzz/seeds -- -max_total_time={seconds} -max_len=4096 -print_final_stats=1 -verbosity=0"
-        ))?;
+    // All are built at once, so that each run only runs.
+    shell::run("cargo +nightly fuzz build")?;
+    for pair in TARGETS.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            let runs: Vec<_> = pair.iter().map(|target| scope.spawn(|| fuzz(target, seconds))).collect();
+            runs.into_iter().try_for_each(|run| run.join().expect("a run does not panic"))
+        })?;
     }
     Ok(())
+}
+
+/// Runs one target for so long.
+fn fuzz(target: &str, seconds: u32) -> Result<(), Failure> {
+    // New inputs go to the first folder; the seeds in the second one stay as they are committed.
+    let corpus = format!("fuzz/corpus/{target}");
+    std::fs::create_dir_all(shell::root().join(&corpus))?;
+    shell::run(&format!(
+        "cargo +nightly fuzz run {target} {corpus} fuzz/seeds -- -max_total_time={seconds} -max_len=4096 -print_final_stats=1 -verbosity=0"
+    ))
 }

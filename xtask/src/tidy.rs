@@ -50,8 +50,10 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
     )?;
+    // Without features, and each alone; the workspace has been checked with all of them.
     shell::run(
-        "cargo hack clippy -p sse-server -p sse-redis -p sse-disk -p sse-testing --feature-powerset -- -D warnings",
+        "cargo hack clippy -p sse-server -p sse-redis -p sse-disk -p sse-testing --each-feature \
+         --exclude-all-features -- -D warnings",
     )?;
     // Not the features that are reqwest's own.
     shell::run(
