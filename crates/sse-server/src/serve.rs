@@ -4,6 +4,7 @@ mod accept;
 mod connections;
 mod deadline;
 mod descriptors;
+mod in_flight;
 mod listener;
 mod preface;
 mod reactor;

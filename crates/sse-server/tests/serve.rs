@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// A server on a free port, until `stop` is sent.
 struct Server {
@@ -170,7 +171,7 @@ async fn it_is_told_how_streams_end_on_their_connections() {
             async move {
                 loop {
                     route.publish(&Message::new(&*large)).unwrap();
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    sleep(Duration::from_millis(10)).await;
                 }
             }
         });
@@ -421,4 +422,44 @@ async fn one_server_has_connections_of_several_kinds() {
     own.read_until("0").await;
     tcp.read_until("0").await;
     server.await.unwrap();
+}
+
+/// A connection of HTTP/2 to a server without heartbeats, by the client's bytes.
+async fn http2_by_bytes(route: Route) -> DuplexStream {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(serve(Connections::of(Within(receiver)), route).into_future());
+    let (own, other) = duplex(64 * 1024);
+    sender.send(other).await.unwrap();
+    // The server ends when nothing can come any more.
+    tokio::spawn(async move { sender.closed().await });
+    own
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_http2_ends_when_nobody_has_used_it_for_a_while() {
+    let route = Route::builder().heartbeat(None).build();
+    let own = http2_by_bytes(route).await;
+    let executor = TokioExecutor::new();
+    let (mut requests, connection) =
+        hyper::client::conn::http2::handshake(executor, TokioIo::new(own)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://localhost/").body(Empty::<Bytes>::new()).unwrap();
+    let response = requests.send_request(request).await.unwrap();
+    // A stream may be silent for as long as it likes.
+    sleep(Duration::from_secs(3600)).await;
+    assert!(!connection.is_finished());
+    let begun = tokio::time::Instant::now();
+    drop(response);
+    connection.await.unwrap().unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_of_http2_that_does_not_answer_is_cut() {
+    let mut own = http2_by_bytes(Route::new()).await;
+    // The preface, and no settings.
+    own.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let _ = own.read_to_end(&mut Vec::new()).await;
+    assert_eq!(begun.elapsed().as_secs(), 60);
 }

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use super::connections::{Accepted, AnyIo, Connections, Sources};
 use super::deadline::WriteDeadline;
 use super::descriptors::make_room;
+use super::in_flight::InFlight;
 use super::preface::Begun;
 use super::reactor::Reactor;
 use super::service::{Connected, PeerAddress};
@@ -263,6 +264,7 @@ where
             peer: peer.map(PeerAddress),
             stalled: stream.stalled(),
             handover: handover.clone(),
+            in_flight: None,
         };
         let io = tokio::select! {
             io = timeout(FIRST_BYTES, Begun::read(stream, ahead, handover.clone())) => io,
@@ -343,10 +345,27 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
+    /// How long a connection is kept that nobody uses; hyper keeps one of HTTP/1 as long.
+    const UNUSED: Duration = Duration::from_secs(30);
+
+    let in_flight = InFlight::default();
+    let service = Connected { in_flight: Some(in_flight.clone()), ..service };
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new());
-    let connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let _ = until_shutdown(connection, http2::Connection::graceful_shutdown, &shutdown).await;
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        biased;
+        _ = &mut connection => return,
+        () = shutdown.begun() => {}
+        () = in_flight.none_for(UNUSED) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // A peer that does not answer would keep the connection for ever.
+    tokio::select! {
+        biased;
+        _ = &mut connection => {}
+        () = in_flight.none_for(UNUSED) => {}
+    }
 }
 
 /// Drives a connection to its end, which it is told of when the shutdown begins.

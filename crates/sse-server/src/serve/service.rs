@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
+use super::in_flight::{Flight, InFlight};
 use crate::subscribe::{self, Handover, PassedThrough, Shutdown, Stalled, Terms};
 
 /// In the extensions of a request under [`serve`](crate::serve): the address at the other end of its connection. Behind
@@ -43,6 +44,8 @@ pub(crate) struct Connected<S> {
     pub(crate) stalled: Stalled,
     /// The way of its streams out of hyper, if there is one.
     pub(crate) handover: Option<Handover>,
+    /// Of a connection of HTTP/2, the requests that are not answered in full.
+    pub(crate) in_flight: Option<InFlight>,
 }
 
 impl<S, R, B> Service<Request<R>> for Connected<S>
@@ -68,7 +71,8 @@ where
             handover.want_none();
             extensions.insert(handover.clone());
         }
-        Responding { future: self.service.call(request), way }
+        let flight = self.in_flight.as_ref().map(InFlight::begin);
+        Responding { future: self.service.call(request), way, flight }
     }
 }
 
@@ -78,6 +82,7 @@ pin_project! {
         #[pin]
         future: F,
         way: Option<(Handover, Terms)>,
+        flight: Option<Flight>,
     }
 }
 
@@ -95,12 +100,13 @@ where
         let own = (response.body() as &dyn Any).downcast_ref::<subscribe::Body>();
         let (is_marked, stream) =
             (response.extensions().get::<PassedThrough>().is_some(), own.and_then(subscribe::Body::stream));
-        Poll::Ready(Ok(match way.filter(|_| stream.is_some() || own.is_none() && is_marked) {
-            Some((handover, terms)) => {
-                handover.want(terms, stream);
-                response.map(|body| Passing::Leaving { body: Some(Box::pin(body)), handover })
-            }
-            None => response.map(|body| Passing::Staying { body }),
+        let way = way.filter(|_| stream.is_some() || own.is_none() && is_marked);
+        Poll::Ready(Ok(if let Some((handover, terms)) = way {
+            handover.want(terms, stream);
+            response.map(|body| Passing::Leaving { body: Some(Box::pin(body)), handover })
+        } else {
+            let flight = this.flight.take();
+            response.map(|body| Passing::Staying { body, _flight: flight })
         }))
     }
 }
@@ -143,6 +149,7 @@ pin_project! {
         Staying {
             #[pin]
             body: B,
+            _flight: Option<Flight>,
         },
         /// It gives its stream as soon as hyper has its first bytes. `None` when it has.
         Leaving { body: Option<Pin<Box<B>>>, handover: Handover },
@@ -159,7 +166,7 @@ impl<B: Body + Send + 'static> Body for Passing<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let (body, handover) = match self.project() {
-            PassingProject::Staying { body } => return body.poll_frame(cx),
+            PassingProject::Staying { body, .. } => return body.poll_frame(cx),
             PassingProject::Leaving { body, handover } => (body, handover),
         };
         // hyper asks no more.
@@ -179,14 +186,14 @@ impl<B: Body + Send + 'static> Body for Passing<B> {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Staying { body } => body.is_end_stream(),
+            Self::Staying { body, .. } => body.is_end_stream(),
             Self::Leaving { body, .. } => body.as_ref().is_some_and(Body::is_end_stream),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Staying { body } => body.size_hint(),
+            Self::Staying { body, .. } => body.size_hint(),
             Self::Leaving { body, .. } => body.as_ref().map_or(SizeHint::new(), Body::size_hint),
         }
     }
