@@ -214,15 +214,18 @@ impl Options {
             async move {
                 let _ = end.await;
                 let _ = begun.set(Instant::now());
-                let spread = spread(subscribers.count(), grace);
                 tracing::info!(subscribers = subscribers.count(), "ending");
-                shutdown.begin_within(spread);
+                shutdown.begin();
             }
         };
         let mut connections = connections.into_iter();
         let first = connections.next().expect("there is an address to listen on");
         let serve = connections.fold(sse_server::serve(first, front.service()), Serve::also);
         let serve = serve.with_graceful_shutdown(ending, grace);
+        let serve = {
+            let subscribers = subscribers.clone();
+            serve.stagger_by(move || spread(subscribers.count(), grace))
+        };
         let serving = async {
             let mut serve = serve.into_future();
             // Whoever asks meanwhile is told that the hub waits.

@@ -54,7 +54,7 @@ pub(crate) struct App {
     pub(crate) max_body: usize,
     /// The stream of how the hub stands.
     pub(crate) status: Route,
-    /// Ends the streams.
+    /// Whether the hub is ending.
     pub(crate) shutdown: Shutdown,
 }
 
@@ -181,7 +181,7 @@ async fn subscribe(
     }
     let data = Data::asked_for(request.uri(), request.headers())?;
     // A stream that is always of this topic: its events have their publishers' ids.
-    let subscription = data.of(app.numbers.topics.subscribe_to(&app.ending(request), &name));
+    let subscription = data.of(app.numbers.topics.subscribe_to(&request, &name));
     app.respond(from_last(subscription, last), what, &client, &caller).map(|response| data.tell(response))
 }
 
@@ -201,7 +201,7 @@ async fn subscribe_to_several(
     }
     let data = Data::asked_for(request.uri(), request.headers())?;
     let topics = names.iter().map(String::as_str);
-    let subscription = data.of(app.numbers.topics.subscribe(&app.ending(request), topics));
+    let subscription = data.of(app.numbers.topics.subscribe(&request, topics));
     app.respond(from_last(subscription, last), what, &client, &caller).map(|response| data.tell(response))
 }
 
@@ -296,7 +296,7 @@ async fn status(
         let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")];
         return Ok((headers, app.numbers.json(&search)).into_response());
     }
-    let subscription = app.status.subscribe(&app.ending(request)).snapshot(|| [app.numbers.message()]);
+    let subscription = app.status.subscribe(&request).snapshot(|| [app.numbers.message()]);
     app.respond(subscription, Use::Status, &client, &caller)
 }
 
@@ -378,11 +378,5 @@ impl App {
                 CLIENT_WAITS,
             ),
         })
-    }
-
-    /// The request, with what ends its stream.
-    fn ending(&self, mut request: Request) -> Request {
-        request.extensions_mut().insert(self.shutdown.clone());
-        request
     }
 }
