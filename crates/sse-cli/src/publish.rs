@@ -13,6 +13,7 @@ mod progress;
 mod queue;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanCount;
@@ -56,6 +57,12 @@ pub(crate) struct Options {
     #[arg(short, long)]
     quiet: bool,
 }
+
+/// How long in all to wait for a server that may take the same events later.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait for one that asks for no time at all.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 const AFTER_HELP: &str = "\
 Of one event, the id is printed. Lines are UTF-8 and end with LF or CRLF; they are published in order, each at once, and
@@ -170,6 +177,7 @@ impl Run {
 
     /// Publishes all that was read.
     async fn send(&mut self) -> Result<(), Failure> {
+        let mut waited = Duration::ZERO;
         while let Some(batch) = self.queue.batch() {
             self.sent = Some(batch.place);
             let size = batch.body.len();
@@ -196,8 +204,15 @@ impl Run {
                     let server = self.poster.server();
                     self.note(&format!("{server} gives all ids itself, so the events go without theirs"));
                 }
+                Err(PostError::Later { wait, .. }) if waited + wait <= PATIENCE => {
+                    let wait = wait.max(LEAST_WAIT);
+                    tokio::time::sleep(wait).await;
+                    waited += wait;
+                    continue;
+                }
                 Err(error) => return Err(self.failure(&error, batch.place, size)),
             }
+            waited = Duration::ZERO;
         }
         Ok(())
     }
@@ -257,7 +272,10 @@ impl Run {
                 HumanCount(size as u64)
             ),
             PostError::Moved(location) => format!("{server} sends {place} on to {location}; give that URL"),
-            PostError::OwnId(text) | PostError::WrongId(text) | PostError::Refused(text) => {
+            PostError::OwnId(text)
+            | PostError::WrongId(text)
+            | PostError::Later { text, .. }
+            | PostError::Refused(text) => {
                 format!("{server} refused {place}: {text}")
             }
             PostError::Strange(text) => {

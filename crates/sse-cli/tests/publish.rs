@@ -380,6 +380,46 @@ fn refusals_are_told_with_what_the_server_says() {
     check(&answer("502 Bad Gateway", "text/html", "<h1>"), 3, &["refused the event: 502 Bad Gateway\n"]);
 }
 
+/// A server that refuses twice, with this status and these headers, and then takes all.
+fn refusing_twice(status: &'static str, headers: &'static str) -> Server {
+    let (mut refused, mut last) = (0, 0);
+    answering(move |request| {
+        refused += 1;
+        if refused > 2 {
+            return receipt(request, &mut last);
+        }
+        format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n{headers}\r\n")
+    })
+}
+
+#[test]
+fn what_a_server_takes_later_is_sent_again() {
+    for (status, headers) in [
+        ("429 Too Many Requests", "Retry-After: 0\r\n"),
+        ("503 Service Unavailable", "Retry-After: 0\r\nSse-Refusal: full\r\n"),
+    ] {
+        let server = refusing_twice(status, headers);
+        let output = run_publish(&[&server.url(NEWS), "a"]);
+        assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"e1\n"[..]), "{output:?}");
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[test]
+fn what_a_server_may_have_taken_or_takes_much_later_is_not_sent_again() {
+    for (status, headers) in [
+        ("429 Too Many Requests", ""),
+        ("429 Too Many Requests", "Retry-After: 3600\r\n"),
+        ("429 Too Many Requests", "Retry-After: 99999999999999999999\r\n"),
+        ("503 Service Unavailable", "Retry-After: 0\r\n"),
+        ("504 Gateway Timeout", "Retry-After: 0\r\n"),
+    ] {
+        let server = refusing_twice(status, headers);
+        assert_fails(&run_publish(&[&server.url(NEWS), "a"]), 3, &format!("refused the event: {status}"));
+        assert_eq!(server.requests().len(), 1, "{status} {headers}");
+    }
+}
+
 #[test]
 fn a_redirect_is_not_followed_but_told() {
     for status in ["301 Moved Permanently", "303 See Other", "307 Temporary Redirect"] {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use sse_client::reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use sse_client::reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use sse_client::reqwest::{self, Client, Response, StatusCode, Url, redirect};
 
 use crate::envelope::JSON_LINES;
@@ -52,6 +52,8 @@ pub(super) enum PostError {
     WrongId(String),
     /// The topic is elsewhere.
     Moved(String),
+    /// The server says how long to wait before the same events may be sent again: nothing was published.
+    Later { wait: Duration, text: String },
     /// The server says why not.
     Refused(String),
     /// The receipt is not one for these events.
@@ -66,6 +68,7 @@ impl PostError {
             | Self::OwnId(_)
             | Self::WrongId(_)
             | Self::Moved(_)
+            | Self::Later { .. }
             | Self::Refused(_)
             | Self::Strange(_) => Exit::Refused,
         }
@@ -112,6 +115,7 @@ impl Poster {
         let response = request.send().await.map_err(|error| unsent(&error))?;
         let (status, location) = (response.status(), self.location(&response));
         let (content_type, refusal) = (content_type(&response), why(&response));
+        let wait = retry_after(&response);
         let answer = read(response).await?;
         match status {
             _ if status.is_success() => match serde_json::from_slice(&answer) {
@@ -128,7 +132,12 @@ impl Poster {
             StatusCode::PAYLOAD_TOO_LARGE => Err(PostError::TooLarge),
             _ => Err(match location {
                 Some(location) if status.is_redirection() => PostError::Moved(location),
-                _ => refused(refusal, said(status, &content_type, &answer)),
+                _ => match (refused(refusal, said(status, &content_type, &answer)), wait) {
+                    (PostError::Refused(text), Some(wait)) if is_for_now(status, refusal) => {
+                        PostError::Later { wait, text }
+                    }
+                    (refused, _) => refused,
+                },
             }),
         }
     }
@@ -177,6 +186,18 @@ async fn read(mut response: Response) -> Result<Vec<u8>, PostError> {
 /// Why the hub has published nothing, if it says so in a word that this program knows.
 fn why(response: &Response) -> Option<Refusal> {
     Refusal::of_name(response.headers().get(refusal::HEADER)?.to_str().ok()?)
+}
+
+/// How many seconds the server asks to wait for. (The form with a date is for answers that caches keep.)
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Whether the server has refused what it may take later, and has published nothing of it. A proxy's 503 says nothing
+/// about that.
+fn is_for_now(status: StatusCode, refusal: Option<Refusal>) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || refusal == Some(Refusal::Full)
 }
 
 fn refused(refusal: Option<Refusal>, text: String) -> PostError {
