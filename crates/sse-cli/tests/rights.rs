@@ -205,6 +205,35 @@ fn the_stream_of_a_jwt_ends_when_it_expires() {
 }
 
 #[test]
+fn a_poll_that_waits_ends_when_its_right_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens =
+        write(&folder, "tokens", format!("publish *\nsubscribe {ANNA} news\nsubscribe {BOB} news\n"));
+    let mut hub =
+        Hub::start(&["--token-file", &tokens, "--jwt-keys", &jwt_path("secret"), "--access-log", "text"]);
+    let poll = |token: &str| hub.send("GET", "/topics/news?poll=60s", &[&bearer(token)], "");
+    let (expiring, revoked) = (poll(&jwt_for(Duration::from_millis(1500))), poll(ANNA));
+    let mut staying = poll(BOB);
+    let check = |mut answer: TcpStream| {
+        let mut text = String::new();
+        answer.read_to_string(&mut text).unwrap();
+        assert_answers(&text, 401, "get a new one");
+        assert!(text.contains("error=\"invalid_token\""), "{text}");
+    };
+    check(expiring);
+    write(&folder, "tokens", format!("publish *\nsubscribe {BOB} news\n"));
+    hub.program.signal("HUP");
+    check(revoked);
+    // What is published now is for those who may still read it.
+    hub.publish("news", "later");
+    let mut page = String::new();
+    staying.read_to_string(&mut page).unwrap();
+    assert_answers(&page, 200, "later");
+    hub.program.notice("end=token-expired");
+    hub.program.notice("end=right-revoked");
+}
+
+#[test]
 fn an_audience_that_is_set_must_be_named() {
     let secret = jwt_path("secret");
     let hub = Hub::start(&["--jwt-keys", &secret, "--jwt-audience", "hub"]);

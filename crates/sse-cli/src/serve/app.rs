@@ -357,6 +357,9 @@ impl App {
             names => topics.subscribe_from(page.id(), names.iter().map(String::as_str)),
         };
         tokio::select! {
+            // An event that comes when the right has ended is not for this caller.
+            biased;
+            () = caller.clone().loses(what.clone()) => Err(caller.refuse_lost(&what)),
             answer = page.read(subscription, evicted) => answer,
             () = self.shutdown.begun() => Err(Rejection::unavailable("the hub is ending; try again")),
         }

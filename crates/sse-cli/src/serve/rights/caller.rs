@@ -105,7 +105,17 @@ impl Caller {
         }
     }
 
-    async fn loses(self, what: Use) {
+    /// The answer to a request that was waiting when its caller lost the right.
+    pub(crate) fn refuse_lost(&self, what: &Use) -> Rejection {
+        let what = what.parts().next().map_or_else(String::new, |part| format!(" to {part}"));
+        let text = format!(
+            "the right{what} ended while the request waited: its token has expired or was revoked; get a new one"
+        );
+        Rejection::new(StatusCode::UNAUTHORIZED, text).challenge(Challenge::InvalidToken)
+    }
+
+    /// Waits until the caller may not do it any more.
+    pub(crate) async fn loses(self, what: Use) {
         let mut rules = self.rules.clone();
         let expiry = async {
             match &self.proof {
@@ -131,7 +141,7 @@ impl Caller {
         if let Some(entry) = &self.entry {
             entry.ends(reason);
         }
-        tracing::debug!(user = self.user(), reason, "a stream ends");
+        tracing::debug!(user = self.user(), reason, "a stream or a poll ends");
     }
 
     /// Whether the caller's rights, or those of everybody, are enough now.
