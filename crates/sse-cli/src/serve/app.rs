@@ -258,6 +258,9 @@ async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result
     match timeout(BODY_WITHIN, Limited::new(&mut body, limit).collect()).await {
         Ok(Ok(body)) => encoding.decode(body.to_bytes(), limit).map_err(|undecoded| match undecoded {
             Undecoded::TooLarge => too_large(),
+            Undecoded::ManyParts => {
+                Rejection::bad("the body has too many parts of gzip; compress it in one piece")
+            }
             Undecoded::Broken(error) => Rejection::bad(format!("the body can't be decompressed: {error}")),
         }),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

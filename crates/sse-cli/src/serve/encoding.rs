@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
-use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use super::rejection::Rejection;
 
@@ -22,7 +22,12 @@ pub(crate) enum Encoding {
 pub(crate) enum Undecoded {
     TooLarge,
     Broken(io::Error),
+    /// It has more parts than are read.
+    ManyParts,
 }
+
+/// How many parts (members) a body of gzip may have. Each costs time to begin, however small it is.
+const MAX_PARTS: usize = 100;
 
 impl Encoding {
     /// That of a request.
@@ -47,18 +52,37 @@ impl Encoding {
     pub(crate) fn decode(self, body: Bytes, limit: usize) -> Result<Bytes, Undecoded> {
         match self {
             Self::Identity => Ok(body),
-            Self::Gzip => read(MultiGzDecoder::new(&*body), limit),
+            Self::Gzip => read_gzip(&body, limit),
             Self::Deflate => read(ZlibDecoder::new(&*body), limit),
         }
     }
 }
 
-/// Reads no more than the limit, however small the compressed body was.
+/// Reads the parts of gzip one after the other, within the bounds.
+fn read_gzip(mut rest: &[u8], limit: usize) -> Result<Bytes, Undecoded> {
+    let mut body = Vec::new();
+    for _ in 0..MAX_PARTS {
+        let mut decoder = GzDecoder::new(rest);
+        append(&mut decoder, &mut body, limit)?;
+        rest = decoder.into_inner();
+        if rest.is_empty() {
+            return Ok(body.into());
+        }
+    }
+    Err(Undecoded::ManyParts)
+}
+
 fn read(decoder: impl Read, limit: usize) -> Result<Bytes, Undecoded> {
     let mut body = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    decoder.take(most).read_to_end(&mut body).map_err(Undecoded::Broken)?;
-    if body.len() > limit { Err(Undecoded::TooLarge) } else { Ok(body.into()) }
+    append(decoder, &mut body, limit)?;
+    Ok(body.into())
+}
+
+/// Reads no more than the limit, however small the compressed body was.
+fn append(decoder: impl Read, body: &mut Vec<u8>, limit: usize) -> Result<(), Undecoded> {
+    let most = u64::try_from(limit - body.len()).unwrap_or(u64::MAX).saturating_add(1);
+    decoder.take(most).read_to_end(body).map_err(Undecoded::Broken)?;
+    if body.len() > limit { Err(Undecoded::TooLarge) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -102,6 +126,10 @@ mod tests {
         check(&["identity"], b"Hello".to_vec(), Ok(b"Hello"));
         check(&[" GZIP "], gzip(b"Hello"), Ok(b"Hello"));
         check(&["gzip"], [gzip(b"Hel"), gzip(b"lo")].concat(), Ok(b"Hello"));
+        check(&["gzip"], [gzip(b"Hello"), gzip(b"").repeat(99)].concat(), Ok(b"Hello"));
+        check(&["gzip"], gzip(b"").repeat(101), Err("ManyParts"));
+        check(&["gzip"], [gzip(&[b'a'; 600]), gzip(&[b'a'; 600])].concat(), Err("TooLarge"));
+        check(&["gzip"], [gzip(b"Hello"), b"more".to_vec()].concat(), Err("Broken"));
         check(&["deflate"], deflate(b"Hello"), Ok(b"Hello"));
         check(&["gzip"], gzip(&[b'a'; 1000]), Ok(&[b'a'; 1000]));
         check(&["gzip"], gzip(&vec![b'a'; 10 << 20]), Err("TooLarge"));
