@@ -246,3 +246,27 @@ fn what_can_not_be_read_is_told() {
     while page(&hub, "/topics/a").2.is_empty() {}
     assert_answers(&hub.get("/topics/a?poll&since=@0", &[]), 400, "a hub on Redis has no times of events");
 }
+
+#[test]
+fn pages_go_on_after_ids_that_look_like_times() {
+    let hub = Hub::start(&[]);
+    for ids in [
+        ["2026-01-31T12:00:00Z", "2026-01-31T12:00:01Z"],
+        // A time to come would pass over everything.
+        ["2099-01-31T12:00:00Z", "2099-01-31T12:00:01Z"],
+        ["@1732550000", "@1732550001"],
+        ["@first", "@second"],
+        ["id:1", "id:2"],
+    ] {
+        let path = format!("/topics/{}", ids[0]);
+        for id in ids {
+            assert_answers(&hub.post(&format!("{path}?id={id}"), &[], id), 200, "");
+        }
+        let (next, has_more, first) = page(&hub, &format!("{path}?limit=1"));
+        assert!(has_more);
+        let (_, has_more, second) = page(&hub, &format!("{path}?limit=1&since={next}"));
+        assert!(!has_more);
+        let expected = ids.map(|id| format!("{} - {id}", ids[0]));
+        assert_eq!([first, second].concat(), expected);
+    }
+}

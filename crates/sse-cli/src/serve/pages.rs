@@ -2,6 +2,7 @@
 //!
 //! An answer is one page, of a bounded size. The next one begins after the id that the answer tells.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -146,7 +147,7 @@ impl Page {
                 Item::Gap(gap) => lines.add(&gap_envelope(gap)),
                 _ => {}
             }
-            lines.next = HeaderValue::from_bytes(item.last_event_id().as_bytes()).ok();
+            lines.next = next(item.last_event_id());
         }
         lines.add_gap_of(&mut evicted);
         Ok(lines.answer(&events))
@@ -164,8 +165,14 @@ impl Page {
 }
 
 impl Since {
+    /// What comes before an id that could be read as a time.
+    const ID: &str = "id:";
+
     /// An id, or a time as RFC 3339 has it, or as seconds, `@1732550000`.
     fn parse(text: &str) -> Result<Self, String> {
+        if let Some(id) = text.strip_prefix(Self::ID) {
+            return Ok(Self::Id(id.to_owned()));
+        }
         if let Some(seconds) = text.strip_prefix('@') {
             let time = seconds.parse::<i64>().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
             return time.map(Self::Time).ok_or_else(|| {
@@ -173,6 +180,14 @@ impl Since {
             });
         }
         Ok(text.parse().map_or_else(|_| Self::Id(text.to_owned()), Self::Time))
+    }
+
+    /// How an id is written, so that it is read as this id: publishers may take times as their ids.
+    fn after(id: &str) -> Cow<'_, str> {
+        match Self::parse(id) {
+            Ok(Self::Id(read)) if read == id => id.into(),
+            _ => format!("{}{id}", Self::ID).into(),
+        }
     }
 }
 
@@ -206,7 +221,7 @@ impl Lines {
     fn answer(self, events: &Events) -> Response {
         let end = events.last_event_id();
         let has_more = end.is_none() && self.next.is_some();
-        let end = end.and_then(|id| HeaderValue::from_bytes(id.as_str().as_bytes()).ok());
+        let end = end.and_then(|id| next(id.as_str()));
         let mut response = head(Body::from(self.text));
         if let Some(next) = end.or(self.next) {
             response.headers_mut().insert(NEXT, next);
@@ -216,6 +231,11 @@ impl Lines {
         }
         response
     }
+}
+
+/// The header that names the id after which the next page begins.
+fn next(id: &str) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(Since::after(id).as_bytes()).ok()
 }
 
 /// The answer to a `HEAD` request, and the beginning of each other.
@@ -335,8 +355,19 @@ mod tests {
         check("poll&limit=0", None, Err("limit=0: write a number of events, 1 to 10000"));
         check("poll&limit=-1", None, Err("limit=-1: write"));
         check("poll&limit=", None, Err("limit=: write"));
+        check("poll&since=id:2026-01-31T12:00:00Z", None, Ok("Id(\"2026-01-31T12:00:00Z\") 1000 0ns"));
         check("poll&since=", None, Err("since has no value"));
         check("poll&since=@x", None, Err("since=@x: write a time as @1732550000"));
         check("poll=x", None, Err("poll=x: write a time as 15s"));
+    }
+
+    #[test]
+    fn an_id_is_written_so_that_it_is_read_again() {
+        for id in
+            ["7", "order-7", "é", "2026-01-31T12:00:00Z", "@1732550000", "@x", "id:7", "id:", "id:id:@1"]
+        {
+            assert_eq!(Since::parse(&Since::after(id)), Ok(Since::Id(id.to_owned())));
+        }
+        assert_eq!(Since::after("order-7"), "order-7");
     }
 }
