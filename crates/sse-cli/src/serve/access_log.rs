@@ -39,7 +39,7 @@ struct Line {
     log: Arc<AccessLog>,
     begun: Instant,
     client: Option<IpAddr>,
-    method: Method,
+    method: Box<str>,
     path: Box<str>,
     version: Version,
     outcome: Mutex<Outcome>,
@@ -89,7 +89,7 @@ impl AccessLog {
             log: self.clone(),
             begun: Instant::now(),
             client: client.address(),
-            method: request.method().clone(),
+            method: shown_method(request.method()).into(),
             path: shown(request.uri()).into(),
             version: request.version(),
             outcome: Mutex::default(),
@@ -163,7 +163,7 @@ impl Drop for Line {
             log: "access",
             client: self.client,
             user: outcome.user.as_deref(),
-            method: self.method.as_str(),
+            method: &self.method,
             path: &self.path,
             http: match self.version {
                 Version::HTTP_10 => "1.0",
@@ -214,6 +214,24 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", Visible(&text.replace('\\', r"\\").replace('"', r#"\""#)))
 }
 
+/// The method of a request. Any word may stand there, so a long one is cut.
+pub(crate) fn shown_method(method: &Method) -> String {
+    /// How much is shown, in bytes. The longest registered method has 17.
+    const MOST: usize = 32;
+
+    cut(method.as_str().to_owned(), MOST)
+}
+
+/// A text that is not longer than this, in bytes, but for the sign that it was cut.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
+}
+
 /// The path and query of a request as others may see it: without secrets, and not longer than anybody reads.
 pub(crate) fn shown(uri: &Uri) -> String {
     /// How much is shown, in bytes.
@@ -235,12 +253,7 @@ pub(crate) fn shown(uri: &Uri) -> String {
             _ => shown.push_str(pair),
         }
     }
-    if shown.len() > MOST {
-        let end = (0..=MOST).rev().find(|&at| shown.is_char_boundary(at));
-        shown.truncate(end.unwrap_or_default());
-        shown.push('…');
-    }
-    shown
+    cut(shown, MOST)
 }
 
 #[cfg(test)]
@@ -264,6 +277,15 @@ mod tests {
         check_shown("/a?token&x=1", "/a?token&x=1");
         check_shown("/a%0Ab%1B?c=%00", "/a%0Ab%1B?c=%00");
         assert!(shown(&format!("/{}", "a".repeat(5000)).parse().unwrap()).len() < 2100);
+    }
+
+    #[test]
+    fn a_long_method_is_cut() {
+        for (method, expected) in
+            [("UPDATEREDIRECTREF", "UPDATEREDIRECTREF".to_owned()), (&"A".repeat(9000), "A".repeat(32) + "…")]
+        {
+            assert_eq!(shown_method(&method.parse().unwrap()), expected);
+        }
     }
 
     #[test]

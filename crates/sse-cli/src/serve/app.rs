@@ -134,6 +134,7 @@ async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next)
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let (client, path, status) = (client.address(), access_log::shown(&uri), status.as_u16());
+            let method = access_log::shown_method(&method);
             tracing::info!(client = ?client, %method, path, status, "a request was refused");
         }
         return response;
