@@ -4,13 +4,13 @@ mod series;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use axum::http::{Method, StatusCode};
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Counter, Gauge, Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use sse_disk::DiskStats;
 use sse_server::{LogStats, Stats, TopicsStats};
@@ -53,23 +53,17 @@ const COUNTERS_OF_THE_LOG: [Metric<LogStats>; 6] = [
     ("sse_log_losses_total", "How often the log had lost events.", |log| log.losses),
 ];
 
-const OF_THE_DISK: [Metric<DiskStats>; 4] = [
+const OF_THE_DISK: [Metric<DiskStats>; 3] = [
     ("sse_disk_bytes", "Bytes that the events take of the disk.", |disk| disk.bytes),
     ("sse_disk_events", "Events on the disk.", |disk| disk.entries),
     ("sse_disk_oldest_timestamp_seconds", "When the oldest event was published, or 0.", |disk| {
         let since = disk.oldest.and_then(|oldest| oldest.duration_since(UNIX_EPOCH).ok());
         since.map_or(0, |since| since.as_secs())
     }),
-    ("sse_disk_longest_flush_microseconds", "How long the longest flush has taken.", |disk| {
-        microseconds(disk.longest_commit)
-    }),
 ];
 
-const COUNTERS_OF_THE_DISK: [Metric<DiskStats>; 3] = [
+const COUNTERS_OF_THE_DISK: [Metric<DiskStats>; 2] = [
     ("sse_disk_flushes_total", "How often events were flushed to the disk.", |disk| disk.commits),
-    ("sse_disk_flush_microseconds_total", "How long the flushes have taken.", |disk| {
-        microseconds(disk.commit_time)
-    }),
     ("sse_disk_failures_total", "How often the disk was full or has failed.", |disk| disk.failures),
 ];
 
@@ -182,6 +176,16 @@ impl Metrics {
             for (name, help, value) in COUNTERS_OF_THE_DISK {
                 counter(name, help, value(disk));
             }
+            // The base unit of Prometheus is the second, so these two have fractions.
+            let longest =
+                Gauge::new("sse_disk_longest_flush_seconds", "How long the longest flush has taken.");
+            let longest = longest.expect(VALID);
+            longest.set(disk.longest_commit.as_secs_f64());
+            now.register(Box::new(longest)).expect(VALID);
+            let flushes = Counter::new("sse_disk_flush_seconds_total", "How long the flushes have taken.");
+            let flushes = flushes.expect(VALID);
+            flushes.inc_by(disk.commit_time.as_secs_f64());
+            now.register(Box::new(flushes)).expect(VALID);
         }
         let mut families = self.registry.gather();
         families.extend(now.gather());
@@ -232,12 +236,10 @@ fn reason(status: StatusCode) -> Option<&'static str> {
     Some(reason)
 }
 
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use sse_server::{Message, Topics};
 
     use super::*;
@@ -278,7 +280,12 @@ sse_published_total{topic=\"other\"} 0
         metrics.count(&"INVENTED".parse().unwrap(), StatusCode::METHOD_NOT_ALLOWED);
         metrics.count(&Method::POST, StatusCode::IM_A_TEAPOT);
         drop(metrics.stream());
-        let text = metrics.text(0, &Topics::new().stats(), Some(&DiskStats::default()));
+        let mut disk = DiskStats::default();
+        disk.commit_time = Duration::from_millis(1500);
+        let text = metrics.text(0, &Topics::new().stats(), Some(&disk));
+        assert!(text.contains("\nsse_disk_flush_seconds_total 1.5\n"), "{text}");
+        assert!(text.contains("# TYPE sse_disk_longest_flush_seconds gauge\n"), "{text}");
+        assert!(!text.contains("microseconds"), "`promtool check metrics` asks for seconds: {text}");
         assert!(text.contains("\nsse_disk_oldest_timestamp_seconds 0\n"), "{text}");
         assert!(text.contains("# TYPE sse_disk_failures_total counter\n"), "{text}");
         for line in [
