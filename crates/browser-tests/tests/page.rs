@@ -198,6 +198,24 @@ fn a_connection_that_is_refused_or_lost_says_why() {
     has_no_errors(&page);
 }
 
+#[test]
+fn a_token_for_the_figures_alone_says_why_no_events_come() {
+    let browser = Browser::launch().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    fs::write(&file, "publish *\nsubscribe * public/*\nstatus status-0123456789\n").unwrap();
+    let hub = Hub::start(&["--token-file", file.to_str().unwrap()]);
+    hub.publish("private", "1");
+    let page = browser.open(&format!("http://{}/", hub.address)).unwrap();
+    shows(&page, "#state", "A token is needed");
+    page.write("status-0123456789").unwrap();
+    page.press("Enter").unwrap();
+    shows(&page, "#detail", "up ");
+    let why = "No events come. 403: this token gives no right to subscribe to the topic private";
+    shows(&page, "#nothing-why", why);
+    has_no_errors(&page);
+}
+
 /// The texts that have less contrast than this to what is beneath them, with their ratio.
 const PALE: &str = "(() => {
     const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });

@@ -138,12 +138,19 @@ const list = new EventList($("events"), { onShown: showEvents, onCopy: (text) =>
 const follower = new Follower({
   onEvent: (event) => list.add(event),
   onState: (_, why) => {
-    // That a token is missing is told once, by the other stream.
-    trouble = why && !asksForToken(why.status, "subscribe") ? reasonOf(why) : "";
+    whyNone = why;
     showEvents();
   },
 });
-let trouble = ""; // why no events come
+let whyNone; // why no events come
+
+/** Why no events come, as a sentence. */
+function trouble() {
+  if (!whyNone) return "";
+  // If the other stream is refused too, it asks for a token. A token may also have the right to see the status alone.
+  const isAskedFor = statuses.state !== "open" && asksForToken(whyNone.status, "subscribe");
+  return isAskedFor ? "" : reasonOf(whyNone);
+}
 
 function showEvents() {
   setText($("events-about"), eventsWords());
@@ -158,7 +165,7 @@ function showEvents() {
 
 function eventsWords() {
   if (follower.names.length === 0) return "";
-  if (trouble && !list.isEmpty) return `No events come. ${trouble}`;
+  if (trouble() && !list.isEmpty) return `No events come. ${trouble()}`;
   const paused = list.isPaused ? "Paused. " : "";
   if (list.isFiltered) return `${paused}${whole.format(list.matching)} of ${counted(list.kept, "event")} match the filter.`;
   return `${paused}${counted(list.received, "event")} of ${followedWords()}, newest first.`;
@@ -173,7 +180,7 @@ function followedWords() {
 
 function emptyWords(isHubEmpty) {
   if (isHubEmpty) return "Nothing has been published yet. Begin with the box to publish, or from a terminal:";
-  if (trouble) return `No events come. ${trouble}`;
+  if (trouble()) return `No events come. ${trouble()}`;
   if (list.isFiltered && list.kept > 0) return "No event matches the filter.";
   if (statuses.state === "closed" && follower.names.length === 0) return "The hub does not let this page in.";
   return follower.state === "open" ? "Waiting for the next event." : "";
