@@ -31,7 +31,9 @@ pub(crate) fn with_file(command: Command, file: &Path) -> Result<Command, Failur
 fn with_text(mut command: Command, text: &str) -> Result<Command, String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        format!("line {line}: {}", error.message())
+        // An address without quotes begins like a number.
+        let hint = if error.message().starts_with("invalid float") { " (a text needs quotes)" } else { "" };
+        format!("line {line}: {}{hint}", error.message())
     })?;
     for (key, value) in table {
         let arg = command.get_arguments().find(|arg| is_setting(arg) && arg.get_long() == Some(&key));
@@ -155,6 +157,8 @@ mod tests {
         check_wrong("cors = [['a']]", "`cors` must be a text or a number, or a list of them");
         check_wrong("# fine\nmax-body = 1\nmax-body", "line 3: ");
         check_wrong("max-body = 1\nmax-body = 2", "line 2: ");
+        check_wrong("cors = 127.0.0.1:80", "line 1: invalid float, expected nothing (a text needs quotes)");
+        check_wrong("cors = https://a", "line 1: string values must be quoted");
     }
 
     #[test]
