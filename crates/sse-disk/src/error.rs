@@ -140,6 +140,13 @@ impl Failure {
         let path = path.display();
         let (is_refused, text) = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => (true, format!("the disk of {path} is full; make room on it")),
+            Some(ErrorCode::ReadOnly) if is_moved(error) => (
+                true,
+                format!(
+                    "{path} was deleted or moved while it was in use, so what is published would be lost; move it \
+                     back, or restart the process to begin a new log"
+                ),
+            ),
             Some(ErrorCode::ReadOnly) => {
                 (true, format!("{path} can't be written; let the user of this process write there"))
             }
@@ -162,6 +169,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Whether an error says that the file is no longer at its path.
+fn is_moved(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_READONLY_DBMOVED)
 }
 
 /// Whether an error says that what is on the disk is not what was written there.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for anything but the disk, and reads no clock.
 
+mod home;
 mod open;
 mod read;
 mod row;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sse_server::log::{Batch, Entry, Position, timed};
 
+use self::home::Home;
 pub(crate) use self::open::Vfs;
 use self::row::Row;
 use crate::builder::Durability;
@@ -46,6 +48,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Store {
     connection: Connection,
     file: PathBuf,
+    /// `None` if it is not known.
+    home: Option<Home>,
     durability: Durability,
     /// The newest entry that was trimmed: what came before the oldest.
     trimmed: Place,
@@ -119,6 +123,7 @@ impl Store {
     /// Appends batches at this time, in milliseconds since 1970: all or none. A batch that the log has already is left
     /// out.
     pub(crate) fn append(&mut self, batches: &[Batch], now: u64) -> Result<Appended> {
+        self.check_home()?;
         let transaction = begin(&mut self.connection)?;
         let mut last = self.last;
         let mut entries = Vec::new();
@@ -149,6 +154,15 @@ impl Store {
         self.last = last;
         self.is_flushed = self.durability == Durability::Stored;
         Ok(Appended { positions, entries, commit: begun.elapsed() })
+    }
+
+    /// Fails if the file is no longer at its path. SQLite would go on writing to a file that nobody can open again.
+    fn check_home(&self) -> Result<()> {
+        if self.home.as_ref().is_some_and(Home::is_left) {
+            let moved = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DBMOVED);
+            return Err(rusqlite::Error::SqliteFailure(moved, None));
+        }
+        Ok(())
     }
 
     /// Flushes what was appended without.

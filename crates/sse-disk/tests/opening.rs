@@ -73,6 +73,30 @@ async fn two_processes_can_not_have_one_directory() {
     assert!(other.join().unwrap().unwrap() >= Duration::from_millis(50));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_was_deleted_or_moved_takes_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (directory.path().join("log"), directory.path().join("elsewhere"));
+    let log = DiskLog::open(&path).unwrap();
+    fill(&log, 3).await;
+    let batch = || Batch::new(fastrand::u64(..), 1, vec![Record::new("news", &Message::new("a")).unwrap()]);
+    fs::rename(&path, &elsewhere).unwrap();
+    let error = log.append(&batch()).await.unwrap_err();
+    assert!(error.is_refused(), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&*path.to_string_lossy()) && text.contains("was deleted or moved"), "{text}");
+    assert_eq!(log.before(None, 10).await.unwrap().len(), 3, "what is there is still read");
+    // It goes on where it was.
+    fs::rename(&elsewhere, &path).unwrap();
+    log.append(&batch()).await.unwrap();
+    // Another file at this path is not the log.
+    fs::remove_dir_all(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("log.db"), "").unwrap();
+    assert!(log.append(&batch()).await.unwrap_err().is_refused());
+}
+
 #[test]
 fn what_is_not_a_log_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Place, Store};
+use super::{Home, Place, Store};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
 
@@ -61,6 +61,11 @@ impl Store {
         let mut store = Self {
             connection,
             file: file.to_owned(),
+            home: match vfs {
+                Vfs::System => Home::of(file),
+                #[cfg(test)]
+                Vfs::Named(_) => None,
+            },
             durability,
             trimmed: Place::default(),
             last: Place::default(),
