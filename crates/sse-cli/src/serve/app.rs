@@ -363,7 +363,7 @@ impl App {
         tokio::select! {
             // An event that comes when the right has ended is not for this caller.
             biased;
-            () = caller.clone().loses(what.clone()) => Err(caller.refuse_lost(&what)),
+            () = caller.clone().loses(what.clone()) => Err(what.refuse_lost()),
             answer = page.read(subscription, evicted) => answer,
             () = self.shutdown.begun() => Err(Rejection::unavailable("the hub is ending; try again")),
         }

@@ -105,15 +105,6 @@ impl Caller {
         }
     }
 
-    /// The answer to a request that was waiting when its caller lost the right.
-    pub(crate) fn refuse_lost(&self, what: &Use) -> Rejection {
-        let what = what.parts().next().map_or_else(String::new, |part| format!(" to {part}"));
-        let text = format!(
-            "the right{what} ended while the request waited: its token has expired or was revoked; get a new one"
-        );
-        Rejection::new(StatusCode::UNAUTHORIZED, text).challenge(Challenge::InvalidToken)
-    }
-
     /// Waits until the caller may not do it any more.
     pub(crate) async fn loses(self, what: Use) {
         let mut rules = self.rules.clone();
@@ -184,6 +175,15 @@ impl Use {
             Self::Subscribe(_) => Right::Subscribe.name(),
             Self::Status => "status",
         }
+    }
+
+    /// The answer to a request that was waiting for it when its caller lost the right.
+    pub(crate) fn refuse_lost(&self) -> Rejection {
+        let what = self.parts().next().map_or_else(String::new, |part| format!(" to {part}"));
+        let text = format!(
+            "the right{what} ended while the request waited: its token has expired or was revoked; get a new one"
+        );
+        Rejection::new(StatusCode::UNAUTHORIZED, text).challenge(Challenge::InvalidToken)
     }
 
     /// How many topics it is for.
