@@ -67,8 +67,9 @@ const LEAST_WAIT: Duration = Duration::from_millis(100);
 const AFTER_HELP: &str = "\
 Of one event, the id is printed. Lines are UTF-8 and end with LF or CRLF; they are published in order, each at once, and
 an empty line is an event with empty data (with --json, it is nothing). With --json, ids that a hub gave are left out, as
-are all ids at a hub on Redis. What fails is not tried again, as it may have been published: the message says how much
-was, and which lines are next.";
+are all ids at a hub that has a log (--data, --redis). What the server asks to be sent later is sent again, for up to a
+minute. What fails otherwise is not, as it may have been published: the message says how much was, and which lines are
+next.";
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {

@@ -244,7 +244,11 @@ fn what_can_not_be_read_is_told() {
     let hub = Hub::start(&["--redis", &redis.url]);
     hub.publish("a", "1");
     while page(&hub, "/topics/a").2.is_empty() {}
-    assert_answers(&hub.get("/topics/a?poll&since=@0", &[]), 400, "a hub on Redis has no times of events");
+    assert_answers(
+        &hub.get("/topics/a?poll&since=@0", &[]),
+        400,
+        "a hub that has a log (--data, --redis) has no times of events",
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::envelope::{Envelope, JSON_LINES};
 /// How large a request becomes at most, if it is of more than one event: half of what a hub takes.
 const MAX_BATCH: usize = 512 * 1024;
 
-/// How many events a request has at most: as many as a hub on Redis takes together.
+/// How many events a request has at most: as many as a hub that has a log takes together.
 const MAX_EVENTS: usize = 4096;
 
 /// How precise the timer of the runtime is at worst.

@@ -5,12 +5,12 @@
 
 /// Whether an id has the form of those that hubs give.
 ///
-/// A hub in memory gives 12 hexadecimal digits and a number, `31043490a327-6`; a hub on Redis gives a time in
+/// A hub in memory gives 12 hexadecimal digits and a number, `31043490a327-6`; a hub that has a log gives a time in
 /// milliseconds and a number below 2^20, `1732550000000-7`.
 pub(super) fn is_a_hubs(id: &str) -> bool {
     let Some((head, number)) = id.split_once('-') else { return false };
     let Some(number) = decimal(number) else { return false };
-    is_of_memory(head) || is_of_redis(head) && number < 1 << 20
+    is_of_memory(head) || is_of_a_log(head) && number < 1 << 20
 }
 
 fn is_of_memory(head: &str) -> bool {
@@ -18,7 +18,7 @@ fn is_of_memory(head: &str) -> bool {
 }
 
 /// The time has 13 digits from 2001 to 2286.
-fn is_of_redis(head: &str) -> bool {
+fn is_of_a_log(head: &str) -> bool {
     head.len() == 13 && decimal(head).is_some()
 }
 

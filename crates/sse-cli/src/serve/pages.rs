@@ -157,7 +157,7 @@ impl Page {
         let Some(time) = self.time() else { return Ok(false) };
         let published = received.published().ok_or_else(|| {
             Rejection::bad(
-                "a hub on Redis has no times of events; write an event's id as since, or leave it out",
+                "a hub that has a log (--data, --redis) has no times of events; write an event's id as since, or leave it out",
             )
         })?;
         Ok(published < time)
