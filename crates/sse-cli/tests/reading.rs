@@ -150,7 +150,7 @@ fn sums_survive_the_topics_and_streams_their_ends() {
         if sum(&metrics, "sse_stream_seconds_count") < 0.5 {
             continue;
         }
-        assert!(metrics.contains("\nsse_refusals_total{reason=\"hub_limit\"} 1\n"), "{metrics}");
+        assert!(metrics.contains("\nsse_refusals_total{reason=\"unavailable\"} 1\n"), "{metrics}");
         assert!(metrics.contains("\nsse_responses_total{code=\"200\",method=\"POST\"} 5\n"), "{metrics}");
         assert!((sum(&metrics, "sse_subscribers")).abs() < 0.5);
         for name in ["process_open_fds", "process_resident_memory_bytes", "process_start_time_seconds"] {

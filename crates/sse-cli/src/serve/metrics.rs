@@ -227,7 +227,7 @@ fn reason(status: StatusCode) -> Option<&'static str> {
         StatusCode::GONE => "closed",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::TOO_MANY_REQUESTS => "client_limit",
-        StatusCode::SERVICE_UNAVAILABLE => "hub_limit",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
         StatusCode::GATEWAY_TIMEOUT => "log",
         status if status.is_client_error() => "wrong",
         status if status.is_server_error() => "failed",
