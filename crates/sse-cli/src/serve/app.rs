@@ -106,11 +106,12 @@ fn cors(origins: &[Origin], credentials: bool) -> CorsLayer {
     ];
     let headers = headers.map(HeaderName::from_static).into_iter().chain([envelopes::HEADER]);
     let exposed = [RETRY_AFTER, HeaderName::from_static(refusal::HEADER), envelopes::HEADER];
+    let exposed = exposed.into_iter().chain(pages::HEADERS);
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers(headers.collect::<Vec<_>>())
-        .expose_headers(exposed)
+        .expose_headers(exposed.collect::<Vec<_>>())
         .allow_credentials(credentials)
         .max_age(Duration::from_secs(60 * 60))
 }

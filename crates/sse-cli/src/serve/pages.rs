@@ -23,6 +23,9 @@ const NEXT: HeaderName = HeaderName::from_static("last-event-id");
 /// In an answer: that there is more to read at once.
 const MORE: HeaderName = HeaderName::from_static("sse-more");
 
+/// What an answer says in headers of its own.
+pub(crate) const HEADERS: [HeaderName; 2] = [NEXT, MORE];
+
 /// How many events a page has, if nothing else is asked for, and at most.
 const LIMIT: usize = 1000;
 const MOST: usize = 10_000;

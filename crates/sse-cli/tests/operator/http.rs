@@ -71,7 +71,11 @@ fn pages_of_other_origins_see_and_send_what_they_need() {
     }
     assert!(!preflight.contains("allow-credentials"), "{preflight}");
     let answer = hub.post("/topics/a?event=a", &[origin], "1");
-    assert_answers(&answer, 400, "access-control-expose-headers: retry-after,sse-refusal,sse-envelope\r\n");
+    assert_answers(
+        &answer,
+        400,
+        "access-control-expose-headers: retry-after,sse-refusal,sse-envelope,last-event-id,sse-more\r\n",
+    );
     let hub = Hub::start(&["--cors", "https://app.example.com", "--cors-credentials"]);
     let answer = hub.post("/topics/a", &[origin, "Sec-Fetch-Site: cross-site"], "1");
     assert_answers(&answer, 200, "access-control-allow-credentials: true\r\n");
