@@ -8,50 +8,34 @@ pub(crate) fn browser() -> Result<(), Failure> {
     const NAMES: [&str; 5] =
         ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
-    // Where one is named, or outside of Linux, the tests themselves say what is missing.
-    let theirs = std::env::var_os("CHROMIUM").is_some() || cfg!(not(target_os = "linux"));
-    if theirs || NAMES.iter().any(|name| shell::succeeds(&format!("{name} --version"))) {
+    if is_theirs("CHROMIUM") || NAMES.iter().any(|name| shell::succeeds(&format!("{name} --version"))) {
         return Ok(());
     }
-    println!("There is no Chromium here: installing the system's package.");
-    install("chromium").map_err(|failure| {
-        Failure::new(format!(
-            "the browser tests need Chromium, and it could not be installed ({failure}); \
-             install it, or set CHROMIUM to the path of a Chromium or Chrome"
-        ))
-    })
+    install(
+        "chromium",
+        "the browser tests need Chromium",
+        "install it, or set CHROMIUM to the path of a Chromium or Chrome",
+    )
 }
 
 /// A Redis server for the tests of the log.
 pub(crate) fn redis() -> Result<(), Failure> {
-    // As with the browser.
-    let theirs = std::env::var_os("REDIS_SERVER").is_some() || cfg!(not(target_os = "linux"));
-    if theirs || shell::succeeds("redis-server --version") {
+    if is_theirs("REDIS_SERVER") || shell::succeeds("redis-server --version") {
         return Ok(());
     }
-    println!("There is no Redis server here: installing the system's package.");
-    install("redis-server").map_err(|failure| {
-        Failure::new(format!(
-            "the tests of sse-redis need a Redis server, and it could not be installed ({failure}); \
-             install it, or set REDIS_SERVER to the path of one, of Redis or Valkey"
-        ))
-    })
+    install(
+        "redis-server",
+        "the tests of sse-redis need a Redis server",
+        "install it, or set REDIS_SERVER to the path of one, of Redis or Valkey",
+    )
 }
 
 /// An nginx for the tests of the hub behind a proxy.
 pub(crate) fn nginx() -> Result<(), Failure> {
-    // As with the browser.
-    let theirs = std::env::var_os("NGINX").is_some() || cfg!(not(target_os = "linux"));
-    if theirs || shell::succeeds("nginx -v") {
+    if is_theirs("NGINX") || shell::succeeds("nginx -v") {
         return Ok(());
     }
-    println!("There is no nginx here: installing the system's package.");
-    install("nginx-light").map_err(|failure| {
-        Failure::new(format!(
-            "the tests of the hub need nginx, and it could not be installed ({failure}); install it, or set NGINX to \
-             the path of one"
-        ))
-    })
+    install("nginx-light", "the tests of the hub need nginx", "install it, or set NGINX to the path of one")
 }
 
 /// What the tests of the hub speak https with, and what checks its unit file.
@@ -60,30 +44,21 @@ pub(crate) fn curl_and_systemd() -> Result<(), Failure> {
         if cfg!(not(target_os = "linux")) || shell::succeeds(&format!("{program} --version")) {
             continue;
         }
-        println!("There is no {program} here: installing the system's package.");
-        install(package).map_err(|failure| {
-            Failure::new(format!(
-                "the tests of the hub need {program}, and it could not be installed ({failure}); install it"
-            ))
-        })?;
+        install(package, &format!("the tests of the hub need {program}"), "install it")?;
     }
     Ok(())
 }
 
 /// The checker of Prometheus for the hub's metrics.
 pub(crate) fn promtool() -> Result<(), Failure> {
-    // As with the browser.
-    let theirs = std::env::var_os("PROMTOOL").is_some() || cfg!(not(target_os = "linux"));
-    if theirs || shell::succeeds("promtool --version") {
+    if is_theirs("PROMTOOL") || shell::succeeds("promtool --version") {
         return Ok(());
     }
-    println!("There is no promtool here: installing the system's package of Prometheus.");
-    install("prometheus").map_err(|failure| {
-        Failure::new(format!(
-            "the tests of the hub need promtool, and it could not be installed ({failure}); install Prometheus, or set \
-             PROMTOOL to the path of one"
-        ))
-    })
+    install(
+        "prometheus",
+        "the tests of the hub need promtool",
+        "install Prometheus, or set PROMTOOL to the path of one",
+    )
 }
 
 /// A C compiler for Windows: ring has parts in C.
@@ -91,16 +66,23 @@ pub(crate) fn windows_compiler() -> Result<(), Failure> {
     if shell::succeeds("x86_64-w64-mingw32-gcc --version") {
         return Ok(());
     }
-    println!("There is no C compiler for Windows here: installing the system's package.");
-    install("gcc-mingw-w64-x86-64").map_err(|failure| {
-        Failure::new(format!(
-            "what runs on Windows is checked with mingw-w64, and it could not be installed ({failure}); install it"
-        ))
+    install("gcc-mingw-w64-x86-64", "what runs on Windows is checked with mingw-w64", "install it")
+}
+
+/// Whether the tests themselves say what is missing: where a variable names the program, or outside of Linux.
+fn is_theirs(variable: &str) -> bool {
+    std::env::var_os(variable).is_some() || cfg!(not(target_os = "linux"))
+}
+
+/// Installs a package of Debian's, or of a system that is like it. The error says what needs it, and what to do.
+fn install(package: &str, need: &str, advice: &str) -> Result<(), Failure> {
+    println!("This machine lacks the package {package}: installing it.");
+    apt_get(package).map_err(|failure| {
+        Failure::new(format!("{need}, and it could not be installed ({failure}); {advice}"))
     })
 }
 
-/// Installs a package of Debian's, or of a system that is like it.
-fn install(package: &str) -> Result<(), Failure> {
+fn apt_get(package: &str) -> Result<(), Failure> {
     let sudo = if shell::succeeds("test -w /usr/bin") { "" } else { "sudo -n " };
     shell::run(&format!("{sudo}apt-get update"))?;
     shell::run(&format!("{sudo}apt-get install -y --no-install-recommends {package}"))
