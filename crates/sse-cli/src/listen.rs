@@ -80,10 +80,10 @@ pub(crate) struct Options {
     /// Skip events that are larger [default: 16MiB]
     #[arg(long, value_name = "BYTES", value_parser = units::bytes_at_least_one)]
     max_event: Option<usize>,
-    /// Begin behind the event with this id
+    /// Begin after the event with this id
     #[arg(long, value_name = "ID")]
     last_event_id: Option<String>,
-    /// Keep the last event's id in this file, and go on behind it next time
+    /// Keep the last event's id in this file, and go on after it next time
     ///
     /// One listener has the file at a time: it locks FILE.lock, which stays there.
     #[arg(long, value_name = "FILE", conflicts_with = "last_event_id")]

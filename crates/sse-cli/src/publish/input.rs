@@ -15,7 +15,7 @@ const BUFFER: usize = 64 * 1024;
 /// How long a line may be: nobody's event is longer, but a file without lines is.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
-/// What comes behind the events that were read.
+/// What comes after the events that were read.
 #[derive(Debug)]
 pub(super) enum Rest {
     /// More, now or later.

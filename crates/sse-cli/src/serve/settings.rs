@@ -77,7 +77,7 @@ fn names(command: &Command) -> String {
     settings.filter_map(Arg::get_long).collect::<Vec<_>>().join(", ")
 }
 
-/// The values as they would be written behind the flag.
+/// The values as they would be written after the flag.
 fn values(value: &Value, takes_list: bool) -> Option<Vec<String>> {
     match value {
         Value::Array(values) if takes_list => values.iter().map(text).collect(),

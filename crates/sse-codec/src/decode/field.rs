@@ -175,7 +175,7 @@ impl CutLine {
 }
 
 impl Read {
-    /// The state after one more byte of the name or the colon behind it.
+    /// The state after one more byte of the name or the colon after it.
     fn after(self, byte: u8) -> Self {
         match self {
             Self::Nothing if byte == b':' => Self::Colon(Name::Comment),
