@@ -11,6 +11,7 @@ mod layout;
 mod manual;
 mod miri;
 mod msrv;
+mod pages;
 mod readme;
 mod setup;
 mod shell;
@@ -27,6 +28,7 @@ usage: cargo xtask TASK
   test                  all tests: unit, integration, browser, documentation, examples, README
   tidy                  format, lints, documentation, directions of dependencies and imports
   layout                which file imports which, and what is pure (a part of tidy)
+  readme                what READMEs and the pages of docs/ show, name and link to
   conformance           the codec against the standard's cases, and a real browser against the same
   fuzz [--time SECONDS] each fuzz target for this long (30 s by default)
   interleavings [--iterations NUMBER]
@@ -66,6 +68,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
         ["layout"] => layout::run(),
+        ["readme"] => pages::run(),
         ["conformance"] => conformance::run(),
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
         ["fuzz", "--time", seconds] => fuzz::run(
