@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::header::{FORWARDED, HeaderName, VIA};
+use axum::http::header::{FORWARDED, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -46,23 +46,67 @@ pub(crate) fn hosts(headers: &HeaderMap) -> Vec<String> {
 
 /// The name of a header that only a proxy adds, if there is one.
 pub(crate) fn sign_of_a_proxy(headers: &HeaderMap) -> Option<&HeaderName> {
-    const NAMES: [&str; 8] = [
-        "cf-connecting-ip",
-        "fly-client-ip",
-        "true-client-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "x-envoy-external-address",
-        "x-original-forwarded-for",
+    headers.keys().find(|name| is_added_by_a_proxy(name.as_str()))
+}
+
+/// Whether only proxies, load balancers and content delivery networks add a header of this name.
+fn is_added_by_a_proxy(name: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "cdn-loop",
+        "forwarded",
+        "forwarded-for",
+        "front-end-https",
+        "rndr-id",
+        "via",
+        "x-cloud-trace-context",
+        "x-host",
         "x-real-ip",
+        "x-remote-addr",
+        "x-request-start",
+        "x-rewrite-url",
+        "x-scheme",
+        "x-varnish",
+    ];
+    /// What the products of one maker begin with: Akamai, Amazon, Azure, Cloudflare, Envoy, Fastly, Fly, Google, and so on.
+    const PREFIXES: [&str; 21] = [
+        "ali-cdn-",
+        "akamai-",
+        "cf-",
+        "cloudfront-",
+        "fastly-",
+        "fly-",
+        "incap-",
+        "tailscale-",
+        "x-akamai-",
+        "x-amz-cf-",
+        "x-amzn-",
+        "x-appengine-",
+        "x-appgw-",
+        "x-arr-",
+        "x-azure-",
+        "x-envoy-",
+        "x-forwarded",
+        "x-goog-",
+        "x-nf-",
+        "x-original-",
+        "x-vercel-",
+    ];
+    /// How the names of headers end that have the address of a client, such as `True-Client-IP` and `X-ProxyUser-Ip`.
+    const SUFFIXES: [&str; 9] = [
+        "client-ip",
+        "clientip",
+        "connecting-ip",
+        "forwarded-for",
+        "originating-ip",
+        "proxyuser-ip",
+        "real-ip",
+        "remote-ip",
+        "user-ip",
     ];
 
-    headers.keys().find(|name| {
-        **name == FORWARDED
-            || **name == VIA
-            || name.as_str().starts_with("x-forwarded")
-            || NAMES.contains(&name.as_str())
-    })
+    NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// One proxy's part of a `Forwarded` header.
@@ -215,9 +259,72 @@ mod tests {
 
     #[test]
     fn a_proxy_is_told_by_what_it_adds() {
-        for name in ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"] {
-            assert_eq!(sign_of_a_proxy(&headers(&[(name, "a")])).unwrap(), name);
+        for name in [
+            "ali-cdn-real-ip",
+            "cdn-loop",
+            "cf-connecting-ip",
+            "cf-connecting-ipv6",
+            "cf-ray",
+            "client-ip",
+            "cloudfront-viewer-address",
+            "do-connecting-ip",
+            "fastly-client-ip",
+            "fly-client-ip",
+            "forwarded",
+            "front-end-https",
+            "incap-client-ip",
+            "proxy-client-ip",
+            "tailscale-user-login",
+            "true-client-ip",
+            "via",
+            "wl-proxy-client-ip",
+            "x-amz-cf-id",
+            "x-amzn-trace-id",
+            "x-appengine-user-ip",
+            "x-appgw-trace-id",
+            "x-arr-log-id",
+            "x-azure-clientip",
+            "x-azure-fdid",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-envoy-external-address",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-nf-client-connection-ip",
+            "x-original-forwarded-for",
+            "x-originating-ip",
+            "x-proxyuser-ip",
+            "x-proxy-user-ip",
+            "x-real-ip",
+            "x-remote-addr",
+            "x-remote-ip",
+            "x-scheme",
+            "x-vercel-forwarded-for",
+        ] {
+            let headers = headers(&[("accept", "a"), (name, "a")]);
+            assert_eq!(sign_of_a_proxy(&headers).map(HeaderName::as_str), Some(name));
         }
-        assert_eq!(sign_of_a_proxy(&headers(&[("host", "a"), ("x-requested-with", "a")])), None);
+        // What programs, browsers and their tracing send themselves.
+        let own = [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "baggage",
+            "cache-control",
+            "cookie",
+            "host",
+            "last-event-id",
+            "origin",
+            "priority",
+            "referer",
+            "sec-fetch-site",
+            "traceparent",
+            "user-agent",
+            "x-b3-traceid",
+            "x-correlation-id",
+            "x-request-id",
+            "x-requested-with",
+        ];
+        assert_eq!(sign_of_a_proxy(&headers(&own.map(|name| (name, "a")))), None);
     }
 }
