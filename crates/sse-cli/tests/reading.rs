@@ -196,6 +196,8 @@ fn what_is_kept_is_read_page_by_page() {
         assert_eq!((has_more, lines), (true, all[..2].to_vec()));
         assert_eq!(page(&hub, &format!("{path}&since={next}")), (last.clone(), false, all[2..].to_vec()));
         assert_eq!(page(&hub, &format!("/topics/a?since={first}")).2, ["a - 3"]);
+        assert_eq!(page(&hub, "/topics/a?last=1"), (last.clone(), false, vec!["a - 3".into()]));
+        assert_eq!(page(&hub, "/topics?topic=a&topic=b&last=2").2, all[1..]);
         assert_eq!(page(&hub, &format!("/topics/a?since={last}")), (last.clone(), false, vec![]));
         assert_eq!(page(&hub, "/topics/nothing").2, [""; 0]);
         assert_eq!(page(&hub, "/topics/a?since=unknown").2[0], r#"- gap {"missed":null}"#);
@@ -230,6 +232,8 @@ fn what_can_not_be_read_is_told() {
         ("limit=0", "limit=0: write a number"),
         ("since=", "since has no value"),
         ("poll=x", "poll=x: write"),
+        ("last=1&since=7", "since and last both say where the page begins"),
+        ("lastEventId=7", "a page of lines begins after the event that since=ID names"),
     ] {
         assert_answers(
             &hub.get(&format!("/topics/a?poll&{query}").replace("poll&poll", "poll"), &[]),
@@ -237,6 +241,7 @@ fn what_can_not_be_read_is_told() {
             text,
         );
     }
+    assert_answers(&hub.get("/topics/a?poll", &["Last-Event-ID: 7"]), 400, "that since=ID names");
     assert_answers(&hub.get("/topics/a", &["Accept: text/html"]), 406, "accept one of them, or */*\n");
     let head = hub.request("HEAD", "/topics/a?poll", &[], "");
     assert_answers(&head, 200, "content-type: application/x-ndjson\r\n");

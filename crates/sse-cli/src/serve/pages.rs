@@ -14,11 +14,15 @@ use sse_server::{Events, Gap, Item, Received, Subscription};
 use tokio::time::{Instant, timeout_at};
 
 use super::rejection::Rejection;
+use super::topic;
 use crate::envelope::{Envelope, JSON_LINES};
 use crate::units;
 
+/// How a client of a stream says where it goes on.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 /// In an answer: the id to go on with, as `since`.
-const NEXT: HeaderName = HeaderName::from_static("last-event-id");
+const NEXT: HeaderName = LAST_EVENT_ID;
 
 /// In an answer: that there is more to read at once.
 const MORE: HeaderName = HeaderName::from_static("sse-more");
@@ -54,6 +58,8 @@ pub(crate) enum Since {
     Id(String),
     /// The first event that was published at this time or later.
     Time(Timestamp),
+    /// So many events before the end.
+    Newest(usize),
 }
 
 impl Page {
@@ -66,14 +72,26 @@ impl Page {
         if poll.is_none() && !prefers_lines(headers)? {
             return Ok(None);
         }
-        let since = match parameter("since") {
-            None => Since::Oldest,
-            Some(text) if text.is_empty() => {
+        if parameter("lastEventId").is_some_and(|id| !id.is_empty()) || headers.contains_key(LAST_EVENT_ID) {
+            return Err(Rejection::bad(
+                "lastEventId and Last-Event-ID are for streams; a page of lines begins after the event that since=ID names",
+            ));
+        }
+        let last = topic::last_of_query(uri.query().unwrap_or_default()).map_err(Rejection::bad)?;
+        let since = match (parameter("since"), last) {
+            (None, None) => Since::Oldest,
+            (None, Some(last)) => Since::Newest(last),
+            (Some(_), Some(_)) => {
+                return Err(Rejection::bad(
+                    "since and last both say where the page begins; give one of them",
+                ));
+            }
+            (Some(text), None) if text.is_empty() => {
                 return Err(Rejection::bad(
                     "since has no value; write an event's id, a time, or leave it out",
                 ));
             }
-            Some(text) => Since::parse(&text).map_err(Rejection::bad)?,
+            (Some(text), None) => Since::parse(&text).map_err(Rejection::bad)?,
         };
         let limit = match parameter("limit") {
             None => LIMIT,
@@ -101,7 +119,7 @@ impl Page {
     pub(crate) fn id(&self) -> &str {
         match &self.since {
             Since::Id(id) => id,
-            Since::Oldest | Since::Time(_) => "",
+            Since::Oldest | Since::Time(_) | Since::Newest(_) => "",
         }
     }
 
@@ -110,7 +128,7 @@ impl Page {
         match self.since {
             // Every time that a Timestamp can be is one of the system, too, on all platforms of the hub.
             Since::Time(time) => SystemTime::try_from(time).ok(),
-            Since::Oldest | Since::Id(_) => None,
+            Since::Oldest | Since::Id(_) | Since::Newest(_) => None,
         }
     }
 
@@ -125,7 +143,11 @@ impl Page {
             // There is nothing, now or later, or too much.
             return Ok(subscription.respond().map(Body::new));
         }
-        let subscription = if self.id().is_empty() { subscription.from_start() } else { subscription };
+        let subscription = match self.since {
+            Since::Oldest | Since::Time(_) => subscription.from_start(),
+            Since::Newest(last) => subscription.from_newest(last),
+            Since::Id(_) => subscription,
+        };
         let mut events = subscription.into_events();
         let deadline = Instant::now() + self.wait;
         let mut lines = Lines::default();
@@ -355,11 +377,19 @@ mod tests {
         check("poll&limit=1", None, Ok("Oldest 1 0ns"));
         check("poll=30s&limit=100000", None, Ok("Oldest 10000 30s"));
         check("poll=1h", None, Ok("Oldest 1000 60s"));
+        check("poll&last=20", None, Ok("Newest(20) 1000 0ns"));
+        check("poll&last=0", None, Ok("Newest(0) 1000 0ns"));
+        check("last=20", None, Ok("stream"));
         check("poll&limit=0", None, Err("limit=0: write a number of events, 1 to 10000"));
         check("poll&limit=-1", None, Err("limit=-1: write"));
         check("poll&limit=", None, Err("limit=: write"));
         check("poll&since=id:2026-01-31T12:00:00Z", None, Ok("Id(\"2026-01-31T12:00:00Z\") 1000 0ns"));
         check("poll&since=", None, Err("since has no value"));
+        check("poll&last=x", None, Err("last=x: write a number of events"));
+        check("poll&last=2&since=7", None, Err("give one of them"));
+        check("poll&lastEventId=7", None, Err("begins after the event that since=ID names"));
+        check("lastEventId=7", Some("application/x-ndjson"), Err("that since=ID names"));
+        check("poll&lastEventId=", None, Ok("Oldest 1000 0ns"));
         check("poll&since=@x", None, Err("since=@x: write a time as @1732550000"));
         check("poll=x", None, Err("poll=x: write a time as 15s"));
     }
