@@ -84,7 +84,7 @@ fn parse(arguments: &[OsString]) -> Result<Sse, Unparsed> {
     let matches = command.try_get_matches_from(arguments);
     matches.and_then(|matches| Sse::from_arg_matches(&matches)).map_err(|error| {
         // They were fine without the file.
-        Unparsed::Failure(Failure::usage(format!("{}: {}", file.display(), one_line(&error))))
+        Unparsed::Failure(Failure::usage(format!("--config {}: {}", file.display(), one_line(&error))))
     })
 }
 

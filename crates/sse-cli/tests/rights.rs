@@ -253,10 +253,16 @@ fn wrong_files_are_told_in_one_line_and_without_their_secrets() {
         assert_fails(&output, 2, text);
         assert!(!String::from_utf8_lossy(&output.stderr).contains("secretsecret"));
     };
-    check(&["--token-file", &wrong], "wrong: line 2: begin it with `publish TOKEN`");
-    check(&["--jwt-keys", &short], "short: its secret has 18 bytes; at least 32 are needed");
-    check(&["--jwt-keys", &wrong], "wrong: it is neither PEM nor a JWKS, and a secret is one line");
-    check(&["--jwt-keys", "/nowhere/keys"], "/nowhere/keys: ");
+    check(&["--token-file", &wrong], &format!("--token-file {wrong}: line 2: begin it with `publish TOKEN`"));
+    check(
+        &["--jwt-keys", &short],
+        &format!("--jwt-keys {short}: its secret has 18 bytes; at least 32 are needed"),
+    );
+    check(
+        &["--jwt-keys", &wrong],
+        &format!("--jwt-keys {wrong}: it is neither PEM nor a JWKS, and a secret is one line"),
+    );
+    check(&["--jwt-keys", "/nowhere/keys"], "--jwt-keys /nowhere/keys: No such file");
     check(&["--jwt-audience", "hub"], "--jwt-keys");
 }
 
@@ -282,7 +288,7 @@ fn sighup_reads_the_tokens_again_and_ends_only_streams_that_have_lost_their_righ
     );
     fs::remove_file(&tokens).unwrap();
     hub.program.signal("HUP");
-    hub.program.notice("No such file");
+    hub.program.notice("--token-file ");
     hub.publish("a", "1");
     assert_eq!(staying.event(), "data: 1");
 
@@ -498,11 +504,12 @@ fn wrong_certificates_are_told_in_one_line() {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--tls-cert", chain, "--tls-key", key];
         assert_fails(&run(&arguments), 2, text);
     };
-    check(&chain, &other, "other.pem: the key is not that of the certificate in ");
-    check(&empty, &key, "empty.pem: it has no certificate in PEM");
-    check(&chain, &empty, "empty.pem: it has no private key without a passphrase in PEM");
-    check(&key, &chain, "key.pem: it has no certificate in PEM");
-    check("/nowhere/chain", &key, "/nowhere/chain: ");
+    check(&chain, &other, &format!("--tls-key {other}: the key is not that of the certificate in {chain}"));
+    check(&empty, &key, &format!("--tls-cert {empty}: it has no certificate in PEM"));
+    check(&chain, &empty, &format!("--tls-key {empty}: it has no private key without a passphrase in PEM"));
+    check(&key, &chain, &format!("--tls-cert {key}: it has no certificate in PEM"));
+    check("/nowhere/chain", &key, "--tls-cert /nowhere/chain: No such file");
+    check(&chain, "/nowhere/key", "--tls-key /nowhere/key: No such file");
     check(&chain, "/nowhere/key", "/nowhere/key: ");
     assert_fails(&run(&["serve", "--tls-cert", &chain]), 2, "--tls-key");
 }

@@ -459,7 +459,9 @@ fn without_tokens_it_listens_on_this_machine_only() {
 fn wrong_settings_are_told_in_one_line() {
     #[track_caller]
     fn check(arguments: &[&str], text: &str) {
-        assert_fails(&run(&[&["serve"], arguments].concat()), 2, text);
+        let mut command = sse(&[&["serve"], arguments].concat());
+        // Another program may have the default port.
+        assert_fails(&command.env("SSE_LISTEN", "127.0.0.1:0").output().unwrap(), 2, text);
     }
 
     let folder = tempfile::tempdir().unwrap();
@@ -492,12 +494,15 @@ fn wrong_settings_are_told_in_one_line() {
         &["--trusted-proxy", "10.0.0.5"],
         "everybody who comes through it could publish: give --token-file",
     );
-    check(&["--token-file", "/nowhere/tokens"], "/nowhere/tokens: ");
+    check(&["--token-file", "/nowhere/tokens"], "--token-file /nowhere/tokens: No such file");
     check(
         &["--token-file", &file("tokens", "publish *\n")],
         "nobody could subscribe: add a line `subscribe TOKEN`",
     );
-    check(&["--config", "/nowhere/sse.toml"], "/nowhere/sse.toml: the settings can't be read");
+    check(
+        &["--config", "/nowhere/sse.toml"],
+        "--config /nowhere/sse.toml: the settings can't be read: No such file",
+    );
     check(&["--config", &file("a.toml", "listen = 1\nlisten")], "a.toml: line 2: ");
     check(
         &["--config", &file("b.toml", "port = 80")],

@@ -22,7 +22,8 @@ pub(crate) fn with_environment(command: Command) -> Command {
 
 /// Takes the settings of a file as the defaults of the flags, so that flags and environment go before them.
 pub(crate) fn with_file(command: Command, file: &Path) -> Result<Command, Failure> {
-    let failure = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", file.display()));
+    let failure =
+        |what: &dyn std::fmt::Display| Failure::usage(format!("--config {}: {what}", file.display()));
     let text = fs::read_to_string(file)
         .map_err(|error| failure(&format_args!("the settings can't be read: {error}")))?;
     with_text(command, &text).map_err(|error| failure(&error))

@@ -28,34 +28,43 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads them. An error names the file.
+    /// Reads them. An error names the setting and the file.
     pub(crate) fn read(&self) -> Result<Arc<ServerConfig>, String> {
         let Self { chain, key } = self;
         let chain_der = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let chain_der = chain_der.map_err(|error| wrong(chain, &error, "certificate"))?;
+        let chain_der = chain_der.map_err(|error| wrong("--tls-cert", chain, &error, "certificate"))?;
         if chain_der.is_empty() {
-            return Err(wrong(chain, &pem::Error::NoItemsFound, "certificate"));
+            return Err(wrong("--tls-cert", chain, &pem::Error::NoItemsFound, "certificate"));
         }
         let key_der = PrivateKeyDer::from_pem_file(key);
-        let key_der = key_der.map_err(|error| wrong(key, &error, "private key without a passphrase"))?;
+        let key_der =
+            key_der.map_err(|error| wrong("--tls-key", key, &error, "private key without a passphrase"))?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain_der, key_der));
         let mut config = config.map_err(|error| match error {
             Error::InconsistentKeys(_) => {
-                format!("{}: the key is not that of the certificate in {}", key.display(), chain.display())
+                format!(
+                    "--tls-key {}: the key is not that of the certificate in {}",
+                    key.display(),
+                    chain.display()
+                )
             }
-            error => format!("{} and {} can't be used: {error}", chain.display(), key.display()),
+            error => format!(
+                "--tls-cert {} and --tls-key {} can't be used: {error}",
+                chain.display(),
+                key.display()
+            ),
         })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 }
 
-fn wrong(file: &Path, error: &pem::Error, what: &str) -> String {
+fn wrong(setting: &str, file: &Path, error: &pem::Error, what: &str) -> String {
     match error {
-        pem::Error::Io(error) => format!("{}: {error}", file.display()),
-        _ => format!("{}: it has no {what} in PEM", file.display()),
+        pem::Error::Io(error) => format!("{setting} {}: {error}", file.display()),
+        _ => format!("{setting} {}: it has no {what} in PEM", file.display()),
     }
 }
 

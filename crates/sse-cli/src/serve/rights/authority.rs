@@ -41,13 +41,13 @@ impl Sources {
         self.token_file.is_none() && self.jwt_keys.is_empty()
     }
 
-    /// Reads all of them. An error names the file, and tells nothing of what is secret in it.
+    /// Reads all of them. An error names the setting and the file, and tells nothing of what is secret in it.
     pub(crate) fn read(&self) -> Result<Rules, String> {
         if self.is_open() {
             return Ok(Rules::open());
         }
         let tokens = match &self.token_file {
-            Some(file) => read(file, |bytes| {
+            Some(file) => read("--token-file", file, |bytes| {
                 let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
                 Tokens::parse(text)
             })?,
@@ -55,14 +55,14 @@ impl Sources {
         };
         let mut keys = Vec::new();
         for file in &self.jwt_keys {
-            keys.extend(read(file, Key::parse)?);
+            keys.extend(read("--jwt-keys", file, Key::parse)?);
         }
         if let Some(file) = self.token_file.as_deref().filter(|_| keys.is_empty()) {
             for right in [Right::Publish, Right::Subscribe] {
                 if !tokens.let_anybody(right) {
                     let name = right.name();
                     return Err(format!(
-                        "{}: nobody could {name}: add a line `{name} TOKEN`, or `{name} *` to let everybody",
+                        "--token-file {}: nobody could {name}: add a line `{name} TOKEN`, or `{name} *` to let everybody",
                         file.display()
                     ));
                 }
@@ -73,9 +73,9 @@ impl Sources {
     }
 }
 
-fn read<T>(file: &Path, parse: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, String> {
+fn read<T>(setting: &str, file: &Path, parse: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, String> {
     let bytes = fs::read(file).map_err(|error| error.to_string());
-    bytes.and_then(|bytes| parse(&bytes)).map_err(|error| format!("{}: {error}", file.display()))
+    bytes.and_then(|bytes| parse(&bytes)).map_err(|error| format!("{setting} {}: {error}", file.display()))
 }
 
 impl Rules {
