@@ -5,6 +5,7 @@
     doc = "Server-Sent Events without I/O: bytes to events, messages to bytes."
 )]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(test, feature = "alloc"))]
 extern crate alloc;
