@@ -1,4 +1,4 @@
-//! Figures for tables. Each benchmark is a package of its own, and has this as a module.
+//! Figures for tables. Each benchmark is a package of its own, and includes this file as a module.
 
 /// The median; of an even number of values the upper one.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {

@@ -1,6 +1,6 @@
-//! What the benchmarks ask the operating system for: a CPU, open files, the memory that is used. Linux only.
+//! Operating system functions of the benchmarks: CPUs, open files, resident memory. Linux only.
 //!
-//! Each benchmark is a package of its own, and has this as a module.
+//! Each benchmark is a package of its own, and includes this file as a module.
 
 use std::fmt::Display;
 use std::fs;
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// Keeps this process on these CPUs, and its threads to come.
+/// Binds this process and its future threads to these CPUs.
 pub(crate) fn pin(cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().try_for_each(|cpu| set.set(*cpu))?;
@@ -20,22 +20,21 @@ pub(crate) fn pin(cpus: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// Lets this process and the ones that it starts open so many files.
+/// Lets this process and its children open `files` files.
 pub(crate) fn allow_files(files: u64) -> Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= files {
         return Ok(());
     }
-    // Raising the hard limit too is for root only.
+    // Only root may raise the hard limit.
     setrlimit(Resource::RLIMIT_NOFILE, files, hard.max(files))
         .map_err(|error| format!("a process must be allowed {files} open files, not {hard}: {error}"))?;
     Ok(())
 }
 
-/// The memory that a process has in RAM, in bytes: one of this number, or `self`. What the kernel holds for its
-/// sockets is not in it.
+/// The resident memory of a process in bytes, without the kernel's memory for its sockets. `process` is a number or `self`.
 pub(crate) fn resident_memory(process: impl Display) -> Result<u64> {
-    // Exact, where /proc/…/status lags behind.
+    // This is exact; /proc/…/status is updated late.
     let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).ok_or("no `Rss:`")?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;

@@ -1,4 +1,4 @@
-//! The decoders, each doing the same job: the type, data and id of every event are looked at.
+//! The decoders. All do the same work: the type, data and id of every event are read.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use eventsource::event::{ParseResult, parse_event_line};
 use futures_core::Stream;
 
-/// What a decoder has seen: so that all are known to have done the same.
+/// The counts of a decoder, which show that all have done the same work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) events: usize,
@@ -31,7 +31,7 @@ impl Seen {
 
 pub(crate) type Contender = fn(&[Bytes]) -> Seen;
 
-/// Ours, in its four ways, then the peers, of which all but `eventsource` give events that own their text.
+/// `sse-codec` in four ways, then the peers. The events of all peers except `eventsource` own their text.
 pub(crate) const ALL: [(&str, Contender); 9] = [
     ("sse-codec", sse_codec),
     ("owned", sse_codec_owned),
@@ -132,13 +132,13 @@ fn sseer(chunks: &[Bytes]) -> Seen {
     seen
 }
 
-/// What its client does with the response: lines from a `BufReader`, each in a string, until an event is complete.
+/// Reads the response as its client does: lines from a `BufReader`, each in a string, until an event is complete.
 fn eventsource(chunks: &[Bytes]) -> Seen {
     let mut reader = BufReader::new(Body { current: &[], chunks: chunks.iter() });
     let mut seen = Seen::default();
     while let Some(event) = next_eventsource_event(&mut reader) {
         // It ends an event at each empty line, whether there is data or not, and leaves the last LF in the data.
-        // Ends of lines it knows two of: CRLF and LF. No sample has a lone CR, at which it would not end a line.
+        // It knows two line endings, CRLF and LF. No sample has a lone CR, which would not end a line here.
         if let Some(data) = event.data.strip_suffix('\n') {
             let [event_type, id] =
                 [event.event_type.as_deref().unwrap_or("message"), event.id.as_deref().unwrap_or_default()];
@@ -160,9 +160,9 @@ fn next_eventsource_event(reader: &mut impl BufRead) -> Option<eventsource::even
     None
 }
 
-/// The same chunks to be read, never two at once.
+/// The same chunks as a reader, which returns one chunk at a time.
 struct Body<'c> {
-    /// What is left of the current one.
+    /// The rest of the current chunk.
     current: &'c [u8],
     chunks: std::slice::Iter<'c, Bytes>,
 }
@@ -194,7 +194,7 @@ fn drain<S: Stream>(stream: S, mut each: impl FnMut(S::Item)) {
         match stream.as_mut().poll_next(&mut context) {
             Poll::Ready(Some(item)) => each(item),
             Poll::Ready(None) => return,
-            // Only a decoder that yields to others: nothing is waited for.
+            // Only a decoder that yields returns `Pending`, because no chunk is waited for.
             Poll::Pending => {}
         }
     }

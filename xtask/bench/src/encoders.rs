@@ -1,4 +1,4 @@
-//! The encoders, each doing the same job: a message is built from borrowed text, and its wire form is in memory.
+//! The encoders. All do the same work: a message is built from borrowed text and written to memory.
 
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -16,16 +16,16 @@ use memchr::{memchr2, memchr3};
 #[derive(Clone, Copy)]
 pub(crate) struct Outgoing {
     pub(crate) name: &'static str,
-    /// Known at run time only, as the id is: it must be checked.
+    /// Known at run time only, as the id is, so it must be checked.
     pub(crate) event_type: Option<&'static str>,
     pub(crate) id: Option<&'static str>,
     pub(crate) data: &'static str,
 }
 
-/// Encodes the event as many times as it is told, and returns the bytes of the last time.
+/// Encodes the event as many times as the first argument says, and returns the bytes of the last time.
 pub(crate) type Encoder = fn(Outgoing, usize) -> Bytes;
 
-/// Ours, the floor, then the peers.
+/// `sse-codec`, the lower bound, then the peers.
 pub(crate) const ALL: [(&str, Encoder); 5] = [
     ("sse-codec", sse_codec),
     ("by hand", by_hand),
@@ -51,7 +51,7 @@ pub(crate) fn events() -> [Outgoing; 4] {
             data: r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" word"}}"#,
         },
         Outgoing { name: "tick", event_type: None, id: Some("000042"), data: "000294" },
-        // Without a line ending at the end, which one of the peers loses.
+        // There is no line ending at the end, because one of the peers loses it.
         Outgoing { name: "lines", event_type: None, id: None, data: lines.leak().trim_end() },
     ]
 }
@@ -74,7 +74,7 @@ fn sse_codec(event: Outgoing, times: usize) -> Bytes {
     buffer.into()
 }
 
-/// The floor: the least that writes these bytes, and still writes no id that would break out of its line.
+/// The lower bound: the least work that writes these bytes and checks that the id can't break out of its line.
 fn by_hand(event: Outgoing, times: usize) -> Bytes {
     let mut buffer = Vec::with_capacity(2 * event.data.len() + 64);
     for _ in 0..times {
@@ -128,7 +128,7 @@ fn sse_stream(event: Outgoing, times: usize) -> Bytes {
     last
 }
 
-/// Its events give their bytes to the body of a response only, so that is what is read.
+/// Its events give their bytes to the body of a response only, so the body is read.
 fn axum(event: Outgoing, times: usize) -> Bytes {
     let response = sse::Sse::new(AxumEvents { event, left: times }).into_response();
     let mut body = pin!(response.into_body());
@@ -140,7 +140,7 @@ fn axum(event: Outgoing, times: usize) -> Bytes {
     last
 }
 
-/// As many events as are left, always ready.
+/// A stream of the remaining events, which is always ready.
 struct AxumEvents {
     event: Outgoing,
     left: usize,
@@ -164,8 +164,8 @@ impl Stream for AxumEvents {
     }
 }
 
-/// What its `Encoder` does, which writes this same line to the `BytesMut` of an older `bytes`. A line ending at the end
-/// of the data gets lost, and a lone CR is written as it is.
+/// Writes as its `Encoder` does, which writes the same line to the `BytesMut` of an older `bytes`. It loses a line ending at
+/// the end of the data, and does not escape a lone CR.
 fn older_sse_codec(event: Outgoing, times: usize) -> Bytes {
     let mut buffer = String::new();
     for _ in 0..times {

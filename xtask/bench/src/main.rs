@@ -96,7 +96,7 @@ fn decode(samples: &[Sample]) {
     any_cut();
 }
 
-/// The profile that this program was built with, by the folder that it lies in.
+/// The profile of this program's build, which is the name of its directory.
 fn profile() -> &'static str {
     let program = std::env::current_exe().unwrap_or_default();
     let folder = program.parent().and_then(|folder| folder.file_name()).unwrap_or_default();
@@ -132,8 +132,8 @@ fn cut(whole: &Bytes, size: usize) -> Vec<Bytes> {
     (0..whole.len()).step_by(size).map(|start| whole.slice(start..whole.len().min(start + size))).collect()
 }
 
-/// Prints what a byte of a big event costs in the smallest chunks. That it is as much in an event of a sixteenth of
-/// the length shows that the time is linear.
+/// Prints the cost of a byte of a big event in the smallest chunks. The time is linear if a byte costs as much in an event
+/// of a sixteenth of the length.
 fn any_cut() {
     let events = |length, count| Bytes::from(format!("data: {}\n\n", "x".repeat(length)).repeat(count));
     let [one, sixteen] = [events(1 << 20, 1), events(1 << 16, 16)];
@@ -188,8 +188,8 @@ fn encode_row(event: Outgoing) {
     );
 }
 
-/// Whether these bytes are this one event. The decoder that is measured is compiled for one loop alone, as in most
-/// programs; so this is another.
+/// Whether these bytes are this one event. This is a decoder of its own, so that the measured one is compiled for one loop
+/// alone, as in most programs.
 fn decodes_to(mut bytes: &[u8], event: Outgoing) -> bool {
     let mut decoder = sse_codec::FixedDecoder::<8192>::fixed();
     let read = decoder.next_event(&mut bytes).expect("it fits");

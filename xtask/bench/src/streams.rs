@@ -1,4 +1,4 @@
-//! The streams that are decoded, each of one kind that is met in the wild.
+//! The streams that are decoded. Each is of a kind that real servers send.
 
 /// A kind of stream, and one stream of it.
 pub(crate) struct Sample {
@@ -8,7 +8,7 @@ pub(crate) struct Sample {
     pub(crate) event: usize,
 }
 
-/// About how long a stream is, in bytes.
+/// The approximate length of a stream, in bytes.
 const LENGTH: usize = 1 << 20;
 
 pub(crate) fn all() -> Vec<Sample> {

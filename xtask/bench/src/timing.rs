@@ -1,18 +1,18 @@
-//! How the times are taken: in interleaved rounds, of which the median counts.
+//! Takes times in interleaved rounds, and returns their medians.
 
 use std::time::Instant;
 
-/// How many times each job is done.
+/// The number of rounds.
 const ROUNDS: usize = 15;
 
-/// The median time that each of `JOBS` jobs takes, in nanoseconds per unit: a job is to do so many `units`.
+/// The median time of each of `JOBS` jobs, in nanoseconds per unit. A job does `units` units.
 ///
-/// `run` does the job of the number that it is given.
+/// `run` does the job with the number that it gets.
 pub(crate) fn medians<const JOBS: usize>(units: usize, mut run: impl FnMut(usize)) -> [f64; JOBS] {
     let units = u32::try_from(units).expect("what a computer does in milliseconds");
     let mut times = [const { Vec::new() }; JOBS];
     for round in 0..ROUNDS {
-        // Each round begins with another one, so that none is always the first.
+        // Each round begins with another job, so that no job is always the first.
         for place in 0..JOBS {
             let job = (round + place) % JOBS;
             let start = Instant::now();

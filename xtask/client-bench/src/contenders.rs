@@ -1,6 +1,6 @@
-//! The clients, each doing the same job: the type, data and id of every event are looked at.
+//! The clients. All do the same work: the type, data and id of every event are read.
 //!
-//! All but the floor own what they give. All share a client, and so its settings, unless it says otherwise.
+//! The events of all except the lower bound are owned. All share one reqwest client and its settings, unless noted.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -18,22 +18,22 @@ use crate::Result;
 
 /// A client to be measured.
 pub(crate) struct Contender {
-    /// How it is called on the command line.
+    /// Its name on the command line.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     /// Reads a stream that ends.
     pub(crate) read: Option<fn(Http, String) -> Future<Seen>>,
-    /// Which part of a body it reads: the slow ones read less, so that a run takes two minutes.
+    /// The part of a body that it reads. Slow contenders read less, so that a run takes two minutes.
     pub(crate) part: u64,
-    /// Connects, tells of the first event, and waits for the next one for ever.
+    /// Connects, reports the first event, and waits for the next one for ever.
     pub(crate) hold: fn(Http, String, UnboundedSender<()>) -> Future<()>,
-    /// How many of them are held at most.
+    /// The largest number of sources.
     pub(crate) most: u32,
 }
 
 pub(crate) type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T>> + Send>>;
 
-/// The clients of HTTP, which all events of a process come through.
+/// The HTTP clients of a process.
 #[derive(Clone)]
 pub(crate) struct Http {
     reqwest: Client,
@@ -46,7 +46,7 @@ impl Http {
     }
 }
 
-/// What a client has seen: so that all are known to have done the same.
+/// The counts of a client, which show that all have done the same work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// The bytes of the body.
@@ -55,7 +55,7 @@ pub(crate) enum Seen {
     Events { count: u64, data: u64 },
 }
 
-/// The floor, ours, then the peers.
+/// The lower bound, `sse-client`, then the peers.
 pub(crate) const ALL: [Contender; 6] = [
     Contender {
         name: "reqwest",
@@ -84,18 +84,18 @@ pub(crate) const ALL: [Contender; 6] = [
     Contender {
         name: "own",
         title: "`EventSource::get`",
-        // The same as the one before, once the client is made.
+        // The same as the contender before, once the HTTP client exists.
         read: None,
         part: 1,
         hold: |_, url, heard| Box::pin(hold_own(url, heard)),
-        // Each with a client of its own: nobody has more.
+        // Each source has an HTTP client of its own, so there are few.
         most: 200,
     },
     Contender {
         name: "eventsource-stream",
         title: "eventsource-stream 0.2",
         read: Some(|http, url| Box::pin(read_eventsource_stream(http.reqwest, url))),
-        // It copies all that is left of a chunk for each line, and reqwest's chunks are large here.
+        // It copies the rest of a chunk for each line, and reqwest's chunks are large here.
         part: 32,
         hold: |http, url, heard| Box::pin(hold_eventsource_stream(http.reqwest, url, heard)),
         most: u32::MAX,
@@ -110,7 +110,7 @@ pub(crate) const ALL: [Contender; 6] = [
     },
 ];
 
-/// What counts events.
+/// Counts events.
 #[derive(Default)]
 struct Looking {
     count: u64,
@@ -185,7 +185,7 @@ async fn read_source(client: Client, url: String) -> Result<Seen> {
 }
 
 async fn hold_source(client: Client, url: String, heard: UnboundedSender<()>) -> Result<()> {
-    // Here and not in a function for both: a future that is given a source has room for it twice.
+    // This is not a function for both, because a future that takes a source as an argument stores it twice.
     let mut source = source(client, url, Reconnect::new())?;
     while let Some(event) = source.next().await {
         event?;

@@ -1,4 +1,4 @@
-//! Sources that wait for their next event: how much memory each of them takes.
+//! The memory of sources that wait for their next event.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::{Result, process};
 
 const COUNTS: [u32; 3] = [200, 1_000, 5_000];
 
-/// How many rounds there are.
+/// The number of rounds.
 pub(crate) const FULL: usize = 3;
 pub(crate) const QUICK: usize = 1;
 
-/// How many sources are held before any is counted: what they share is there then.
+/// The number of sources that are opened before memory is counted, so that shared memory does not count.
 const WARM_UP: u32 = 16;
 
 /// How many connect at a time: fewer than the server's backlog.
 const CONNECTING: u32 = 64;
 
-/// After how long without an event nothing more is waited for.
+/// The time without an event after which the measurement fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Measures each contender in a process of its own for each number of sources.
@@ -41,7 +41,7 @@ pub(crate) fn compare(contenders: &[&'static Contender], rounds: usize, report: 
     Ok(())
 }
 
-/// By how many bytes a process has grown that holds so many sources.
+/// By how many bytes a process grows with `count` sources.
 fn measure(contender: &Contender, count: u32) -> Result<f64> {
     let server = Server::start()?;
     let output = Command::new(std::env::current_exe()?)
@@ -53,7 +53,7 @@ fn measure(contender: &Contender, count: u32) -> Result<f64> {
     Ok(str::from_utf8(&output.stdout)?.trim().parse()?)
 }
 
-/// Is that process: prints the bytes.
+/// Runs that process, which prints the bytes.
 pub(crate) fn hold(contender: &Contender, count: u32, port: u16) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -67,7 +67,7 @@ pub(crate) fn hold(contender: &Contender, count: u32, port: u16) -> Result<()> {
     })
 }
 
-/// Connects so many sources, each in a task of its own, and waits until all of them wait for their second event.
+/// Connects `count` sources, each in a task of its own, and returns when all of them wait for their second event.
 async fn connect(
     contender: &Contender,
     count: u32,

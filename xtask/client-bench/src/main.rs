@@ -1,10 +1,10 @@
 //! `sse-client` beside reqwest alone and beside its peers, in one run. Linux only.
 //!
-//! The program starts itself anew as the server, which runs alone on one CPU; the clients run on another, in one
-//! thread. Rounds are interleaved over the contenders, and the medians are printed as tables. Each number of idle
-//! sources is held by a process of its own, so that none gets the memory that another one has freed.
+//! The program starts itself again as the server, which runs alone on one CPU. The clients run on another, in one thread.
+//! The contenders take turns in rounds, and the medians are printed as tables. Each number of idle sources has a process of
+//! its own, so that no process reuses the memory that another one has freed.
 //!
-//! Where the time of one contender goes, `perf` tells; `-i` leaves the server out:
+//! `perf` shows where the time of one contender goes; `-i` leaves the server out:
 //!
 //! ```text
 //! cargo build --release --manifest-path xtask/client-bench/Cargo.toml
@@ -65,7 +65,7 @@ fn named(name: &str) -> Result<&'static Contender> {
     found.ok_or_else(|| format!("there is no `{name}`\n{USAGE}").into())
 }
 
-/// What is measured.
+/// The measurement.
 struct Choice {
     contenders: Vec<&'static Contender>,
     samples: Vec<Sample>,
@@ -73,7 +73,7 @@ struct Choice {
 }
 
 impl Choice {
-    /// What is named, or all of its kind where nothing is.
+    /// The named contenders, or all of a kind if none is named.
     fn of(names: &[&str]) -> Result<Self> {
         let mut choice = Self { contenders: Vec::new(), samples: streams::all(), quick: false };
         if names.iter().any(|name| streams::NAMES.contains(name)) {

@@ -1,4 +1,4 @@
-//! Bodies that come as fast as they can: what the events cost beside the bytes alone.
+//! Bodies at full speed: the cost of events beside that of the bytes alone.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::streams::Sample;
 use crate::{Result, system};
 
-/// How much is done for a figure.
+/// The amount of work for a figure.
 pub(crate) struct Effort {
     rounds: usize,
     /// How many blocks of 1 MiB a body has.
@@ -18,7 +18,7 @@ pub(crate) struct Effort {
 pub(crate) const FULL: Effort = Effort { rounds: 15, blocks: 256 };
 pub(crate) const QUICK: Effort = Effort { rounds: 1, blocks: 16 };
 
-/// Measures all that read, on every stream.
+/// Measures all contenders that read, on every stream.
 pub(crate) fn compare(
     contenders: &[&'static Contender],
     samples: &[Sample],
@@ -31,12 +31,12 @@ pub(crate) fn compare(
     let readers: Vec<_> = contenders.iter().filter(|contender| contender.read.is_some()).collect();
     for contender in &readers {
         let sample = &samples[0];
-        // The first body finds everything cold.
+        // The first body warms up.
         runtime.block_on(take(contender, &http, server.stream(sample.name, 1), sample, 1))?;
     }
     for round in 0..effort.rounds {
         for sample in samples {
-            // Each round begins with another one, so that none is always the first.
+            // Each round begins with another contender, so that no contender is always the first.
             for place in 0..readers.len() {
                 let contender = readers[(round + place) % readers.len()];
                 eprintln!("round {} of {}: {}, {}", round + 1, effort.rounds, sample.name, contender.name);

@@ -1,14 +1,14 @@
-//! The figures of all rounds, and the tables that they become.
+//! The figures of all rounds, and their tables.
 
 use std::collections::BTreeMap;
 
 use crate::contenders::{ALL, Contender};
 use crate::figures::{median, thousands};
 
-/// The name of what the others are compared with.
+/// The name of the contender that the others are compared with.
 const FLOOR: &str = ALL[0].name;
 
-/// What a table is of.
+/// The subject of a table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Figure {
     Speed,
@@ -33,7 +33,7 @@ impl Figure {
         }
     }
 
-    /// What the rows are.
+    /// The kind of the rows.
     fn heading(self) -> &'static str {
         if self == Self::Memory { "sources" } else { "stream | an event" }
     }
@@ -107,7 +107,7 @@ impl Row {
         }
     }
 
-    /// The median of a contender's values, with its ratio to that of the floor if this was measured too.
+    /// The median of a contender's values, with its ratio to the lower bound if this was measured too.
     fn cell(&self, name: &str, figure: Figure) -> String {
         let Some(own) = self.values.get(name).map(|values| median(values.iter().copied())) else {
             return "–".into();

@@ -26,7 +26,7 @@ impl Server {
         Ok(Self { process, port })
     }
 
-    /// The address of so many blocks of a stream, which end.
+    /// The URL of a stream of `blocks` blocks, which ends.
     pub(crate) fn stream(&self, name: &str, blocks: u64) -> String {
         format!("http://127.0.0.1:{}/{name}/{blocks}", self.port)
     }
@@ -34,26 +34,26 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing can be done about a process that does not end.
+        // There is no remedy if the process does not end.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The address of one event, and silence.
+/// The URL of a stream of one event, which stays open.
 pub(crate) fn silence(port: u16) -> String {
     format!("http://127.0.0.1:{port}/silence")
 }
 
-/// Is the server, until standard input ends.
+/// Runs the server, until standard input ends.
 pub(crate) fn serve() -> Result<()> {
     process::pin(&[system::SERVER_CPU])?;
-    // Before anybody is told that it serves.
+    // Before the address is printed.
     let samples = streams::all();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?.port());
     std::thread::spawn(|| {
-        // An error is an end too.
+        // An error ends the connection too.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });

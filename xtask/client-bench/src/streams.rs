@@ -1,6 +1,6 @@
 //! The streams that are read: two as LLM APIs send them, and two of larger events.
 
-/// About how long a block is. It is sent again and again, so that it stays in the server's cache.
+/// The approximate length of a block. The server sends it repeatedly, so that it stays in the cache.
 const BLOCK: usize = 1 << 20;
 
 pub(crate) const NAMES: [&str; 4] = ["openai", "anthropic", "4k", "64k"];
@@ -8,13 +8,13 @@ pub(crate) const NAMES: [&str; 4] = ["openai", "anthropic", "4k", "64k"];
 /// A kind of stream.
 pub(crate) struct Sample {
     pub(crate) name: &'static str,
-    /// How long each event is, in bytes.
+    /// The length of each event, in bytes.
     pub(crate) event: usize,
     /// Whole events.
     pub(crate) block: Vec<u8>,
-    /// How many events there are in a block.
+    /// The number of events in a block.
     pub(crate) events: u64,
-    /// How many bytes of data they have.
+    /// The number of bytes of their data.
     pub(crate) data: u64,
 }
 

@@ -7,13 +7,13 @@ use nix::time::{ClockId, clock_gettime};
 /// The CPU of the server.
 pub(crate) const SERVER_CPU: usize = 0;
 
-/// The CPU of what is measured.
+/// The CPU of the clients.
 pub(crate) const CLIENT_CPU: usize = 1;
 
-/// How many files a process needs: a socket for each of 5,000 sources, some epolls, and some.
+/// How many files a process needs: a socket for each of 5,000 sources, and some more.
 pub(crate) const FILES: u64 = 6_500;
 
-/// The CPU time that this process has taken, in user mode and in the kernel.
+/// The CPU time of this process, in user mode and in the kernel.
 pub(crate) fn cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("Linux has this clock").into()
 }

@@ -1,6 +1,7 @@
-//! The data of an event: some length of text, with the time at its end and a mark behind it.
+//! The data of an event: text of some length, then the time, then a mark.
 //!
-//! The mark is the last byte, so whoever sees it has got the whole of the data; and it is nowhere else in a response.
+//! The mark is the last byte of the data, and stands nowhere else in a response. So a subscriber that reads the mark has
+//! received all of the data.
 
 use memchr::memchr_iter;
 
@@ -8,7 +9,7 @@ use crate::system;
 
 const MARK: u8 = b'~';
 
-/// How long the time is. Its width is fixed, so it is found by its place before the mark.
+/// The length of the time. It is fixed, so that the time can be found before the mark.
 const TIME: usize = 20;
 
 /// The data of an event that is published now.
@@ -24,7 +25,7 @@ pub(crate) fn count(bytes: &[u8]) -> usize {
     memchr_iter(MARK, bytes).count()
 }
 
-/// When the events that end in these bytes were published. Those whose time is not all in them are left out.
+/// When the events that end in these bytes were published. Events whose time is not completely in the bytes are left out.
 pub(crate) fn times(bytes: &[u8]) -> impl Iterator<Item = u64> {
     memchr_iter(MARK, bytes).filter_map(move |end| {
         let digits = bytes.get(end.checked_sub(TIME)?..end)?;

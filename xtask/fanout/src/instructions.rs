@@ -1,7 +1,7 @@
 //! How many instructions a server executes for a delivery, outside of the kernel.
 //!
-//! They are counted by valgrind, over the whole life of the server. So there are two runs, one with twice as many
-//! events: what they differ by is that of the events alone.
+//! valgrind counts them over the whole life of the server. So there are two runs, one with twice as many events as the
+//! other. The difference of the two counts is that of the events alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::{Result, measures};
 
 const SUBSCRIBERS: usize = 1_000;
 
-/// How many events there are in the first run, each published when all have got the one before.
+/// The number of events in the first run. Each is published when all subscribers have got the one before.
 const EVENTS: usize = 100;
 
 const PAYLOAD: usize = 256;
@@ -39,10 +39,10 @@ pub(crate) fn print(contenders: &[&Contender]) -> Result<()> {
     Ok(())
 }
 
-/// What one run has counted.
+/// The count of one run.
 struct Run {
     instructions: f64,
-    /// Where `callgrind_annotate` finds the functions.
+    /// The file for `callgrind_annotate`.
     file: PathBuf,
 }
 

@@ -1,7 +1,7 @@
 //! `sse-server` beside its peers: one event to many subscribers, in one run. Linux only.
 //!
-//! Each server is a process of its own, alone on one CPU; most are this program, started anew. The subscribers are all
-//! in this process, on another CPU. Rounds are interleaved over the servers, and the medians are printed as tables.
+//! Each server is a process of its own, alone on one CPU. Most of them are this program, started again. All subscribers are
+//! in this process, on another CPU. The servers take turns in rounds, and the medians are printed as tables.
 
 mod contenders;
 mod event;
@@ -92,7 +92,7 @@ fn compare(
     let mut report = Report::new(contenders);
     for round in 0..rounds {
         for &subscribers in subscribers {
-            // Each round begins with another one, so that none is always the first.
+            // Each round begins with another server, so that no server is always the first.
             for place in 0..contenders.len() {
                 let contender = contenders[(round + place) % contenders.len()];
                 eprintln!("round {} of {rounds}: {} × {subscribers}", round + 1, contender.name);

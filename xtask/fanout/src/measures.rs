@@ -1,4 +1,4 @@
-//! What is measured, with one server and so many subscribers.
+//! The measurements with one server and a number of subscribers.
 
 use std::time::{Duration, Instant};
 
@@ -12,38 +12,38 @@ pub(crate) const SUBSCRIBERS: [usize; 3] = [100, 1_000, 10_000];
 
 const PAYLOADS: [usize; 3] = [64, 256, 4096];
 
-/// The payload where only one is measured.
+/// The payload of the measurements that use only one.
 const PAYLOAD: usize = 256;
 
 /// How many events are published at once in bursts.
 pub(crate) const BURST: usize = 64;
 
-/// From how many subscribers on there are bursts, and connecting takes long enough for a figure.
+/// The smallest number of subscribers for bursts and for connecting, which takes too little time with fewer.
 const MANY: usize = 1_000;
 
-/// How many deliveries a second there are where latency is measured: what keeps no server busy.
+/// The rate of deliveries per second at which latency is measured. It keeps no server busy.
 pub(crate) const RATE: usize = 30_000;
 
-/// How many subscribers there are where one of them stops to read.
+/// The number of subscribers of which one stops reading.
 pub(crate) const WITH_STOPPED: usize = 100;
 
-/// What is published to them when one has stopped: 8 MB, which is more than a socket (some 4 MB) and a history (1 MB)
-/// can hold.
+/// The number of events after one has stopped: 8 MB, which is more than a socket (some 4 MB) and a history (1 MB) can
+/// hold.
 const STOPPED_EVENTS: usize = 2_000;
 pub(crate) const STOPPED_PAYLOAD: usize = 4096;
 pub(crate) const STOPPED_RATE: usize = 800;
 
-/// What is published before, when all read.
+/// The number of events before, when all read.
 const READ_EVENTS: usize = 800;
 
-/// How much is done for a figure.
+/// The amount of work for a figure.
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
-    /// How many deliveries one event at a time, at least.
+    /// The minimum number of deliveries with one event at a time.
     single: usize,
-    /// How long bursts last, at least.
+    /// The minimum duration of bursts.
     bursts: Duration,
-    /// How many seconds of a fixed rate.
+    /// The seconds at a fixed rate.
     seconds: usize,
 }
 
@@ -52,7 +52,7 @@ pub(crate) const FULL: Effort =
 pub(crate) const QUICK: Effort =
     Effort { rounds: 1, single: 10_000, bursts: Duration::from_millis(100), seconds: 1 };
 
-/// Measures all figures of a server with so many subscribers.
+/// Measures all figures of a server with this number of subscribers.
 pub(crate) fn take(
     contender: &Contender,
     subscribers: usize,
@@ -94,7 +94,7 @@ impl<'c> Bench<'c> {
         Ok(bench)
     }
 
-    /// Publishes what finds everything cold. A new connection acknowledges each of its first 16 segments at once, which
+    /// Warms up the server and the connections. A new connection acknowledges each of its first 16 segments at once, which
     /// costs the server time too.
     fn warm_up(&mut self) -> Result<()> {
         for _ in 0..16 {
@@ -103,7 +103,7 @@ impl<'c> Bench<'c> {
         self.publish(BURST, PAYLOAD)
     }
 
-    /// The server's CPU time for each delivery, where the next event waits until all have got the last one.
+    /// The server's CPU time for each delivery. The next event is published when all subscribers have got the last one.
     fn one_at_a_time(&mut self, payload: usize, effort: &Effort, report: &mut Report) -> Result<()> {
         let events = effort.single.div_ceil(self.subscribers.len()).max(2);
         let before = self.server.cpu_time()?;
@@ -130,7 +130,7 @@ impl<'c> Bench<'c> {
         Ok(())
     }
 
-    /// Deliveries in a second, where the next burst waits until all have got the last one.
+    /// Deliveries per second. The next burst is published when all subscribers have got the last one.
     fn bursts(&mut self, effort: &Effort, report: &mut Report) -> Result<()> {
         let mut bursts = 0;
         let [server, load] = [self.server.cpu_time()?, system::own_cpu_time()];
@@ -150,7 +150,7 @@ impl<'c> Bench<'c> {
         Ok(())
     }
 
-    /// What the others notice of one that reads no more, and what that one is told when it reads on.
+    /// The latency of the others while one subscriber does not read, and what that subscriber gets when it reads again.
     fn one_stopped(&mut self, report: &mut Report) -> Result<()> {
         if self.at_rate(READ_EVENTS, STOPPED_RATE, STOPPED_PAYLOAD)? == Wait::Stalled {
             return Err(self.subscribers.lost());
@@ -175,7 +175,7 @@ impl<'c> Bench<'c> {
         publish(&mut self.server, &mut self.subscribers, count, payload)
     }
 
-    /// Publishes so many events at so many a second, and waits until all have got them.
+    /// Publishes `count` events at `rate` per second, and waits until all subscribers have got them.
     fn at_rate(&mut self, count: usize, rate: usize, payload: usize) -> Result<Wait> {
         let start = Instant::now();
         for number in 0..count {
@@ -191,7 +191,7 @@ impl<'c> Bench<'c> {
     }
 }
 
-/// Publishes so many events at once, and waits until all subscribers have got them.
+/// Publishes `count` events at once, and waits until all subscribers have got them.
 pub(crate) fn publish(
     server: &mut Server,
     subscribers: &mut Subscribers,
@@ -207,7 +207,7 @@ pub(crate) fn publish(
     Ok(())
 }
 
-/// What became of the one that read no more, while `STOPPED_EVENTS` were published.
+/// What the subscriber got that did not read while `STOPPED_EVENTS` were published.
 fn fate(events: usize, bytes: &[u8], cut: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     let told = text.contains("event: gap\n") || text.contains("event:gap\n");

@@ -1,4 +1,4 @@
-//! What a subscriber costs that only waits.
+//! The memory of idle subscribers.
 
 use std::thread;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::report::{Figure, Report};
 use crate::server::Server;
 use crate::{Result, system};
 
-/// The most are as many as fit into a process that may open 20,000 files. All have the same address, of which the
-/// system connects some 28,000 ports to one server.
+/// The largest number fits into a process that may open 20,000 files. All subscribers have the same address, which has
+/// some 28,000 ports for connections to one server.
 pub(crate) const SUBSCRIBERS: [usize; 3] = [1_000, 10_000, 19_000];
 
-/// Until what was closed before is freed, and what was accepted last is with the thread that writes to it.
+/// Time for the system to free closed connections, and for the server to pass the last ones to their threads.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Measures the memory of a server with so many subscribers.
+/// Measures the memory of a server with this number of subscribers.
 pub(crate) fn take(contender: &Contender, subscribers: usize, report: &mut Report) -> Result<()> {
     let server = Server::start(contender)?;
     thread::sleep(QUIET);

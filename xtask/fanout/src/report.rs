@@ -1,4 +1,4 @@
-//! The figures of all rounds, and the tables that they become.
+//! The figures of all rounds, and their tables.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::measures::{BURST, RATE, STOPPED_PAYLOAD, STOPPED_RATE, WITH_STOPPED};
 /// The name of the server that the others are compared with.
 const FLOOR: &str = ALL[0].name;
 
-/// What a table is of.
+/// The subject of a table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Figure {
     Cpu,
@@ -46,7 +46,7 @@ impl Figure {
         text.to_owned()
     }
 
-    /// Whether a server's value is told as so many times that of the floor. The floor needs next to no memory.
+    /// Whether the table shows the ratio to the lower bound. There is none for memory, of which the bare loop needs almost none.
     fn has_ratio(self) -> bool {
         !matches!(self, Self::Memory | Self::Kernel)
     }
@@ -59,10 +59,10 @@ impl Figure {
     }
 }
 
-/// What came of one subscriber that read no more.
+/// The result of the round in which one subscriber stops reading.
 pub(crate) struct Stopped {
-    /// The 99th percentile in µs of all when all read, and of the others when one reads no more; `None` if they then
-    /// got nothing.
+    /// The 99th percentile in µs of all subscribers when all read, and of the others when one has stopped; `None` if the
+    /// others got nothing then.
     pub(crate) without: f64,
     pub(crate) with: Option<f64>,
     pub(crate) fate: String,
@@ -74,7 +74,7 @@ pub(crate) struct Report {
     /// The figures of all rounds: by subscribers and payload, then by name.
     tables: BTreeMap<Figure, BTreeMap<(usize, usize), Values>>,
     stopped: BTreeMap<&'static str, Vec<Stopped>>,
-    /// The least share of time that a server was busy in bursts, and the greatest that the load generator was.
+    /// In bursts, the smallest share of time in which a server was busy, and the largest of the load generator.
     least_server: f64,
     greatest_load: f64,
 }
@@ -109,7 +109,7 @@ impl Report {
         self.stopped.entry(contender.name).or_default().push(stopped);
     }
 
-    /// What shares of a time a server and the load generator had their CPUs.
+    /// Records the shares of a time in which the server and the load generator used their CPUs.
     pub(crate) fn busy(&mut self, server: f64, load: f64) {
         self.least_server = self.least_server.min(server);
         self.greatest_load = self.greatest_load.max(load);
@@ -174,7 +174,7 @@ impl Report {
     }
 }
 
-/// The median of a server's values, with its ratio to that of the floor if this was measured too.
+/// The median of a server's values, with its ratio to the lower bound if this was measured too.
 fn cell(name: &str, values: &Values, figure: Figure) -> String {
     let Some(own) = values.get(name) else { return "–".into() };
     let own = median(own.iter().copied());

@@ -1,4 +1,4 @@
-//! A server under test: a process of its own, told what to publish.
+//! A server under test: a process of its own, which publishes on command.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -18,7 +18,7 @@ pub(crate) struct Server {
     redis: Option<Redis>,
 }
 
-/// How a server is told what to publish.
+/// How a server gets its commands.
 enum Publisher {
     /// By lines on its standard input.
     Lines,
@@ -26,16 +26,16 @@ enum Publisher {
     Requests(TcpStream),
 }
 
-/// The Redis server of a server that needs one. It has no CPU of its own, and saves nothing.
+/// The Redis of a server that needs one. It shares the CPU of the server, and has no persistence.
 struct Redis {
     process: Child,
     url: String,
 }
 
-/// Where the hub has the topic of the subscribers.
+/// The path of the topic of the subscribers at the hub.
 const HUB_TOPIC: &str = "/topics/bench";
 
-/// Where a server is told of its Redis.
+/// The environment variable with the URL of the server's Redis.
 const REDIS_URL: &str = "SSE_FANOUT_REDIS";
 
 /// The URL of the server's Redis.
@@ -64,7 +64,7 @@ impl Server {
         }
     }
 
-    /// Starts a server under valgrind, which counts its instructions, and writes them into this file at the end.
+    /// Starts a server under valgrind, which counts its instructions and writes them to this file at the end.
     pub(crate) fn start_counted(contender: &Contender, file: &Path) -> Result<Self> {
         if !matches!(contender.program, Program::Own(_)) {
             return Err("instructions are counted for servers of this program only".into());
@@ -87,7 +87,7 @@ impl Server {
         Ok(Self { process, port, publisher: Publisher::Lines, redis })
     }
 
-    /// So many subscribers, all of whom have got the head of the response.
+    /// Connects `count` subscribers, and returns when all have got the head of the response.
     pub(crate) fn subscribers(&self, count: usize) -> Result<Subscribers> {
         let path = match self.publisher {
             Publisher::Lines => "/",
@@ -96,7 +96,7 @@ impl Server {
         Subscribers::connect(self.port, path, count)
     }
 
-    /// Makes it publish so many events at once, each with so many bytes of data.
+    /// Makes the server publish `count` events at once, each with `payload` bytes of data.
     pub(crate) fn publish(&mut self, count: usize, payload: usize) -> Result<()> {
         match &mut self.publisher {
             // One write for the whole line.
@@ -116,14 +116,14 @@ impl Server {
         if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
 
-    /// The CPU time that it has taken, with that of its Redis.
+    /// The CPU time of the server and its Redis.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         let own = system::cpu_time(self.process.id())?;
         let redis = self.redis.as_ref().map(|redis| system::cpu_time(redis.process.id())).transpose()?;
         Ok(own + redis.unwrap_or_default())
     }
 
-    /// The memory that it has in RAM, in bytes. What the kernel holds for its sockets is not in it.
+    /// The resident memory of the server, in bytes, without the kernel's memory for its sockets.
     pub(crate) fn resident_memory(&self) -> Result<u64> {
         process::resident_memory(self.process.id())
     }
@@ -131,7 +131,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing can be done about a process that does not end.
+        // There is no remedy if the process does not end.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -144,7 +144,7 @@ fn own(contender: &Contender) -> Result<Command> {
     Ok(command)
 }
 
-/// The hub on the server's CPU. Cargo builds it, and becomes it.
+/// The hub on the server's CPU. Cargo builds it and replaces itself by it.
 fn hub() -> Command {
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", &system::SERVER_CPU.to_string()]);
@@ -154,7 +154,7 @@ fn hub() -> Command {
     command
 }
 
-/// The port that a server tells, alone or at the end of the first address.
+/// The port in a server's greeting, alone or at the end of the first address.
 fn port_in(greeting: &str) -> Option<u16> {
     let end = greeting.rsplit(':').next()?;
     let digits = end.find(|character: char| !character.is_ascii_digit()).unwrap_or(end.len());
@@ -170,7 +170,7 @@ fn post(stream: &mut TcpStream, count: usize, payload: usize) -> Result<()> {
         lines.len()
     );
     stream.write_all((head + &lines).as_bytes())?;
-    // The response is short, and sent at once.
+    // The response is short, and comes in one piece.
     let mut response = [0; 1024];
     let length = stream.read(&mut response)?;
     let response = String::from_utf8_lossy(&response[..length]);
@@ -208,7 +208,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // Nothing can be done about a process that does not end.
+        // There is no remedy if the process does not end.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,7 +1,7 @@
 //! The load generator: all subscribers in one loop of epoll, each a bare socket.
 //!
-//! It must cost less than the servers. So events are counted by their marks and nothing is parsed but the head of the
-//! response; all sockets are read into one buffer.
+//! It must cost less than the servers. So it counts events by their marks, parses the head of the response only, and reads
+//! all sockets into one buffer.
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -15,13 +15,13 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::{Result, event, system};
 
-/// How many connections are being made at a time: fewer than any server's backlog.
+/// How many connections are made at a time: fewer than the backlog of any server.
 const CONNECTING: usize = 64;
 
-/// After how long without a byte nothing more is waited for.
+/// The time without a byte after which the measurement fails.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Of how many subscribers the latencies are taken.
+/// The number of subscribers whose latencies are measured.
 const SAMPLED: usize = 100;
 
 /// The subscribers of one server.
@@ -31,9 +31,9 @@ pub(crate) struct Subscribers {
     all: Vec<Subscriber>,
     buffer: Vec<u8>,
     request: String,
-    /// How many events each one that reads must have got.
+    /// How many events each reading subscriber must have got.
     published: usize,
-    /// How many events those that read have got, all together.
+    /// How many events all reading subscribers together have got.
     delivered: usize,
     /// The times from publish to receipt, in nanoseconds.
     latencies: Vec<u64>,
@@ -49,14 +49,14 @@ struct Subscriber {
 
 enum State {
     Connecting,
-    /// What is there of the head of the response.
+    /// The part of the response head that has come.
     Head(Vec<u8>),
     Events,
-    /// It reads no more.
+    /// It does not read.
     Stopped,
 }
 
-/// Whether all events came, or nothing more came for too long.
+/// Whether all events came, or none came for too long.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     Done,
@@ -64,7 +64,7 @@ pub(crate) enum Wait {
 }
 
 impl Subscribers {
-    /// So many subscribers of one path, all of whom have got the head of the response.
+    /// Connects `count` subscribers of one path, and returns when all have got the head of the response.
     pub(crate) fn connect(port: u16, path: &str, count: usize) -> Result<Self> {
         let mut subscribers = Self {
             poll: Poll::new()?,
@@ -95,9 +95,9 @@ impl Subscribers {
     }
 
     fn add(&mut self, port: u16, sampled: bool) -> Result<()> {
-        // One address has 28,000 ports for connections to one server, so it is enough for all.
+        // One address has 28,000 ports for connections to one server, which is enough for all.
         let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-        // A reset when it is closed, so that no port stays taken for the next rounds.
+        // The connection is reset when it is closed, so that its port is free in the next round.
         setsockopt(&stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 })?;
         let token = Token(self.all.len());
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
@@ -109,12 +109,12 @@ impl Subscribers {
         self.all.len()
     }
 
-    /// Says that so many events more are published.
+    /// Expects this many more events.
     pub(crate) fn expect(&mut self, events: usize) {
         self.published += events;
     }
 
-    /// Reads until every subscriber has got all events, but for one that is stopped.
+    /// Reads until every subscriber has got all events, except one that is stopped.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Subscribers {
         Ok(Wait::Done)
     }
 
-    /// Reads whatever comes until then.
+    /// Reads until this time.
     pub(crate) fn receive_until(&mut self, then: Instant) -> Result<()> {
         while let Some(left) = then.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             self.turn(left)?;
@@ -151,7 +151,7 @@ impl Subscribers {
             .into())
     }
 
-    /// The error that nothing came any more, though there should have.
+    /// The error for missing events.
     pub(crate) fn lost(&self) -> Box<dyn Error> {
         let lacking = self.check().err();
         lacking.unwrap_or_else(|| "events are missing".into())
@@ -164,20 +164,20 @@ impl Subscribers {
         latencies
     }
 
-    /// Leaves out the events so far, which were not sent to be timed.
+    /// Forgets the latencies of the events so far, which were not published to be timed.
     pub(crate) fn forget_latencies(&mut self) {
         self.latencies.clear();
     }
 
-    /// Makes the first subscriber read no more.
+    /// Stops the first subscriber from reading.
     pub(crate) fn stop_one(&mut self) {
         let subscriber = &mut self.all[0];
         subscriber.state = State::Stopped;
         self.delivered -= subscriber.events;
     }
 
-    /// Reads what there is for the one that was stopped, until nothing more comes. Returns its events and bytes since
-    /// it was stopped, and whether its stream has ended.
+    /// Reads the socket of the stopped subscriber until nothing more comes. Returns its events and bytes since the stop,
+    /// and whether its stream has ended.
     pub(crate) fn read_on(&mut self) -> Result<(usize, Vec<u8>, bool)> {
         const QUIET: Duration = Duration::from_secs(1);
 
@@ -223,7 +223,7 @@ impl Subscribers {
     }
 }
 
-/// What one turn of the loop brought.
+/// The result of one turn of the loop.
 #[derive(Default)]
 struct Progress {
     connected: usize,
@@ -249,7 +249,7 @@ impl Subscriber {
                 Ok(0) => return Err("the server ended a stream".into()),
                 Ok(length) => {
                     self.take(&buffer[..length], latencies, progress)?;
-                    // A read that fills less than the buffer has emptied the socket: the next byte wakes again.
+                    // A read that fills less than the buffer has emptied the socket. The next byte wakes the loop again.
                     if length < buffer.len() {
                         return Ok(());
                     }
@@ -268,7 +268,7 @@ impl Subscriber {
                 self.state = State::Events;
                 progress.connected += 1;
             }
-            // No event is published before all have got their heads.
+            // No event is published before all subscribers have got their heads.
             return Ok(());
         }
         let events = event::count(bytes);

@@ -8,13 +8,13 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// The CPU of the server under test. Nothing else of this benchmark runs on it.
+/// The CPU of the server under test. No other part of this benchmark runs on it.
 pub(crate) const SERVER_CPU: usize = 0;
 
-/// The CPU of all subscribers. A server of two threads has it too.
+/// The CPU of all subscribers. A server of two threads uses it too.
 pub(crate) const LOAD_CPU: usize = 1;
 
-/// How many files a process needs that has so many subscribers: a socket for each, and some.
+/// How many files a process with `subscribers` subscribers needs: a socket for each, and some more.
 pub(crate) const fn files(subscribers: usize) -> u64 {
     subscribers as u64 + 500
 }
@@ -24,19 +24,19 @@ pub(crate) fn now() -> u64 {
     nanoseconds(read(ClockId::CLOCK_MONOTONIC))
 }
 
-/// The CPU time that a process has taken, in user mode and in the kernel, all its threads together.
+/// The CPU time of all threads of a process, in user mode and in the kernel.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let pid = Pid::from_raw(pid.try_into()?);
-    // As in /proc/PID/stat, but in nanoseconds instead of in ticks of 10 ms.
+    // The same as in /proc/PID/stat, in nanoseconds instead of ticks of 10 ms.
     Ok(clock_gettime(nix::time::clock_getcpuclockid(pid)?)?.into())
 }
 
-/// The CPU time that this process has taken.
+/// The CPU time of this process.
 pub(crate) fn own_cpu_time() -> Duration {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// What the kernel's own objects take of the memory, in bytes: sockets, open files and all else.
+/// The memory of the kernel's own objects, in bytes: sockets, open files and all others.
 pub(crate) fn kernel_memory() -> Result<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo")?;
     let line = meminfo.lines().find_map(|line| line.strip_prefix("Slab:")).ok_or("no `Slab:`")?;

@@ -3,7 +3,7 @@ use sse_server::Route;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-/// Compresses what is worth it: an event stream passes as it is.
+/// Compresses responses for which it is worthwhile, which event streams are not.
 pub fn default(route: Route) -> Router {
     Router::new().route_service("/events", route).layer(CompressionLayer::new())
 }

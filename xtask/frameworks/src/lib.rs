@@ -1,4 +1,4 @@
-//! What `docs/frameworks.md` shows: each file is one block of code there, and is tested here.
+//! The code of `docs/frameworks.md`: each file is one block there, and is tested here.
 
 pub mod actix;
 pub mod axum;

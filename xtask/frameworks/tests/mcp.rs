@@ -23,7 +23,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// For whatever a peer does: long, because it is only waited for when something is wrong.
+/// The time-out for anything that a peer does. It is long, because it passes only when a test fails.
 const SOON: Duration = Duration::from_secs(30);
 
 /// A server of the SDK's, which speaks one version.
@@ -58,7 +58,7 @@ impl ServerHandler for Counting {
     }
 }
 
-/// Serves the SDK's server, and returns where.
+/// Serves the SDK's server, and returns its address.
 async fn serve(version: ProtocolVersion, config: StreamableHttpServerConfig) -> String {
     let service: StreamableHttpService<Counting, LocalSessionManager> =
         StreamableHttpService::new(move || Ok(Counting(version.clone())), Default::default(), config);
@@ -106,12 +106,12 @@ async fn our_client_calls_the_sdks_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_client_calls_a_server_without_sessions() {
-    // The stream of a call is that of its POST alone.
+    // The stream of a call is the response to its POST.
     let without_sessions = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
     check_our_client(ProtocolVersion::V_2025_11_25, without_sessions).await;
 }
 
-/// A client of the SDK's, which tells what progress it hears of.
+/// A client of the SDK, which reports the progress that it gets.
 struct Listening(mpsc::UnboundedSender<f64>);
 
 impl ClientHandler for Listening {
@@ -120,13 +120,13 @@ impl ClientHandler for Listening {
     }
 }
 
-/// Starts our server, and returns where it is.
+/// Starts our server, and returns its address.
 async fn start_our_server() -> (Child, String) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_mcp"));
     let mut server = server.arg("127.0.0.1:0").stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let line = timeout(SOON, lines.next_line()).await.expect("it starts").unwrap().unwrap();
-    // What it prints later is read as well, so that it never waits for a reader.
+    // Its later output is read too, so that a full pipe does not stop it.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     let url = format!("{}mcp", line.strip_prefix("listening on ").unwrap());
     (server, url)

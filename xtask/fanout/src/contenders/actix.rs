@@ -1,5 +1,5 @@
-//! actix-web with the `Sse` of actix-web-lab, which has no broadcast of its own: here, a bounded channel per subscriber,
-//! and an event that waits for all of them.
+//! actix-web with the `Sse` of actix-web-lab, which has no broadcast of its own. Here each subscriber has a bounded channel,
+//! and an event waits for all of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::commands::{self, Commands};
 use crate::{Result, event};
 
-/// How many events of a subscriber wait.
+/// How many events may wait for a subscriber.
 const WAITING: usize = 10;
 
 type Clients = Arc<Mutex<Vec<mpsc::Sender<sse::Event>>>>;
@@ -20,7 +20,7 @@ pub(super) fn run() -> Result<()> {
     let clients = Clients::default();
     let listener = commands::listen()?;
     let server = HttpServer::new(move || {
-        // Called once, on the thread of the only worker: publishing there spares a wake of another thread.
+        // This is called once, on the thread of the only worker. Publishing there does not wake another thread.
         actix_web::rt::spawn(publish(clients.clone()));
         App::new().app_data(web::Data::new(clients.clone())).route("/", web::get().to(subscribe))
     });

@@ -18,7 +18,7 @@ use crate::{Result, event};
 
 pub(super) fn run() -> Result<()> {
     commands::block_on(async {
-        // Of encoded events, which is less work than to encode each for every subscriber.
+        // The channel holds encoded events, which is less work than to encode each for every subscriber.
         let (sender, _) = broadcast::channel::<Event>(HISTORY);
         let events = sender.clone();
         let subscribe = || async move {
@@ -32,7 +32,7 @@ pub(super) fn run() -> Result<()> {
         let mut commands = Commands::from_stdin()?;
         while let Some(publish) = commands.next().await? {
             for _ in 0..publish.count {
-                // An error says only that nobody has subscribed.
+                // An error only says that there is no subscriber.
                 let _ = sender.send(Event::default().data(event::text(publish.payload)));
             }
         }

@@ -1,4 +1,4 @@
-//! What a server is told on its standard input: `publish COUNT PAYLOAD`, a line each.
+//! The commands on the standard input of a server: lines of the form `publish COUNT PAYLOAD`.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 
 use crate::Result;
 
-/// So many events at once, each with so many bytes of data.
+/// A command: publish `count` events at once, each with `payload` bytes of data.
 #[derive(Clone, Copy)]
 pub(crate) struct Publish {
     pub(crate) count: usize,
@@ -27,7 +27,7 @@ impl Publish {
     }
 }
 
-/// The commands, read on the event loop of the server itself, so that no thread has to wake another.
+/// Reads the commands on the event loop of the server itself, so that no thread has to wake another.
 pub(crate) struct Commands(Lines<BufReader<pipe::Receiver>>);
 
 impl Commands {
@@ -47,7 +47,7 @@ pub(crate) fn stdin() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
 
-/// A listener whose port is told on standard output. It accepts without blocking, as event loops need.
+/// A listener that prints its port on standard output. It accepts without blocking, as event loops need.
 pub(crate) fn listen() -> Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;

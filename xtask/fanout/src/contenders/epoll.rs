@@ -1,5 +1,5 @@
-//! The floor: one loop of epoll that writes the finished bytes to each socket, in one write for all that is published
-//! at once. It knows nothing of HTTP but the end of a request, and it cuts a subscriber that lags too far.
+//! The lower bound: one loop of epoll that writes the finished bytes to each socket, in one write for all events that are
+//! published at once. Of HTTP it knows the end of a request only. It cuts a subscriber that lags too far.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -13,7 +13,7 @@ use crate::{Result, event};
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
     transfer-encoding: chunked\r\n\r\n";
 
-/// How many bytes may wait for a socket that takes no more.
+/// How many bytes may wait for a full socket.
 const LIMIT: usize = 1024 * 1024;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -52,18 +52,18 @@ struct Server {
     poll: Poll,
     listener: TcpListener,
     commands: pipe::Receiver,
-    /// A connection's place is its token. `None` was cut.
+    /// The index of a connection is its token. `None` is a connection that was cut.
     connections: Vec<Option<Connection>>,
 }
 
 struct Connection {
     stream: TcpStream,
     subscribed: bool,
-    /// What the socket did not take yet.
+    /// The bytes that the socket has not accepted.
     waiting: Vec<u8>,
 }
 
-/// Whether a connection goes on.
+/// Whether a connection stays open.
 type Open = bool;
 
 impl Server {
@@ -81,7 +81,7 @@ impl Server {
         }
     }
 
-    /// Reads what there is of commands, and does them. Returns whether more can come.
+    /// Reads and executes the commands that have arrived. Returns whether more can come.
     fn read_commands(&mut self, lines: &mut Vec<u8>) -> Result<bool> {
         let open = match self.commands.read_to_end(lines) {
             Ok(_) => false,
@@ -113,7 +113,7 @@ impl Server {
 }
 
 impl Connection {
-    /// Does what it is ready for.
+    /// Reads or writes, as the connection is ready for.
     fn serve(&mut self) -> Open {
         let mut request = [0; 1024];
         loop {
@@ -152,7 +152,7 @@ impl Connection {
         sent.is_some()
     }
 
-    /// How many of the bytes the socket took; `None` if the connection is broken.
+    /// How many of the bytes the socket has accepted; `None` if the connection is broken.
     fn write(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut sent = 0;
         while sent < bytes.len() {

@@ -1,7 +1,7 @@
-//! The servers, each doing the same job: what is published goes to every open connection, by HTTP/1.1 in chunks.
+//! The servers. All do the same work: they send each event to every open connection, by HTTP/1.1 in chunks.
 //!
-//! All send without delay (`TCP_NODELAY`), and never send anything but events. All run on one CPU, but for those that
-//! show what a second thread costs.
+//! All send without delay (`TCP_NODELAY`), and send nothing but events. All run on one CPU, except those that show the
+//! cost of a second thread.
 
 mod actix;
 mod axum;
@@ -14,7 +14,7 @@ use crate::{Result, process, system};
 
 /// A server to be measured.
 pub(crate) struct Contender {
-    /// How it is called on the command line.
+    /// Its name on the command line.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     /// The CPUs that it may use.
@@ -22,7 +22,7 @@ pub(crate) struct Contender {
     pub(crate) program: Program,
 }
 
-/// What runs a server.
+/// The program of a server.
 #[derive(Clone, Copy)]
 pub(crate) enum Program {
     /// This program. It serves until standard input ends.
@@ -33,7 +33,7 @@ pub(crate) enum Program {
     Hub,
 }
 
-/// The floor, ours, the peers, and ours in other forms.
+/// The lower bound, `sse-server`, the peers, and `sse-server` in other forms.
 pub(crate) const ALL: [Contender; 9] = [
     Contender::new("epoll", "bare epoll", Program::Own(epoll::run)),
     Contender::new("ours", "sse-server", Program::Own(ours::run)),
@@ -46,7 +46,7 @@ pub(crate) const ALL: [Contender; 9] = [
     Contender::on_both_cpus("two", "sse-server, two threads", Program::Own(ours::run_with_two_threads)),
 ];
 
-/// How many events a server keeps for a subscriber that lags, where it is for the server to say.
+/// How many events a server keeps for a lagging subscriber, if the server has this setting.
 const HISTORY: usize = 256;
 
 impl Contender {
@@ -59,7 +59,7 @@ impl Contender {
     }
 }
 
-/// Is the server under test, until standard input ends.
+/// Runs the server under test, until standard input ends.
 pub(crate) fn serve(contender: &Contender) -> Result<()> {
     process::pin(contender.cpus)?;
     match contender.program {

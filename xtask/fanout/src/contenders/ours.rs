@@ -1,4 +1,4 @@
-//! `sse-server` as its front page shows it.
+//! `sse-server` as in the first example of its documentation.
 
 use std::future::IntoFuture;
 

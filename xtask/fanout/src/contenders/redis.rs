@@ -1,4 +1,4 @@
-//! `sse-server` with its log in Redis: what is published goes there, and comes back.
+//! `sse-server` with its log in Redis: a message is appended there, and comes back.
 
 use std::future::IntoFuture;
 

@@ -12,7 +12,7 @@ use crate::SOON;
 pub(crate) struct Client {
     head: String,
     socket: BufReader<TcpStream>,
-    /// What has come of the body and was not looked at yet.
+    /// The bytes of the body that have come and were not read yet.
     text: String,
 }
 

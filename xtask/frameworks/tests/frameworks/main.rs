@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
 
-/// For whatever a server does: long, because it is only waited for when something is wrong.
+/// The time-out for anything that a server does. It is long, because it passes only when a test fails.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Runs the `serve` of a framework.
@@ -27,7 +27,7 @@ macro_rules! frameworks {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $test() {
                     super::$test(|listener, route, shutdown| tokio::spawn(async {
-                        // Some return errors. The tests see what comes of them.
+                        // Some return errors. The tests see the effect.
                         let _ = sse_frameworks::$framework::serve(listener, route, shutdown).await;
                     })).await;
                 }
@@ -111,21 +111,21 @@ async fn resumes_by_query(serve: Serve) {
     client.until("data: two").await;
 }
 
-/// Gives the answers of the route that are no stream.
+/// Passes on the responses of the route that are not a stream.
 async fn refuses(serve: Serve) {
     let server = Server::start(serve);
     server.route.close();
     assert_eq!(Client::get(server.address, "").await.status(), "204");
 }
 
-/// Notices that a client is gone, without a byte to send.
+/// Notices a closed connection without a byte to send.
 async fn notices_at_once(serve: Serve) {
     let server = Server::start(serve);
     server.route.set_heartbeat(None);
     notices(server).await;
 }
 
-/// Notices that a client is gone when it can't send a heartbeat.
+/// Notices a closed connection when it can't send a heartbeat.
 async fn notices_by_heartbeats(serve: Serve) {
     let server = Server::start(serve);
     server.route.set_heartbeat(Duration::from_millis(100));
@@ -144,7 +144,7 @@ async fn cuts_by_itself(serve: Serve) {
     cuts(Server::start(serve)).await;
 }
 
-/// Cuts a client that goes on to acknowledge packets, but takes no byte.
+/// Cuts a client that still acknowledges packets, but accepts no bytes.
 async fn cuts(server: Server) {
     let _client = Client::get(server.address, "").await;
     server.has_subscribers(1).await;
@@ -155,7 +155,7 @@ async fn cuts(server: Server) {
     server.has_subscribers(0).await;
 }
 
-/// Ends its streams at the shutdown, after what was published, and then itself.
+/// Ends its streams at the shutdown, after the published events, and then itself.
 async fn ends(serve: Serve) {
     let server = Server::start(serve);
     let mut client = Client::get(server.address, "").await;
@@ -168,7 +168,7 @@ async fn ends(serve: Serve) {
 
 fn listen() -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
-    // Of each connection too. Otherwise the kernel holds megabytes for those that take nothing.
+    // The sockets of accepted connections inherit it. Otherwise the kernel would buffer megabytes for a stalled client.
     socket.set_send_buffer_size(32 * 1024).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     socket.listen(1024).unwrap()
