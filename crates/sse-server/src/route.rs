@@ -1,4 +1,4 @@
-//! The route: publish on one side, respond to subscribers on the other.
+//! The route: a program publishes messages to it, and subscribers get them as responses.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -20,11 +20,9 @@ use crate::subscribe::{Body, StreamIds, Subscription, method_not_allowed};
 
 /// An event stream for any number of subscribers.
 ///
-/// It is a handle: clones are the same route. Publish through one, serve another as a hyper or tower service, or call
-/// [`respond`](Self::respond) in a handler of your own.
-///
-/// **The promise**: each subscriber sees the events in the order of publishing, each once, with none missing, or is
-/// told of the gap by an event (of the type `gap`, with data like `{"missed":12}`).
+/// It is a handle, and its clones are the same route. Publish through one of them. Serve another one as a hyper or
+/// tower service, or call [`respond`](Self::respond) in a handler of your own. [The promise](crate#the-promise) says
+/// what subscribers get.
 ///
 /// ```
 /// use http::Request;
@@ -48,22 +46,22 @@ pub struct Route(Arc<Topic>);
 pub struct RouteBuilder(Settings);
 
 impl RouteBuilder {
-    /// How many messages are kept for subscribers that resume or lag; 1024 by default, at least 1.
+    /// Sets how many messages are kept for subscribers that resume or lag: 1,024 by default, at least 1.
     pub fn history(mut self, messages: usize) -> Self {
         self.0.bounds.messages = messages;
         self
     }
 
-    /// How many bytes of messages are kept, as they are sent; 16 MiB by default. The newest message is kept whatever
-    /// its size.
+    /// Sets how many bytes of messages are kept, as they are sent: 16 MiB by default. The newest message is kept
+    /// whatever its size.
     pub fn history_bytes(mut self, bytes: usize) -> Self {
         self.0.bounds.bytes = bytes;
         self
     }
 
-    /// How many bytes of messages are kept for connected subscribers that have not read them yet, whatever the history
-    /// is set to; 1 MiB by default. So a subscriber that takes what it is given gets all of a burst up to this size; one
-    /// that lags further is told of the gap.
+    /// Sets how many bytes of messages are kept for connected subscribers that have not read them yet, whatever the
+    /// history is set to: 1 MiB by default. A subscriber that reads steadily gets all of a burst up to this size. A
+    /// subscriber that lags further gets a gap event.
     ///
     /// It also bounds what [`publish_all`](Route::publish_all) takes.
     pub fn burst_bytes(mut self, bytes: usize) -> Self {
@@ -71,20 +69,21 @@ impl RouteBuilder {
         self
     }
 
-    /// How long messages are kept; `None`, the default, for as long as there is room. Expired messages are evicted when
-    /// something is published or somebody subscribes.
+    /// Sets how long messages are kept. `None`, the default, keeps them as long as there is room. Expired messages are
+    /// evicted at the next publish or subscription.
     pub fn history_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.0.bounds.age = age.into();
         self
     }
 
-    /// What happens to a subscriber that lags so far that it misses messages; [`LagPolicy::Gap`] by default.
+    /// Sets what happens to a subscriber that lags so far that it misses messages: [`LagPolicy::Gap`] by default.
     pub fn lag_policy(mut self, policy: LagPolicy) -> Self {
         self.0.lag_policy = policy;
         self
     }
 
-    /// How long a silent stream waits before it sends a comment; 15 s by default, at least 10 ms, `None` for never.
+    /// Sets how long nothing is sent on a stream before it sends a comment: 15 s by default, at least 10 ms, `None` for
+    /// never.
     ///
     /// Keep it below the idle time-outs of the proxies on the way (60 s is usual).
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
@@ -92,62 +91,64 @@ impl RouteBuilder {
         self
     }
 
-    /// How long subscribers shall wait before they reconnect, the same for all; `None` to leave it to them. See
-    /// [`reconnection_time_between`](Self::reconnection_time_between) for the default.
+    /// Sets how long all clients wait before they reconnect. `None` leaves it to each client. For the default, see
+    /// [`reconnection_time_between`](Self::reconnection_time_between).
     pub fn reconnection_time(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.0.reconnection_time = time.into().map(|time| time..=time);
         self
     }
 
-    /// How long subscribers shall wait before they reconnect: a random time of this range for each, so that those who
-    /// lose their connections together do not come back together; 2 s to 4 s by default.
+    /// Sets the range of times that clients wait before they reconnect: 2 s to 4 s by default. Each client gets a
+    /// random time of this range, so that clients that lose their connections together do not reconnect together.
     pub fn reconnection_time_between(mut self, range: RangeInclusive<Duration>) -> Self {
         self.0.reconnection_time = Some(range);
         self
     }
 
-    /// After how long a stream ends, and its client comes back, perhaps to another server: this long, or up to a tenth
-    /// less or more, so that streams that began together do not end together. `None`, the default, for never.
+    /// Sets after how long a stream ends. Its client then reconnects, perhaps to another server. The time of each
+    /// stream is up to a tenth shorter or longer, so that streams that began together do not end together. `None`, the
+    /// default, never ends a stream by its age.
     pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.0.max_age = age.into();
         self
     }
 
-    /// How many subscribers are connected at most; any number by default. One more is answered with 503 and
-    /// `Retry-After`. With [`Topics`](crate::Topics), each topic may have as many.
+    /// Sets how many subscribers may be connected: any number by default. A further request is answered with 503 and
+    /// `Retry-After`. With [`Topics`](crate::Topics), this is the limit of each topic.
     pub fn max_subscribers(mut self, subscribers: usize) -> Self {
         self.0.max_subscribers = subscribers;
         self
     }
 
-    /// How many subscribers with the same [client](Subscription::client) are connected at most; any number by default.
-    /// One more is answered with 429 and `Retry-After`. With [`Topics`](crate::Topics), each topic counts by itself.
+    /// Sets how many subscribers with the same [client](Subscription::client) may be connected: any number by default.
+    /// A further request is answered with 429 and `Retry-After`. With [`Topics`](crate::Topics), this is the limit in
+    /// each topic.
     pub fn max_subscribers_per_client(mut self, subscribers: usize) -> Self {
         self.0.max_subscribers_per_client = subscribers;
         self
     }
 
-    /// The parameter of the query that stands for a `Last-Event-ID` header, for clients that can't send one;
-    /// `lastEventId` by default, `None` for no parameter. A header goes before it.
+    /// Sets the query parameter that stands for a `Last-Event-ID` header, for clients that can't send one:
+    /// `lastEventId` by default, `None` for no parameter. If a request has both, the header counts.
     pub fn last_event_id_parameter<'n>(mut self, name: impl Into<Option<&'n str>>) -> Self {
         self.0.query_parameter = name.into().map(Box::from);
         self
     }
 
-    /// The type of the event that tells of a gap; `gap` by default.
+    /// Sets the type of gap events: `gap` by default.
     pub fn gap_event_type(mut self, event_type: EventType<'static>) -> Self {
         self.0.gap_event_type = event_type;
         self
     }
 
-    /// Whether responses ask proxies not to buffer them, by `X-Accel-Buffering: no` and `Incremental: ?1` (RFC 10036);
-    /// they do by default.
+    /// Sets whether responses ask proxies not to buffer them, by `X-Accel-Buffering: no` and `Incremental: ?1` (RFC
+    /// 10036). They do by default.
     pub fn proxy_headers(mut self, sends: bool) -> Self {
         self.0.proxy_headers = sends;
         self
     }
 
-    /// The route. Its ids begin anew: what subscribers of an earlier route missed is a gap.
+    /// Returns the route. It gives new ids, so clients that resume after an id of an earlier route get a gap event.
     pub fn build(self) -> Route {
         let hub = Hub::single(epoch(), self.0);
         Route::of(Topic::new(&Arc::new(hub), ""))
@@ -159,17 +160,17 @@ impl RouteBuilder {
 }
 
 impl Route {
-    /// A route with the default settings.
+    /// Returns a route with the default settings.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Settings for a route.
+    /// Returns the settings for a new route.
     pub fn builder() -> RouteBuilder {
         RouteBuilder::default()
     }
 
-    /// The first handle of a topic.
+    /// Returns the first handle of a topic.
     pub(crate) fn of(topic: Arc<Topic>) -> Self {
         Self(topic)
     }
@@ -178,13 +179,13 @@ impl Route {
         &self.0
     }
 
-    /// Sends a message to all subscribers. The call never waits, and no subscriber can make it fail. An empty message is
-    /// not sent.
+    /// Sends a message to all subscribers. The call never waits for a subscriber, and no subscriber can make it fail.
+    /// An empty message is not sent.
     ///
-    /// A message with data gets an id, by which subscribers resume, unless it has an id of its own; see
-    /// [`EventWriter::id`] for what such an id must be. A message may have a key and a tag: see [`Publication`].
+    /// A message with data gets an id, by which subscribers resume, unless it has an id of its own. [`EventWriter::id`]
+    /// says which ids are allowed. A message may have a key and a tag: see [`Publication`].
     ///
-    /// A publisher that gives ids can repeat a request whose answer it did not get:
+    /// A publisher that gives ids can repeat a request to which it got no response:
     ///
     /// ```
     /// use sse_server::{EventId, Message, Route};
@@ -196,29 +197,31 @@ impl Route {
     /// # Ok::<(), sse_server::PublishError>(())
     /// ```
     ///
-    /// With a [log](crate::TopicsBuilder::build_on), the message is queued, and goes to the subscribers of all processes
-    /// when it is in the log: [`stored`](Published::stored) says when, and gives the id.
+    /// With a [log](crate::TopicsBuilder::build_on), the message is queued. When the log has stored it, it goes to the
+    /// subscribers of all processes. [`stored`](Published::stored) waits for that, and returns the id.
     ///
     /// # Errors
     ///
-    /// [`PublishError::Closed`] if the route is closed; [`PublishError::IdTaken`] and [`PublishError::InvalidId`] for an
-    /// id of your own. With a log, [`PublishError::Full`] if too many messages wait for it, and [`PublishError::OwnId`].
+    /// - [`PublishError::Closed`] if the route is closed.
+    /// - [`PublishError::IdTaken`] and [`PublishError::InvalidId`] for an id of your own.
+    /// - With a log, [`PublishError::Full`] if too many messages wait for the log, and [`PublishError::OwnId`] for an
+    ///   id of your own.
     pub fn publish<'m>(&self, message: impl Into<Publication<'m>>) -> Result<Published, PublishError> {
         self.0.publish(EventWriter::draft(&message.into()))
     }
 
-    /// Sends a message that replaces the earlier ones with the same key, such as the price of one product or the state
-    /// of one machine. See [`LagPolicy::LatestPerKey`]; with another policy, only filters and subscribers inside of the
-    /// program see the key.
+    /// Sends a message that replaces the earlier messages with the same key, such as the price of one product or the
+    /// state of one machine. See [`LagPolicy::LatestPerKey`]. With another policy, only filters and subscribers inside
+    /// the program see the key.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// The same as of [`publish`](Self::publish).
     pub fn publish_keyed(&self, key: &str, message: &Message<'_>) -> Result<Published, PublishError> {
         self.publish(Publication::new(message).key(key))
     }
 
-    /// Sends messages next to each other, and wakes each subscriber once: all of them or none.
+    /// Sends all messages, one directly after the other, or none of them. Each subscriber is woken once.
     ///
     /// ```
     /// use sse_server::{Message, Route};
@@ -230,13 +233,13 @@ impl Route {
     /// # Ok::<(), sse_server::PublishError>(())
     /// ```
     ///
-    /// Messages that are [repeats](Published::is_repeat) are passed over, the others are published.
+    /// A message that is a [repeat](Published::is_repeat) is not published again; the others are published.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and [`PublishError::BatchTooLarge`] if the messages could not reach all connected
-    /// subscribers: they are larger than [`burst_bytes`](RouteBuilder::burst_bytes), and than the history; with a log,
-    /// more than 4,096 messages or 1 MiB.
+    /// The same as of [`publish`](Self::publish), and [`PublishError::BatchTooLarge`] if the messages can't be kept for
+    /// all connected subscribers, because they take more bytes than [`burst_bytes`](RouteBuilder::burst_bytes) and more
+    /// than the history. With a log, that is so for more than 4,096 messages or 1 MiB.
     pub fn publish_all<'m, P: Into<Publication<'m>>>(
         &self,
         messages: impl IntoIterator<Item = P>,
@@ -244,7 +247,7 @@ impl Route {
         self.0.publish_all(messages.into_iter().map(|message| EventWriter::draft(&message.into())).collect())
     }
 
-    /// Sends a message that `write` writes field by field.
+    /// Sends a message whose fields `write` writes one by one.
     ///
     /// ```
     /// use sse_server::{EventType, Route};
@@ -262,8 +265,8 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Writer`] with the error of `write`; nothing is published then. Else as
-    /// [`publish`](Self::publish).
+    /// [`PublishError::Writer`] with the error of `write`, if it returns one. Nothing is published then. The other
+    /// errors are the same as of [`publish`](Self::publish).
     pub fn publish_with(
         &self,
         write: impl FnOnce(&mut EventWriter) -> Result<(), Box<dyn Error + Send + Sync>>,
@@ -273,19 +276,19 @@ impl Route {
         self.0.publish(writer.take_draft(None, None))
     }
 
-    /// Answers a request for the stream.
+    /// Returns the response to a request for the stream.
     ///
-    /// - `GET`: 200 and the stream. With a `Last-Event-ID` that the route knows, the stream begins after that event; with
-    ///   an unknown one, it begins with a gap event and all messages that are kept; without one, it begins with the
-    ///   next message that is published.
-    /// - `HEAD`: the same status and headers, and no body.
+    /// - `GET`: 200 and the stream. If the route knows the `Last-Event-ID` of the request, the stream begins after that
+    ///   event. If the route does not know it, the stream begins with a gap event and all kept messages. Without a
+    ///   `Last-Event-ID`, the stream begins with the next message that is published.
+    /// - `HEAD`: the same status and headers, without a body.
     /// - Any other method: 405 with `Allow`.
-    /// - When the route is closed and there is nothing left to send: 204, by which clients know not to come again. A
-    ///   client without an id has nothing left to get, unless its subscription begins
-    ///   [at the start](Subscription::from_start).
+    /// - If the route is closed and there is nothing left to send: 204, which tells the client not to reconnect. There
+    ///   is nothing left to send to a client without a `Last-Event-ID`, unless its subscription begins [at the
+    ///   start](Subscription::from_start).
     ///
-    /// Heartbeats need a tokio runtime with time enabled: the first one within which a subscriber is made or read
-    /// drives them, as long as it lives.
+    /// Heartbeats need a tokio runtime with time enabled. The first runtime in which a subscriber is made or read
+    /// drives the heartbeats of the route as long as that runtime lives.
     pub fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         match *request.method() {
             Method::GET | Method::HEAD => self.subscribe(request).respond(),
@@ -293,44 +296,44 @@ impl Route {
         }
     }
 
-    /// Subscribes the sender of this request. The [`Subscription`] takes a snapshot, a filter, a client and other
-    /// settings before its [response](Subscription::respond) is made.
+    /// Subscribes the sender of this request, and returns a [`Subscription`]. Set a snapshot, a filter, a client or
+    /// other settings on it, and then make the [response](Subscription::respond).
     ///
-    /// Check before this call whether the sender may have the stream, and answer the request yourself if not. A `HEAD`
-    /// request gets no body; all other methods get the stream, also a `POST`.
+    /// Check before this call whether the sender may have the stream. If not, answer the request yourself. The response
+    /// to a `HEAD` request has no body. A request with any other method, such as `POST`, gets the stream.
     pub fn subscribe<B>(&self, request: &Request<B>) -> Subscription {
         Subscription::of_request(vec![self.0.clone()], request, StreamIds::Own)
     }
 
     /// Subscribes a part of the program, such as a worker, after the event with this id. With an empty id, the
-    /// subscriber begins with the next message that is published, or [at the start](Subscription::from_start). See
-    /// [`Events`](crate::Events).
+    /// subscriber begins with the next message that is published, or [at the start](Subscription::from_start) if it is
+    /// set so. [`Events`](crate::Events) has an example.
     pub fn subscribe_from(&self, last_event_id: &str) -> Subscription {
         Subscription::after(vec![self.0.clone()], last_event_id, StreamIds::Own)
     }
 
-    /// Changes the heartbeat's interval, at least 10 ms; `None` stops it.
+    /// Changes the interval of the heartbeat: at least 10 ms; `None` stops it.
     pub fn set_heartbeat(&self, interval: impl Into<Option<Duration>>) {
         self.0.set_heartbeat(heartbeat::clamp(interval.into()));
     }
 
-    /// How many subscribers are connected.
+    /// Returns how many subscribers are connected.
     pub fn subscribers(&self) -> usize {
         self.0.subscribers()
     }
 
-    /// What the route has done, and how it stands.
+    /// Returns the counts of what the route has done, and its present state.
     pub fn stats(&self) -> Stats {
         self.0.stats()
     }
 
-    /// Ends the streams of a [client](Subscription::client) of this route at once: of a user who has signed out, or of a
-    /// token that was revoked. The messages that they have not been sent yet are not sent. The client may reconnect:
-    /// check then whether it may still subscribe.
+    /// Ends the streams of a [client](Subscription::client) of this route at once, such as the streams of a user who
+    /// has signed out, or of a token that was revoked. Messages that were not yet sent on these streams are not sent.
+    /// The client may reconnect: check then whether it may still subscribe.
     ///
-    /// The call ends the streams that there are. So revoke first and end the streams then; and check the right once more
-    /// after [`client`](Subscription::client), because it may have been revoked between the first check and the
-    /// subscription:
+    /// The call ends only the streams that exist. So revoke the token first, and end the streams then. Check the token
+    /// once more after [`client`](Subscription::client), because it may have been revoked between the first check and
+    /// the subscription:
     ///
     /// ```
     /// use http::{Request, Response, StatusCode};
@@ -353,44 +356,46 @@ impl Route {
     /// # assert_eq!(events(&route, &Request::new(()), "t", |_| false).status(), 401);
     /// ```
     ///
-    /// With a log, the client's streams end on all replicas; [`stored`](Published::stored) says when the log has the
-    /// request.
+    /// With a log, the client's streams end on all replicas. [`stored`](Published::stored) waits until the log has
+    /// stored the request.
     ///
     /// # Errors
     ///
-    /// With a log, [`PublishError::Full`] if too much waits for it; the streams of this process have ended all the same.
+    /// With a log, [`PublishError::Full`] if too many messages wait for the log. The streams of this process have ended
+    /// all the same.
     pub fn end_client(&self, client: &str) -> Result<Published, PublishError> {
         self.0.end_client(client)
     }
 
-    /// Ends the stream for good: every subscriber gets what has been published, and then the end of its body.
+    /// Closes the route: each stream ends after the messages that were published before.
     ///
-    /// Clients that reconnect get what they have missed, and 204 when there is nothing left: so they stop.
+    /// A client that reconnects gets the messages that it missed. When there is nothing left, it gets 204, and stops.
     ///
-    /// With a [log](crate::TopicsBuilder::build_on), the end is an entry of the log: it comes after all that was
-    /// published before it, and ends the topic on every replica. [`stored`](Published::stored) says when it is in the
-    /// log, or that it could not be stored: then close again. [`Topics::open`](crate::Topics::open) takes it back.
+    /// With a [log](crate::TopicsBuilder::build_on), the end is an entry of the log. It comes after all messages that
+    /// were published before it, and it ends the topic on every replica. [`stored`](Published::stored) waits until the
+    /// log has stored it. If the log could not store it, close the topic again. [`Topics::open`](crate::Topics::open)
+    /// opens a closed topic.
     ///
     /// A replica that has not yet read the end may still publish. Such a message comes after the end, and subscribers
-    /// that read the topic to its end do not get it. A replica that is started later takes a topic for open if its end is
-    /// older than the [newest entries](crate::TopicsBuilder::recent) that it begins with.
+    /// that read the topic to its end do not get it. A replica that starts later treats the topic as open if its end is
+    /// older than the [newest entries](crate::TopicsBuilder::recent) that the replica begins with.
     #[allow(clippy::must_use_candidate, reason = "without a log there is nothing to wait for")]
     pub fn close(&self) -> Published {
         self.0.end(Duration::ZERO)
     }
 
-    /// [Closes](Self::close) the route, and lets each stream end at a random moment within `spread`, so that not all
-    /// clients come back at once.
+    /// [Closes](Self::close) the route. Each stream ends at a random moment within `spread`, so that not all clients
+    /// reconnect at once.
     pub fn close_within(&self, spread: Duration) -> Published {
         self.0.end(spread)
     }
 
-    /// Whether the route is closed: nothing can be published any more.
+    /// Returns whether the route is closed, so that nothing can be published any more.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
 
-    /// Completes when the route is closed and the last subscriber has gone.
+    /// Completes when the route is closed and the last subscriber is disconnected.
     pub async fn closed(&self) {
         self.0.drained().await;
     }
@@ -439,7 +444,7 @@ impl<B> tower_service::Service<Request<B>> for Route {
     }
 }
 
-/// An epoch that no other hub has, from the randomness that seeds the standard library's hash maps.
+/// Returns an epoch that no other hub has, from the randomness that seeds the standard library's hash maps.
 pub(crate) fn epoch() -> Epoch {
     Epoch::new(RandomState::new().hash_one("epoch"))
 }

@@ -1,4 +1,4 @@
-//! A server: its connections, both versions of HTTP, and their end.
+//! A server around a service: its connections, HTTP/1.1 and HTTP/2, and its shutdown.
 
 mod accept;
 mod connections;

@@ -17,17 +17,17 @@ use crate::route::{Route, RouteBuilder, epoch};
 use crate::subscribe::{Denied, StreamIds, Subscription};
 use crate::sync::Mutex;
 
-/// Routes by name, and streams of several of them.
+/// Routes by name. A subscriber may read several of them.
 ///
-/// It is a handle: clones are the same topics. A topic is made when it is first asked for. When nobody has had a
-/// handle or a subscriber of it for a while, it is dropped, with its history; a client that comes back to it then gets
-/// a gap event.
+/// It is a handle, and its clones are the same topics. A topic is made when somebody first asks for it. When it has had
+/// no handle and no subscriber for a while, it is dropped, with its history. A client that comes back to a dropped
+/// topic gets a gap event.
 ///
-/// Subscribers may ask for any name. A topic that only subscribers have asked for holds nothing: it never takes the room
-/// of one that has been published to, and publishers don't wait for its room either.
+/// Subscribers may ask for any name. A topic that no publisher has asked for is empty: it never takes the room of a
+/// topic that was published to, and it never makes a publisher wait for room.
 ///
-/// A position counts the messages of all topics together. So a client of several topics gets their messages in the order
-/// of publishing, and the id of each event resumes all of these topics exactly.
+/// A position counts the messages of all topics together. So a client of several topics gets their messages in the
+/// order of publishing, and the id of each event resumes all of these topics.
 ///
 /// ```
 /// use http::{Method, Request};
@@ -52,14 +52,14 @@ struct Registry {
 
 struct State {
     topics: HashMap<Box<str>, Entry>,
-    /// How many of them are only awaited.
+    /// How many of the topics were asked for only by subscribers.
     awaited: usize,
     swept: Instant,
 }
 
 struct Entry {
     route: Route,
-    /// When it was last asked for, or seen in use.
+    /// When somebody last asked for the topic, or when it was last seen in use.
     used: Instant,
     /// Whether only subscribers have asked for it, and no publisher.
     is_awaited: bool,
@@ -78,83 +78,88 @@ pub struct TopicsBuilder {
 }
 
 impl TopicsBuilder {
-    /// The settings of each topic's route: its history, too, is each topic's own, within
+    /// Sets the settings of each topic's route. Each topic has a history of its own, within
     /// [`max_memory`](Self::max_memory).
     pub fn route(mut self, settings: RouteBuilder) -> Self {
         self.route = settings;
         self
     }
 
-    /// How many topics there are at most; 10,000 by default. If one more is asked for, the one that has been unused
-    /// for the longest time makes room. As many more may be there for subscribers alone, without anything in them.
+    /// Sets how many topics there may be: 10,000 by default. If one more is asked for, the topic that has been unused
+    /// for the longest time is dropped. The same number of empty topics may exist for subscribers alone.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
         self
     }
 
-    /// How many bytes of memory the histories of all topics take together; 256 MiB by default.
+    /// Sets how many bytes of memory the histories of all topics may take together: 256 MiB by default.
     ///
-    /// When a message is published that is over it, the oldest messages make room, whichever topics they are of, up to the
-    /// newest message, which is kept whatever its size. It goes before the bounds of each topic, and before
-    /// [`burst_bytes`](RouteBuilder::burst_bytes): a subscriber that has not read what was evicted, or comes back for it,
-    /// is told of the gap, or gets it from the log if there is one. [`Stats::evicted`](crate::Stats::evicted) counts what was evicted.
+    /// When a publish would exceed this limit, the oldest messages are evicted, whichever topics they belong to. The
+    /// newest message is kept whatever its size. This limit comes before the limits of each topic, and before
+    /// [`burst_bytes`](RouteBuilder::burst_bytes). A subscriber that has not read an evicted message gets a gap event,
+    /// or reads the message from the log if there is one. [`Stats::evicted`](crate::Stats::evicted) counts the evicted
+    /// messages.
     ///
-    /// It covers what grows with what is published: the text of each message, 256 bytes beside each text, keys and
-    /// tags, what is joined for subscribers that read together, and 64 bytes for each publisher's id that is remembered.
-    /// An id is remembered for longer than its message is kept only while there is room. What it does not cover is bounded
-    /// by other settings: each topic takes some 2 KiB ([`max_topics`](Self::max_topics)) and each subscriber what
-    /// its connection takes; with a log, there are its newest messages ([`recent_bytes`](Self::recent_bytes)), what waits
-    /// to be appended ([`PublisherBuilder::max_queued_bytes`]), and 8 MiB of older messages that were read.
+    /// The limit covers the memory that grows with the published messages: the text of each message, 256 bytes for each
+    /// text, keys and tags, the frames that subscribers at the same position share, and 64 bytes for each publisher's
+    /// id that is remembered. An id is remembered for longer than its message only while there is room.
+    ///
+    /// Other settings limit the rest. Each topic takes about 2 KiB ([`max_topics`](Self::max_topics)), and each
+    /// subscriber takes what its connection takes. With a log, there are also its newest messages
+    /// ([`recent_bytes`](Self::recent_bytes)), the messages that wait to be appended
+    /// ([`PublisherBuilder::max_queued_bytes`]), and up to 8 MiB of older messages that were read.
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.max_memory = bytes;
         self
     }
 
-    /// How long an unused topic is kept, for clients that come back; 60 s by default. It may be kept longer, until
-    /// the next time that any topic is asked for.
+    /// Sets how long an unused topic is kept for clients that come back: 60 s by default. Unused topics are dropped
+    /// when somebody asks for any topic, so a topic may be kept longer than this.
     pub fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
         self
     }
 
-    /// With a log: how messages get into it.
+    /// Sets how messages get into the log. Without a log, it has no effect.
     pub fn publisher(mut self, settings: PublisherBuilder) -> Self {
         self.publisher = settings;
         self
     }
 
-    /// With a log: how many of its newest messages, of all topics together, are at hand in memory: as many as are read
-    /// at the start, and what a topic begins with that is made later. 16,384 by default, at least 1. Subscribers that
-    /// resume after an older message are served from the log.
+    /// Sets how many of the newest messages of the log, of all topics together, are kept in memory: 16,384 by default,
+    /// at least 1. They are read at the start, and a topic that is made later begins with those of them that belong to
+    /// it. Subscribers that resume after an older message are served from the log. Without a log, this setting has no
+    /// effect.
     pub fn recent(mut self, messages: usize) -> Self {
         self.beginning.messages = messages.max(1);
         self
     }
 
-    /// With a log: how many bytes of its newest messages are at hand; 32 MiB by default. The newest message is at
-    /// hand whatever its size.
+    /// Sets how many bytes of the newest messages of the log are kept in memory: 32 MiB by default. The newest message
+    /// is kept whatever its size. Without a log, this setting has no effect.
     pub fn recent_bytes(mut self, bytes: usize) -> Self {
         self.beginning.bytes = bytes.max(1);
         self
     }
 
-    /// The topics; there are none yet.
+    /// Returns topics whose history is in memory. No topic exists yet.
     pub fn build(self) -> Topics {
         let hub = Hub::new(epoch(), self.route.clone().into_settings(), self.max_memory);
         self.with(Arc::new(hub))
     }
 
-    /// Topics that all processes share that use the same log.
+    /// Returns topics that are shared by all processes that use the same log.
     ///
-    /// What is published goes into the log; what is in the log, whoever has published it, goes to the subscribers. The
-    /// ids of events are positions in the log: a client that has one resumes with it in any process. What the log does
-    /// not hold any more is told as a gap event.
+    /// A published message goes into the log. Every process sends the messages of the log to its subscribers, whichever
+    /// process has published them. The ids of events are positions in the log, so a client can resume with them in any
+    /// process. If the log no longer holds the next message of a client, the client gets a gap event.
     ///
-    /// While the log can't be reached, subscribers keep their connections and get heartbeats, and afterwards what they
-    /// missed; messages are kept for as long as [the publisher's patience](PublisherBuilder::patience) lasts. If the log
-    /// was lost, all get a gap event, and go on with what there is.
+    /// While the log can't be reached, subscribers keep their connections and get heartbeats. They get the messages
+    /// when the log can be reached again. Published messages wait for the log as long as [the publisher's
+    /// patience](PublisherBuilder::patience) lasts. If the log was deleted, all subscribers get a gap event, and go on
+    /// with the messages that there are.
     ///
-    /// The log is followed within the tokio runtime in which this is called.
+    /// The log is followed in the tokio runtime in which this method is called.
     ///
     /// # Errors
     ///
@@ -179,12 +184,12 @@ impl TopicsBuilder {
 }
 
 impl Topics {
-    /// Topics with the default settings.
+    /// Returns topics with the default settings.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Settings for topics.
+    /// Returns the settings for new topics.
     pub fn builder() -> TopicsBuilder {
         TopicsBuilder {
             route: RouteBuilder::default(),
@@ -196,25 +201,25 @@ impl Topics {
         }
     }
 
-    /// The route of this name, for a publisher; it is made if there is none. A name that comes from a subscriber belongs
-    /// to [`subscribe`](Self::subscribe) or [`subscribe_to`](Self::subscribe_to).
+    /// Returns the route of this name, for a publisher. The topic is made if it does not exist. If the name comes from
+    /// a subscriber, use [`subscribe`](Self::subscribe) or [`subscribe_to`](Self::subscribe_to) instead.
     ///
-    /// As long as the handle is kept, the topic is in use. It is not closed when your last handle is dropped: the topics
-    /// have one of their own. Once it is [closed](Route::close), it stays so until it is dropped as unused, or
-    /// [opened](Self::open) again.
+    /// The topic is in use as long as you keep the handle. The topic is not closed when you drop your last handle,
+    /// because the topics keep a handle of their own. A [closed](Route::close) topic stays closed until it is dropped
+    /// as unused, or [opened](Self::open) again.
     ///
     /// # Errors
     ///
-    /// [`TooManyTopics`] if there are as many as allowed, and all are in use.
+    /// [`TooManyTopics`] if there are as many topics as allowed, and all of them are in use.
     pub fn route(&self, name: &str) -> Result<Route, TooManyTopics> {
         self.ask_for(name, false)
     }
 
-    /// The topic of this name, for a subscriber or for a publisher.
+    /// Returns the topic of this name, for a subscriber or for a publisher.
     fn ask_for(&self, name: &str, awaits: bool) -> Result<Route, TooManyTopics> {
         let Registry { hub, max_topics, linger, state } = &*self.0;
         let now = Instant::now();
-        // Dropped without the lock: a route may be large.
+        // Dropped after the lock is released, because a route may be large.
         let mut dropped = Vec::new();
         let mut state = state.lock();
         if now.saturating_duration_since(state.swept) >= *linger {
@@ -229,7 +234,7 @@ impl Topics {
         if state.number(awaits) >= *max_topics {
             dropped.push(state.make_room(awaits).ok_or(TooManyTopics)?);
         }
-        // One that was only awaited so far.
+        // So far, only subscribers have asked for this topic.
         if let Some(entry) = state.topics.get_mut(name) {
             entry.is_awaited = false;
             let route = entry.route.clone();
@@ -243,11 +248,11 @@ impl Topics {
         Ok(route)
     }
 
-    /// The route of this name, if a publisher has asked for it. It makes no topic, so use it if the name comes from a client
-    /// and must be one that a publisher has made.
+    /// Returns the route of this name, if a publisher has asked for it before. It makes no topic, so use it if the name
+    /// comes from a client and the topic must exist.
     ///
-    /// With a log, a topic that other processes publish to is not there before this process has asked for it by
-    /// [`route`](Self::route) or has subscribed to it.
+    /// With a log, this process does not know the topics of other processes. It knows a topic after it has asked for it
+    /// by [`route`](Self::route), or has subscribed to it.
     pub fn get(&self, name: &str) -> Option<Route> {
         let state = self.0.state.lock();
         let entry = state.topics.get(name)?;
@@ -255,31 +260,30 @@ impl Topics {
         is_made.then(|| entry.route.clone())
     }
 
-    /// All topics that there are, by name, in no order: for numbers, or a page that shows them. As long as a handle is
-    /// kept, its topic is in use.
+    /// Returns the names and routes of all topics, in no order, for statistics or for a page that shows them. A topic
+    /// is in use as long as you keep its handle.
     pub fn routes(&self) -> Vec<(Box<str>, Route)> {
         let state = self.0.state.lock();
         state.topics.iter().map(|(name, entry)| (name.clone(), entry.route.clone())).collect()
     }
 
-    /// The route of this name, open again if it was [closed](Route::close); with a log, on every replica. A closed
-    /// topic's history stays: subscribers that come back get what they missed.
+    /// Returns the route of this name, and opens it if it was [closed](Route::close): with a log, on every replica. The
+    /// history of a closed topic stays, so clients that come back get the messages that they missed.
     ///
     /// # Errors
     ///
-    /// As [`route`](Self::route).
+    /// The same as of [`route`](Self::route).
     pub fn open(&self, name: &str) -> Result<Route, TooManyTopics> {
         let route = self.route(name)?;
         route.topic().open();
         Ok(route)
     }
 
-    /// Ends the streams of a [client](Subscription::client) at once, of all topics; see
-    /// [`Route::end_client`].
+    /// Ends the streams of a [client](Subscription::client) in all topics at once. See [`Route::end_client`].
     ///
     /// # Errors
     ///
-    /// As [`Route::end_client`].
+    /// The same as of [`Route::end_client`].
     pub fn end_client(&self, client: &str) -> Result<Published, PublishError> {
         let hub = &self.0.hub;
         let client = client.into();
@@ -289,8 +293,9 @@ impl Topics {
         replica.outbox().tell(record)
     }
 
-    /// The name of the topic of the event with this id, if the event is still kept. The id must be one that the topics
-    /// gave, not a publisher's. It is for servers that must find a stream by the id of an event alone.
+    /// Returns the name of the topic of the event with this id, if the event is still kept. The id must be one that the
+    /// topics gave, and not a publisher's. A server uses it if a client sends the id of an event but not the name of
+    /// its topic.
     ///
     /// ```
     /// use sse_server::{Message, Topics};
@@ -307,40 +312,41 @@ impl Topics {
         hub.lock().topic_of(position)
     }
 
-    /// Completes when all that was published is in the log, or has been given up; at once, if there is no log. Await it
-    /// before the end of a program that does not wait for each message to be [stored](crate::Published::stored).
+    /// Completes when the log has stored or refused all published messages. Without a log, it completes at once. Await
+    /// it before a program ends, if the program does not wait for each message to be
+    /// [stored](crate::Published::stored).
     pub async fn flush(&self) {
         if let Some(replica) = self.0.hub.source().replica() {
             replica.outbox().flush().await;
         }
     }
 
-    /// What all topics have done and how they stand, together and each.
+    /// Returns the counts of what all topics have done and their present state, together and for each topic.
     pub fn stats(&self) -> TopicsStats {
         let hub = &self.0.hub;
         hub.lock().stats(hub.source())
     }
 
-    /// How many topics there are.
+    /// Returns how many topics there are.
     pub fn len(&self) -> usize {
         self.0.state.lock().topics.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there is no topic.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Subscribes to several topics at once, as [`Route::subscribe`] does to one. Topics that do not exist are made; a
-    /// name that comes twice counts once. If there would be too many topics, the request is refused with 503; if there is
-    /// no name, with 204.
+    /// Subscribes to several topics at once, as [`Route::subscribe`] does to one. Topics that do not exist are made. A
+    /// name that is given twice counts once. The request is refused with 503 if there would be too many topics, and
+    /// with 204 if there is no name.
     ///
-    /// The events come in the order of publishing, with the ids that the topics give. A publisher's id is not sent,
-    /// because two topics may use the same one. So an id of this stream resumes each of its topics, alone or with others.
+    /// The events come in the order of publishing, with the ids that the topics give. Such an id resumes each topic of
+    /// the stream, alone or with others. The ids of publishers are not sent, because two topics may use the same id.
     /// [`subscribe_to`](Self::subscribe_to) sends the publishers' ids of one topic.
     ///
-    /// A gap event of this stream does not count the missed messages: its data is `{"missed":null}`. Positions in a gap
-    /// may belong to messages of other topics.
+    /// A gap event of this stream does not count the missed messages: its data is `{"missed":null}`. The positions in a
+    /// gap may belong to messages of other topics.
     pub fn subscribe<'n, B>(
         &self,
         request: &Request<B>,
@@ -349,8 +355,8 @@ impl Topics {
         self.subscribe_with(request, names, StreamIds::Hub)
     }
 
-    /// Subscribes to one topic, as [`Route::subscribe`] does: with the ids that its publishers gave. The topic is made if it
-    /// does not exist. If there would be too many topics, the request is refused with 503.
+    /// Subscribes to one topic, as [`Route::subscribe`] does, with the ids that its publishers gave. The topic is made
+    /// if it does not exist. The request is refused with 503 if there would be too many topics.
     pub fn subscribe_to<B>(&self, request: &Request<B>, name: &str) -> Subscription {
         self.subscribe_with(request, [name], StreamIds::Own)
     }
@@ -361,7 +367,7 @@ impl Topics {
         names: impl IntoIterator<Item = &'n str>,
         ids: StreamIds,
     ) -> Subscription {
-        // A `HEAD` request makes no topic: one that is not there could be subscribed to.
+        // A `HEAD` request makes no topic. If a topic does not exist, a subscription to it would be accepted.
         let mut names = names.into_iter().peekable();
         if request.method() == Method::HEAD && names.peek().is_some() {
             let state = self.0.state.lock();
@@ -389,8 +395,8 @@ impl Topics {
         }
     }
 
-    /// The routes of these names, at least one. They are to be held until somebody has subscribed: a topic that nobody
-    /// uses makes room for others.
+    /// Returns the routes of these names, of which there is at least one. The caller holds the routes until it has
+    /// subscribed, because a topic that nobody uses may be dropped to make room.
     fn routes_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<Route>, Denied> {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
@@ -398,7 +404,7 @@ impl Topics {
         if names.is_empty() {
             return Err(Denied::Over);
         }
-        // The routes are held until all are there, so that none of them makes room for another.
+        // All routes are held until the last one is found, so that none of them is dropped to make room for another.
         let routes: Result<Vec<_>, _> = names.into_iter().map(|name| self.ask_for(name, true)).collect();
         routes.map_err(|TooManyTopics| Denied::Full)
     }
@@ -415,19 +421,19 @@ impl Default for Topics {
 }
 
 impl fmt::Debug for Topics {
-    /// Shows nothing of the messages, and takes no lock.
+    /// Shows no messages, and takes no lock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topics").finish_non_exhaustive()
     }
 }
 
 impl State {
-    /// How many topics there are that are only awaited, or that are more than that.
+    /// Returns how many topics there are of one kind: asked for only by subscribers, or not.
     fn number(&self, is_awaited: bool) -> usize {
         if is_awaited { self.awaited } else { self.topics.len() - self.awaited }
     }
 
-    /// Takes out what has been unused for long.
+    /// Removes the topics that have been unused for at least `linger`.
     fn sweep(&mut self, now: Instant, linger: Duration, dropped: &mut Vec<Route>) {
         self.swept = now;
         for entry in self.topics.values_mut().filter(|entry| entry.route.topic().is_used()) {
@@ -440,7 +446,7 @@ impl State {
         }));
     }
 
-    /// Takes out the topic of one kind that has been unused for the longest time.
+    /// Removes the topic of one kind that has been unused for the longest time, if all of that kind is not in use.
     fn make_room(&mut self, is_awaited: bool) -> Option<Route> {
         let unused = self
             .topics
@@ -452,7 +458,7 @@ impl State {
     }
 }
 
-/// There are as many topics as allowed, and all of them are in use.
+/// An error: there are as many topics as allowed, and all of them are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooManyTopics;

@@ -32,9 +32,9 @@ use crate::subscribe::{Handed, Handover, Shutdown};
 
 /// Serves `service` to all connections of `listener`, with HTTP/1.1 and HTTP/2 (prior knowledge).
 ///
-/// The service may be a [`Route`](crate::Route), or a closure in [`service_fn`](hyper::service::service_fn) that
-/// answers other paths too. Await it, or give it a [graceful shutdown](Serve::with_graceful_shutdown) first. When its
-/// future is dropped, all its connections are closed.
+/// The service may be a [`Route`](crate::Route), or a closure in [`service_fn`](hyper::service::service_fn) that also
+/// answers other paths. Await the returned future, or set a [graceful shutdown](Serve::with_graceful_shutdown) first.
+/// When the future is dropped, all its connections are closed.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -49,10 +49,10 @@ use crate::subscribe::{Handed, Handover, Shutdown};
 /// # }
 /// ```
 ///
-/// A [`Listener`](crate::Listener) instead of a [`TcpListener`](tokio::net::TcpListener) sets the deadline after which
-/// connections that take nothing are cut. A [`UnixListener`](tokio::net::UnixListener) serves a Unix socket, and
-/// [`Connections::of`] whatever gives connections, such as TLS. [`also`](Serve::also) adds more of them. The address of the peer is in the extensions of each request, as a
-/// [`PeerAddress`](crate::PeerAddress).
+/// The listener may also be a [`Listener`](crate::Listener), which has the setting of the write deadline: the time
+/// after which a connection that takes no byte is cut. A [`UnixListener`](tokio::net::UnixListener) serves a Unix
+/// socket, and [`Connections::of`] serves any other source of connections, such as TLS. [`also`](Serve::also) adds more
+/// listeners. The extensions of each request contain the address of the peer as a [`PeerAddress`](crate::PeerAddress).
 pub fn serve<S>(listener: impl Into<Connections>, service: S) -> Serve<S> {
     let (sources, signal) = (Sources::of(listener.into()), pending());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -60,7 +60,7 @@ pub fn serve<S>(listener: impl Into<Connections>, service: S) -> Serve<S> {
     Serve { sources, service, signal, grace: Duration::ZERO, spread, threads }
 }
 
-/// The future of [`serve`].
+/// The future of [`serve`]. It has the settings of the server until it is awaited.
 #[derive(Debug)]
 #[must_use = "nothing is served until it is awaited"]
 pub struct Serve<S, F = Pending<()>> {
@@ -72,7 +72,7 @@ pub struct Serve<S, F = Pending<()>> {
     threads: usize,
 }
 
-/// Over how long the streams end, asked for when the signal comes.
+/// Returns the time within which the streams end; it is called when the signal comes.
 struct Spread(Box<dyn FnOnce() -> Duration + Send>);
 
 impl fmt::Debug for Spread {
@@ -82,13 +82,14 @@ impl fmt::Debug for Spread {
 }
 
 impl<S, F> Serve<S, F> {
-    /// Ends when `signal` completes: no connection is accepted any more, event streams end after the messages that were
-    /// published before, other responses are finished. Connections that are still open after `grace` are cut.
+    /// Ends the server when `signal` completes. No more connections are accepted, event streams end after the messages
+    /// that were published before, and other responses are finished. Connections that are still open after `grace` are
+    /// cut.
     ///
     /// The routes stay open: another `serve` can go on with them, and their subscribers resume there.
     ///
-    /// The signal travels in the request's extensions, as a [`Shutdown`]. Where a service makes a new request for the
-    /// route without them, its stream doesn't hear of the shutdown, and is cut after the grace.
+    /// The extensions of a request carry the signal to the route, as a [`Shutdown`]. If a service makes a new request
+    /// for the route without these extensions, the stream does not hear of the shutdown, and is cut after the grace.
     pub fn with_graceful_shutdown<G>(self, signal: G, grace: Duration) -> Serve<S, G>
     where
         G: Future<Output = ()>,
@@ -97,21 +98,21 @@ impl<S, F> Serve<S, F> {
         Serve { sources, service, signal, grace, spread, threads }
     }
 
-    /// Serves the connections of another listener, too. Of several [listeners](crate::Listener) with a write deadline, that
-    /// of the first counts for event streams.
+    /// Also serves the connections of another listener. If several [listeners](crate::Listener) have a write deadline,
+    /// event streams get the deadline of the first one.
     pub fn also(mut self, listener: impl Into<Connections>) -> Self {
         self.sources.add(listener.into());
         self
     }
 
-    /// Lets each event stream end at a random moment of this length after the signal, so that not all clients come
-    /// back at once; zero by default. The grace should be longer.
+    /// Sets a time after the signal within which each event stream ends at a random moment, so that not all clients
+    /// reconnect at once: zero by default. The grace should be longer.
     pub fn stagger(self, spread: Duration) -> Self {
         self.stagger_by(move || spread)
     }
 
-    /// As [`stagger`](Self::stagger), over a length that is asked for after the signal: such as one that rises with the
-    /// number of subscribers.
+    /// Sets the time of [`stagger`](Self::stagger) by a function that is called after the signal. So the time can
+    /// depend on the number of subscribers.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -134,12 +135,12 @@ impl<S, F> Serve<S, F> {
         self
     }
 
-    /// How many threads write event streams; one for each core by default. With none, hyper writes them, as it does on
-    /// connections of HTTP/2.
+    /// Sets how many threads write event streams: one for each core by default. With 0 threads, hyper writes the
+    /// streams, as it always does over HTTP/2.
     ///
-    /// An event stream leaves hyper once the head of its response is written, if its request is of HTTP/1 and its body
-    /// is a [`Body`](crate::Body), or is [marked](crate::PassedThrough) as one. A subscriber then takes some hundred
-    /// bytes of memory, and an event little more time than the system takes to send it. Nothing else changes.
+    /// An event stream leaves hyper when the head of its response is written, if its request is of HTTP/1 and its body
+    /// is a [`Body`](crate::Body) or is [marked](crate::PassedThrough) as one. A subscriber then takes about a hundred
+    /// bytes of memory, and an event takes little more time than the system needs to send it. Nothing else changes.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
@@ -176,9 +177,9 @@ where
                     biased;
                     () = &mut signal => break,
                     Some(_) = connections.join_next() => {}
-                    // The stream of this connection has ended, and another request may come.
+                    // The stream of this connection has ended, and another request may follow.
                     Some((stream, ahead)) = returns.next() => {
-                        // Not kept by the many streams: the system knows it.
+                        // Streams don't store the address of their peer, because the system has it.
                         let peer = stream.peer_addr().ok();
                         let stream = WriteDeadline::new(stream, write_deadline);
                         connections.spawn(server.clone().tcp(stream, peer, ahead));
@@ -194,11 +195,11 @@ where
                             }
                         }
                     }
-                    // Last, so that of many connections that come together the streams begin together.
+                    // Last, so that the streams of many connections that come together also begin together.
                     () = server.reactor.has_adopted() => server.reactor.start_adopted(),
                 }
             }
-            // Nobody asks for more on a connection whose stream has ended.
+            // Nobody waits for requests on a connection whose stream has ended.
             drop((sources, returns));
             server.shutdown.begin_within((spread.0)());
             server.reactor.shut_down();
@@ -207,7 +208,7 @@ where
                 server.reactor.none_left().await;
             };
             let _ = timeout(grace, all_ended).await;
-            // Those that are still open are cut.
+            // Connections that are still open are cut.
             connections.shutdown().await;
             server.reactor.stop();
             server.reactor.none_left().await;
@@ -215,7 +216,7 @@ where
     }
 }
 
-/// What all connections have.
+/// What all connections of a server share.
 #[derive(Clone)]
 struct Server<S> {
     service: S,
@@ -232,7 +233,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// Serves a connection whose event streams may leave hyper, and of which so much has been read already.
+    /// Serves a connection whose event streams may leave hyper. `ahead` has been read from it already.
     async fn tcp(self, stream: WriteDeadline<TcpStream>, peer: Option<SocketAddr>, ahead: Vec<u8>) {
         let reactor = self.reactor.clone();
         let handover = reactor.is_open().then(Handover::default);
@@ -246,8 +247,8 @@ where
         self.connection(stream, peer, Vec::new(), None).await;
     }
 
-    /// Serves a connection to its end, or until an event stream leaves hyper. Returns that, and what the peer has sent
-    /// after its request.
+    /// Serves a connection to its end, or until an event stream leaves hyper. Returns that stream, and the bytes that
+    /// the peer has sent after its request.
     async fn connection<I: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         self,
         stream: WriteDeadline<I>,
@@ -255,7 +256,7 @@ where
         ahead: Vec<u8>,
         handover: Option<Handover>,
     ) -> Option<(I, Handed, Vec<u8>)> {
-        /// How long a connection may take for its first bytes; hyper gives the head of a request as long.
+        /// How long a connection may take to send its first bytes. hyper gives the head of a request the same time.
         const FIRST_BYTES: Duration = Duration::from_secs(30);
 
         let service = Connected {
@@ -271,9 +272,9 @@ where
             () = self.shutdown.begun() => return None,
         };
         let Ok(Ok(io)) = io else { return None };
-        // An error is the peer's or the network's: the connection is over, and so are its streams.
+        // An error comes from the peer or from the network: the connection has ended, and so have its streams.
         if io.is_http2() {
-            // Boxed, so that the many others don't need the room.
+            // Boxed, because the futures of all other connections would get the size of this one.
             Box::pin(serve_http2(io, service, self.shutdown)).await;
             return None;
         }
@@ -281,8 +282,8 @@ where
     }
 }
 
-/// Serves HTTP/1 to the end of the connection, or until an event stream leaves hyper. Returns that, and what the peer
-/// has sent after its request.
+/// Serves HTTP/1 to the end of the connection, or until an event stream leaves hyper. Returns that stream, and the
+/// bytes that the peer has sent after its request.
 async fn serve_http1<I, S, B>(
     io: Begun<WriteDeadline<I>>,
     service: Connected<S>,
@@ -296,8 +297,8 @@ where
     B: hyper::body::Body + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// How much hyper holds for a connection at most, of the head of a request, or of events ahead of a socket that
-    /// takes none; its own choice is some 400 KiB.
+    /// How many bytes hyper may hold for a connection: of the head of a request, or of events for a full socket.
+    /// hyper's default is about 400 KiB.
     const MAX_BUFFER: usize = 64 * 1024;
 
     let mut builder = http1::Builder::new();
@@ -309,12 +310,12 @@ where
     };
     let handed = until_shutdown(Pin::new(&mut leaving), end, &shutdown).await?;
     let parts = leaving.connection.into_parts();
-    // A copy: an empty rest would still hold the whole buffer that it is of.
+    // A copy, because even an empty rest would keep the whole buffer of which it is a part.
     let (stream, ahead) = parts.io.into_inner().into_parts(&parts.read_buf);
     Some((stream.into_inner(), handed, ahead))
 }
 
-/// A connection until it ends, or until one of its streams leaves.
+/// A connection until it ends, or until one of its streams leaves hyper.
 struct UntilHandedOver<C> {
     connection: C,
     handover: Option<Handover>,
@@ -327,7 +328,7 @@ impl<C: Future + Unpin> Future for UntilHandedOver<C> {
         if Pin::new(&mut self.connection).poll(cx).is_ready() {
             return Poll::Ready(None);
         }
-        // hyper has written all that it had, and has been told that nothing more has come yet.
+        // hyper has written all its bytes, and there is nothing more to read yet.
         match self.handover.as_ref().and_then(Handover::take) {
             Some(handed) => Poll::Ready(Some(handed)),
             None => Poll::Pending,
@@ -345,7 +346,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// How long a connection is kept that nobody uses; hyper keeps one of HTTP/1 as long.
+    /// How long an unused connection is kept. hyper keeps an unused connection of HTTP/1 as long.
     const UNUSED: Duration = Duration::from_secs(30);
 
     let in_flight = InFlight::default();
@@ -360,7 +361,7 @@ where
         () = in_flight.none_for(UNUSED) => {}
     }
     connection.as_mut().graceful_shutdown();
-    // A peer that does not answer would keep the connection for ever.
+    // A peer that does not answer would keep the connection open for ever.
     tokio::select! {
         biased;
         _ = &mut connection => {}
@@ -368,14 +369,14 @@ where
     }
 }
 
-/// Drives a connection to its end, which it is told of when the shutdown begins.
+/// Drives a connection to its end. When the shutdown begins, `end` is called with the connection.
 async fn until_shutdown<C: Future>(
     mut connection: Pin<&mut C>,
     end: impl FnOnce(Pin<&mut C>),
     shutdown: &Shutdown,
 ) -> C::Output {
     let mut shutdown = shutdown.waiter();
-    // The connection first: most of the time it is the one that is woken.
+    // The connection is polled first, because it is the one that is woken most of the time.
     let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending => shutdown.poll_begun(cx).map(|()| None),

@@ -19,10 +19,11 @@ use super::source::Accept;
 #[cfg(unix)]
 use super::trace::Accepting;
 
-/// Where the connections of [`serve`](crate::serve) come from: a [`TcpListener`], a [`Listener`], a Unix socket, or
-/// [anything else](Self::of).
+/// A source of connections for [`serve`](crate::serve): a [`TcpListener`], a [`Listener`], a Unix socket, or [a type of
+/// your own](Self::of).
 ///
-/// Event streams on connections of TCP leave hyper, as [`Serve::threads`](crate::Serve::threads) says. Others stay with it.
+/// Event streams on TCP connections leave hyper: see [`Serve::threads`](crate::Serve::threads). On other connections,
+/// hyper writes them.
 pub struct Connections(Source);
 
 enum Source {
@@ -30,14 +31,14 @@ enum Source {
     Other(Box<dyn AcceptAny>),
 }
 
-/// A connection of any kind.
+/// A connection of any type.
 pub(crate) type AnyIo = Box<dyn Io>;
 
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<I: AsyncRead + AsyncWrite + Send + Unpin> Io for I {}
 
-/// [`Accept`], whatever its connections are.
+/// [`Accept`] with a boxed connection.
 trait AcceptAny: Send {
     fn poll_accept_any(&mut self, cx: &mut Context<'_>) -> Poll<(AnyIo, Option<SocketAddr>)>;
 }
@@ -49,7 +50,7 @@ impl<A: Accept> AcceptAny for A {
 }
 
 impl Connections {
-    /// Connections of a source of your own.
+    /// Returns the connections of a source of your own.
     pub fn of(source: impl Accept) -> Self {
         Self(Source::Other(Box::new(source)))
     }
@@ -67,7 +68,7 @@ impl From<TcpListener> for Connections {
     }
 }
 
-/// Unix sockets are there on Unix only. Their peers have no address.
+/// Unix sockets exist on Unix only. Their peers have no address.
 #[cfg(unix)]
 impl From<UnixListener> for Connections {
     fn from(listener: UnixListener) -> Self {
@@ -105,7 +106,7 @@ impl fmt::Debug for Connections {
 #[derive(Debug)]
 pub(crate) struct Sources {
     sources: Vec<Connections>,
-    /// Which one is asked first.
+    /// The index of the source that is polled first.
     first: usize,
 }
 
@@ -124,7 +125,7 @@ impl Sources {
         self.sources.push(connections);
     }
 
-    /// The write deadline of the first listener.
+    /// Returns the write deadline of the first listener that has one.
     pub(crate) fn write_deadline(&self) -> Duration {
         let deadline = |Connections(source): &Connections| match source {
             Source::Tcp(listener) => Some(listener.deadline()),
@@ -133,14 +134,14 @@ impl Sources {
         self.sources.iter().find_map(deadline).unwrap_or(WRITE_DEADLINE)
     }
 
-    /// The next connection of any of them.
+    /// Returns the next connection of any source.
     pub(crate) async fn accept(&mut self) -> Accepted {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
         let (count, deadline) = (self.sources.len(), self.write_deadline());
-        // In turn, so that one that always has connections leaves room for the others.
+        // In turn, so that a source that always has connections leaves room for the others.
         for index in (0..count).map(|number| (self.first + number) % count) {
             let accepted = match &mut self.sources[index].0 {
                 Source::Tcp(listener) => {

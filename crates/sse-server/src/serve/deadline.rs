@@ -1,7 +1,7 @@
-//! A connection that is cut when it takes nothing for too long.
+//! A connection that is cut when it takes no byte for too long.
 //!
-//! hyper asks a body for more only while its socket takes bytes. So nothing inside of a body can notice that a socket
-//! has stalled: the watch stands around the socket.
+//! hyper polls a body only while its socket takes bytes. A body can't notice that its socket has stalled, so this type
+//! wraps the socket.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -17,10 +17,10 @@ use crate::subscribe::Stalled;
 use crate::sync::far;
 
 pin_project! {
-    /// A connection whose writes fail when it has taken no byte for as long as the deadline.
+    /// A connection whose writes fail when it has taken no byte for the time of the deadline.
     ///
-    /// [`serve`](crate::serve) and [`Listener`](crate::Listener) wrap their connections in it. An accept loop of
-    /// one's own does it so:
+    /// [`serve`](crate::serve) and [`Listener`](crate::Listener) wrap their connections in this type. In an accept loop
+    /// of your own, do it like this:
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -39,23 +39,23 @@ pin_project! {
     /// # }
     /// ```
     ///
-    /// Over HTTP/2 it is the connection that must take something, not each stream.
+    /// Over HTTP/2, the deadline is for the connection as a whole, and not for each stream.
     #[derive(Debug)]
     pub struct WriteDeadline<I> {
         #[pin]
         io: I,
         deadline: Duration,
-        // Set while a write waits; kept for the next time.
+        // Set while a write waits, and used again for the next wait.
         sleep: Option<Pin<Box<Sleep>>>,
         is_waiting: bool,
         stalled: Stalled,
     }
 }
 
-/// Up to how many bytes pieces are copied together: the system takes one piece sooner than three.
+/// Up to this number of bytes, several pieces are copied into one: the system takes one piece faster than three.
 const JOINED: usize = 1024;
 
-/// Looks whether the system itself has cut the connection, because nothing was acknowledged for so long.
+/// Notes whether the system itself has cut the connection, because the peer acknowledged nothing for the deadline.
 fn note<T>(stalled: &Stalled, result: io::Result<T>) -> io::Result<T> {
     if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
         stalled.set();
@@ -64,16 +64,16 @@ fn note<T>(stalled: &Stalled, result: io::Result<T>) -> io::Result<T> {
 }
 
 impl<I> WriteDeadline<I> {
-    /// Watches the writes of a connection.
+    /// Returns a connection whose writes have a deadline.
     ///
-    /// A deadline only sees that the socket takes nothing. A peer that has vanished shows as that when the buffers of
-    /// the socket are full, or, where the system knows `TCP_USER_TIMEOUT` and it is set, when what was sent is not
-    /// acknowledged; `Listener` sets it.
+    /// The deadline sees only that the socket takes no bytes. If a peer has vanished, that happens when the buffers of
+    /// the socket are full. On systems with `TCP_USER_TIMEOUT`, it also happens when sent bytes are not acknowledged,
+    /// if that option is set: `Listener` sets it.
     pub fn new(io: I, deadline: Duration) -> Self {
         Self { io, deadline, sleep: None, is_waiting: false, stalled: Stalled::default() }
     }
 
-    /// The connection itself.
+    /// Returns the connection itself.
     pub fn get_ref(&self) -> &I {
         &self.io
     }
@@ -86,7 +86,7 @@ impl<I> WriteDeadline<I> {
         self.stalled.clone()
     }
 
-    /// Lets a write through; one that waits fails when the deadline has passed.
+    /// Passes the result of a write on. If a write waits, it fails when the deadline has passed.
     fn watch<T>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_deadline_is_as_good_as_none() {
+    async fn the_longest_deadline_never_passes() {
         let (io, _peer) = duplex(1);
         let mut io = WriteDeadline::new(io, Duration::MAX);
         let wait = timeout(Duration::from_secs(3600), io.write_all(b"two"));

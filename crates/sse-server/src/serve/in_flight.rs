@@ -1,4 +1,4 @@
-//! Which requests of a connection have no whole response yet, and since when there is none of them.
+//! Which requests of a connection are not fully answered, and since when there is no such request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,12 +17,12 @@ struct Counted {
     changed: Notify,
 }
 
-/// A request whose response has not ended: as long as it lives, the connection is in use.
+/// A request whose response has not ended. While this value lives, the connection is in use.
 #[derive(Debug)]
 pub(crate) struct Flight(Arc<Counted>);
 
 impl InFlight {
-    /// One more request.
+    /// Counts one more request.
     pub(crate) fn begin(&self) -> Flight {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
         self.0.changed.notify_waiters();
@@ -33,10 +33,10 @@ impl InFlight {
         self.0.requests.load(Ordering::Relaxed) == 0
     }
 
-    /// Completes when there has been no request for so long.
+    /// Completes when there has been no request for this time.
     pub(crate) async fn none_for(&self, time: Duration) {
         loop {
-            // Before the count is read: it hears of all changes from here on.
+            // Created before the count is read, so that it hears of all later changes.
             let changed = self.0.changed.notified();
             if !self.is_none() {
                 changed.await;

@@ -1,4 +1,4 @@
-//! A TCP listener whose connections are fit for event streams.
+//! A TCP listener whose connections suit event streams.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,15 +18,15 @@ use super::deadline::WriteDeadline;
 use super::source::Accept;
 use super::trace::Accepting;
 
-/// Accepts connections that send an event at once, and that end when their peer takes nothing.
+/// A TCP listener. Its connections send each event at once, and are cut when their peer takes no bytes.
 ///
-/// - `TCP_NODELAY` is set: an event does not wait for the acknowledgement of the one before.
-/// - A connection that takes no byte for the [write deadline](Self::write_deadline) is cut. A peer that has vanished
-///   is noticed within the heartbeat's interval plus the deadline, where the system knows `TCP_USER_TIMEOUT` (Linux,
-///   Android, Fuchsia); elsewhere by TCP keep-alive, or when the socket's buffers are full.
+/// - `TCP_NODELAY` is set, so that an event does not wait until the previous one is acknowledged.
+/// - A connection that takes no byte for the [write deadline](Self::write_deadline) is cut. A vanished peer is noticed
+///   within the heartbeat's interval plus the deadline on systems with `TCP_USER_TIMEOUT` (Linux, Android, Fuchsia). On
+///   other systems it is noticed by TCP keep-alive, or when the buffers of the socket are full.
 ///
-/// [`serve`](crate::serve) makes one of a [`TcpListener`]. With the feature `axum` it is a listener for
-/// `axum::serve`; handlers that extract `ConnectInfo` need [`with_connect_info`](Self::with_connect_info).
+/// [`serve`](crate::serve) converts a [`TcpListener`] to this type. With the feature `axum`, it is a listener for
+/// `axum::serve`. Handlers that extract `ConnectInfo` need [`with_connect_info`](Self::with_connect_info).
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
@@ -35,7 +35,7 @@ pub struct Listener {
     pause: Pause,
 }
 
-/// How long a connection may take nothing, if nothing else is said.
+/// The default write deadline.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 impl From<TcpListener> for Listener {
@@ -50,7 +50,7 @@ impl From<TcpListener> for Listener {
 }
 
 impl Listener {
-    /// How long a connection may take no byte of what is written to it; 30 s by default, at least 10 ms.
+    /// Sets how long a connection may take no byte of what is written to it: 30 s by default, at least 10 ms.
     #[must_use]
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.write_deadline = deadline.max(Duration::from_millis(10));
@@ -61,18 +61,18 @@ impl Listener {
         self.write_deadline
     }
 
-    /// The address that it listens on.
+    /// Returns the address that it listens on.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The error of the system, if it can't tell the address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
     }
 
-    /// The next connection. What goes wrong with one does not stop the others: so there is no error. While the system
-    /// has no file left for a connection, it is asked again ten times a second; with the feature `tracing`, the beginning
-    /// and the end of such a time are told.
+    /// Returns the next connection, and the address of its peer. There is no error, because what goes wrong with one
+    /// connection must not stop the others. If the system has no file left for a connection, the listener tries again
+    /// ten times a second. With the feature `tracing`, it logs when that begins and when it ends.
     pub async fn accept(&self) -> (WriteDeadline<TcpStream>, SocketAddr) {
         let mut pause = Pause::default();
         poll_fn(|cx| self.poll_accept_with(&mut pause, cx)).await
@@ -85,7 +85,7 @@ impl Listener {
     ) -> Poll<(WriteDeadline<TcpStream>, SocketAddr)> {
         let accepted = pause.poll(&self.accepting, cx, |cx| self.inner.poll_accept(cx));
         accepted.map(|(stream, address)| {
-            // Without one of them the stream is slower to notice things, but whole.
+            // If one of these options can't be set, the stream notices some things later, but is not damaged.
             let _ = prepare(&stream);
             #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
             let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.write_deadline));
@@ -94,7 +94,7 @@ impl Listener {
     }
 }
 
-/// For a source of connections around it, such as TLS.
+/// For a source of connections that wraps a listener, such as TLS.
 impl Accept for Listener {
     type Io = WriteDeadline<TcpStream>;
 
@@ -138,8 +138,8 @@ impl Listener {
     pub fn with_connect_info(
         self,
     ) -> TapIo<Self, impl FnMut(&mut WriteDeadline<TcpStream>) + Send + 'static> {
-        // axum gives the address of a listener of its own, or of any listener in a `TapIo`. Another crate can't add
-        // to these: neither `Connected` nor `SocketAddr` is its own.
+        // axum knows the address only of its own listeners, and of any listener in a `TapIo`. This crate can't add to
+        // these, because neither `Connected` nor `SocketAddr` is its own type.
         self.tap_io(|_| ())
     }
 }
@@ -163,19 +163,19 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))
 }
 
-/// The pauses in which a listener waits while the system has nothing left for a connection.
+/// The pauses between attempts while the system has no file left for a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Pause(Option<Pin<Box<Sleep>>>);
 
 impl Pause {
-    /// The next connection that `accept` gives, after the pause, if there is one.
+    /// Returns the next connection that `accept` gives. If there is a pause, it first waits for its end.
     pub(crate) fn poll<T>(
         &mut self,
         accepting: &Accepting,
         cx: &mut Context<'_>,
         mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<T> {
-        /// How long to wait when the system has no file left for a connection.
+        /// How long to wait if the system has no file left for a connection.
         const PAUSE: Duration = Duration::from_millis(100);
 
         loop {
@@ -188,7 +188,7 @@ impl Pause {
                     accepting.succeeded();
                     return Poll::Ready(accepted);
                 }
-                // The peer went away before it was accepted.
+                // The peer closed the connection before it was accepted.
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     accepting.failed(&error);

@@ -1,6 +1,6 @@
-//! Which version of HTTP a connection speaks, told by its first bytes.
+//! Finds the version of HTTP that a connection speaks, by its first bytes.
 //!
-//! hyper-util's `auto` does this too, but hands the first bytes to hyper as a read of their own, for which hyper
+//! hyper-util's `auto` does this too. But it gives the first bytes to hyper as a separate read, and for that hyper
 //! doubles the buffer of each connection to 16 KiB.
 
 use std::io;
@@ -12,18 +12,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::subscribe::Handover;
 
-/// What an HTTP/2 connection begins with (RFC 9113, 3.4).
+/// The first bytes of an HTTP/2 connection (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pin_project! {
-    /// A connection of which the first bytes have been looked at.
+    /// A connection whose first bytes were looked at.
     #[derive(Debug)]
     pub(crate) struct Begun<I> {
         #[pin]
         io: I,
         // Is told when everything has been written.
         handover: Option<Handover>,
-        // What has been read, and is read again.
+        // Bytes that were read, and that hyper reads again.
         ahead: Vec<u8>,
         is_http2: bool,
     }
@@ -46,7 +46,8 @@ impl<I: AsyncRead + Unpin> Begun<I> {
         Ok(Self { io, handover, ahead, is_http2 })
     }
 
-    /// The connection, and what has been read of it by `after` or not at all.
+    /// Returns the connection, and the bytes that came after the request: those that hyper has read (`after`), and
+    /// those that it has not.
     pub(crate) fn into_parts(self, after: &[u8]) -> (I, Vec<u8>) {
         (self.io, [after, &self.ahead].concat())
     }
@@ -69,7 +70,7 @@ impl<I: AsyncRead> AsyncRead for Begun<I> {
         let len = this.ahead.len().min(buffer.remaining());
         buffer.put_slice(&this.ahead[..len]);
         this.ahead.drain(..len);
-        // What follows goes into the same read, if it is there. An error or the end comes again with the next read.
+        // Later bytes are part of the same read, if they are there. An error or the end comes again with the next read.
         let _ = this.io.poll_read(cx, buffer)?;
         Poll::Ready(Ok(()))
     }
@@ -122,7 +123,7 @@ mod tests {
         });
     }
 
-    /// Gives one piece at each read.
+    /// Returns one piece at each read.
     fn pieces_of(pieces: &[&[u8]]) -> impl AsyncRead + Unpin {
         struct Pieces(Vec<Vec<u8>>);
 

@@ -1,8 +1,8 @@
-//! What writes event streams once hyper has written the head of their response: a few threads, each with its own
+//! Writes event streams when hyper has written the head of their response. A few threads do it, each with its own
 //! poller of sockets.
 //!
-//! hyper polls a body three times for each piece, and keeps a task and two buffers for each connection. Here a stream is
-//! an entry in a slab, and an event is one lock and one frame for all streams of a topic.
+//! hyper polls a body three times for each piece, and keeps a task and two buffers for each connection. Here a stream
+//! is an entry in a slab, and an event takes one lock and one frame for all streams of a topic.
 
 mod live;
 mod members;
@@ -35,7 +35,7 @@ use self::shard::{ShardQueue, Socket};
 use self::stream::{Adopted, Returned};
 use crate::subscribe::{Handed, Shutdown};
 
-/// The threads that write the streams of one server. They end when it is dropped.
+/// The threads that write the streams of one server. They end when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     threads: usize,
@@ -49,12 +49,12 @@ pub(crate) struct Reactor {
     returns: UnboundedSender<Returned<std::net::TcpStream>>,
 }
 
-/// The threads, once they are started.
+/// The threads after their start.
 #[derive(Debug)]
 struct Running {
-    /// None if the system refuses them.
+    /// Empty if the system refuses to start threads.
     shards: Box<[ShardQueue]>,
-    /// A task of the runtime within which they run.
+    /// A task of the runtime in which the threads run.
     runtime: AbortHandle,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Returns(UnboundedReceiver<Returned<std::net::TcpStream>>);
 impl Reactor {
     /// A reactor of so many threads. With none, all streams stay under hyper.
     pub(crate) fn new(threads: usize, write_deadline: Duration, shutdown: Shutdown) -> (Self, Returns) {
-        // Bounded by the number of streams.
+        // Its length is limited by the number of streams.
         let (returns, returned) = unbounded_channel();
         let reactor = Self {
             threads,
@@ -89,16 +89,16 @@ impl Reactor {
         (reactor, Returns(returned))
     }
 
-    /// Whether it takes streams. Starts the threads, if there are none yet.
+    /// Returns whether the reactor takes streams. Starts the threads at the first call.
     pub(crate) fn is_open(&self) -> bool {
         self.shards().iter().any(|shard| shard.is_open())
     }
 
-    /// Writes a stream from now on, whose response has begun on this connection. `ahead` is what the peer has sent after
-    /// its request.
+    /// Takes over a stream whose response has begun on this connection, and writes it from now on. `ahead` is what the
+    /// peer has sent after its request.
     pub(crate) fn adopt(&self, socket: TcpStream, handed: Handed, ahead: Vec<u8>) {
         let shards = self.shards();
-        // A socket that tokio does not let go is closed. So is one for which there is no thread any more.
+        // If tokio can't release the socket, or if there is no thread any more, the socket is closed.
         let Ok(socket) = socket.into_std() else { return };
         let socket = Socket::from_std(socket);
         let alive = self.live.one_more();
@@ -119,13 +119,13 @@ impl Reactor {
         self.has_adopted.notified().await;
     }
 
-    /// Lets the threads begin with the streams that have been adopted. It costs each thread a change of context, so it is
-    /// done for many streams at once.
+    /// Lets the threads begin with the adopted streams. It costs each thread a change of context, so it is done for
+    /// many streams at once.
     pub(crate) fn start_adopted(&self) {
         self.started().for_each(|shard| shard.interrupt());
     }
 
-    /// The server shuts down: the streams end after what was published before.
+    /// Begins the shutdown of the server: the streams end after the messages that were published before.
     pub(crate) fn shut_down(&self) {
         self.tell(|| Message::ShutDown);
     }
@@ -146,7 +146,8 @@ impl Reactor {
                 shard::start(number, self.write_deadline, self.shutdown.clone(), self.returns.clone())
             };
             let shards: Box<[_]> = (0..self.threads).map_while(|number| start(number).ok()).collect();
-            // Without its runtime, a thread has no timers: it ends with it, though the server may be held longer.
+            // Without its runtime, a thread has no timers. So it ends with the runtime, though the server may be held
+            // longer.
             let stops = Stops(shards.clone());
             let task = tokio::spawn(async move {
                 let _stops = stops;
@@ -174,7 +175,8 @@ impl Drop for Reactor {
 }
 
 impl Returns {
-    /// The next connection, and what its peer has sent already. Those that tokio does not take are closed.
+    /// Returns the next connection, and the bytes that its peer has sent already. A connection that tokio does not take
+    /// is closed.
     pub(crate) async fn next(&mut self) -> Option<(TcpStream, Vec<u8>)> {
         loop {
             let Returned { socket, ahead } = self.0.recv().await?;

@@ -1,4 +1,4 @@
-//! What a connection adds to the service that it serves: the signals by which streams end, and their way out of hyper.
+//! What a connection adds to the service that it serves: the signals that end its streams, and their way out of hyper.
 
 use std::any::{Any, TypeId};
 use std::net::SocketAddr;
@@ -14,8 +14,8 @@ use pin_project_lite::pin_project;
 use super::in_flight::{Flight, InFlight};
 use crate::subscribe::{self, Handover, PassedThrough, Shutdown, Stalled, Terms};
 
-/// In the extensions of a request under [`serve`](crate::serve): the address at the other end of its connection. Behind
-/// a proxy, that is the address of the proxy.
+/// The address of the peer of a connection. [`serve`](crate::serve) puts it into the extensions of each request. If a
+/// proxy forwards the requests, it is the address of the proxy.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -38,13 +38,13 @@ pub struct PeerAddress(pub SocketAddr);
 pub(crate) struct Connected<S> {
     pub(crate) service: S,
     pub(crate) shutdown: Shutdown,
-    /// Where the connection comes from, if the system knows.
+    /// The address of the peer, if the system knows it.
     pub(crate) peer: Option<PeerAddress>,
-    /// The mark of a connection that stalls.
+    /// Set when the connection is cut by its write deadline.
     pub(crate) stalled: Stalled,
-    /// The way of its streams out of hyper, if there is one.
+    /// The way of its streams out of hyper. `None` if they stay.
     pub(crate) handover: Option<Handover>,
-    /// Of a connection of HTTP/2, the requests that are not answered in full.
+    /// On a connection of HTTP/2: the requests that are not fully answered.
     pub(crate) in_flight: Option<InFlight>,
 }
 
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// How a stream would end that answers this request; `None` if hyper still has something to do for the request then.
+/// Returns how a stream would end that answers this request. `None` if the stream must stay with hyper.
 fn terms<R: Body>(request: &Request<R>) -> Option<Terms> {
     if !request.body().is_end_stream() || request.headers().contains_key(UPGRADE) {
         return None;
@@ -126,14 +126,14 @@ fn terms<R: Body>(request: &Request<R>) -> Option<Terms> {
     }
 }
 
-/// Whether the peer wants the connection to be closed after the response.
+/// Returns whether the peer wants the connection to be closed after the response.
 fn has_close(headers: &HeaderMap) -> bool {
     let values =
         headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     values.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
-/// Whether hyper frames the body as [`terms`] says.
+/// Returns whether hyper frames the body as [`terms`] says.
 fn may_leave<B>(response: &Response<B>) -> bool {
     let others = [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING];
     response.status() == StatusCode::OK
@@ -142,16 +142,16 @@ fn may_leave<B>(response: &Response<B>) -> bool {
 }
 
 pin_project! {
-    /// The body of a response, on its way through hyper.
+    /// The body of a response in hyper.
     #[project = PassingProject]
     pub(crate) enum Passing<B> {
-        /// It stays to its end.
+        /// It stays in hyper to its end.
         Staying {
             #[pin]
             body: B,
             _flight: Option<Flight>,
         },
-        /// It gives its stream as soon as hyper has its first bytes. `None` when it has.
+        /// It gives its stream away when hyper has its first bytes. `body` is `None` after that.
         Leaving { body: Option<Pin<Box<B>>>, handover: Handover },
     }
 }
@@ -169,12 +169,12 @@ impl<B: Body + Send + 'static> Body for Passing<B> {
             PassingProject::Staying { body, .. } => return body.poll_frame(cx),
             PassingProject::Leaving { body, handover } => (body, handover),
         };
-        // hyper asks no more.
+        // hyper does not poll the body again.
         let Some(leaving) = body else { return Poll::Pending };
         let frame = leaving.as_mut().poll_frame(cx);
         if frame.is_pending() && handover.is_offered() {
             let empty = body.take();
-            // A wrapper is to see the end of the stream.
+            // A body that wraps the stream must see the end of the stream.
             if TypeId::of::<B>() != TypeId::of::<subscribe::Body>()
                 && let Some(wrapper) = empty
             {

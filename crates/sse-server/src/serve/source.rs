@@ -1,14 +1,14 @@
-//! What gives connections.
+//! The trait of sources of connections.
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A source of connections that [`serve`](crate::serve) does not know: TLS, a tunnel, a test.
+/// A source of connections for [`serve`](crate::serve) that this crate does not include: TLS, a tunnel, a test.
 ///
-/// It is polled as a stream is, one call at a time. So a handshake must not be waited for within `poll_accept`, or no
-/// other connection is accepted meanwhile: let it go on in a task of its own, such as in a
+/// It is polled as a stream is, one call at a time. Do not wait for a handshake within `poll_accept`, because no other
+/// connection is accepted meanwhile. Run the handshake in a task of its own, such as in a
 /// [`JoinSet`](tokio::task::JoinSet).
 ///
 /// ```
@@ -40,7 +40,7 @@ pub trait Accept: Send + 'static {
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// The next connection, and the address at its other end if it has one. What goes wrong with one connection must not
-    /// stop the others, so there is no error.
+    /// Returns the next connection, and the address of its peer if it has one. There is no error, because what goes
+    /// wrong with one connection must not stop the others.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(Self::Io, Option<SocketAddr>)>;
 }

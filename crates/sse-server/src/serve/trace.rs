@@ -1,9 +1,9 @@
-//! What operators see of a listener with the feature `tracing`. Without the feature there is nothing of it.
+//! What a listener logs with the feature `tracing`. Without the feature, these functions are empty.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether connections can be accepted. Each change is told once, however often it is tried again.
+/// Whether connections can be accepted. Each change is logged once, however often the listener tries again.
 #[derive(Debug, Default)]
 pub(crate) struct Accepting {
     is_failing: AtomicBool,
@@ -17,7 +17,7 @@ impl Accepting {
         }
     }
 
-    /// The system has nothing left for a connection.
+    /// The system has no file left for a connection.
     pub(crate) fn failed(&self, error: &io::Error) {
         if !self.is_failing.swap(true, Ordering::Relaxed) {
             failing(error);

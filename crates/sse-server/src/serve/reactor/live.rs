@@ -1,4 +1,4 @@
-//! How many streams the shards of a server have.
+//! Counts the streams of a server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,12 +15,12 @@ struct Count {
     none_left: Notify,
 }
 
-/// One of the streams, until it is dropped.
+/// Counts one stream until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Alive(Live);
 
 impl Live {
-    /// Counts one more.
+    /// Counts one more stream.
     pub(crate) fn one_more(&self) -> Alive {
         self.0.streams.fetch_add(1, Ordering::Relaxed);
         Alive(self.clone())
@@ -29,7 +29,7 @@ impl Live {
     /// Completes when there is no stream.
     pub(crate) async fn none_left(&self) {
         loop {
-            // Before the look at the number, so that a change after it is not missed.
+            // Created before the number is read, so that it hears of all later changes.
             let none_left = self.0.none_left.notified();
             if self.0.streams.load(Ordering::Acquire) == 0 {
                 return;

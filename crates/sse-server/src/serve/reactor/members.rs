@@ -1,4 +1,4 @@
-//! The members of a group, by what is to be done for them.
+//! The members of a group, in lists by what is to be done for them.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -17,19 +17,19 @@ use crate::subscribe::{Ahead, Delivered, Group};
 pub(crate) struct Members {
     pub(crate) group: Group,
     waker: Waker,
-    /// Whether its turn will come.
+    /// Whether the group is already waiting for its turn.
     pub(crate) is_ready: bool,
     /// The newest position at the last look.
     newest: Position,
-    /// A heartbeat for those that have nothing else to read, and the position that it tells.
+    /// A heartbeat for members that have nothing else to read, and the position in it.
     beat: Option<(Piece, Position)>,
-    /// The keys of the streams, by [`List`].
+    /// The keys of the streams, one list for each [`List`].
     lists: [Vec<u32>; 3],
-    /// The pieces that were sent last. All members at one position get the same.
+    /// The pieces that were sent last. All members at the same position get the same piece.
     pieces: VecDeque<Shared>,
 }
 
-/// What comes after a position.
+/// The messages after a position.
 #[derive(Debug)]
 pub(crate) struct Shared {
     after: Position,
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) delivered: Delivered,
 }
 
-/// How many pieces are kept: there are more than one if some members have not read as far as others.
+/// How many pieces are kept. More than one is needed if some members have not read as far as others.
 const PIECES: usize = 4;
 
 impl Members {
@@ -59,7 +59,7 @@ impl Members {
         self.lists.iter().all(Vec::is_empty)
     }
 
-    /// The keys of all members.
+    /// Returns the keys of all members.
     pub(crate) fn keys(&self) -> impl Iterator<Item = usize> {
         self.lists.iter().flatten().map(|&key| key as usize)
     }
@@ -68,14 +68,14 @@ impl Members {
         self.lists[list as usize].len()
     }
 
-    /// Puts a stream on a list. `own` is the key of this group. Returns where the stream stands then.
+    /// Puts a stream on a list, and returns its seat there. `own` is the key of this group.
     pub(crate) fn seat(&mut self, list: List, key: usize, own: usize) -> Seat {
         let keys = &mut self.lists[list as usize];
         keys.push(short(key));
         Seat::new(own, list, keys.len() - 1)
     }
 
-    /// Takes a stream off its list.
+    /// Removes a stream from its list.
     pub(crate) fn remove<S>(&mut self, seat: Seat, streams: &mut Slab<Stream<S>>) {
         let keys = &mut self.lists[seat.list() as usize];
         keys.swap_remove(seat.index());
@@ -86,12 +86,12 @@ impl Members {
         }
     }
 
-    /// Takes one off the list of those that are to be looked at.
+    /// Removes one stream from the list of the active members, and returns its key.
     pub(crate) fn pop_active(&mut self) -> Option<usize> {
         self.lists[List::Active as usize].pop().map(|key| key as usize)
     }
 
-    /// Puts all of one list on another.
+    /// Moves all streams of one list to another.
     pub(crate) fn move_all<S>(&mut self, from: List, to: List, streams: &mut Slab<Stream<S>>) {
         let mut moved = std::mem::take(&mut self.lists[from as usize]);
         let keys = &mut self.lists[to as usize];
@@ -110,7 +110,7 @@ impl Members {
         self.lists[from as usize] = moved;
     }
 
-    /// What comes after a position, for all members that are there.
+    /// Returns the messages after a position, for all members at this position.
     pub(crate) fn ahead(&mut self, after: Position) -> Result<Option<&Shared>, Refused> {
         if let Some(number) = self.pieces.iter().position(|shared| shared.after == after) {
             return Ok(Some(&self.pieces[number]));
@@ -136,31 +136,31 @@ impl Members {
         self.newest
     }
 
-    /// The heartbeat for a member that has nothing to read after a position, and the position that it tells.
+    /// Returns the heartbeat for a member that has nothing to read after a position, and the position in it.
     pub(crate) fn beat(&self, position: Position) -> Option<(&Piece, Position)> {
         let (piece, told) = self.beat.as_ref()?;
         (position <= *told).then_some((piece, *told))
     }
 
-    /// Counts a frame that a member has got.
+    /// Counts a frame that was sent to a member.
     pub(crate) fn count(&mut self, delivered: Delivered) {
         self.group.count(delivered);
     }
 
-    /// Forgets what all have got.
+    /// Drops the pieces that all members have got.
     pub(crate) fn forget(&mut self) {
         self.pieces.clear();
         self.beat = None;
     }
 
-    /// Waits for what comes next, for all that have read everything. Returns `false` if something has happened since the
-    /// last look.
+    /// Waits for the next message, for all members that have read everything. Returns `false` if something has happened
+    /// since the last look.
     #[must_use = "nobody is woken for what has happened already"]
     pub(crate) fn wait(&mut self) -> bool {
         self.group.wait(self.waker.clone(), self.lists[List::Idle as usize].len())
     }
 
-    /// Takes over what was seen at a look. A heartbeat that was due before is not, when there is something newer.
+    /// Stores the result of a look. A heartbeat that was due before is dropped if there is a newer message.
     pub(crate) fn see(&mut self, newest: Position, beat: Option<(Bytes, Position)>) {
         if newest > self.newest {
             self.beat = None;
@@ -175,8 +175,8 @@ impl Members {
 /// Why nothing can be read after a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Something is missing there.
+    /// The next message was evicted.
     Evicted,
-    /// The group must look first at what has happened.
+    /// The group must first look at what has happened.
     Unseen,
 }

@@ -1,4 +1,4 @@
-//! A socket that is made up, and streams that leave hyper for it.
+//! A simulated socket, and streams that leave hyper for it.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,15 +12,15 @@ use http_body::Body as _;
 
 use crate::subscribe::{Handed, Handover, Subscription, Terms};
 
-/// What lies between a stream and its client.
+/// The bytes between a stream and its client.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "they are what a real socket knows")]
+#[expect(clippy::struct_excessive_bools, reason = "a real socket has the same states")]
 pub(super) struct Pipe {
-    /// What the client has not read.
+    /// The bytes that the client has not read.
     pub(super) taken: Vec<u8>,
     /// How many bytes the socket takes before it is full.
     pub(super) room: usize,
-    /// How many it takes at once.
+    /// How many bytes it takes at once.
     pub(super) at_once: usize,
     /// Whether it has said that it is full.
     pub(super) is_full: bool,
@@ -38,12 +38,12 @@ pub(super) struct End(Arc<Mutex<Pipe>>);
 pub(super) struct Socket(pub(super) End);
 
 impl End {
-    /// That of a socket that takes so many bytes.
+    /// Returns a socket that takes this number of bytes.
     pub(super) fn with_room(room: usize) -> Self {
         Self(Arc::new(Mutex::new(Pipe { room, at_once: usize::MAX, ..Pipe::default() })))
     }
 
-    /// What the socket has taken.
+    /// Returns the bytes that the socket has taken.
     pub(super) fn taken(&self) -> String {
         String::from_utf8_lossy(&self.pipe().taken).into_owned()
     }
@@ -91,7 +91,7 @@ impl Drop for Socket {
     }
 }
 
-/// The stream of a subscription, as it leaves hyper, when its first bytes have been taken.
+/// Returns the first bytes of a subscription's stream, and the stream as it leaves hyper after them.
 pub(super) fn leave(subscription: Subscription, handover: &Handover) -> (Bytes, Handed) {
     let response = subscription.respond();
     assert_eq!(response.status(), StatusCode::OK, "the topics are open");
@@ -106,7 +106,7 @@ pub(super) fn leave(subscription: Subscription, handover: &Handover) -> (Bytes, 
     (opening.into_data().unwrap(), handover.take().unwrap())
 }
 
-/// A request for a stream, and the way out of hyper.
+/// Returns a request for a stream, and the way out of hyper.
 pub(super) fn request(last_event_id: &str) -> (Request<()>, Handover) {
     let handover = Handover::default();
     let request = Request::get("/").header("last-event-id", last_event_id).extension(handover.clone());

@@ -1,4 +1,4 @@
-//! What reaches a shard from other threads: the wakers of its streams, new streams, and its end.
+//! Messages to a shard from other threads: turns of its streams, new streams, and its end.
 
 use std::fmt;
 use std::mem;
@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 
 use crate::sync::Mutex;
 
-/// Whose turn it is.
+/// The stream or group that gets the next turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// The stream with this key.
@@ -17,12 +17,12 @@ pub(crate) enum Turn {
     Group(usize),
 }
 
-/// What a shard is told.
+/// A message to a shard.
 #[derive(Debug)]
 pub(crate) enum Message<S> {
     Turn(Turn),
     Adopt(Box<S>),
-    /// The server shuts down: streams end after what was published before.
+    /// The server shuts down: the streams end after the messages that were published before.
     ShutDown,
     /// All streams are cut.
     Stop,
@@ -30,11 +30,11 @@ pub(crate) enum Message<S> {
 
 /// The messages that a shard has not read.
 pub(crate) struct Queue<S> {
-    /// `None` when nobody reads them any more.
+    /// `None` when the shard has ended.
     messages: Mutex<Option<Vec<Message<S>>>>,
-    /// Whether the shard waits for its sockets, or is about to.
+    /// Whether the shard waits for its sockets, or is about to wait.
     is_waiting: AtomicBool,
-    /// Interrupts that.
+    /// Interrupts the wait.
     interrupt: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -53,7 +53,7 @@ impl<S> Queue<S> {
         self.interrupt();
     }
 
-    /// Leaves a message, which the shard reads at the next [interrupt](Self::interrupt) at the latest.
+    /// Leaves a message. The shard reads it at the next [interrupt](Self::interrupt) at the latest.
     pub(crate) fn leave(&self, message: Message<S>) {
         if let Some(messages) = &mut *self.messages.lock() {
             messages.push(message);
@@ -62,13 +62,14 @@ impl<S> Queue<S> {
 
     /// Interrupts the shard if it waits.
     pub(crate) fn interrupt(&self) {
-        // Else it looks at the messages before it waits.
+        // If the shard does not wait, it looks at the messages before its next wait.
         if self.is_waiting.swap(false, Ordering::SeqCst) {
             (self.interrupt)();
         }
     }
 
-    /// The shard is about to wait. Returns `false` if there are messages: then it must not.
+    /// Notes that the shard is about to wait. Returns `false` if there are messages: then the shard must read them
+    /// first.
     #[must_use = "nobody interrupts a wait for messages that are there"]
     pub(crate) fn may_wait(&self) -> bool {
         self.is_waiting.store(true, Ordering::SeqCst);
@@ -79,25 +80,25 @@ impl<S> Queue<S> {
         is_empty
     }
 
-    /// Takes all messages out.
+    /// Removes all messages, and returns them.
     pub(crate) fn take(&self) -> Vec<Message<S>> {
         self.is_waiting.store(false, Ordering::SeqCst);
         self.messages.lock().as_mut().map(mem::take).unwrap_or_default()
     }
 
-    /// Whether somebody reads them.
+    /// Returns whether the shard still reads messages.
     pub(crate) fn is_open(&self) -> bool {
         self.messages.lock().is_some()
     }
 
-    /// Nobody reads messages any more. Returns those that nobody has read.
+    /// Ends the queue when the shard ends. Returns the messages that it has not read.
     pub(crate) fn close(&self) -> Vec<Message<S>> {
         self.messages.lock().take().unwrap_or_default()
     }
 }
 
 impl<S: Send + 'static> Queue<S> {
-    /// A waker that gives a stream or a group its turn.
+    /// Returns a waker that gives a stream or a group its turn.
     pub(crate) fn waker(self: &Arc<Self>, turn: Turn) -> Waker {
         Arc::new(TurnWaker { queue: self.clone(), turn }).into()
     }

@@ -1,4 +1,4 @@
-//! Scenes on one shard that chance seldom brings about.
+//! Scenes on one shard that a random run seldom has.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Shard {
         Self { queue, streams, live: Live::default(), now: Instant::now() }
     }
 
-    /// Takes a stream over whose socket takes so many bytes.
+    /// Takes over a stream whose socket takes this number of bytes.
     fn adopt(&mut self, room: usize, subscribe: impl FnOnce(&Request<()>) -> Subscription) -> End {
         let (request, handover) = request("");
         let (_, handed) = leave(subscribe(&request), &handover);
@@ -44,16 +44,16 @@ impl Shard {
         end
     }
 
-    /// Gives each whose turn has come one turn.
+    /// Gives one turn to each stream and group that was woken.
     fn turn(&mut self) {
         for message in self.queue.take() {
-            let Told::Turn(turn) = message else { panic!("nobody has sent {message:?}") };
+            let Told::Turn(turn) = message else { panic!("no test sends {message:?}") };
             self.streams.push(turn);
         }
         self.streams.run(self.now);
     }
 
-    /// Goes on until nobody has a turn.
+    /// Runs until no stream and no group has a turn.
     fn rest(&mut self) {
         self.turn();
         while self.streams.has_turns() {
@@ -62,7 +62,7 @@ impl Shard {
     }
 }
 
-/// With a message at each turn, or at some of them, a large group never comes to its end.
+/// If a message is published at each turn, or at some turns, a large group never has read everything.
 #[test]
 fn nobody_gets_a_second_piece_before_all_have_got_their_first() {
     for every in [1, 2, 4, 7] {
@@ -82,13 +82,13 @@ fn nobody_gets_a_second_piece_before_all_have_got_their_first() {
     }
 }
 
-/// What happens between a look of a group and its read concerns the members as what happened before.
+/// What happens between a look of a group and its read concerns the members as if it had happened before the look.
 #[test]
-fn a_read_sees_nothing_that_the_look_has_not() {
+fn a_read_sees_nothing_that_the_look_has_not_seen() {
     let topics = Topics::builder().route(Route::builder().heartbeat(None)).build();
     let route = topics.route("a").unwrap();
     let changes: [(&str, &dyn Fn()); 3] = [
-        ("an id of a publisher's", &|| {
+        ("a publisher's own id", &|| {
             route.publish(&Message::new("late").id(EventId::from(7))).unwrap();
         }),
         ("the end of a client", &|| {
@@ -99,7 +99,7 @@ fn a_read_sees_nothing_that_the_look_has_not() {
     ];
     for (name, change) in changes {
         let (request, handover) = request("");
-        // The first of the changes is one only for a stream of the hub's ids, which joins no more after it.
+        // The first change concerns only streams with the hub's ids, and no such stream joins the group after it.
         let subscription = route.subscribe(&request).client("c");
         let (_, handed) = leave(subscription, &handover);
         let mut group = Group::new(handed.delivery.shared_topic().unwrap().clone());
@@ -114,8 +114,8 @@ fn a_read_sees_nothing_that_the_look_has_not() {
     }
 }
 
-/// A stream that goes leaves its deadline behind, for as long as the deadline is long: half a minute of streams that come
-/// and go.
+/// A stream that ends has a deadline half a minute later. If deadlines stayed, many streams that come and go would fill
+/// the memory.
 #[test]
 fn deadlines_of_streams_that_are_gone_are_dropped() {
     let route = Route::builder().heartbeat(None).build();
@@ -133,10 +133,11 @@ fn deadlines_of_streams_that_are_gone_are_dropped() {
     assert_eq!(shard.streams.len(), 1);
     assert_eq!(shard.streams.deadlines(), 1);
     shard.streams.cut(shard.now + WRITE_DEADLINE);
-    assert!(stays.pipe().is_dropped, "the one that stays has kept its deadline");
+    assert!(stays.pipe().is_dropped, "the stream that stays has kept its deadline");
 }
 
-/// With a log, a heartbeat tells the position of the log: who comes back with an older one gets events twice.
+/// With a log, a heartbeat has a position of the log. A client that comes back with an older position gets events
+/// twice.
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_tells_no_older_id_than_the_events_before_it() {
     let topics = Topics::builder().route(Route::builder().heartbeat(Duration::from_secs(1)));
@@ -150,7 +151,7 @@ async fn a_heartbeat_tells_no_older_id_than_the_events_before_it() {
     };
     publish("1").await;
     let mut shard = Shard::new();
-    // More than have their turn at once.
+    // More streams than can have a turn at once.
     let ends: Vec<_> =
         (0..300).map(|_| shard.adopt(usize::MAX, |request| route.subscribe(request))).collect();
     shard.adopt(usize::MAX, |request| route.subscribe(request).client("c"));
@@ -159,15 +160,15 @@ async fn a_heartbeat_tells_no_older_id_than_the_events_before_it() {
     yield_now().await;
     shard.turn();
     let beats = ends.iter().filter(|end| end.taken().contains("id: 1")).count();
-    assert!(0 < beats && beats < ends.len(), "some of them have had the heartbeat: {beats}");
+    assert!(0 < beats && beats < ends.len(), "some of the streams have had the heartbeat: {beats}");
     publish("2").await;
     shard.turn();
-    // All of them are looked at again, those that have read everything, too.
+    // All streams are looked at again, also those that have read everything.
     topics.end_client("c").unwrap();
     shard.rest();
     for end in ends {
         let taken = end.taken();
-        let (_, after) = taken.split_once("data: 2").expect("each gets the event");
+        let (_, after) = taken.split_once("data: 2").expect("each stream gets the event");
         assert!(!after.contains("id: 1"), "{taken:?}");
     }
 }

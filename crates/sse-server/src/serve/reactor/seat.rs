@@ -1,17 +1,17 @@
-//! Where a stream stands among the members of its group.
+//! The seat of a stream among the members of its group.
 
 /// What is to be done for a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
-    /// Nothing: it has read everything.
+    /// Nothing, because it has read everything.
     Idle,
     /// It is to be looked at.
     Active,
-    /// It has got one piece, and gets the next when all others have got theirs.
+    /// It has got one piece. It gets the next piece when all others have got theirs.
     Later,
 }
 
-/// A place on one of the lists of a group.
+/// The index of a stream on one of the lists of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
     group: u32,
@@ -38,7 +38,7 @@ impl Seat {
     }
 }
 
-/// A key or an index: they are bounded by the number of open connections.
+/// Converts a key or an index, which is less than the number of open connections.
 pub(crate) fn short(key: usize) -> u32 {
     u32::try_from(key).expect("there are no four billion connections")
 }

@@ -17,7 +17,7 @@ use crate::subscribe::Shutdown;
 pub(crate) type Socket = mio::net::TcpStream;
 pub(crate) type ShardQueue = Arc<Queue<Adopted<Socket>>>;
 
-/// That of the queue. Sockets have the keys of their streams.
+/// The token of the queue. The token of a socket is the key of its stream.
 const QUEUE: Token = Token(usize::MAX);
 
 /// Closes a queue when the thread that reads it ends, also by a panic.
@@ -40,7 +40,8 @@ struct Shard {
     returns: UnboundedSender<Returned<std::net::TcpStream>>,
 }
 
-/// Starts a thread, within the runtime of the caller: timers and logs need one. Returns how it is reached.
+/// Starts a thread in the runtime of the caller, because timers and logs need a runtime. Returns the queue of the
+/// thread.
 pub(crate) fn start(
     number: usize,
     write_deadline: Duration,
@@ -50,7 +51,7 @@ pub(crate) fn start(
     let poll = Poll::new()?;
     let waker = mio::Waker::new(poll.registry(), QUEUE)?;
     let queue = Queue::new(move || {
-        // It fails only if the thread's poller is gone, and then nobody reads the queue.
+        // This fails only if the thread's poller was dropped, and then nobody reads the queue.
         let _ = waker.wake();
     });
     let streams = Streams::new(queue.clone(), write_deadline, shutdown);
@@ -65,7 +66,7 @@ pub(crate) fn start(
     Ok(queue)
 }
 
-/// Whether the server goes on.
+/// Whether the thread goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     GoOn,
@@ -106,7 +107,7 @@ impl Shard {
             return;
         }
         let key = event.token().0;
-        // Also for its error, if there is one.
+        // Also if the socket reports an error.
         if event.is_readable() || event.is_error() {
             self.streams.readable(key);
         }
@@ -131,7 +132,7 @@ impl Shard {
 
     fn adopt(&mut self, mut adopted: Adopted<Socket>, now: Instant) {
         let token = Token(self.streams.next_key());
-        // One that the poller does not take is closed.
+        // A socket that the poller does not take is closed.
         match self.poll.registry().register(&mut adopted.socket, token, Interest::READABLE) {
             Ok(()) => self.streams.adopt(adopted, now),
             Err(_) => adopted.close(),
@@ -146,7 +147,7 @@ impl Shard {
                 broken.push(key);
             }
         });
-        // Nobody would tell when they take more.
+        // The poller can't watch this socket, so nobody would tell when it takes more.
         for key in broken {
             self.streams.closed(key);
         }
@@ -155,7 +156,7 @@ impl Shard {
     fn give_back(&mut self) {
         for Returned { mut socket, ahead } in self.streams.returned() {
             if self.poll.registry().deregister(&mut socket).is_ok() {
-                // A server that has gone does not go on with it.
+                // If the server has ended, the connection is closed here.
                 let _ = self.returns.send(Returned { socket: socket.into(), ahead });
             }
         }

@@ -1,7 +1,7 @@
-//! Streams on sockets that take a few bytes at a time, against chance: each seed is another run.
+//! Streams on sockets that take a few bytes at a time, in random runs: each seed is another run.
 //!
-//! Clients read what their sockets have taken, and come back with the id that they have when a stream ends. Each must
-//! see each event of its topics once and in order, or be told of the gap.
+//! Clients read what their sockets have taken, and come back with their last id when a stream ends. The test checks the
+//! promise for each of them.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -24,7 +24,7 @@ use crate::{LagPolicy, Route, Topics};
 
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A client, its connection, and what it has seen.
+/// A client, its connection, and the events that it has seen.
 #[derive(Debug)]
 struct Client {
     name: String,
@@ -33,7 +33,7 @@ struct Client {
     connection: Option<(usize, End)>,
     body: ChunkedResponse,
     decoder: Decoder,
-    /// The number of the last event of each topic; a topic is not in it before the first one or after a gap.
+    /// The number of the last event of each topic. A topic is missing before its first event and after a gap.
     seen: BTreeMap<usize, u64>,
     gaps: u64,
 }
@@ -52,7 +52,7 @@ struct World {
     seen: Seen,
 }
 
-/// What has happened.
+/// How often each thing has happened.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     events: u64,
@@ -123,13 +123,13 @@ impl World {
         }
     }
 
-    /// Everybody whose turn has come gets it.
+    /// Gives a turn to everything that was woken.
     fn pump(&mut self) {
         loop {
             for message in self.queue.take() {
                 match message {
                     Told::Turn(turn) => self.streams.push(turn),
-                    other => panic!("nobody has sent {other:?}"),
+                    other => panic!("no test sends {other:?}"),
                 }
             }
             if !self.streams.has_turns() {
@@ -138,13 +138,13 @@ impl World {
             self.streams.run(self.now);
             self.after_run();
             if self.rng.u32(0..8) == 0 {
-                // Somebody publishes in between.
+                // A message may be published in between.
                 self.publish();
             }
         }
     }
 
-    /// What a shard does after each run.
+    /// Does what a shard does after each run.
     fn after_run(&mut self) {
         self.seen.returned += self.streams.returned().count() as u64;
         let mut ready = Vec::new();
@@ -156,7 +156,7 @@ impl World {
                 ready.push(key);
             }
         });
-        // The poller tells at once of what has room already.
+        // The poller tells at once which sockets have room already.
         for key in ready {
             self.streams.writable(key, self.now);
         }
@@ -168,7 +168,7 @@ impl World {
         for _ in 0..count {
             let padding = "x".repeat(self.rng.choice([0, 10, 500, 40_000]).unwrap_or(0) / count);
             let data = format!("{topic} {} {padding}", self.published[topic] + 1);
-            // No two keys are the same, so that nothing makes up for another.
+            // No two keys are the same, so that no message replaces another.
             let key = data.clone();
             match self.routes[topic].publish_keyed(&key, &Message::new(&*data)) {
                 Ok(_) => self.published[topic] += 1,
@@ -240,7 +240,7 @@ impl World {
             let before = client.seen.insert(topic, count);
             assert!(
                 before.is_none_or(|before| before + 1 == count),
-                "seed {}: client {number} of {topics:?} has had {before:?} of {topic}, then comes {count}",
+                "seed {}: client {number} of {topics:?} had event {before:?} of {topic}, and event {count} comes next",
                 self.seed
             );
         }
@@ -266,7 +266,7 @@ impl World {
                     // As the poller tells it.
                     self.streams.readable(key);
                     self.streams.closed(key);
-                    assert!(end.pipe().is_dropped, "seed {}: the peer has gone", self.seed);
+                    assert!(end.pipe().is_dropped, "seed {}: the peer has closed the connection", self.seed);
                 }
             }
             35 => {
@@ -290,7 +290,7 @@ impl World {
         }
     }
 
-    /// In the end everybody reads, and gets everything.
+    /// At the end, all clients read, and get everything.
     fn calm_down(&mut self) {
         for topic in 0..3 {
             self.published[topic] += 1;
@@ -305,7 +305,7 @@ impl World {
                 self.read(number, usize::MAX);
             }
             for message in self.queue.take() {
-                let Told::Turn(turn) = message else { panic!("nobody has sent {message:?}") };
+                let Told::Turn(turn) = message else { panic!("no test sends {message:?}") };
                 self.streams.push(turn);
             }
             self.streams.run(self.now);
@@ -345,7 +345,7 @@ async fn simulate(seed: u64) -> Seen {
 impl World {
     fn check_the_numbers(&mut self) {
         for message in self.queue.take() {
-            let Told::Turn(turn) = message else { panic!("nobody has sent {message:?}") };
+            let Told::Turn(turn) = message else { panic!("no test sends {message:?}") };
             self.streams.push(turn);
         }
         while self.streams.has_turns() {
@@ -356,16 +356,16 @@ impl World {
         let open = self.clients.iter().filter(|client| client.connection.is_some());
         let topics: usize = open.map(|client| client.topics.len()).sum();
         let subscribers: usize = self.routes.iter().map(Route::subscribers).sum();
-        assert_eq!(subscribers, topics, "seed {seed}: nobody is counted who has gone");
+        assert_eq!(subscribers, topics, "seed {seed}: no disconnected subscriber is counted");
         let catching_up: usize = self.routes.iter().map(|route| route.stats().catching_up).sum();
-        assert_eq!(catching_up, 0, "seed {seed}: everybody has read everything");
+        assert_eq!(catching_up, 0, "seed {seed}: all subscribers have read everything");
     }
 }
 
 #[test]
-fn each_sees_all_in_order_or_is_told_of_the_gap() {
+fn each_client_gets_all_events_in_order_or_a_gap_event() {
     let Some(seen) = Simulation::new().runs(40).run(simulate) else { return };
-    // Where one of these does not happen, the promise is not put to the test.
+    // If one of these things does not happen, the runs do not test the promise.
     let Seen { events, gaps, heartbeats, stalled, ends, returned } = seen;
     assert!(events > 0 && gaps > 0 && heartbeats > 0, "{seen:?}");
     assert!(stalled > 0 && ends > 0 && returned > 0, "{seen:?}");

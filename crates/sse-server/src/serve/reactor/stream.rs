@@ -15,14 +15,14 @@ use super::seat::Seat;
 use super::wire::{Framing, Piece};
 use crate::subscribe::{Delivery, Group, Handed, Kept, Member};
 
-/// A connection whose response has begun under hyper, and is an event stream from here on.
+/// A connection whose response has begun under hyper, and goes on as an event stream.
 #[derive(Debug)]
 pub(crate) struct Adopted<S> {
     pub(crate) handed: Handed,
     /// What the peer has sent after its request.
     pub(crate) ahead: Vec<u8>,
     pub(crate) alive: Alive,
-    /// Dropped last: whoever sees the connection closed finds the subscriber gone.
+    /// Dropped last: when a peer sees the connection closed, the subscriber is disconnected already.
     pub(crate) socket: S,
 }
 
@@ -34,23 +34,23 @@ pub(crate) struct Returned<S> {
     pub(crate) ahead: Vec<u8>,
 }
 
-/// One stream. There are many of them: what only some have is in a box.
+/// One stream. There are many streams, so the fields that only some of them need are in a box.
 pub(crate) struct Stream<S> {
     pub(crate) reading: Reading,
-    /// What the socket has not taken.
+    /// The bytes that the socket has not taken.
     unsent: Option<Box<Unsent>>,
     extras: Option<Box<Extras>>,
     #[expect(dead_code, reason = "it counts the stream")]
     alive: Alive,
     framing: Framing,
     is_kept_alive: bool,
-    /// Whether its socket is polled for the moment when it takes more.
+    /// Whether the poller watches for the moment when the socket takes more.
     pub(crate) is_polled_for_room: bool,
-    /// Dropped last: whoever sees the connection closed finds the subscriber gone.
+    /// Dropped last: when a peer sees the connection closed, the subscriber is disconnected already.
     socket: S,
 }
 
-/// What only some streams have.
+/// The fields that only some streams need.
 #[derive(Debug, Default)]
 struct Extras {
     /// What the peer has sent after its request.
@@ -59,24 +59,24 @@ struct Extras {
     body: Option<Kept>,
 }
 
-/// Who reads for a stream.
+/// How a stream gets its next piece.
 #[derive(Debug)]
 pub(crate) enum Reading {
-    /// The stream for itself; by this waker, if it has one already.
+    /// It reads for itself. It has a waker after its first wait.
     Apart { delivery: Box<Delivery>, waker: Option<Waker> },
-    /// Its group.
+    /// Its group reads for it.
     InGroup { member: Member, seat: Seat },
-    /// Nobody: only its end is left to be sent, if that.
+    /// It gets no more pieces. At most the end of its body is left to be sent.
     Ended,
 }
 
 #[derive(Debug)]
 struct Unsent {
-    /// One after the other.
+    /// The parts are sent one after the other.
     parts: VecDeque<Bytes>,
-    /// When the socket last took something.
+    /// When the socket last took a byte.
     since: Instant,
-    /// When the stream is looked at, if that is known.
+    /// When the stream is checked next, if that is known.
     deadline: Option<Instant>,
 }
 
@@ -86,7 +86,7 @@ impl Unsent {
     }
 }
 
-/// What has become of bytes.
+/// Whether bytes were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     Whole,
@@ -94,17 +94,17 @@ pub(crate) enum Sent {
     Part,
 }
 
-/// Whether the peer is there.
+/// Whether the peer still has the connection open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     There,
     Gone,
 }
 
-/// A piece of up to so many bytes is copied, so that it is sent together with its head in one part.
+/// A piece of up to this size is copied behind its head, so that both are sent as one part.
 const JOINED: usize = 4 * 1024;
 
-/// How much of what a peer sends during a stream is kept for the next request. More stays in the socket.
+/// How many bytes that a peer sends during a stream are kept for its next request. More bytes stay in the socket.
 const MAX_AHEAD: usize = 4 * 1024;
 
 impl<S: Read + Write> Stream<S> {
@@ -123,7 +123,7 @@ impl<S: Read + Write> Stream<S> {
         }
     }
 
-    /// What it reads by, if it reads for itself.
+    /// Returns the delivery that it reads by, if it reads for itself.
     pub(crate) fn delivery_mut(&mut self) -> Option<&mut Delivery> {
         match &mut self.reading {
             Reading::Apart { delivery, .. } => Some(delivery),
@@ -131,7 +131,7 @@ impl<S: Read + Write> Stream<S> {
         }
     }
 
-    /// Reads for itself again, if its group has read for it.
+    /// Lets the stream read for itself again, if its group has read for it.
     pub(crate) fn part(&mut self, group: &Group) {
         self.reading = match self.reading.take() {
             Reading::InGroup { member, .. } => Reading::apart(member.part(group)),
@@ -143,29 +143,29 @@ impl<S: Read + Write> Stream<S> {
         &mut self.socket
     }
 
-    /// Whether the socket has not taken everything.
+    /// Returns whether the socket has not taken everything.
     pub(crate) fn is_full(&self) -> bool {
         self.unsent.is_some()
     }
 
-    /// When the socket last took something, if it has not taken everything.
+    /// Returns when the socket last took a byte, if it has not taken everything.
     pub(crate) fn full_since(&self) -> Option<Instant> {
         self.unsent.as_ref().map(|unsent| unsent.since)
     }
 
-    /// When it is to be looked at whether the socket takes anything.
+    /// Returns when to check whether the socket has taken anything.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.unsent.as_ref()?.deadline
     }
 
-    /// Sets that, if the socket has not taken everything.
+    /// Sets when to check that, if the socket has not taken everything.
     pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
         if let Some(unsent) = &mut self.unsent {
             unsent.deadline = deadline;
         }
     }
 
-    /// Sends a piece of the body that many streams get. Nothing must be left unsent of what came before.
+    /// Sends a piece of the body that many streams get. Everything before it must have been sent.
     pub(crate) fn send(&mut self, piece: &Piece, now: Instant) -> io::Result<Sent> {
         debug_assert!(self.unsent.is_none(), "the rest of another piece comes first");
         let bytes = piece.framed(self.framing);
@@ -177,10 +177,10 @@ impl<S: Read + Write> Stream<S> {
         Ok(Sent::Part)
     }
 
-    /// Sends a piece of the body that only this stream gets now; the bytes may be a message that others hold, too.
+    /// Sends a piece of the body that only this stream gets. Its bytes may be a message that others hold, too.
     pub(crate) fn send_apart(&mut self, bytes: Bytes, now: Instant) -> io::Result<Sent> {
         debug_assert!(self.unsent.is_none(), "the rest of another piece comes first");
-        // A small copy costs less than a second call.
+        // A small copy costs less than a second system call.
         if bytes.len() <= JOINED {
             return self.send(&Piece::new(&bytes), now);
         }
@@ -188,14 +188,14 @@ impl<S: Read + Write> Stream<S> {
         self.flush(now)
     }
 
-    /// Sends what ends the body.
+    /// Sends the end of the body.
     pub(crate) fn send_end(&mut self, now: Instant) -> io::Result<Sent> {
         quietly_drop(self.reading.take());
         self.unsent = Some(Box::new(Unsent::new([self.framing.end()], now)));
         self.flush(now)
     }
 
-    /// Sends what is left.
+    /// Sends the bytes that are left.
     pub(crate) fn flush(&mut self, now: Instant) -> io::Result<Sent> {
         let Some(unsent) = &mut self.unsent else { return Ok(Sent::Whole) };
         loop {
@@ -217,7 +217,7 @@ impl<S: Read + Write> Stream<S> {
                         sent -= of_part;
                     }
                 }
-                // It tells when it takes more.
+                // The poller tells when the socket takes more.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Sent::Part),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -249,14 +249,15 @@ impl Reading {
         Self::Apart { delivery, waker: None }
     }
 
-    /// Takes it out, for another in its place.
+    /// Takes the value out and leaves `Ended` in it.
     pub(crate) fn take(&mut self) -> Self {
         mem::replace(self, Self::Ended)
     }
 }
 
 impl<S> Stream<S> {
-    /// The connection after the stream, and what the peer has sent after its request, if another request may follow.
+    /// Returns the connection after the stream, and what the peer has sent after its request, if another request may
+    /// follow.
     pub(crate) fn into_connection(self) -> Option<Returned<S>> {
         let Self { reading, mut extras, socket, is_kept_alive, .. } = self;
         let ahead = extras.as_mut().map(|extras| mem::take(&mut extras.ahead)).unwrap_or_default();
@@ -266,7 +267,7 @@ impl<S> Stream<S> {
     }
 }
 
-/// Drops what a user keeps with a stream. If that panics, it is the end of this stream only.
+/// Drops a value of the user's. If that panics, only this stream ends.
 pub(crate) fn quietly_drop<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
@@ -278,7 +279,7 @@ fn write(socket: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
         match socket.write(&bytes[sent..]) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => sent += written,
-            // It tells when it takes more.
+            // The poller tells when the socket takes more.
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

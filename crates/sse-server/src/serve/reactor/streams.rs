@@ -1,11 +1,11 @@
-//! The streams of one shard: what is written to whom next.
+//! The streams of one shard: which bytes are written next, and to which stream.
 //!
-//! It does no waiting. Its sockets never block, the time is an argument, and whose turn it is comes from outside: from
-//! the sockets, from wakers, from the passing of deadlines.
+//! This file never waits. Its sockets never block, and the time is an argument. Sockets, wakers and passed deadlines
+//! decide from outside which stream has its turn.
 //!
 //! A stream reads for itself until it has read everything. Then it joins the [group](Group) of its topic, whose members
-//! wait and read together. It parts from the group when something concerns it alone: its socket is full, the history
-//! does not go back to its position, its time is over. When it has read everything again, it joins again.
+//! wait and read together. It leaves the group when something concerns it alone: its socket is full, its next message
+//! was evicted, or its time is over. When it has read everything again, it joins again.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -24,7 +24,7 @@ use super::stream::{Adopted, Peer, Reading, Returned, Sent, Stream};
 use crate::subscribe::{Delivered, Group, Shutdown};
 use crate::sync::FAR;
 
-/// How many members of a group get a piece in one turn, before others have theirs.
+/// How many members of a group get a piece in one turn. Then other streams have their turns.
 const BATCH: usize = 128;
 
 /// How many turns come before the sockets are looked at again.
@@ -51,7 +51,7 @@ pub(crate) struct Streams<S> {
     returned: Vec<Returned<S>>,
 }
 
-/// What became of a member of a group in its turn.
+/// The result of the turn of a member of a group.
 enum Step {
     /// It has read everything.
     Read,
@@ -59,9 +59,9 @@ enum Step {
     ReadOn,
     /// Its socket has not taken all of the piece.
     Full,
-    /// The history does not go back to its position.
+    /// Its next message was evicted.
     Evicted,
-    /// The group must look first at what has happened.
+    /// The group must first look at what has happened.
     Unseen,
     Failed(io::Error),
 }
@@ -82,18 +82,18 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// The key of the next stream that is adopted.
+    /// Returns the key that the next adopted stream gets.
     pub(crate) fn next_key(&self) -> usize {
         self.entries.vacant_key()
     }
 
-    /// How many streams there are.
+    /// Returns how many streams there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// How many deadlines are kept.
+    /// Returns how many deadlines are kept.
     #[cfg(test)]
     pub(crate) fn deadlines(&self) -> usize {
         self.deadlines.len()
@@ -102,7 +102,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     /// Takes a stream over from hyper.
     pub(crate) fn adopt(&mut self, mut adopted: Adopted<S>, now: Instant) {
         let delivery = &mut adopted.handed.delivery;
-        // One signal for all streams does, as long as it is not given.
+        // The shard waits for the shutdown once for all its streams, as long as the shutdown has not begun.
         delivery.detach(&self.shutdown);
         delivery.watch(None);
         if self.shutdown.has_begun() {
@@ -115,7 +115,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// The shutdown has begun: the streams end after what was published before.
+    /// Notes that the shutdown has begun: the streams end after the messages that were published before.
     pub(crate) fn shut_down(&mut self) {
         let keys: Vec<_> = self.entries.iter().map(|(key, _)| key).collect();
         for key in keys {
@@ -135,12 +135,12 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// Whether anybody's turn has come.
+    /// Returns whether a stream or a group has a turn.
     pub(crate) fn has_turns(&self) -> bool {
         !self.turns.is_empty()
     }
 
-    /// Gives those whose turn has come theirs: so many at most, since sockets and wakers wait meanwhile.
+    /// Gives streams and groups their turns, up to [`TURNS`], because sockets and wakers wait meanwhile.
     pub(crate) fn run(&mut self, now: Instant) {
         for _ in 0..self.turns.len().min(TURNS) {
             match self.turns.pop_front() {
@@ -154,7 +154,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// The socket of a stream has something to read, or its peer has gone.
+    /// The socket of a stream can be read, or its peer has closed the connection.
     pub(crate) fn readable(&mut self, key: usize) {
         let Some(stream) = self.entries.get_mut(key) else { return };
         match stream.read() {
@@ -164,7 +164,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// The socket of a stream takes something again.
+    /// The socket of a stream takes bytes again.
     pub(crate) fn writable(&mut self, key: usize, now: Instant) {
         let Some(stream) = self.entries.get_mut(key).filter(|stream| stream.is_full()) else { return };
         let deadline = stream.deadline();
@@ -184,12 +184,12 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         self.remove(key);
     }
 
-    /// When [`cut`](Self::cut) has something to do.
+    /// Returns when [`cut`](Self::cut) has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Cuts the streams whose sockets have taken nothing for the write deadline.
+    /// Cuts the streams whose sockets have taken no byte for the write deadline.
     pub(crate) fn cut(&mut self, now: Instant) {
         while let Some(&(deadline, key)) = self.deadlines.first()
             && deadline <= now
@@ -206,8 +206,8 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// Lets the sockets that were full for the first time be polled, from now on, for the moment when they take more. Most
-    /// sockets never are.
+    /// Calls `poll` for the sockets that were full for the first time, so that the poller watches them from now on.
+    /// Most sockets are never full.
     pub(crate) fn poll_for_room(&mut self, mut poll: impl FnMut(usize, &mut S)) {
         for key in self.first_full.drain(..) {
             if let Some(stream) = self.entries.get_mut(key) {
@@ -216,7 +216,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// Connections on which another request may follow.
+    /// Returns the connections on which another request may follow.
     pub(crate) fn returned(&mut self) -> impl Iterator<Item = Returned<S>> {
         self.returned.drain(..)
     }
@@ -231,7 +231,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         for _ in 0..PIECES {
             let Some(stream) = self.entries.get_mut(key) else { return };
             let Some(delivery) = stream.delivery_mut() else { return };
-            // Filters and futures that end a stream are a user's code.
+            // Filters, and futures that end a stream, are a user's code and may panic.
             let Ok(next) = catch_unwind(AssertUnwindSafe(|| delivery.poll_next(&mut cx))) else {
                 return self.remove(key);
             };
@@ -261,7 +261,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     // A group.
 
-    /// Lets a stream wait and read with others, if it can.
+    /// Lets a stream wait and read with its group, if it can. Returns whether it did.
     fn join(&mut self, key: usize) -> bool {
         let stream = &mut self.entries[key];
         let Reading::Apart { delivery, .. } = &stream.reading else { return false };
@@ -288,7 +288,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// Lets a stream read for itself, if it does not.
+    /// Lets a stream read for itself, if its group reads for it.
     fn part(&mut self, key: usize) {
         let Some(stream) = self.entries.get_mut(key) else { return };
         let Reading::InGroup { seat, .. } = stream.reading else { return };
@@ -316,7 +316,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// Gives the members of a group what is new, a part of them in one turn.
+    /// Sends new messages to the members of a group: to some of them in each turn.
     fn read_together(&mut self, own: usize, now: Instant) {
         let Some(members) = self.groups.get_mut(own) else { return };
         members.is_ready = false;
@@ -324,7 +324,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             self.look(own);
         }
         for _ in 0..BATCH {
-            // The last one that parts takes the group with it.
+            // When the last member leaves, the group is dropped.
             let Some(members) = self.groups.get_mut(own) else { return };
             let Some(key) = members.pop_active() else { break };
             let stream = &mut self.entries[key];
@@ -369,7 +369,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     fn look(&mut self, own: usize) {
         let members = &mut self.groups[own];
         let look = members.group.look();
-        // Those that have had their turn come after those that have not.
+        // Members that have had their turn come after members that have not.
         let list = if members.len_of(List::Active) == 0 { List::Active } else { List::Later };
         members.move_all(List::Idle, list, &mut self.entries);
         members.see(look.newest, look.beat.clone());
@@ -386,7 +386,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
 
     // Ends.
 
-    /// Looks at the stream when the write deadline has passed.
+    /// Remembers to check the stream when the write deadline has passed.
     fn watch(&mut self, key: usize) {
         let stream = &mut self.entries[key];
         let Some(since) = stream.full_since() else { return };
@@ -394,7 +394,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
             stream.is_polled_for_room = true;
             self.first_full.push(key);
         }
-        // An earlier deadline does: a look at it finds out how much longer the stream may be full.
+        // An earlier deadline is enough: that check finds how much longer the stream may be full.
         if stream.deadline().is_none() {
             let deadline = since + self.write_deadline;
             stream.set_deadline(Some(deadline));
@@ -402,31 +402,32 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
         }
     }
 
-    /// Takes a stream out that is there.
+    /// Removes a stream that exists.
     fn take(&mut self, key: usize) -> Stream<S> {
         let stream = self.entries.remove(key);
         self.forget(key, stream.deadline());
         stream
     }
 
-    /// Forgets the deadline of a stream. Many come and go within one.
+    /// Removes the deadline of a stream, because many streams may come and go within one deadline.
     fn forget(&mut self, key: usize, deadline: Option<Instant>) {
         if let Some(deadline) = deadline {
             self.deadlines.remove(&(deadline, key));
         }
     }
 
-    /// Everything has been sent.
+    /// Ends a stream of which everything has been sent.
     fn finish(&mut self, key: usize) {
         let connection = self.take(key).into_connection();
         self.returned.extend(connection.filter(|_| !self.shutdown.has_begun()));
     }
 
-    /// The connection is over.
+    /// Ends a stream whose connection has ended.
     fn fail(&mut self, key: usize, error: &io::Error) {
         self.part(key);
         let delivery = self.entries.get_mut(key).and_then(Stream::delivery_mut);
-        // So it says also when the system has cut the connection, because nothing was acknowledged for so long.
+        // The system reports the same error if it has cut the connection because nothing was acknowledged for the
+        // deadline.
         if let Some(delivery) = delivery.filter(|_| error.kind() == ErrorKind::TimedOut) {
             delivery.set_stalled();
         }
@@ -441,7 +442,7 @@ impl<S: Read + Write + Send + 'static> Streams<S> {
     }
 }
 
-/// Gives one member what comes after its position.
+/// Sends one member the messages after its position.
 fn step<S: Read + Write>(members: &mut Members, stream: &mut Stream<S>, now: Instant) -> Step {
     let Reading::InGroup { member, .. } = &mut stream.reading else { return Step::Read };
     let (position, newest) = (member.position(), members.newest());

@@ -1,29 +1,29 @@
-//! How the bytes of a stream stand in the body of an HTTP/1 response.
+//! How the bytes of a stream are framed in the body of an HTTP/1 response.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// How the end of a body shows (RFC 9112, 6.3).
+/// How the end of a body is marked (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Each piece is a chunk, and the last chunk is empty (7.1).
+    /// Each piece is a chunk, and an empty chunk ends the body (7.1).
     Chunked,
-    /// The connection ends: for HTTP/1.0.
+    /// The end of the connection ends the body, for HTTP/1.0.
     Close,
 }
 
 /// The last chunk, and no trailers.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// One piece of a body, in both forms.
+/// One piece of a body, in both forms of framing.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     chunk: Bytes,
-    /// Where the bytes themselves begin in the chunk. They are followed by a line end.
+    /// The index of the first byte of the content in the chunk. After the content, there is a line end.
     head: usize,
 }
 
 impl Piece {
-    /// A piece of at least one byte: an empty chunk would be the last.
+    /// Returns a piece of at least one byte, because an empty chunk would end the body.
     pub(crate) fn new(bytes: &[u8]) -> Self {
         debug_assert!(!bytes.is_empty(), "an empty chunk ends the body");
         let mut chunk = head(bytes.len(), bytes.len() + 2);
@@ -33,12 +33,12 @@ impl Piece {
         Self { chunk: chunk.freeze(), head }
     }
 
-    /// How many bytes of the body it is.
+    /// Returns how many bytes of the body it has.
     pub(crate) fn len(&self) -> usize {
         self.framed(Framing::Close).len()
     }
 
-    /// The bytes that are sent.
+    /// Returns the bytes that are sent.
     pub(crate) fn framed(&self, framing: Framing) -> &[u8] {
         let chunk = &self.chunk;
         match framing {
@@ -47,14 +47,14 @@ impl Piece {
         }
     }
 
-    /// What is left to send, after so many of the bytes.
+    /// Returns the bytes that are left to send, after `sent` of them.
     pub(crate) fn rest(&self, framing: Framing, sent: usize) -> Bytes {
         self.chunk.slice_ref(&self.framed(framing)[sent..])
     }
 }
 
 impl Framing {
-    /// The parts of a piece, one after the other, without a copy of its bytes.
+    /// Returns the parts of a piece, in their order, without a copy of its bytes.
     pub(crate) fn parts(self, bytes: Bytes) -> Vec<Bytes> {
         match self {
             Self::Chunked => {
@@ -64,7 +64,7 @@ impl Framing {
         }
     }
 
-    /// What ends a body.
+    /// Returns the bytes that end a body.
     pub(crate) fn end(self) -> Bytes {
         match self {
             Self::Chunked => Bytes::from_static(LAST_CHUNK),
@@ -73,10 +73,10 @@ impl Framing {
     }
 }
 
-/// What a chunk of this length begins with, and room for more.
+/// Returns the first bytes of a chunk of this length, with capacity for `room` more.
 fn head(len: usize, room: usize) -> BytesMut {
     let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
-    // 16 digits at most.
+    // At most 16 digits.
     let mut head = BytesMut::with_capacity(18 + room);
     for digit in (0..digits).rev() {
         head.put_u8(b"0123456789abcdef"[(len >> (4 * digit)) & 0xf]);
