@@ -26,7 +26,7 @@ use crate::bench::measure::{Plan, PublishPlan};
 use crate::bench::progress::Progress;
 use crate::failure::Failure;
 use crate::target::{self, Credentials};
-use crate::tls::Trust;
+use crate::transport::Transport;
 use crate::{system, units};
 
 /// How long a server has for an answer.
@@ -61,7 +61,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::time)]
     duration: Duration,
     #[command(flatten)]
-    trust: Trust,
+    transport: Transport,
     #[command(flatten)]
     credentials: Credentials,
     /// Send this token with what is published, instead of --token
@@ -125,7 +125,7 @@ impl Options {
             self.publish.map(|rate| PublishPlan { rate, size: self.size, headers: publish_headers });
         Plan {
             url: self.url,
-            trust: self.trust,
+            transport: self.transport,
             headers,
             subscribers: self.subscribers,
             connecting: self.connecting,

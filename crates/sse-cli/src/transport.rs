@@ -23,6 +23,17 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
+    /// Which certificates are trusted.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The Unix socket that takes the place of the URL's host, if one is named.
+    #[cfg(unix)]
+    pub(crate) fn unix_socket(&self) -> Option<&Path> {
+        self.unix_socket.as_deref()
+    }
+
     /// The settings of a client that fit event streams, and reach the server in this way.
     pub(crate) fn client_builder(&self) -> Result<ClientBuilder, Failure> {
         let mut builder = sse_client::client_builder();

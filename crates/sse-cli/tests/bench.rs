@@ -54,6 +54,28 @@ fn all_subscribers_of_a_hub_get_all_events_once_and_in_order() {
     assert!(number("bytes") > 1000.0 * 256.0, "{json}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_hub_at_a_unix_socket_is_measured_by_the_line_that_it_greets_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket").display().to_string();
+    let mut hub = Program::start(sse(&["serve", "--listen", &format!("unix:{socket}")]));
+    hub.line();
+    assert_eq!(hub.line(), format!("  sse listen --unix-socket {socket} http://localhost/topics/news"));
+    assert_eq!(
+        hub.line(),
+        format!("  sse publish --unix-socket {socket} http://localhost/topics/news 'Hello'")
+    );
+    // More of them at once than the queue of a socket may hold.
+    let arguments = ["http://localhost/topics/news", "-n", "300", "--connecting", "300", "--publish", "100"];
+    let output = run(&[
+        &["bench", "--unix-socket", &socket, "--duration", "500ms", "--json"],
+        &arguments[..],
+    ]
+    .concat());
+    assert_numbers(&json(&output, 0), &[("connected", 300), ("published", 50), ("delivered", 15_000)]);
+}
+
 #[test]
 fn what_is_due_during_a_request_goes_out_in_the_next_one() {
     // Who is late shall not miss anything.

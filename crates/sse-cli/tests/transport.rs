@@ -192,7 +192,8 @@ fn a_server_at_a_unix_socket_is_reached() {
 fn a_path_without_a_server_is_told() {
     #[track_caller]
     fn check(path: &str, code: i32, text: &str) {
-        for command in [&["listen", "http://a/"][..], &["publish", "http://a/", "a"]] {
+        for command in [&["listen", "http://a/"][..], &["publish", "http://a/", "a"], &["bench", "http://a/"]]
+        {
             assert_fails(&run(&[command, &["--unix-socket", path]].concat()), code, text);
         }
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +14,7 @@ use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST,
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 
-use crate::bench::sources::{self, Sources};
+use crate::bench::sources::{self, Server, Sources};
 use crate::bench::stream::{Stream, Tls};
 use crate::failure::Exit;
 use crate::tls;
@@ -62,7 +61,7 @@ impl Refusal {
         Self::Unreachable(format!("no TLS: {error}{}", tls::hint(&error)))
     }
 
-    fn io(error: &io::Error, server: SocketAddr) -> Self {
+    fn io(error: &io::Error, server: &Server) -> Self {
         if sources::is_out_of_ports(error) {
             let room = "no port left for more connections to one server; net.ipv4.ip_local_port_range has the bounds";
             return Self::Unreachable(room.to_owned());
@@ -85,7 +84,6 @@ impl fmt::Display for Refusal {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) sources: Sources,
-    pub(super) server: SocketAddr,
     /// If requests go in TLS.
     pub(super) tls: Option<Tls>,
     pub(super) uri: Uri,
@@ -103,13 +101,11 @@ impl Target {
     }
 
     async fn connect(&self, subscriber: usize) -> Result<TokioIo<Stream>, Refusal> {
-        let stream = self.sources.connect(subscriber).await;
-        let stream = stream.map_err(|error| Refusal::io(&error, self.server))?;
-        // What can't be set only costs time.
-        let _ = stream.set_nodelay(true);
+        let socket = self.sources.connect(subscriber).await;
+        let socket = socket.map_err(|error| Refusal::io(&error, self.sources.server()))?;
         let stream = match &self.tls {
-            None => Stream::Left(stream),
-            Some(tls) => tls.begin(stream).await.map_err(|error| Refusal::tls(&error))?,
+            None => Stream::Left(socket),
+            Some(tls) => tls.begin(socket).await.map_err(|error| Refusal::tls(&error))?,
         };
         Ok(TokioIo::new(stream))
     }

@@ -22,7 +22,7 @@ use crate::bench::threads::{Threads, join, spawn};
 use crate::failure::{Exit, Failure};
 use crate::runtime;
 use crate::system::cpu_time;
-use crate::tls::Trust;
+use crate::transport::Transport;
 
 /// How often it is looked whether a step is done.
 const TICK: Duration = Duration::from_millis(20);
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) url: Url,
-    pub(super) trust: Trust,
+    pub(super) transport: Transport,
     pub(super) headers: HeaderMap,
     pub(super) subscribers: usize,
     pub(super) connecting: usize,
@@ -51,7 +51,7 @@ pub(super) struct PublishPlan {
 /// Measures; an interrupt ends the step that it is in, and there is a report all the same.
 pub(super) fn run(plan: Plan, progress: Progress) -> Result<Numbers, Failure> {
     runtime::of_one_thread()?.block_on(async {
-        let place = Place::find(plan.url.clone(), &plan.trust).await?;
+        let place = Place::find(plan.url.clone(), &plan.transport).await?;
         // From here on there is something to report.
         let interrupt = Arc::new(Notify::new());
         tokio::spawn(tell_interrupts(interrupt.clone()));

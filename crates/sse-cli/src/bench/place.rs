@@ -1,5 +1,6 @@
 //! Where the server is: the address behind a URL.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::bench::connection::{self, Target};
-use crate::bench::sources::Sources;
+use crate::bench::sources::{Server, Sources};
 use crate::bench::stream::Tls;
 use crate::failure::Failure;
-use crate::tls::Trust;
+use crate::transport::Transport;
 
 /// How long an address has to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Place {
     url: Url,
-    server: SocketAddr,
+    server: Server,
     host: HeaderValue,
     /// If the URL is one of https.
     tls: Option<Tls>,
@@ -30,7 +31,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Finds an address that takes connections.
-    pub(super) async fn find(url: Url, trust: &Trust) -> Result<Self, Failure> {
+    pub(super) async fn find(url: Url, transport: &Transport) -> Result<Self, Failure> {
         if !url.username().is_empty() || url.password().is_some() {
             let hint = "a name and a password in the URL are not sent; give a header: -H 'Authorization: …'";
             return Err(Failure::usage(hint));
@@ -40,18 +41,8 @@ impl Place {
         let host_header = HeaderValue::from_str(&host_header);
         let host_header =
             host_header.map_err(|error| Failure::usage(format!("the host of {url}: {error}")))?;
-        // The brackets of an IPv6 address are the URL's.
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        let tls = (url.scheme() == "https").then(|| Tls::new(name, trust)).transpose()?;
-        let addresses = lookup_host((name, port)).await;
-        let addresses =
-            addresses.map_err(|error| Failure::failed(format!("{name} has no address: {error}")))?;
-        let mut addresses: Vec<_> = addresses.collect();
-        // There are more connections to one on this machine by IPv4.
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        let server = reachable(&addresses).await.map_err(|error| {
-            Failure::failed(format!("no connection to {host}:{port}: {error}; is the server running?"))
-        })?;
+        let tls = (url.scheme() == "https").then(|| Tls::new(name(host), transport.trust())).transpose()?;
+        let server = server(host, port, transport).await?;
         Ok(Self { url, server, host: host_header, tls })
     }
 
@@ -72,7 +63,7 @@ impl Place {
         let uri = uri.map_err(|error| Failure::usage(format!("{path} can't be asked for: {error}")))?;
         let headers = connection::headers(headers, self.host.clone());
         let tls = self.tls.clone();
-        Ok(Target { sources: Sources::new(self.server), server: self.server, tls, uri, headers })
+        Ok(Target { sources: Sources::new(self.server.clone()), tls, uri, headers })
     }
 }
 
@@ -88,16 +79,52 @@ fn publishing_url(url: &Url) -> Url {
     url
 }
 
+/// The server of this name and port, or the one at the Unix socket that the user names; it takes connections.
+async fn server(host: &str, port: u16, transport: &Transport) -> Result<Server, Failure> {
+    #[cfg(unix)]
+    if let Some(path) = transport.unix_socket() {
+        let server = Server::Unix(path.to_owned());
+        return match timeout(CONNECT, Sources::new(server.clone()).connect(0)).await {
+            Ok(Ok(_)) => Ok(server),
+            Ok(Err(error)) => Err(no_connection(&server, &error.to_string())),
+            Err(_) => Err(no_connection(&server, &too_late(&server))),
+        };
+    }
+    #[cfg(not(unix))]
+    let _ = transport;
+    let addresses = lookup_host((name(host), port)).await;
+    let addresses =
+        addresses.map_err(|error| Failure::failed(format!("{} has no address: {error}", name(host))))?;
+    let mut addresses: Vec<_> = addresses.collect();
+    // There are more connections to one on this machine by IPv4.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let server = reachable(&addresses).await;
+    server.map(Server::Tcp).map_err(|error| no_connection(&format_args!("{host}:{port}"), &error))
+}
+
+/// The host without the brackets that an IPv6 address has in a URL.
+fn name(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn no_connection(server: &dyn fmt::Display, error: &str) -> Failure {
+    Failure::failed(format!("no connection to {server}: {error}; is the server running?"))
+}
+
 async fn reachable(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
     let mut reason = "it has no address".to_owned();
     for address in addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(_)) => return Ok(*address),
             Ok(Err(error)) => reason = error.to_string(),
-            Err(_) => reason = format!("{address} does not answer within {} s", CONNECT.as_secs()),
+            Err(_) => reason = too_late(address),
         }
     }
     Err(reason)
+}
+
+fn too_late(server: &dyn fmt::Display) -> String {
+    format!("{server} does not answer within {} s", CONNECT.as_secs())
 }
 
 #[cfg(test)]

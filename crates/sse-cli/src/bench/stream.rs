@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
@@ -13,8 +15,14 @@ use tokio_util::either::Either;
 use crate::failure::Failure;
 use crate::tls::{self, Trust};
 
+/// A connection to a server, by TCP or through a Unix socket.
+#[cfg(unix)]
+pub(super) type Socket = Either<TcpStream, UnixStream>;
+#[cfg(not(unix))]
+pub(super) type Socket = TcpStream;
+
 /// The stream of a connection. TLS is boxed, so that the many others don't need the room.
-pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+pub(super) type Stream = Either<Socket, Box<TlsStream<Socket>>>;
 
 /// How connections begin TLS.
 #[derive(Clone)]
@@ -34,8 +42,8 @@ impl Tls {
     }
 
     /// Begins TLS on a connection.
-    pub(super) async fn begin(&self, stream: TcpStream) -> io::Result<Stream> {
-        let stream = self.connector.connect(self.name.clone(), stream).await?;
+    pub(super) async fn begin(&self, socket: Socket) -> io::Result<Stream> {
+        let stream = self.connector.connect(self.name.clone(), socket).await?;
         Ok(Either::Right(Box::new(stream)))
     }
 }

@@ -154,7 +154,10 @@ impl Places {
                 format!("  sse listen {url}/topics/news\n  sse publish {url}/topics/news 'Hello'\n")
             }
             Some(Place::Unix(path)) => {
-                format!("  curl -N --unix-socket {} http://localhost/topics/news\n", path.display())
+                let socket = format!("--unix-socket {}", path.display());
+                format!(
+                    "  sse listen {socket} http://localhost/topics/news\n  sse publish {socket} http://localhost/topics/news 'Hello'\n"
+                )
             }
             None => String::new(),
         }
@@ -255,6 +258,7 @@ mod tests {
         let places = [Place::Unix("/run/a".into()), Place::Url("https://[::1]:1".to_owned())];
         assert_eq!(Places(places.to_vec()).to_string(), "unix:/run/a and https://[::1]:1/");
         assert!(Places(places.to_vec()).examples().starts_with("  sse listen https://[::1]:1/topics/news\n"));
-        assert!(Places(places[..1].to_vec()).examples().contains("--unix-socket /run/a http://localhost/"));
+        let of_socket = "  sse listen --unix-socket /run/a http://localhost/topics/news\n";
+        assert!(Places(places[..1].to_vec()).examples().starts_with(of_socket));
     }
 }
