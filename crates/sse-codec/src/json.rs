@@ -15,6 +15,7 @@ impl<'a> EventRef<'a> {
     /// # Errors
     ///
     /// [`JsonError`] names the event type and the place in the data.
+    #[cfg(feature = "json")]
     pub fn json<T: Deserialize<'a>>(&self) -> Result<T, JsonError> {
         serde_json::from_str(self.data())
             .map_err(|error| JsonError { event_type: Some(self.event_type().into()), error })
@@ -39,6 +40,7 @@ impl Event {
     /// # Errors
     ///
     /// [`JsonError`] names the event type and the place in the data.
+    #[cfg(feature = "json")]
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         self.as_borrowed().json()
     }
@@ -50,6 +52,7 @@ impl SharedEvent {
     /// # Errors
     ///
     /// [`JsonError`] names the event type and the place in the data.
+    #[cfg(feature = "json")]
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         self.as_borrowed().json()
     }
@@ -69,6 +72,7 @@ impl Message<'static> {
     ///
     /// [`JsonError`] if `value` can't be JSON: a map with keys that are no text, or a `Serialize` of one's own that
     /// fails.
+    #[cfg(feature = "json")]
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
         serde_json::to_string(value).map(Message::new).map_err(|error| JsonError { event_type: None, error })
     }

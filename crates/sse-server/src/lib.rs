@@ -237,6 +237,12 @@
 //! A handler can be tested without a server. The crate `sse-testing` reads the response of a handler in the test itself:
 //! `Subscriber::of(route.respond(&request))`. It also has a log in memory, and a suite that checks your own log.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What features of other crates bring is always here.
+#![cfg_attr(
+    docsrs,
+    allow(unexpected_cfgs),
+    doc(auto_cfg(hide(feature = "alloc", feature = "bytes", feature = "std")))
+)]
 
 mod history;
 mod hub;

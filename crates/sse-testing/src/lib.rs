@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What features of other crates bring is always here.
+#![cfg_attr(
+    docsrs,
+    allow(unexpected_cfgs),
+    doc(auto_cfg(hide(feature = "alloc", feature = "bytes", feature = "std")))
+)]
 
 mod block;
 pub mod cuts;
