@@ -184,7 +184,10 @@ impl Options {
 
     async fn serve(self) -> Result<(), Failure> {
         let log = Log::start(self.log.clone(), self.access_log);
-        system::raise_file_limit();
+        let file_limit = system::raise_file_limit();
+        if let Some(lack) = self.max_subscribers.and_then(|most| system::lack_of_files(most, file_limit)) {
+            tracing::warn!("{lack} or LimitNOFILE= of systemd, or allow fewer with --max-subscribers");
+        }
         // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
         let sources = self.sources();
         let authority = Authority::new(sources.read().map_err(Failure::usage)?);

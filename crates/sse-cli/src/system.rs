@@ -5,6 +5,18 @@ pub(crate) use self::unix::{Descendants, cpu_time, raise_file_limit};
 #[cfg(windows)]
 pub(crate) use self::windows::{Descendants, cpu_time, raise_file_limit};
 
+/// How many files a program needs beside one for each of its many connections.
+const OTHER_FILES: u64 = 64;
+
+/// Says that so many subscribers need more open files than are allowed, if they do; `None` stands for any number.
+pub(crate) fn lack_of_files(subscribers: usize, limit: Option<u64>) -> Option<String> {
+    let needed = (subscribers as u64).saturating_add(OTHER_FILES);
+    let limit = limit.filter(|limit| needed > *limit)?;
+    Some(format!(
+        "{subscribers} subscribers need {needed} open files, and {limit} are allowed: raise the limit with `ulimit -n {needed}`"
+    ))
+}
+
 #[cfg(unix)]
 mod unix {
     use std::thread;
@@ -92,6 +104,29 @@ mod windows {
 
         pub(crate) fn leave(self) {
             let Self = self;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_subscribers_than_files_are_told_with_the_numbers() {
+        for (subscribers, limit, expected) in [
+            (936, Some(1000), None),
+            (1_000_000, None, None),
+            (
+                937,
+                Some(1000),
+                Some("937 subscribers need 1001 open files, and 1000 are allowed: raise the limit with"),
+            ),
+            (usize::MAX, Some(1000), Some("`ulimit -n 18446744073709551615`")),
+        ] {
+            let told = lack_of_files(subscribers, limit);
+            assert_eq!(told.is_some(), expected.is_some(), "{told:?}");
+            assert!(expected.is_none_or(|expected| told.as_ref().unwrap().contains(expected)), "{told:?}");
         }
     }
 }

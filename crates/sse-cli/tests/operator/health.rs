@@ -52,3 +52,30 @@ fn a_hub_that_waits_for_redis_says_so() {
     program.signal("TERM");
     assert!(program.end().success());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_open_files_that_is_too_low_is_raised_or_told() {
+    #[track_caller]
+    fn check(limits: &str, most: &str, soft: &str, warning: Option<&str>) {
+        let script = format!("{limits}; exec \"$0\" serve --listen 127.0.0.1:0 --max-subscribers {most}");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_sse")]);
+        let mut program = Program::start(command);
+        program.line();
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        assert_eq!(files.split_whitespace().nth(3), Some(soft), "{files}");
+        // Its last line comes after all that it says at the start.
+        program.signal("TERM");
+        let lines: Vec<_> = program.stderr.by_ref().map(Result::unwrap).collect();
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(told.len(), usize::from(warning.is_some()), "{lines:?}");
+        assert!(warning.is_none_or(|warning| told[0].contains(warning)), "{lines:?}");
+    }
+
+    check("ulimit -S -n 100; ulimit -H -n 500", "436", "500", None);
+    let told = "437 subscribers need 501 open files, and 500 are allowed: raise the limit with `ulimit -n 501` or \
+                LimitNOFILE= of systemd, or allow fewer with --max-subscribers";
+    check("ulimit -S -n 100; ulimit -H -n 500", "437", "500", Some(told));
+}
