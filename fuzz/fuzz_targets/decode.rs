@@ -1,4 +1,5 @@
-//! Any stream in any cut decodes as the oracle does, and ends as an empty line ends it. The input's first bytes are the lengths of the chunks.
+//! The decoder gives the events of the oracle for any stream in any cut, and `finish` gives what an empty line at the
+//! end gives. The first part of the input is the lengths of the chunks.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The items of any stream in any cut are those of the oracle: events, comments, ids and reconnection times.
+//! The decoder gives the items of the oracle for any stream in any cut: events, comments, ids and reconnection times.
 
 #![no_main]
 

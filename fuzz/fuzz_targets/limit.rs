@@ -1,5 +1,5 @@
-//! Under a small limit, a stream gives the same events and errors in any cut, no text is over the limit, and the events
-//! under a limit of data are those of the oracle.
+//! With a small limit, the decoder gives the same events and errors in any cut, and no text is over the limit. With a
+//! limit of the data only, the events are those of the oracle.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ fuzz_target!(|input: (Vec<u8>, &[u8])| {
 
     let whole = decode_data_within::<LIMIT>(&[stream]);
     assert_eq!(decode_data_within::<LIMIT>(&cut(stream, &lengths)), whole);
-    // The fuzzer makes no streams with longer types and ids than are kept.
+    // The streams of the fuzzer are too short for types and ids over their limit of 8 KiB.
     let expected = oracle::interpret(stream).events.into_iter().filter(|(_, data, _)| data.len() <= LIMIT);
     assert!(whole.into_iter().flatten().eq(expected));
 });

@@ -1,4 +1,5 @@
-//! The raw view gives every line, which lead to the events that are dispatched; and it keeps to its limit.
+//! The line decoder gives every line, and these lines lead to the events of the decoder. With a limit, it gives the
+//! lines that are not longer.
 
 #![no_main]
 

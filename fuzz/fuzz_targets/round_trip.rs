@@ -1,4 +1,4 @@
-//! What is encoded decodes as it was, and nothing breaks out of its field.
+//! An encoded message is decoded as it was written. Its text never ends its field.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Fixed storage gives what growing storage gives: events, errors and what stays, over chunks and new connections.
+//! Fixed and growing storage give the same events and errors, and keep the same last event ID and reconnection time,
+//! over several connections in any cut.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A blocking loop over a socket: no runtime, no HTTP library, and no more memory than the largest event.
+//! Reads events in a blocking loop over a socket, without a runtime and without an HTTP library.
 //!
 //! ```sh
 //! cargo run -p sse-codec --example blocking
@@ -24,10 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints the events of one connection, and returns how many there were.
+/// Prints the events of one connection, and returns their number.
 fn listen(address: SocketAddr) -> Result<usize, Box<dyn Error>> {
     let mut socket = TcpStream::connect(address)?;
-    // HTTP/1.0: the body ends with the connection, and is not sent in chunks.
+    // In HTTP/1.0 the body ends with the connection, and is not sent in chunks.
     write!(socket, "GET /ticks HTTP/1.0\r\nAccept: {CONTENT_TYPE}\r\n\r\n")?;
     let mut response = BufReader::new(socket);
     let mut line = String::new();

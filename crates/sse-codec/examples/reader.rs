@@ -1,4 +1,4 @@
-//! A reader of one's own over any `Read`, which lends its events: nothing is allocated per event.
+//! A reader over any `Read` that returns borrowed events. It reuses one event, so that most events need no allocation.
 //!
 //! ```sh
 //! printf 'data: one\n\nevent: e\ndata: two' | cargo run -p sse-codec --example reader
@@ -22,9 +22,9 @@ struct EventReader<R> {
     source: R,
     decoder: Decoder,
     buffer: [u8; 8192],
-    /// Which bytes of the buffer have not been decoded.
+    /// The bytes of the buffer that have not been decoded yet.
     unread: Range<usize>,
-    /// The event that is lent; its memory is used again for the next one.
+    /// The event that is returned. Its memory is used again for the next one.
     event: Event,
 }
 
@@ -35,9 +35,9 @@ impl<R: Read> EventReader<R> {
 
     /// Returns the next event, or `None` at the end of the stream.
     ///
-    /// To return the event of the decoder itself does not compile: one that is returned from a loop is borrowed until the
-    /// function ends, also in the rounds that return none. So the event is copied out of the loop. Without the copy, a
-    /// reader can pass the events to a closure, or return a chunk together with the decoder.
+    /// Returning the event of the decoder itself does not compile. If a borrowed event is returned from a loop, the
+    /// compiler takes the decoder as borrowed until the function ends, even in the rounds that return no event. So this
+    /// function copies the event. To avoid the copy, a reader can pass each event to a closure.
     fn next(&mut self) -> io::Result<Option<&Event>> {
         loop {
             let mut chunk = &self.buffer[self.unread.clone()];
@@ -55,7 +55,8 @@ impl<R: Read> EventReader<R> {
         }
     }
 
-    /// Returns the event that the stream ended in. A reader that connects again leaves this out.
+    /// Returns the event that the stream ended in. A reader that reconnects must not do this, because it receives the
+    /// event again.
     fn last(&mut self) -> io::Result<Option<&Event>> {
         let Some(event) = self.decoder.finish().map_err(io::Error::other)? else { return Ok(None) };
         self.event.copy_from(event);

@@ -1,4 +1,4 @@
-//! A relay: passes blocks on as they are, comments and ids without data among them, and only whole ones.
+//! A relay that passes whole blocks on unchanged, including comments, unknown fields and ids without data.
 //!
 //! ```sh
 //! printf ': hello\r\rid: 7\r\rdata: unfini' | cargo run -p sse-codec --example relay
@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
     relay(io::stdin().lock(), io::stdout().lock())
 }
 
-/// Copies the blocks of an event stream. One that the stream ends in is left out, as any reader would.
+/// Copies the blocks of an event stream. A block that is unfinished at the end is left out, because clients ignore it.
 fn relay(mut upstream: impl Read, mut downstream: impl Write) -> io::Result<()> {
     let mut decoder = LineDecoder::with_limit(MAX_BLOCK);
     let mut block = Vec::new();
@@ -49,12 +49,12 @@ fn whole_blocks_are_passed_on() -> io::Result<()> {
 }
 
 #[test]
-fn a_block_without_end_is_an_error_and_not_kept() {
+fn a_block_without_an_end_is_an_error() {
     let error = relay(Endless, io::sink()).unwrap_err();
     assert_eq!(error.to_string(), "a block is too large to be passed on");
 }
 
-/// Comments, and never an empty line.
+/// A source of comments without an empty line.
 #[cfg(test)]
 struct Endless;
 

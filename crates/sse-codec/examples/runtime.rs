@@ -1,4 +1,4 @@
-//! A stream of events on a runtime of one's own choice: here `smol`, and nothing of tokio.
+//! A stream of events on a runtime of your choice. This example uses `smol`.
 //!
 //! ```sh
 //! cargo run -p sse-codec --features stream --example runtime
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// What `reader` gives, as a stream of chunks.
+/// Returns the bytes of `reader` as a stream of chunks.
 fn chunks(reader: impl AsyncRead + Unpin) -> impl Stream<Item = io::Result<Vec<u8>>> + Unpin {
     let chunks = stream::try_unfold(reader, async |mut reader| {
         let mut chunk = vec![0; 4096];
@@ -41,7 +41,7 @@ fn chunks(reader: impl AsyncRead + Unpin) -> impl Stream<Item = io::Result<Vec<u
     Box::pin(chunks)
 }
 
-/// Sends three events, one by one, without HTTP around them.
+/// Sends three events, without HTTP.
 async fn serve(listener: TcpListener) -> io::Result<()> {
     let (mut socket, _) = listener.accept().await?;
     for number in 1..=3 {

@@ -1,4 +1,4 @@
-//! Bytes to events, and bytes to lines.
+//! Decodes bytes into events, or into lines.
 
 mod block;
 mod buffer;

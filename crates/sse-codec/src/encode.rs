@@ -1,4 +1,4 @@
-//! Messages to bytes.
+//! Encodes messages into bytes.
 
 mod event;
 mod field;

@@ -1,4 +1,4 @@
-//! What both directions speak of: events, and the values of their fields.
+//! Events and the values of their fields, which the decoder and the encoder share.
 
 mod dispatched;
 mod display;

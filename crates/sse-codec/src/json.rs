@@ -1,4 +1,4 @@
-//! Data as JSON, both ways.
+//! Reads data from JSON, and writes data as JSON.
 
 use alloc::string::String;
 use core::error::Error;
@@ -10,11 +10,11 @@ use crate::encode::Message;
 use crate::event::{Event, EventRef, SharedEvent};
 
 impl<'a> EventRef<'a> {
-    /// The data, read as JSON. Text may be borrowed from it.
+    /// Parses the data as JSON. `T` can borrow text from the data.
     ///
     /// # Errors
     ///
-    /// [`JsonError`] names the event type and the place in the data.
+    /// [`JsonError`], with the event type and the position in the data, if the data is not a `T`.
     #[cfg(feature = "json")]
     pub fn json<T: Deserialize<'a>>(&self) -> Result<T, JsonError> {
         serde_json::from_str(self.data())
@@ -23,7 +23,7 @@ impl<'a> EventRef<'a> {
 }
 
 impl Event {
-    /// The data, read as JSON. Text may be borrowed from it.
+    /// Parses the data as JSON. `T` can borrow text from the data.
     ///
     /// ```
     /// use sse_codec::Event;
@@ -33,13 +33,13 @@ impl Event {
     /// assert_eq!(wind["knots"], 12);
     ///
     /// let error = Event::new("{]").json::<u32>().unwrap_err();
-    /// assert!(error.to_string().starts_with("an event of the type `message`"));
+    /// assert!(error.to_string().starts_with("the data of an event of type `message` is not the expected JSON"));
     /// # Ok::<(), sse_codec::JsonError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`JsonError`] names the event type and the place in the data.
+    /// [`JsonError`], with the event type and the position in the data, if the data is not a `T`.
     #[cfg(feature = "json")]
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         self.as_borrowed().json()
@@ -47,11 +47,11 @@ impl Event {
 }
 
 impl SharedEvent {
-    /// The data, read as JSON. Text may be borrowed from it.
+    /// Parses the data as JSON. `T` can borrow text from the data.
     ///
     /// # Errors
     ///
-    /// [`JsonError`] names the event type and the place in the data.
+    /// [`JsonError`], with the event type and the position in the data, if the data is not a `T`.
     #[cfg(feature = "json")]
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         self.as_borrowed().json()
@@ -59,7 +59,7 @@ impl SharedEvent {
 }
 
 impl Message<'static> {
-    /// A message with `value` as JSON, in one line.
+    /// Creates a message whose data is `value` as JSON, in one line.
     ///
     /// ```
     /// use sse_codec::Message;
@@ -70,7 +70,7 @@ impl Message<'static> {
     ///
     /// # Errors
     ///
-    /// [`JsonError`] if `value` can't be JSON: a map with keys that are no text, or a `Serialize` of one's own that
+    /// [`JsonError`] if `value` can't be written as JSON: if a map has keys that are not text, or if its `Serialize`
     /// fails.
     #[cfg(feature = "json")]
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
@@ -78,16 +78,16 @@ impl Message<'static> {
     }
 }
 
-/// Data is not the JSON that is asked for, or a value can't be JSON.
+/// The data of an event is not the expected JSON, or a value can't be written as JSON.
 #[derive(Debug)]
 pub struct JsonError {
-    /// The type of the event that was read; `None` for a value that was to be written.
+    /// The type of the event that was read, or `None` if a value was to be written.
     event_type: Option<String>,
     error: serde_json::Error,
 }
 
 impl JsonError {
-    /// The type of the event whose data could not be read.
+    /// Returns the type of the event whose data could not be parsed, or `None` if a value could not be written.
     pub fn event_type(&self) -> Option<&str> {
         self.event_type.as_deref()
     }
@@ -99,18 +99,18 @@ impl fmt::Display for JsonError {
             Some(event_type) => {
                 write!(
                     f,
-                    "an event of the type `{event_type}` is not the JSON that is expected: {}",
+                    "the data of an event of type `{event_type}` is not the expected JSON: {}",
                     self.error
                 )
             }
-            None => write!(f, "a value can't be written as JSON: {}", self.error),
+            None => write!(f, "the value can't be written as JSON: {}", self.error),
         }
     }
 }
 
 impl Error for JsonError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // Its text is part of this one's.
+        // The text of `self.error` is a part of this error's text.
         self.error.source()
     }
 }

@@ -1,4 +1,4 @@
-//! A stream of chunks as a stream of events, on any runtime.
+//! Turns a stream of chunks into a stream of events, on any runtime.
 
 mod events;
 mod shared_events;

@@ -1,12 +1,12 @@
-//! What the memory is taken for: nothing once a decoder is warm, nothing ever with fixed storage, and nothing
-//! to write into a buffer with room.
+//! Counts allocations: none by a decoder whose buffers have grown, none at all with fixed storage, and none to write
+//! into a buffer with room.
 
 #![cfg(feature = "alloc")]
 
 use sse_codec::{Buffer, Decoder, FixedDecoder, FixedLineDecoder, LineDecoder};
 
 #[test]
-fn a_warm_decoder_allocates_nothing() {
+fn a_decoder_allocates_nothing_once_its_buffers_have_grown() {
     let stream = stream();
     for size in sizes(&stream) {
         let mut decoder = Decoder::new();
@@ -16,7 +16,7 @@ fn a_warm_decoder_allocates_nothing() {
 }
 
 #[test]
-fn a_warm_line_decoder_allocates_nothing() {
+fn a_line_decoder_allocates_nothing_once_its_buffer_has_grown() {
     let stream = stream();
     for size in sizes(&stream) {
         let mut decoder = LineDecoder::new();
@@ -38,7 +38,7 @@ fn fixed_storage_allocates_nothing_at_all() {
 
 #[cfg(feature = "bytes")]
 #[test]
-fn a_buffer_with_room_is_written_to_without_allocation() {
+fn writing_to_a_buffer_with_room_allocates_nothing() {
     use sse_codec::{EventId, EventType, Message};
 
     let mut buffer = Vec::with_capacity(64);
@@ -62,13 +62,13 @@ fn shared_events_cost_no_more_allocations_than_copied_ones() {
             |run: &dyn Fn() -> usize| allocation_counter::measure(|| assert_eq!(run(), 1001)).count_total;
         let copied = count(&|| pollster::block_on(events().count()));
         let shared = count(&|| pollster::block_on(events().shared().count()));
-        // Some for the buffer that events are put together in.
+        // A few more, for the buffer in which events are joined.
         assert!(shared <= copied + 20, "chunks of {size} bytes: {shared}, {copied}");
     }
 }
 
 #[test]
-fn an_owned_event_is_one_allocation_and_may_be_none() {
+fn an_owned_event_takes_one_allocation_and_a_copy_into_another_event_none() {
     use sse_codec::Event;
 
     let stream = b"event: token\nid: 7\ndata: Hello\n\n";
@@ -86,7 +86,7 @@ fn an_owned_event_is_one_allocation_and_may_be_none() {
     assert_eq!(made.count_total, 1);
 }
 
-/// 1001 events in 7002 lines, each kind of field among them; the last event has ill-formed text.
+/// Returns a stream of 1001 events in 7002 lines, with each kind of field. The last event has ill-formed text.
 fn stream() -> Vec<u8> {
     let mut stream = String::new();
     for number in 1000..2000 {

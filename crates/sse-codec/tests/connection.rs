@@ -1,4 +1,4 @@
-//! What stays over a reconnect and what starts anew.
+//! `reset` and `set_last_event_id`: what stays for the next connection, and what is dropped.
 
 #![cfg(feature = "alloc")]
 
@@ -20,7 +20,7 @@ fn event(data: &str, id: &str) -> (String, String) {
 }
 
 #[test]
-fn id_and_reconnection_time_stay() {
+fn the_id_and_the_reconnection_time_stay() {
     let mut decoder = Decoder::new();
     feed(&mut decoder, "id: 1\nretry: 5\ndata: a\n\n");
     decoder.reset();
@@ -43,7 +43,7 @@ fn the_unfinished_event_is_dropped() {
 }
 
 #[test]
-fn a_byte_order_mark_may_come_again() {
+fn a_byte_order_mark_is_dropped_again() {
     let mut decoder = Decoder::new();
     assert_eq!(feed(&mut decoder, "\u{feff}data: a\n\n"), [event("a", "")]);
     decoder.reset();
@@ -51,7 +51,7 @@ fn a_byte_order_mark_may_come_again() {
 }
 
 #[test]
-fn a_set_id_wins_over_an_unfinished_line_or_block() {
+fn setting_the_id_drops_the_id_of_an_unfinished_block() {
     for unfinished in ["id: 12", "id: 12\n", "id: 1\nid: 2"] {
         let mut decoder = Decoder::new();
         feed(&mut decoder, unfinished);
@@ -61,7 +61,7 @@ fn a_set_id_wins_over_an_unfinished_line_or_block() {
 }
 
 #[test]
-fn a_stored_id_is_the_start() {
+fn a_stored_id_is_the_first_last_event_id() {
     let mut decoder = Decoder::new();
     decoder.set_last_event_id(&EventId::from(41));
     assert_eq!(decoder.last_event_id(), "41");

@@ -1,4 +1,4 @@
-//! The end of a body: what `finish` returns, and that it is what an empty line would have led to.
+//! `finish` returns what an empty line at the end of the stream would have led to.
 
 #![cfg(feature = "alloc")]
 
@@ -22,7 +22,7 @@ fn check(stream: &[u8], expected: &[[&str; 3]], last_event_id: &str) {
 }
 
 #[test]
-fn an_event_without_its_empty_line_is_given() {
+fn an_event_without_its_empty_line_is_returned() {
     check(b"data: a\n\ndata: [DONE]\n", &[["message", "a", ""], ["message", "[DONE]", ""]], "");
     check(b"data: a\r\n\r\ndata: [DONE]\r\n", &[["message", "a", ""], ["message", "[DONE]", ""]], "");
     check(b"data: a\r", &[["message", "a", ""]], "");
@@ -45,7 +45,7 @@ fn a_line_without_its_ending_counts() {
 }
 
 #[test]
-fn nothing_unfinished_is_nothing() {
+fn without_an_unfinished_event_nothing_is_returned() {
     for stream in [&b""[..], b"\xEF", b"\xEF\xBB", b"\xEF\xBB\xBF", b": c", b"event: e\n", b"retry: 5", b"x"]
     {
         check(stream, &[], "");
@@ -56,7 +56,7 @@ fn nothing_unfinished_is_nothing() {
 }
 
 #[test]
-fn each_case_of_the_standard_can_be_finished() {
+fn each_case_of_the_standard_ends_as_by_an_empty_line() {
     for case in cases::all() {
         for chunks in every_cut(&case.stream) {
             check_finish::<8>(&case.stream, &chunks);
@@ -65,7 +65,7 @@ fn each_case_of_the_standard_can_be_finished() {
 }
 
 #[test]
-fn an_event_over_the_limit_is_told_once() {
+fn an_event_over_the_limit_is_one_error() {
     let mut decoder = Decoder::with_limit(4);
     let mut input = &b"id: 7\ndata: 12345"[..];
     assert!(matches!(decoder.next_event(&mut input), Err(TooLarge::Data { .. })));
@@ -97,7 +97,7 @@ fn check_lines(stream: &[u8], expected: &[&str]) {
 }
 
 #[test]
-fn the_last_line_without_its_ending_is_given() {
+fn the_last_line_without_its_ending_is_returned() {
     check_lines(b"a\nb", &["a", "b"]);
     check_lines(b"a\n", &["a"]);
     check_lines(b"a\r", &["a"]);

@@ -1,4 +1,4 @@
-//! Everything of a stream in its order: events, comments, ids and reconnection times.
+//! Items of a stream in its order: events, comments, ids and reconnection times.
 
 #![cfg(feature = "alloc")]
 
@@ -42,7 +42,7 @@ fn items_come_in_the_order_of_the_stream() {
 }
 
 #[test]
-fn a_comment_is_its_text() {
+fn a_comment_is_text_without_the_colon_and_one_space() {
     check(
         b":a\r\n:  b\r: c: d\n:\xFF\n::\n",
         &["a", " b", "c: d", "\u{fffd}", ":"].map(|text| Comment(text.into())),
@@ -51,7 +51,7 @@ fn a_comment_is_its_text() {
 }
 
 #[test]
-fn an_id_is_told_once() {
+fn an_id_is_returned_once() {
     check(b"id: 1\ndata: a\n\n", &[event("message", "a", "1")]);
     check(b"id: 1\n\n\n\nid\n\n", &[LastEventId("1".into()), LastEventId(String::new())]);
     check(b"id: 1\0\n\nevent: e\nid: 2\n\n", &[LastEventId("2".into())]);
@@ -59,7 +59,7 @@ fn an_id_is_told_once() {
 }
 
 #[test]
-fn the_cases_of_the_standard() {
+fn the_items_of_each_case_are_those_of_the_oracle() {
     for case in cases::all() {
         for chunks in every_cut(&case.stream) {
             check_items::<8>(&case.stream, &chunks);
@@ -78,16 +78,16 @@ fn a_long_comment_is_one_error_and_the_event_around_it_stays() {
         assert_eq!((&**comment, seen), ("12345678", &event("message", "a\nb", "")));
         assert_eq!(
             error.to_string(),
-            "a comment is longer than 8 bytes; raise the limit of the decoder to read it"
+            "a comment is longer than 8 bytes; to read it, raise the limit of the decoder"
         );
     }
     let long = format!(": {}\n", "x".repeat(8193));
     let error = Decoder::new().next_item(&mut long.as_bytes()).unwrap_err();
-    assert_eq!(error.to_string(), "a comment is longer than 8192 bytes; a longer one is never kept");
+    assert_eq!(error.to_string(), "a comment is longer than 8192 bytes; longer ones are always dropped");
 }
 
 #[test]
-fn the_id_of_a_large_event_is_told() {
+fn the_id_of_a_dropped_event_is_returned() {
     let mut decoder = Decoder::with_limit(2);
     let found = all_items(&mut decoder, [&b"data: abc\nid: 7\n\n"[..]]);
     assert!(
@@ -97,7 +97,7 @@ fn the_id_of_a_large_event_is_told() {
 }
 
 #[test]
-fn half_a_comment_is_none() {
+fn a_comment_that_was_read_in_part_by_the_other_method_is_skipped() {
     let mut decoder = Decoder::new();
     assert_eq!(decoder.next_event(&mut &b": half"[..]), Ok(None));
     assert_eq!(decoder.next_item(&mut &b" of it\n"[..]), Ok(None));

@@ -1,4 +1,4 @@
-//! The size limit: one error per event, the same one in every cut, and the next event still arrives.
+//! The limits: one error per event, the same error in every cut, and the next event follows.
 
 #![cfg(feature = "alloc")]
 
@@ -7,7 +7,8 @@ mod common;
 use common::{decode_data_within, decode_within, every_cut};
 use sse_codec::{Decoder, EventId, EventType, FixedDecoder, TooLarge};
 
-/// Decodes `stream` under a limit of 8 bytes of each text, in every two-way cut and byte by byte. `!` stands for `TooLarge`.
+/// Decodes `stream` with a limit of 8 bytes for each text, cut in two at every place and byte by byte. `!` stands for
+/// `TooLarge`.
 #[track_caller]
 fn check(stream: &[u8], expected: &[&str]) {
     for chunks in every_cut(stream) {
@@ -35,7 +36,7 @@ fn decode(chunks: &[&[u8]]) -> Vec<String> {
 }
 
 #[test]
-fn an_event_of_the_limit_is_decoded_and_a_larger_one_is_one_error() {
+fn an_event_as_long_as_the_limit_is_decoded_and_a_longer_one_is_one_error() {
     check(b"data: 12345678\n\ndata: a\n\n", &["12345678#", "a#"]);
     check(b"data: 123456789\n\ndata: a\n\n", &["!", "a#"]);
     check(b"data: 123456789012345678901234567890\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
@@ -50,7 +51,7 @@ fn the_joining_line_feeds_count() {
 }
 
 #[test]
-fn a_limit_of_data_limits_nothing_else() {
+fn a_limit_of_data_does_not_limit_types_and_ids() {
     let stream = b"event: 123456789\nid: 123456789\ndata: 12345678\n\ndata: 123456789\n\ndata: a\n\n";
     for chunks in every_cut(stream) {
         let found = decode_data_within::<8>(&chunks);
@@ -70,7 +71,7 @@ fn the_type_counts_alone() {
 }
 
 #[test]
-fn text_counts_as_it_is_decoded() {
+fn a_replacement_character_counts_as_three_bytes() {
     check(b"data: \xFF12345\n\ndata: \xFF123456\n\ndata: a\n\n", &["\u{fffd}12345#", "!", "a#"]);
     check(b"data: \xFF1\ndata: \xFF\n\ndata: \xFF12\ndata: \xFF\n\n", &["\u{fffd}1\n\u{fffd}#", "!"]);
     check(b"event: \xFF\xFF\xFF\ndata: a\n\ndata: b\n\n", &["!type", "b#"]);
@@ -89,7 +90,7 @@ fn the_id_counts_alone() {
 }
 
 #[test]
-fn an_id_is_short_whatever_the_limit() {
+fn an_id_of_more_than_8_kib_is_dropped_with_any_limit() {
     let id = "7".repeat(8192);
     let mut decoder = Decoder::new();
     let stream = format!("id: {id}\ndata: a\n\n");
@@ -97,10 +98,13 @@ fn an_id_is_short_whatever_the_limit() {
     let stream = format!("id: {id}7\ndata: b\n\ndata: c\n\n");
     let mut input = stream.as_bytes();
     let error = decoder.next_event(&mut input).unwrap_err();
-    assert_eq!(error.to_string(), "the id of an event is longer than 8192 bytes; a longer one is never kept");
+    assert_eq!(
+        error.to_string(),
+        "the id of an event is longer than 8192 bytes; longer ones are always dropped"
+    );
     assert!(EventId::new(&id).is_ok());
     let error = EventId::new(&format!("{id}7")).unwrap_err();
-    assert_eq!(error.to_string(), "the field `id` may be 8192 bytes long at most; use a shorter one");
+    assert_eq!(error.to_string(), "the field `id` can't be longer than 8192 bytes; use a shorter text");
     assert_eq!(decoder.next_event(&mut input).unwrap().unwrap().last_event_id(), id);
 }
 
@@ -117,25 +121,25 @@ fn the_default_limit_is_16_mib() {
 }
 
 #[test]
-fn an_event_over_the_limit_is_told_once_whatever_follows() {
+fn an_event_over_the_limit_is_one_error_whatever_follows() {
     check(b"data: 123456789\nid: 123456789\nevent: 123456789\ndata: 123456789\n\ndata: a\n\n", &["!", "a#"]);
 }
 
 #[test]
-fn the_id_of_a_large_event_counts() {
+fn the_id_of_a_dropped_event_counts() {
     check(b"id: 7\ndata: 123456789\n\ndata: a\n\n", &["!", "a#7"]);
     check(b"data: 123456789\nid: 7\n\ndata: a\n\n", &["!", "a#7"]);
 }
 
 #[test]
-fn what_is_not_stored_has_no_limit() {
+fn comments_unknown_fields_and_retry_have_no_limit() {
     let long = "x".repeat(100);
     let stream = format!(": {long}\n{long}: {long}\nretry: {}\ndata: a\n\n", "1".repeat(100));
     check(stream.as_bytes(), &["a#"]);
 }
 
 #[test]
-fn a_large_event_is_told_before_it_ends() {
+fn a_large_event_is_an_error_before_it_ends() {
     assert_eq!(decode(&[&b"data: "[..], &[b'x'; 100]]), ["!"]);
 }
 
@@ -144,22 +148,22 @@ fn the_error_names_the_limit() {
     let error = Decoder::with_limit(1).next_event(&mut &b"data: 12\n"[..]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the data of an event is longer than 1 bytes; raise the limit of the decoder to read it"
+        "the data of an event is longer than 1 bytes; to read it, raise the limit of the decoder"
     );
     let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"event: abc\n"[..]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the type of an event is longer than 2 bytes; raise the limit of the decoder to read it"
+        "the type of an event is longer than 2 bytes; to read it, raise the limit of the decoder"
     );
     let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"id: abc\n"[..]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the id of an event is longer than 2 bytes; raise the limit of the decoder to read it"
+        "the id of an event is longer than 2 bytes; to read it, raise the limit of the decoder"
     );
 }
 
 #[test]
-fn a_type_is_short_whatever_the_limit() {
+fn a_type_of_more_than_8_kib_is_dropped_with_any_limit() {
     let name = "x".repeat(8192);
     let stream = format!("event: {name}\ndata: a\n\nevent: {name}x\ndata: a\n\n");
     let (mut decoder, mut input) = (Decoder::new(), stream.as_bytes());

@@ -1,4 +1,4 @@
-//! The raw view: every line, in order, over any cut.
+//! The line decoder returns every line, in order, for any cut.
 
 #![cfg(feature = "alloc")]
 
@@ -7,7 +7,7 @@ mod common;
 use common::{every_cut, lines_within, oracle};
 use sse_codec::{LineDecoder, TooLarge};
 
-/// Reads the lines of `stream` under a limit of 16 bytes, in every two-way cut and byte by byte. `!` stands for
+/// Reads the lines of `stream` with a limit of 16 bytes, cut in two at every place and byte by byte. `!` stands for
 /// `TooLarge`.
 #[track_caller]
 fn check(stream: &[u8], expected: &[&str]) {
@@ -47,7 +47,7 @@ fn every_ending_ends_a_line() {
 }
 
 #[test]
-fn the_mark_is_dropped_at_the_start_only() {
+fn the_mark_is_dropped_only_at_the_start() {
     check(b"\xEF\xBB\xBFa\n\xEF\xBB\xBFb\n", &["a", "\u{feff}b"]);
     check(b"\xEF\xBB\xBF\n", &[""]);
     check(b"\xEF\xBBa\n", &["\u{fffd}a"]);
@@ -55,7 +55,7 @@ fn the_mark_is_dropped_at_the_start_only() {
 }
 
 #[test]
-fn what_is_not_utf_8_becomes_a_replacement_character() {
+fn ill_formed_text_becomes_replacement_characters() {
     check(b"data: \xFF\xE2\x82x\n", &["data: \u{fffd}\u{fffd}x"]);
 }
 
@@ -67,17 +67,20 @@ fn a_line_over_the_limit_is_one_error_and_the_next_one_follows() {
         &["\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}", "!", ""],
     );
     let error = LineDecoder::with_limit(1).next_line(&mut &b"ab\n"[..]).unwrap_err();
-    assert_eq!(error.to_string(), "a line is longer than 1 bytes; raise the limit of the decoder to read it");
+    assert_eq!(
+        error.to_string(),
+        "a line is longer than 1 bytes; to read it, raise the limit of the decoder"
+    );
 }
 
 #[test]
-fn the_rest_of_a_stream_is_no_line() {
+fn an_unfinished_line_is_not_returned() {
     check(b"a\nb", &["a"]);
     check(b"", &[]);
 }
 
 #[test]
-fn a_new_connection_starts_anew() {
+fn a_reset_drops_the_unfinished_line() {
     let mut decoder = LineDecoder::new();
     assert_eq!(decoder.next_line(&mut &b"\xEF\xBB\xBFhalf a li"[..]), Ok(None));
     decoder.reset();
@@ -86,7 +89,7 @@ fn a_new_connection_starts_anew() {
 }
 
 #[test]
-fn a_relay_changes_nothing_that_a_reader_sees() {
+fn relayed_lines_lead_to_the_same_events() {
     let stream = b"\xEF\xBB\xBF: c\r\nid: 1\r\rdata:a\ndata:  b\nevent:e\nretry: 7\nid\0:\n\n: end\n\n";
     let (mut decoder, mut input, mut relayed) = (LineDecoder::new(), &stream[..], String::new());
     while let Some(line) = decoder.next_line(&mut input).unwrap() {

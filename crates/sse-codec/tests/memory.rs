@@ -1,10 +1,10 @@
-//! Memory that is given back after a large event, and what must stay.
+//! The memory of decoders: how it is freed after a large event, and its bound.
 
 #![cfg(feature = "alloc")]
 
-use sse_codec::{Decoder, LineDecoder};
+use sse_codec::{Decoder, EventId, LineDecoder};
 
-/// Shrinks a decoder after `before`, which has one event of 100 kB, and returns the data of the event that `after` ends.
+/// Decodes an event of 100 kB and then `before`, shrinks the decoder, and compares the event that ends in `after`.
 #[track_caller]
 fn check(before: &str, after: &str, expected: [&str; 3]) {
     let large = format!("event: e\nid: 1\ndata: {}\n\n", "x".repeat(100_000));
@@ -21,7 +21,7 @@ fn check(before: &str, after: &str, expected: [&str; 3]) {
 }
 
 #[test]
-fn memory_is_given_back_and_what_is_unfinished_stays() {
+fn memory_is_freed_and_an_unfinished_event_stays() {
     check("", "data: a\n\n", ["message", "a", "1"]);
     check("data: a", "b\n\n", ["message", "ab", "1"]);
     check("event: t\nid: 2\ndata: a\n", "data: b\n\n", ["t", "a\nb", "2"]);
@@ -30,8 +30,35 @@ fn memory_is_given_back_and_what_is_unfinished_stays() {
     check("data: \u{fffd}", "\u{fffd}\n\n", ["message", "\u{fffd}\u{fffd}", "1"]);
 }
 
+/// Feeds `piece` to a decoder with a limit of 1,000 bytes until it has read 300 kB.
+#[track_caller]
+fn check_bound(piece: &[u8]) {
+    let mut decoder = Decoder::with_limit(1000);
+    for mut chunk in piece.repeat(300_000 / piece.len()).chunks(1400) {
+        while !chunk.is_empty() {
+            let _ = decoder.next_item(&mut chunk);
+        }
+        // Each buffer holds a text twice if it is ill-formed, and a vector doubles its capacity.
+        let bound = 4 * (1000 + 4 * EventId::MAX_LEN);
+        assert!(decoder.memory() <= bound, "{}: {} bytes", piece.escape_ascii(), decoder.memory());
+    }
+}
+
 #[test]
-fn a_line_decoder_gives_memory_back() {
+fn no_stream_makes_a_decoder_grow_beyond_its_limits() {
+    for line in [&b"data: "[..], b"event: ", b"id: ", b": ", b"retry: ", b"other: ", b"other"] {
+        for end in [&b""[..], b"\n"] {
+            for value in [&b"x"[..], &[b'x'; 900], &[0xFF; 9000]] {
+                check_bound(&[line, value, end].concat());
+            }
+        }
+    }
+    check_bound(b"x");
+    check_bound(b"data");
+}
+
+#[test]
+fn a_line_decoder_frees_memory() {
     let mut decoder = LineDecoder::new();
     let long = "x".repeat(100_000) + "\nun";
     for mut chunk in long.as_bytes().chunks(1000) {

@@ -1,4 +1,5 @@
-//! The decoder against the oracle over random streams and cuts; the encoder against the decoder.
+//! Properties of random streams in random cuts: the decoder gives what the oracle gives, and decodes what the encoder
+//! writes.
 
 #![cfg(feature = "alloc")]
 
@@ -13,20 +14,20 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sse_codec::{EventId, EventType, LineDecoder, Message};
 
-/// Bytes that favour trouble, and now and then any bytes.
+/// Random pieces that are likely to cause trouble, and a few random bytes.
 fn trouble() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![8 => proptest::sample::select(PIECES).prop_map(<[u8]>::to_vec), 1 => vec(any::<u8>(), 0..4)];
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// 4,000 cases of each property, or as many as `PROPTEST_CASES` says.
+/// 4,000 cases of each property, or `PROPTEST_CASES`.
 fn config() -> ProptestConfig {
     let cases =
         if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 4000 };
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Small, so that much is over it.
+/// A limit so small that many texts are longer.
 const LIMIT: usize = 16;
 
 proptest! {
@@ -40,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn the_end_of_any_stream_in_any_cut_is_that_of_an_empty_line(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+    fn any_stream_in_any_cut_ends_as_by_an_empty_line(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
         check_finish::<LIMIT>(&stream, &cut(&stream, &lengths));
     }
 
@@ -50,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn the_raw_view_gives_every_line_and_leads_to_the_same_events(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+    fn every_line_is_returned_and_the_lines_lead_to_the_same_events(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
         let found = lines(&mut LineDecoder::new(), cut(&stream, &lengths));
         let found: Vec<String> = found.into_iter().map(Result::unwrap).collect();
         prop_assert_eq!(&found, &oracle::lines(&stream));
@@ -58,8 +59,8 @@ proptest! {
     }
 
     #[test]
-    fn under_a_limit_any_cut_gives_the_same_lines(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
-        // An unfinished line over the limit is told too.
+    fn with_a_limit_any_cut_gives_the_same_lines(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+        // An unfinished line over the limit is an error as well.
         let stream = [&stream[..], b"\n"].concat();
         let whole = lines_within::<LIMIT>(&[&stream]);
         prop_assert_eq!(&lines_within::<LIMIT>(&cut(&stream, &lengths)), &whole);
@@ -68,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn under_a_limit_any_cut_gives_the_same_events_and_errors(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
+    fn with_a_limit_any_cut_gives_the_same_events_and_errors(stream in trouble(), lengths in vec(0u8..9, 1..8)) {
         let whole = decode_within::<LIMIT>(&[&stream]);
         prop_assert_eq!(&decode_within::<LIMIT>(&cut(&stream, &lengths)), &whole);
         for (event_type, data, id) in whole.into_iter().flatten() {
@@ -76,13 +77,14 @@ proptest! {
         }
         let whole = decode_data_within::<LIMIT>(&[&stream]);
         prop_assert_eq!(&decode_data_within::<LIMIT>(&cut(&stream, &lengths)), &whole);
-        // A short stream has short types and ids, and its other events are those of the oracle.
+        // The types and ids of a short stream are below their limit, so all events with short data are those of the
+        // oracle.
         let expected = oracle::interpret(&stream).events.into_iter().filter(|(_, data, _)| data.len() <= LIMIT);
         prop_assert!(whole.into_iter().flatten().eq(expected));
     }
 
     #[test]
-    fn fixed_storage_gives_what_growing_storage_gives(
+    fn fixed_and_growing_storage_give_the_same(
         connections in vec((trouble(), vec(0u8..9, 1..8), proptest::option::of("[^\r\n\0]{0,20}")), 1..4),
     ) {
         let connections = connections.iter();
@@ -90,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_comes_back_as_it_was(
+    fn a_message_is_decoded_as_it_was_written(
         data in "(?s).{0,40}", name in "[^\r\n]{0,9}", id in "[^\r\n\0]{0,9}", comment in "(?s).{0,9}", lengths in vec(0u8..9, 1..8),
     ) {
         let message = Message::new(&data)

@@ -1,4 +1,4 @@
-//! Owned events that share the text of their chunk.
+//! Owned events whose clones share their text.
 
 #![cfg(feature = "stream")]
 
@@ -34,7 +34,7 @@ fn check(chunks: &[&[u8]]) {
 }
 
 #[test]
-fn shared_events_are_those_that_are_copied() {
+fn shared_and_copied_events_are_the_same() {
     for case in cases::all() {
         for chunks in every_cut(&case.stream) {
             check(&chunks);
@@ -53,7 +53,7 @@ fn clones_share_their_text() {
 }
 
 #[test]
-fn an_event_outlives_stream_and_chunk() {
+fn an_event_outlives_its_stream_and_its_chunk() {
     let events = shared(&[b"id: 1\ndata: a\n\ndata:\n\n"]);
     assert_eq!((events[0].data(), events[0].last_event_id()), ("a", "1"));
     assert_eq!((events[1].data(), events[1].last_event_id()), ("", "1"));
@@ -75,10 +75,10 @@ fn a_large_event_is_an_error_and_the_next_one_follows() {
 }
 
 #[test]
-fn the_decoder_can_be_reached() {
+fn the_decoder_of_the_stream_is_returned() {
     let mut events = events(&[b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nretry: 5\n\ndata: un"]).shared();
     assert!(pollster::block_on(events.next()).is_some());
-    // Not further than the events that were given.
+    // The decoder has not read beyond the event that was returned.
     assert_eq!(events.decoder().last_event_id(), "1");
     assert!(pollster::block_on(events.next()).is_some());
     assert_eq!(events.decoder().last_event_id(), "2");

@@ -1,4 +1,4 @@
-//! Each rule of the standard, from `cases.txt`, through every cut.
+//! Each rule of the standard, by the cases of `cases.txt`, in every cut.
 
 #![cfg(feature = "alloc")]
 
@@ -14,7 +14,8 @@ fn every_case_decodes_as_the_standard_says() {
     }
 }
 
-/// Decodes `stream` whole, byte by byte, with empty chunks, and cut at every place; and asks the oracle.
+/// Compares what the oracle gives, and what the decoder gives for `stream`: whole, byte by byte, with empty chunks, and
+/// cut at every place.
 #[track_caller]
 fn check(title: &str, stream: &[u8], expected: &Outcome) {
     assert_eq!(&oracle::interpret(stream), expected, "{title}: the oracle");
@@ -34,7 +35,7 @@ fn check(title: &str, stream: &[u8], expected: &Outcome) {
 fn every_decoding_rule_has_a_case() {
     let titles: String = cases::all().iter().map(|case| format!("{} ", case.title)).collect();
     let words: Vec<&str> = titles.split(' ').collect();
-    // P31 asks less of other programs than the other rules ask of us.
+    // P31 only says what other programs may leave out.
     let missing: Vec<String> = (1..=32)
         .filter(|&rule| rule != 31)
         .map(|rule| format!("P{rule}"))

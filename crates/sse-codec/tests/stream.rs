@@ -1,4 +1,4 @@
-//! The stream of events over a stream of chunks.
+//! The stream of events that is decoded from a stream of chunks.
 
 #![cfg(feature = "stream")]
 
@@ -13,7 +13,7 @@ use futures_core::{FusedStream as _, Stream};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use sse_codec::{Decoder, EventId, Events, EventsError};
 
-/// What comes of chunks: data, `!` for an event that is too large, `E` for an error of the chunks.
+/// Decodes chunks, and returns the data of each event, `!` for an event that is too large, and the error of a chunk.
 fn read(chunks: impl IntoIterator<Item = Result<&'static str, &'static str>>) -> Vec<String> {
     let events = Events::with_decoder(stream::iter(chunks), Decoder::with_limit(8));
     let seen = events.map(|item| match item {
@@ -26,7 +26,7 @@ fn read(chunks: impl IntoIterator<Item = Result<&'static str, &'static str>>) ->
 }
 
 #[test]
-fn events_come_from_chunks_cut_anywhere() {
+fn chunks_may_be_cut_anywhere() {
     assert_eq!(read([Ok("data: a\n\nda"), Ok(""), Ok("ta: b\n"), Ok("\ndata: c")]), ["a", "b"]);
     assert_eq!(read([]), [""; 0]);
 }
@@ -37,12 +37,12 @@ fn a_large_event_is_an_error_and_the_next_one_follows() {
 }
 
 #[test]
-fn an_error_of_the_chunks_is_followed_by_the_end() {
+fn the_stream_ends_after_an_error_of_the_chunks() {
     assert_eq!(read([Ok("data: a\n\ndata: "), Err("E"), Ok("b\n\ndata: c\n\n")]), ["a", "E"]);
 }
 
 #[test]
-fn the_end_stays_the_end() {
+fn a_stream_that_has_ended_stays_ended() {
     let mut events = Events::new(stream::iter([Ok::<_, Infallible>("data: a\n\n")]));
     assert!(!events.is_terminated());
     assert!(pollster::block_on(events.next()).is_some());
@@ -53,7 +53,7 @@ fn the_end_stays_the_end() {
 }
 
 #[test]
-fn the_decoder_goes_on_with_the_next_connection() {
+fn the_decoder_is_used_for_the_next_connection() {
     let mut decoder = Decoder::new();
     decoder.set_last_event_id(&EventId::from(1));
     let mut events =
@@ -67,7 +67,7 @@ fn the_decoder_goes_on_with_the_next_connection() {
     assert_eq!((seen[0].data(), seen[0].last_event_id()), ("b", "2"));
 }
 
-/// Counts how many times it is woken.
+/// Counts the calls of a waker.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -78,24 +78,24 @@ impl Wake for Count {
 }
 
 #[test]
-fn a_long_run_of_ready_chunks_lets_others_have_their_turn() {
+fn many_ready_chunks_without_an_event_let_other_tasks_run() {
     let mut events = pin!(Events::new(stream::repeat_with(|| Ok::<_, Infallible>(": still nothing\n"))));
     let count = Arc::new(Count::default());
     let waker = Waker::from(count.clone());
     for round in 1..10 {
         assert!(events.as_mut().poll_next(&mut Context::from_waker(&waker)).is_pending());
-        assert_eq!(count.0.load(Ordering::Relaxed), round, "and it asks for another turn");
+        assert_eq!(count.0.load(Ordering::Relaxed), round, "the task is woken to be polled again");
     }
 }
 
 #[test]
-fn a_million_chunks_take_no_stack() {
+fn a_million_chunks_without_an_event_do_not_overflow_the_stack() {
     let chunks = stream::iter((0..1_000_000).map(|_| Ok::<_, Infallible>("\n")))
         .chain(stream::iter([Ok("data: a\n\n")]));
     assert_eq!(pollster::block_on(Events::new(chunks).next()).unwrap().unwrap().data(), "a");
 }
 
-/// Chunks that are not ready at every other time.
+/// A stream of chunks that is pending at every other poll.
 struct Hesitant(VecDeque<&'static str>, bool);
 
 impl Stream for Hesitant {
@@ -108,7 +108,7 @@ impl Stream for Hesitant {
 }
 
 #[test]
-fn a_future_that_is_dropped_loses_no_event() {
+fn dropping_a_future_loses_no_event() {
     let chunks = ["data: a\n\ndata: b\n", "\ndata:", " c\n\n"];
     let mut events = Events::new(Hesitant(chunks.into(), false));
     let mut seen = Vec::new();
@@ -122,7 +122,7 @@ fn a_future_that_is_dropped_loses_no_event() {
 }
 
 #[test]
-fn the_event_that_the_end_leaves_unfinished_is_the_decoders() {
+fn the_decoder_keeps_the_event_that_the_end_leaves_unfinished() {
     let mut events = Events::new(stream::iter([Ok::<_, Infallible>("data: a\n\ndata: b")]));
     assert!(pollster::block_on(events.next()).is_some());
     assert!(pollster::block_on(events.next()).is_none());

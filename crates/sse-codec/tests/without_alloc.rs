@@ -1,4 +1,5 @@
-//! The encoder as a program without an allocator uses it: into slices. With it, the same code compiles.
+//! The encoder writes into slices, as a program without an allocator uses it. With an allocator, the same code
+//! compiles.
 
 use core::time::Duration;
 
@@ -17,22 +18,22 @@ fn a_message_is_written_to_a_slice() {
 }
 
 #[test]
-fn a_slice_that_is_too_short_stays_as_it_is() {
+fn a_slice_that_is_too_short_is_not_changed() {
     let mut buffer = [b'x'; 8];
     let error = Message::new("123").encode_to_slice(&mut buffer).unwrap_err();
-    assert_eq!(error.to_string(), "the message takes 11 bytes, which is more than the slice holds");
+    assert_eq!(error.to_string(), "the slice is too short for the message, which takes 11 bytes");
     assert_eq!(&buffer, b"xxxxxxxx");
 }
 
 #[test]
-fn what_can_not_be_written_is_refused() {
+fn text_that_would_end_its_field_is_refused() {
     let text = String::from("a\nb");
     assert!(EventType::new(&text).is_err());
     assert!(EventId::new(&text).is_err());
 }
 
 #[test]
-fn an_id_may_be_a_number() {
+fn an_id_can_be_a_number() {
     const FIRST: EventId<'static> = EventId::from_number(0);
     let mut buffer = [0; 64];
     let length = Message::new("a").id(EventId::from(u64::MAX)).encode_to_slice(&mut buffer).unwrap();
@@ -43,7 +44,7 @@ fn an_id_may_be_a_number() {
 }
 
 #[test]
-fn a_message_of_any_length_is_displayed() {
+fn a_message_of_any_length_is_formatted() {
     for len in [0, 400, 500, 505, 506, 600, 2000] {
         let data = "é\n".repeat(len) + &"x".repeat(len);
         let message = Message::new(&*data).event_type(TICK);

@@ -24,7 +24,7 @@ fn e1_an_event_is_fields_and_an_empty_line() {
 }
 
 #[test]
-fn e2_a_value_may_hold_anything_but_line_endings() {
+fn e2_a_value_may_have_any_characters_but_line_endings() {
     check(&Message::new("a:b\0\u{85}\u{2028}"), "data: a:b\0\u{85}\u{2028}\n\n");
 }
 
@@ -36,13 +36,13 @@ fn e3_data_is_cut_at_every_kind_of_line_ending() {
 }
 
 #[test]
-fn e4_a_space_at_the_start_survives() {
+fn e4_a_space_at_the_start_is_kept() {
     check(&Message::new(" a"), "data:  a\n\n");
     check(&Message::new(" "), "data:  \n\n");
 }
 
 #[test]
-fn e5_type_and_id_refuse_what_would_break_out() {
+fn e5_type_and_id_refuse_bytes_that_would_end_the_field() {
     for (text, byte, position) in [("a\nb", b'\n', 1), ("\r", b'\r', 0), ("é\r\n", b'\r', 2)] {
         for error in [EventType::new(text).unwrap_err(), EventId::new(text).unwrap_err()] {
             let InvalidField::Byte { byte: found, position: place, .. } = error else { panic!("{error:?}") };
@@ -76,7 +76,7 @@ fn e7_empty_data_is_written_and_no_data_is_not() {
 }
 
 #[test]
-fn e8_an_empty_id_is_not_the_same_as_none() {
+fn e8_an_empty_id_is_not_the_same_as_no_id() {
     check(&Message::new("a").id(EventId::from_static("")), "data: a\nid:\n\n");
 }
 
@@ -101,7 +101,7 @@ fn e11_every_message_ends_its_event() {
 }
 
 #[test]
-fn an_event_is_displayed_in_its_wire_form() {
+fn an_event_is_formatted_as_it_is_sent() {
     let wire = "event: t\ndata: a\ndata: b\nid: 1\n\n";
     let mut decoder = Decoder::new();
     let mut input = wire.as_bytes();
@@ -144,13 +144,13 @@ fn the_message_of_an_event_has_its_type_its_data_and_its_last_event_id() {
 }
 
 #[test]
-fn the_message_of_an_event_names_no_default_type() {
+fn the_message_of_an_event_has_no_field_for_the_default_type() {
     check_message_of_event("event: message\ndata: a\n\n", "data: a\n\n");
     check_message_of_event("event\ndata: a\n\n", "data: a\n\n");
 }
 
 #[test]
-fn the_message_of_an_event_without_an_id_repeats_the_one_before_or_has_none() {
+fn the_message_of_an_event_without_an_id_has_the_id_before_it_or_no_id() {
     check_message_of_event("id: 1\ndata: a\n\ndata: b\n\n", "data: b\nid: 1\n\n");
     check_message_of_event("id: 1\n\ndata: b\n\n", "data: b\nid: 1\n\n");
     check_message_of_event("id: 1\ndata: a\n\nid\ndata: b\n\n", "data: b\n\n");
@@ -163,14 +163,14 @@ fn the_message_of_an_event_has_no_comment_and_no_reconnection_time() {
 }
 
 #[test]
-fn the_message_of_an_event_may_have_the_longest_type_and_id() {
+fn the_message_of_an_event_can_have_the_longest_type_and_id() {
     let [event_type, id] = [EventType::MAX_LEN, EventId::MAX_LEN].map(|len| "x".repeat(len));
     let wire = format!("event: {event_type}\ndata: a\nid: {id}\n\n");
     check_message_of_event(&wire, &wire);
 }
 
 #[test]
-fn line_endings_that_were_set_in_an_event_become_lf() {
+fn line_endings_in_the_data_of_an_event_become_lf() {
     let mut event = Event::new("a\rb\r\nc");
     event.set_last_event_id(&EventId::from(1));
     check(&Message::from(event), "data: a\ndata: b\ndata: c\nid: 1\n\n");
@@ -216,7 +216,7 @@ fn a_field_is_appended_to_a_buffer() {
     assert_eq!(buffer, b"data: a\ndata: b\ndata: c\n");
 }
 
-/// Counts the writes, as a socket would make them.
+/// Keeps each write, as a socket would make it.
 struct Writes(Vec<String>);
 
 impl std::io::Write for Writes {
@@ -231,7 +231,7 @@ impl std::io::Write for Writes {
 }
 
 #[test]
-fn whatever_is_displayed_is_one_write() {
+fn formatting_makes_one_write() {
     use std::io::Write as _;
 
     #[track_caller]

@@ -1,11 +1,11 @@
-//! Fields to events (9.2.6): the standard's buffers and what an empty line makes of them.
+//! Collects fields into events (9.2.6): the standard's buffers, and what an empty line does with them.
 //!
-//! - A value that the chunk holds whole stays there. It is copied when the chunk ends before the block does, or when a
-//!   second `data` line has to be joined to it.
-//! - The last event ID *buffer* belongs to the block, the last event ID *string* to the stream: the one becomes the
-//!   other at each empty line, whether an event is dispatched or not.
-//! - Text is decoded once per event: the bytes around a value are ASCII, so that a value decodes alone as it does
-//!   within its stream.
+//! - A value that lies whole in the chunk stays there. It is copied when the chunk ends before the block does, or when
+//!   a second `data` line has to be joined to it.
+//! - The last event ID *buffer* belongs to the block, the last event ID *string* to the stream. Each empty line copies
+//!   the buffer to the string, even if no event is dispatched.
+//! - Text is decoded once per event. The bytes around a value are ASCII, so that decoding the value alone gives the
+//!   same text as decoding the whole stream.
 
 use core::time::Duration;
 
@@ -26,9 +26,9 @@ pub(crate) struct Block<S: Storage> {
     state: State,
     data: Value<S::Data>,
     event_type: Value<S::Name>,
-    /// The last event ID buffer; it exists if it is to become the string.
+    /// The last event ID buffer. It exists if the block has an `id` field that counts.
     id: Value<S::Name>,
-    /// The value of a line that is cut: of an `id`, until it is known to be whole and without NUL, or of a comment.
+    /// The value of a line that is cut: an `id`, until it is whole and known to have no NUL, or a comment.
     line: S::Name,
     /// The rest of that line is ignored.
     ignores_line: bool,
@@ -39,19 +39,19 @@ pub(crate) struct Block<S: Storage> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// No field has come that an empty line would do something about.
+    /// The block has no field that counts at an empty line.
     Empty,
     /// Fields are being collected.
     Open,
-    /// The event is lent to the caller; what it borrows is cleared at the next call.
+    /// The caller borrows the event. The next call clears it.
     Dispatched,
-    /// Over a limit: only `id` and `retry` still count, until the block ends.
+    /// The event is over a limit. Until the block ends, only `id` and `retry` still count.
     TooLarge,
 }
 
 #[cfg(feature = "alloc")]
 impl Block<GrowBuffer> {
-    /// Gives back the memory of each buffer for more than `len` bytes, unless it is in use.
+    /// Shrinks each buffer to `len` bytes, or to what it holds.
     pub(crate) fn shrink_to(&mut self, len: usize) {
         self.clear_dispatched();
         self.data.buffer_mut().shrink_to(len);
@@ -61,7 +61,7 @@ impl Block<GrowBuffer> {
         self.last_event_id.shrink_to(len);
     }
 
-    /// How many bytes the buffers take.
+    /// Returns the capacity of all buffers together, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let names = [self.event_type.buffer(), self.id.buffer(), &self.line];
         let names: usize = names.into_iter().map(GrowBytes::memory).sum();
@@ -69,17 +69,17 @@ impl Block<GrowBuffer> {
     }
 }
 
-/// What a block was.
+/// What an empty line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Event,
-    /// No event, but an id, which is the last event ID now.
+    /// A block without an event, but with an id, which is now the last event ID.
     Id,
     Nothing,
 }
 
 impl<S: Storage> Block<S> {
-    /// An empty block in empty buffers.
+    /// Creates an empty block with these buffers, which are empty.
     pub(crate) const fn new(
         data: S::Data,
         event_type: S::Name,
@@ -104,7 +104,8 @@ impl<S: Storage> Block<S> {
         self.last_event_id.as_str()
     }
 
-    /// Sets the string and the buffer: a block without an `id` keeps it. What is unfinished of another id is dropped.
+    /// Sets the last event ID string. The `id` field of an unfinished block is dropped, so that the next empty line
+    /// does not replace the string.
     pub(crate) fn set_last_event_id(&mut self, id: &str) {
         self.last_event_id.set(id);
         self.forget_id();
@@ -114,7 +115,7 @@ impl<S: Storage> Block<S> {
         self.reconnection_time
     }
 
-    /// Drops the unfinished block; the last event ID string and the reconnection time stay.
+    /// Drops the unfinished block. The last event ID string and the reconnection time stay.
     pub(crate) fn reset(&mut self) {
         self.clear();
         self.forget_id();
@@ -125,7 +126,7 @@ impl<S: Storage> Block<S> {
         self.ignores_line = true;
     }
 
-    /// Forgets the event that the last call lent out.
+    /// Clears the event that the last call returned.
     #[inline]
     pub(crate) fn clear_dispatched(&mut self) {
         if self.state == State::Dispatched {
@@ -140,25 +141,25 @@ impl<S: Storage> Block<S> {
         self.event_type.clear();
     }
 
-    /// Whether nothing of the block has come yet.
+    /// Returns true if no field of the block has come yet.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.state == State::Empty
     }
 
-    /// The limits of its text.
+    /// Returns the limits of data and of names.
     #[inline]
     pub(crate) fn limits(&self) -> Limits {
         Limits { data: self.data.limit(), name: self.id.limit().min(self.event_type.limit()) }
     }
 
-    /// The event of one line of data that lies in the chunk, at the start of a block.
+    /// Returns an event of one line of data, which is the whole block and lies in the chunk.
     #[inline]
     pub(crate) fn data_event<'a>(&'a self, data: &'a str) -> EventRef<'a> {
         EventRef::of_message(data, self.last_event_id.as_str())
     }
 
-    /// The event of which all lies in the chunk, at the start of a block.
+    /// Returns an event that is a whole block and lies in the chunk.
     #[inline]
     pub(crate) fn whole_event<'a>(&'a mut self, text: EventText<'a>) -> EventRef<'a> {
         if let Some(id) = text.id {
@@ -167,7 +168,7 @@ impl<S: Storage> Block<S> {
         EventRef::new(text.event_type, text.data, self.last_event_id.as_str())
     }
 
-    /// Takes over the fields with which an empty block begins.
+    /// Starts a block with fields that have been read from the chunk.
     #[inline]
     pub(crate) fn begin(&mut self, fields: Fields) {
         debug_assert!(self.is_empty());
@@ -187,7 +188,7 @@ impl<S: Storage> Block<S> {
         debug_assert!(fits);
     }
 
-    /// Opens the block for data or a type, unless it is over a limit.
+    /// Opens the block. Returns false if it is over a limit.
     #[inline]
     fn open(&mut self) -> bool {
         let is_open = self.state != State::TooLarge;
@@ -204,7 +205,7 @@ impl<S: Storage> Block<S> {
         error
     }
 
-    /// Takes in a field whose value lies in the chunk.
+    /// Applies a field whose value lies in the chunk.
     #[inline]
     pub(crate) fn apply(&mut self, name: Name, value: Span, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
         match name {
@@ -232,7 +233,7 @@ impl<S: Storage> Block<S> {
         if fits { Ok(()) } else { Err(self.drop_event(TooLarge::Data { limit: self.data.limit() })) }
     }
 
-    /// Takes in the lines of data that follow in the chunk after a first one. Returns the line after them.
+    /// Applies the further lines of data that follow in the chunk. Returns the line after them.
     #[inline]
     pub(crate) fn apply_data_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
         if self.state == State::Open { self.data.push_lines(chunk) } else { chunk.line() }
@@ -240,7 +241,7 @@ impl<S: Storage> Block<S> {
 
     #[inline]
     fn apply_event_type(&mut self, value: Span) -> Result<(), TooLarge> {
-        // The last one in a block wins.
+        // The last `event` field of a block wins.
         if !self.open() || self.event_type.lend(value) {
             return Ok(());
         }
@@ -259,19 +260,19 @@ impl<S: Storage> Block<S> {
         Ok(())
     }
 
-    /// Takes in a part of a field's value, or passes over one of a comment.
+    /// Applies a part of a field's value, and skips a part of a comment.
     #[inline]
     pub(crate) fn apply_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
         if part.name == Name::Comment {
-            // Whoever asks for items later gets no half of it.
+            // If the caller goes on with `next_item`, it does not get the rest of a comment that began here.
             self.ignores_line = true;
             return Ok(());
         }
         self.apply_field_part(part)
     }
 
-    /// Takes in a part of a field's value. Nothing of the block lies in the chunk then: it is the first line there, or
-    /// the last.
+    /// Applies a part of a field's value. No value of the block lies in the chunk then, because the line is the first
+    /// or the last of the chunk.
     #[inline(never)]
     fn apply_field_part(&mut self, part: Part<'_>) -> Result<(), TooLarge> {
         match part.name {
@@ -318,7 +319,7 @@ impl<S: Storage> Block<S> {
         Err(self.drop_event(TooLarge::Id { limit: self.id.limit() }))
     }
 
-    /// Collects an id; false if that is too much of it, and then the field is ignored.
+    /// Collects an id. Returns false if it becomes too long; the field is then ignored.
     fn collect_id(&mut self, part: Part<'_>) -> bool {
         if part.starts {
             self.line.clear();
@@ -327,7 +328,7 @@ impl<S: Storage> Block<S> {
         if self.ignores_line {
             return true;
         }
-        // A value with NUL is ignored as a whole (9.2.6).
+        // An id with NUL is ignored (9.2.6).
         let nul = memchr(0, part.bytes);
         let fits = self.line.push(&part.bytes[..nul.unwrap_or(part.bytes.len())]);
         self.ignores_line = nul.is_some() || !fits;
@@ -338,7 +339,7 @@ impl<S: Storage> Block<S> {
         fits
     }
 
-    /// Takes in a part of a reconnection time, and returns the time that it ends.
+    /// Reads a part of a reconnection time. Returns the time if the part is the last one and the value is valid.
     pub(crate) fn apply_retry(&mut self, part: Part<'_>) -> Option<Duration> {
         if part.starts {
             self.retry = Digits::new();
@@ -349,7 +350,7 @@ impl<S: Storage> Block<S> {
         time
     }
 
-    /// Collects a part of a comment, and returns whether that ends it.
+    /// Collects a part of a comment. Returns true if the comment is whole.
     pub(crate) fn collect_comment(&mut self, part: Part<'_>) -> Result<bool, TooLarge> {
         if part.starts {
             self.line.clear();
@@ -365,7 +366,7 @@ impl<S: Storage> Block<S> {
         Err(TooLarge::Comment { limit: self.line.limit() })
     }
 
-    /// The comment: what lies in the chunk, or else what has been collected.
+    /// Returns the comment at `value` in the chunk, or the one that has been collected.
     pub(crate) fn comment<'a>(
         &'a mut self,
         value: Option<Span>,
@@ -384,7 +385,7 @@ impl<S: Storage> Block<S> {
         self.line.text().ok_or(TooLarge::Comment { limit })
     }
 
-    /// Copies what lies in the chunk, because the chunk ends before the block does.
+    /// Copies the values that lie in the chunk, because the chunk ends before the block does.
     #[inline]
     pub(crate) fn keep(&mut self, chunk: &Chunk<'_>) {
         self.data.keep(chunk);
@@ -392,7 +393,7 @@ impl<S: Storage> Block<S> {
         self.id.keep(chunk);
     }
 
-    /// Ends the block at an empty line, and returns what it is.
+    /// Ends the block at an empty line, and returns what it was.
     #[inline]
     pub(crate) fn finish(&mut self, chunk: &Chunk<'_>) -> Result<Ended, TooLarge> {
         if self.state == State::Empty {
@@ -410,7 +411,7 @@ impl<S: Storage> Block<S> {
         Ok(if has_id { Ended::Id } else { Ended::Nothing })
     }
 
-    /// Makes the last event ID buffer the string.
+    /// Moves the last event ID buffer to the last event ID string.
     #[inline]
     fn commit_id(&mut self, chunk: &Chunk<'_>) -> Result<(), TooLarge> {
         let limit = self.id.limit();
@@ -427,7 +428,7 @@ impl<S: Storage> Block<S> {
         Err(TooLarge::Id { limit })
     }
 
-    /// The event that [`finish`](Self::finish) found.
+    /// Returns the event that [`finish`](Self::finish) has found.
     #[inline]
     pub(crate) fn event<'a>(&'a mut self, chunk: &Chunk<'a>) -> Result<EventRef<'a>, TooLarge> {
         let [data_limit, type_limit] = [self.data.limit(), self.event_type.limit()];

@@ -1,4 +1,4 @@
-//! Where a decoder puts together what no chunk holds in one piece: in memory that grows, or in arrays.
+//! The buffers of a decoder, for text that does not lie whole in one chunk: memory that grows, or arrays.
 
 mod fixed;
 #[cfg(feature = "alloc")]
@@ -13,12 +13,12 @@ pub(super) use self::fixed::FixedBytes;
 pub(super) use self::grow::GrowBytes;
 pub(super) use self::storage::{Collect, Keep, Storage};
 
-/// The storage of a [`Decoder`](crate::Decoder): [`GrowBuffer`] or [`FixedBuffer`]. There are no others.
+/// The storage of a [`Decoder`](crate::Decoder): [`GrowBuffer`] or [`FixedBuffer`]. Other crates can't implement it.
 pub trait Buffer: Storage {}
 
 impl<S: Storage> Buffer for S {}
 
-/// Memory that grows to the size of the largest event, up to a limit. It needs the feature `alloc`.
+/// Memory that grows to the size of the largest event, up to a limit (feature `alloc`).
 #[derive(Clone, Copy, Debug)]
 pub enum GrowBuffer {}
 
@@ -29,7 +29,7 @@ impl Storage for GrowBuffer {
     type Id = String;
 }
 
-/// Without an allocator nothing makes a decoder over it; it is there as the default of the parameter.
+/// Without an allocator, no decoder with this storage can be created. The type is still the default of the parameter.
 #[cfg(not(feature = "alloc"))]
 impl Storage for GrowBuffer {
     type Data = FixedBytes<0>;
@@ -37,10 +37,10 @@ impl Storage for GrowBuffer {
     type Id = FixedBytes<0>;
 }
 
-/// Memory of a fixed size, within the decoder itself: no allocator is needed.
+/// Arrays of a fixed size within the decoder itself, which need no allocator.
 ///
-/// The data of an event may be `DATA` bytes long; its type and its id `NAME` bytes each, 64 if nothing is said. A
-/// decoder takes about `DATA + 4 * NAME` bytes, wherever it is put.
+/// The data of an event may be at most `DATA` bytes long, and its type and its id at most `NAME` bytes each (64 by
+/// default). The size of a decoder is about `DATA + 4 * NAME` bytes.
 #[derive(Clone, Copy, Debug)]
 pub enum FixedBuffer<const DATA: usize, const NAME: usize = 64> {}
 

@@ -1,11 +1,11 @@
-//! Where lines end in a chunk, 64 bytes at a time.
+//! Finds the ends of lines in a chunk, 64 bytes at a time.
 //!
-//! Most lines are short: finding each end by a search of its own would cost more than the line. So the ends within 64
-//! bytes are found at once, as bits of a word, and used up one after the other. Where there are none, the line is long,
-//! and `memchr` goes on.
+//! Most lines are short, and a search for each end would cost more than the rest of the work for the line. So all ends
+//! within 64 bytes are found at once, as the bits of a word, and then used one after the other. If some blocks have no
+//! end, the line is long, and `memchr` searches on.
 //!
-//! What is found are the bytes up to CR: text has few others of that kind than CR and LF, and one comparison finds them.
-//! Which one it is shows when it is used.
+//! The search finds all bytes up to CR, because one comparison is enough for that, and text has few such bytes other
+//! than CR and LF. The byte itself is looked at when its bit is used.
 
 use memchr::{memchr, memchr2};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -16,20 +16,21 @@ use wide::u8x16;
 use super::span::Span;
 use super::utf8;
 
-/// How many bytes a word of ends covers.
+/// How many bytes are searched at once, one for each bit of a word.
 const BLOCK: usize = 64;
 
-/// After so many more blocks without an end the line is taken for a long one.
+/// After this many further blocks without an end, `memchr` searches on.
 const BLOCKS: usize = 3;
 
-/// A chunk as it is read, line by line.
+/// A chunk that is read line by line.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'i> {
     bytes: &'i [u8],
-    /// Where reading goes on.
+    /// The position of the next byte to read.
     at: usize,
-    /// Which of the last `BLOCK` bytes before `searched` may end a line that has not been read. There are none before.
+    /// One bit for each of the `BLOCK` bytes before `searched`: whether it may end a line that has not been read.
     ends: u64,
+    /// Up to here the ends of lines are known.
     searched: usize,
 }
 
@@ -39,13 +40,13 @@ impl<'i> Chunk<'i> {
         Self { bytes, at: 0, ends: 0, searched: 0 }
     }
 
-    /// What has not been read.
+    /// Returns the bytes that have not been read.
     #[inline]
     pub(crate) fn rest(&self) -> &'i [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Reads the next byte, if it is this one. Only before the first line, when no ends are known.
+    /// Reads the next byte, if it is `byte`. Call it only before the first line, when no ends are known yet.
     #[inline]
     pub(crate) fn skip(&mut self, byte: u8) -> bool {
         let is_next = self.bytes.get(self.at) == Some(&byte);
@@ -53,10 +54,10 @@ impl<'i> Chunk<'i> {
         is_next
     }
 
-    /// Reads a line with its ending, CRLF as one; `None` if the chunk holds no end of it.
+    /// Reads a line and its ending; CRLF is one ending. Returns `None` if the line does not end in the chunk.
     #[expect(
         clippy::inline_always,
-        reason = "the loops that call it keep its state in registers: half of the time"
+        reason = "the loops that call it then keep its state in registers, which halves their time"
     )]
     #[inline(always)]
     pub(crate) fn line(&mut self) -> Option<Span> {
@@ -82,7 +83,7 @@ impl<'i> Chunk<'i> {
         }
     }
 
-    /// Where the line after a CR begins, of which this is the next byte.
+    /// Returns where the next line begins after a CR. `next` is the position after the CR.
     #[inline]
     fn after_cr(&mut self, next: usize) -> usize {
         if self.bytes.get(next) != Some(&b'\n') {
@@ -94,7 +95,7 @@ impl<'i> Chunk<'i> {
         next + 1
     }
 
-    /// Takes the first of the bytes that may be ends.
+    /// Takes the first byte that may be an end, as a position in the block.
     #[inline]
     fn take_end(&mut self) -> usize {
         let first = self.ends.trailing_zeros();
@@ -102,7 +103,7 @@ impl<'i> Chunk<'i> {
         first as usize
     }
 
-    /// Reads what is left, which has no end of a line.
+    /// Reads the rest of the chunk, in which no line ends.
     #[inline]
     pub(crate) fn unended(&mut self) -> Span {
         let start = self.at;
@@ -110,16 +111,16 @@ impl<'i> Chunk<'i> {
         Span { start, end: self.at }
     }
 
-    /// Eight bytes from here on, if the chunk has so many.
+    /// Returns the eight bytes from `at` on, or `None` if there are fewer.
     #[inline]
     pub(crate) fn word(&self, at: usize) -> Option<u64> {
         self.bytes.get(at..)?.first_chunk().map(|&word| u64::from_le_bytes(word))
     }
 
-    /// Whether the span holds NUL.
+    /// Returns true if the span has a NUL.
     #[inline]
     pub(crate) fn has_nul(&self, span: Span) -> bool {
-        // A short span is looked at by one word, in which the bytes after the span don't count.
+        // One word is enough for a short span. The bytes after the span are set to 0xFF.
         match self.word(span.start) {
             Some(word) if span.len() < 8 => has_zero(word | u64::MAX << (8 * span.len())),
             _ => memchr(0, self.bytes(span)).is_some(),
@@ -131,11 +132,11 @@ impl<'i> Chunk<'i> {
         &self.bytes[span.start..span.end]
     }
 
-    /// The span as text, if it is UTF-8.
+    /// Returns the span as text, or `None` if it is not UTF-8.
     #[inline]
     pub(crate) fn text(&self, span: Span) -> Option<&'i str> {
-        // Whole blocks are checked several times faster than the odd ends of one. So what follows the span is checked
-        // along with it, unless that would cut a character.
+        // Whole blocks are checked several times faster than parts of one. So the check goes on to the end of the last
+        // block, unless that would cut a character.
         let whole = &self.bytes[span.start..];
         let len = span.len().next_multiple_of(utf8::BLOCK);
         let ends_a_character = whole.get(len).is_some_and(|byte| byte & 0xC0 != 0x80);
@@ -144,8 +145,8 @@ impl<'i> Chunk<'i> {
     }
 }
 
-/// Searches from `at` on for a block in which lines may end. Returns where, and where the block ends, which may be after
-/// the last byte.
+/// Searches from `at` on for a block in which lines may end. Returns the bits of the ends, and the end of the block,
+/// which may be after the last byte.
 #[inline]
 fn search(bytes: &[u8], at: usize) -> (u64, usize) {
     let Some(block) = bytes[at..].first_chunk() else { return search_few(bytes, at) };
@@ -158,7 +159,7 @@ fn search_few(bytes: &[u8], at: usize) -> (u64, usize) {
     (ends_of_few(&bytes[at..]), at + BLOCK)
 }
 
-/// The same, after a block without an end.
+/// Does the same as [`search`] after a block without an end.
 #[inline(never)]
 fn search_on(bytes: &[u8], mut at: usize) -> (u64, usize) {
     let blocks = bytes[at..].as_chunks().0;
@@ -178,7 +179,7 @@ fn search_on(bytes: &[u8], mut at: usize) -> (u64, usize) {
     (found, at + BLOCK)
 }
 
-/// Whether one of the bytes of a word is zero.
+/// Returns true if one of the bytes of a word is zero.
 #[inline]
 fn has_zero(word: u64) -> bool {
     const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
@@ -186,13 +187,13 @@ fn has_zero(word: u64) -> bool {
     word.wrapping_sub(LOW) & !word & HIGH != 0
 }
 
-/// Whether a line may end with this byte.
+/// Returns true if a line may end with this byte.
 #[inline]
 fn may_be_end(byte: u8) -> bool {
     byte <= b'\r'
 }
 
-/// Where lines may end in a block, by the vectors that every machine of this kind has.
+/// Returns where lines may end in a block. It uses the vector instructions that every machine of the target has.
 #[cfg(feature = "std")]
 #[inline]
 fn ends(block: &[u8; BLOCK]) -> u64 {
@@ -215,7 +216,7 @@ fn ends_of_vector(bytes: [u8; 16]) -> u64 {
     bytes.simd_eq(bytes.min(u8x16::splat(b'\r'))).to_bitmask().into()
 }
 
-/// Where lines may end in a block, eight bytes at a time.
+/// Returns where lines may end in a block. It compares eight bytes at a time.
 #[cfg(not(feature = "std"))]
 #[inline]
 fn ends(block: &[u8; BLOCK]) -> u64 {
@@ -223,11 +224,11 @@ fn ends(block: &[u8; BLOCK]) -> u64 {
     words.fold(0, |mask, &bytes| mask << 8 | ends_of_word(bytes))
 }
 
-/// Where lines may end in eight bytes.
+/// Returns where lines may end in eight bytes.
 #[inline]
 fn ends_of_word(bytes: [u8; 8]) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    // What makes the high bit of all that is more than CR.
+    // The addend that sets the high bit of each byte above CR.
     const ABOVE_CR: u64 = u64::from_ne_bytes([0x7F - b'\r'; 8]);
 
     let word = u64::from_le_bytes(bytes);
@@ -236,7 +237,7 @@ fn ends_of_word(bytes: [u8; 8]) -> u64 {
     (ends >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// Where lines may end in less than a block; the last piece overlaps with the one before it.
+/// Returns where lines may end in less than a block. The last vector or word may overlap with the one before it.
 #[inline]
 fn ends_of_few(bytes: &[u8]) -> u64 {
     #[cfg(feature = "std")]
@@ -259,7 +260,7 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// Lines by a search of each end alone.
+    /// Finds the lines by a search for each end.
     fn expected(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
         let mut lines = Vec::new();
         while let Some(end) = bytes.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) {
@@ -291,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_may_be_an_end_in_a_block_is_found(bytes in prop::collection::vec(dense(), BLOCK)) {
+        fn every_byte_of_a_block_that_may_be_an_end_is_found(bytes in prop::collection::vec(dense(), BLOCK)) {
             let mask = |bytes: &[u8]| bytes.iter().rev().fold(0, |mask, &byte| mask << 1 | u64::from(may_be_end(byte)));
             prop_assert_eq!(ends(bytes.first_chunk().unwrap()), mask(&bytes));
             for few in 0..BLOCK {
@@ -300,12 +301,12 @@ mod tests {
         }
 
         #[test]
-        fn short_lines_are_those_between_the_ends(bytes in prop::collection::vec(dense(), 0..300)) {
+        fn short_lines_are_found(bytes in prop::collection::vec(dense(), 0..300)) {
             check(&bytes);
         }
 
         #[test]
-        fn lines_of_any_length_are_those_between_the_ends(
+        fn lines_of_any_length_are_found(
             lengths in prop::collection::vec(
                 (prop_oneof![0usize..4, 60usize..70, 100usize..300], prop::sample::select(&["\n", "\r", "\r\n"][..])), 0..12,
             ),
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_that_is_skipped_is_part_of_no_line() {
+    fn a_skipped_byte_belongs_to_no_line() {
         let mut chunk = Chunk::new(b"\na\nb");
         assert!(chunk.skip(b'\n'));
         assert!(!chunk.skip(b'\n'));
@@ -332,20 +333,20 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_text(text: &[u8], behind: &[u8]) {
-        let bytes = [b"x", text, behind].concat();
+    fn check_text(text: &[u8], after: &[u8]) {
+        let bytes = [b"x", text, after].concat();
         let found = Chunk::new(&bytes).text(Span { start: 1, end: 1 + text.len() });
         assert_eq!(found, core::str::from_utf8(text).ok(), "{}", bytes.escape_ascii());
     }
 
     #[test]
-    fn what_follows_does_not_decide_what_is_text() {
+    fn the_bytes_after_a_span_do_not_decide_whether_it_is_text() {
         let (ascii, even, odd) = ([b'x'; 200], "é".repeat(100), "xé".repeat(100));
-        for behind in [&b""[..], b"\xFF", &ascii, even.as_bytes(), odd.as_bytes()] {
+        for after in [&b""[..], b"\xFF", &ascii, even.as_bytes(), odd.as_bytes()] {
             for text in
                 [&b""[..], b"a", "é".as_bytes(), &even.as_bytes()[..80], b"\xFF", b"a\xE2\x82", &[0x80; 70]]
             {
-                check_text(text, behind);
+                check_text(text, after);
             }
         }
         check_text(&even.as_bytes()[..33], &even.as_bytes()[33..]);

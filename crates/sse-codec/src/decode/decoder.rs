@@ -1,4 +1,4 @@
-//! The pull loop: bytes in, events out.
+//! The decoder: bytes in, events out. The caller drives it.
 
 #[cfg(feature = "alloc")]
 use alloc::string::String;
@@ -16,9 +16,9 @@ use super::span::Span;
 use super::whole::{self, Read, ReadData};
 use crate::event::{EventId, EventRef, TooLarge};
 
-/// Turns the bytes of one event stream into events, as a browser does (9.2.6).
+/// Decodes the bytes of one event stream into events, as a browser does (9.2.6).
 ///
-/// Feed it chunks as they come, cut anywhere:
+/// Give it the chunks in order. They may be cut anywhere:
 ///
 /// ```
 /// # #[cfg(feature = "alloc")] {
@@ -37,18 +37,18 @@ use crate::event::{EventId, EventRef, TooLarge};
 /// # Ok::<(), sse_codec::TooLarge>(())
 /// ```
 ///
-/// Whatever the bytes are, they are never an error but for their size: what is not UTF-8 becomes U+FFFD, what is not
-/// a known field is ignored, and an unfinished event at the end of the stream is dropped, all as the standard says
-/// ([`finish`](Self::finish) returns that event to those who want it).
+/// As the standard says, ill-formed UTF-8 becomes U+FFFD, unknown fields are ignored, and an unfinished event at the
+/// end of the stream is dropped ([`finish`](Self::finish) returns that event if you need it). The only error is
+/// [`TooLarge`].
 ///
-/// An event that lies in one chunk is lent from it; one that does not is put together in the decoder's buffer, which
-/// is used again for the next. So no event is allocated for, once the buffer has grown to the size of the largest.
+/// An event that lies in one chunk borrows its text from the chunk. An event that is cut by the end of a chunk is
+/// joined in a buffer of the decoder, which the next event uses again.
 ///
-/// # A reader of your own
+/// # Your own reader
 ///
-/// A function that loops until there is an event can't return the lent one: the compiler takes the decoder as borrowed in
-/// every round of the loop. Copy the event into an [`Event`](crate::Event) that you keep, which allocates nothing, and
-/// lend that:
+/// A function that loops until there is an event can't return the borrowed event, because the compiler then takes the
+/// decoder as borrowed in every round of the loop. Copy the event into an [`Event`](crate::Event) that you keep, and
+/// return a reference to it. The copy allocates only if the event is larger than all before it:
 ///
 /// ```
 /// # #[cfg(feature = "alloc")] {
@@ -61,7 +61,7 @@ use crate::event::{EventId, EventRef, TooLarge};
 ///     source: R,
 ///     decoder: Decoder,
 ///     buffer: Vec<u8>,
-///     /// Which bytes of the buffer have not been decoded.
+///     /// The bytes of the buffer that have not been decoded yet.
 ///     unread: Range<usize>,
 ///     event: Event,
 /// }
@@ -96,8 +96,8 @@ use crate::event::{EventId, EventRef, TooLarge};
 ///
 /// # Storage
 ///
-/// `Decoder` alone is one over memory that grows. A [`FixedDecoder`] lies in memory of a fixed size, and decodes the
-/// same.
+/// `Decoder` without a parameter has buffers that grow (feature `alloc`). A [`FixedDecoder`] has arrays of a fixed
+/// size, and returns the same events as long as they fit.
 #[derive(Clone, Debug)]
 pub struct Decoder<B: Buffer = GrowBuffer> {
     edge: Edge,
@@ -105,7 +105,8 @@ pub struct Decoder<B: Buffer = GrowBuffer> {
     block: Block<B>,
 }
 
-/// A decoder that needs no allocator: it holds up to `DATA` bytes of data, and types and ids of up to `NAME` bytes.
+/// A [`Decoder`] that needs no allocator, for events of at most `DATA` bytes of data, with types and ids of at most
+/// `NAME` bytes.
 ///
 /// ```
 /// use sse_codec::{FixedDecoder, TooLarge};
@@ -123,32 +124,32 @@ pub type FixedDecoder<const DATA: usize, const NAME: usize = 64> = Decoder<Fixed
 impl Decoder {
     /// The limit of [`Decoder::new`]: 16 MiB of data per event.
     ///
-    /// The standard names none. Events of 14 MB are seen in real streams (images in LLM responses); without a limit
-    /// a server could fill the memory with one endless event.
+    /// The standard names no limit. Real streams have events of 14 MB (images in LLM responses). Without a limit, a
+    /// server could fill the memory with one endless event.
     pub const DEFAULT_LIMIT: usize = 16 * 1024 * 1024;
 
-    /// A decoder for a new stream, with a limit of 16 MiB per event.
+    /// Creates a decoder for a new stream, with a limit of 16 MiB of data per event.
     pub fn new() -> Self {
         Self::with_limit(Self::DEFAULT_LIMIT)
     }
 
-    /// A decoder whose events may have up to `max_event_bytes` of data.
+    /// Creates a decoder for a new stream whose events may have at most `max_event_bytes` bytes of data.
     ///
-    /// What counts is the decoded data: its lines with the LF between them, and each U+FFFD as three bytes. It does
-    /// not limit event types and ids, which may always be [`EventId::MAX_LEN`] long each. Comments, unknown fields and
-    /// field names are never stored, so they don't count.
+    /// The decoded data counts: its lines, the LF between them, and three bytes for each U+FFFD. Event types and ids do
+    /// not count; each may always be [`EventId::MAX_LEN`] bytes long. Unknown fields and field names are never stored,
+    /// and comments only by [`next_item`](Self::next_item).
     ///
-    /// In the worst case, data that is not UTF-8, the decoder holds twice as much.
+    /// If the data is not UTF-8, the decoder holds it twice: as it came, and repaired.
     pub fn with_limit(max_event_bytes: usize) -> Self {
         let data = GrowBytes::new(max_event_bytes);
         let name = GrowBytes::new(EventId::MAX_LEN);
         Self::with_block(Block::new(data, name.clone(), name.clone(), name, String::new()))
     }
 
-    /// Gives back memory: each buffer keeps room for `len` bytes, or for what it holds of an unfinished event.
+    /// Frees memory: each buffer keeps room for `len` bytes, or for the part of an unfinished event that it holds.
     ///
-    /// Buffers stay as large as the largest event needed them. A program with many idle streams calls this after a large
-    /// event, for example if [`memory`](Self::memory) is more than it can afford.
+    /// A buffer stays as large as the largest event required. A program with many idle streams can call this after a
+    /// large event, for example when [`memory`](Self::memory) returns more than the program can afford.
     ///
     /// ```
     /// use sse_codec::Decoder;
@@ -169,21 +170,21 @@ impl Decoder {
         self.block.shrink_to(len);
     }
 
-    /// How many bytes the buffers take, used or not.
+    /// Returns the capacity of all buffers together, in bytes.
     pub fn memory(&self) -> usize {
         self.block.memory()
     }
 
-    /// Sets the last event ID string, to go on from a stored one.
+    /// Sets the last event ID string (9.2.6), for example to a stored id with which the stream was resumed.
     pub fn set_last_event_id(&mut self, id: &EventId<'_>) {
         self.block.set_last_event_id(id.as_str());
     }
 }
 
 impl<const DATA: usize, const NAME: usize> FixedDecoder<DATA, NAME> {
-    /// A decoder for a new stream, in memory of a fixed size. It may be a `static`.
+    /// Creates a decoder for a new stream, in memory of a fixed size. It can be a `static`.
     pub const fn fixed() -> Self {
-        const { assert!(NAME <= EventId::MAX_LEN, "an id of more than 8 KiB could not be written") };
+        const { assert!(NAME <= EventId::MAX_LEN, "an id can't be longer than 8 KiB (EventId::MAX_LEN)") };
         Self::with_block(Block::new(
             FixedBytes::new(),
             FixedBytes::new(),
@@ -193,11 +194,11 @@ impl<const DATA: usize, const NAME: usize> FixedDecoder<DATA, NAME> {
         ))
     }
 
-    /// Sets the last event ID string, to go on from a stored one.
+    /// Sets the last event ID string (9.2.6), for example to a stored id with which the stream was resumed.
     ///
     /// # Errors
     ///
-    /// [`TooLarge::Id`] if it is longer than `NAME` bytes; nothing has changed then.
+    /// [`TooLarge::Id`] if the id is longer than `NAME` bytes. The last event ID then stays as it was.
     pub fn set_last_event_id(&mut self, id: &EventId<'_>) -> Result<(), TooLarge> {
         if id.as_str().len() > NAME {
             return Err(TooLarge::Id { limit: NAME });
@@ -212,16 +213,18 @@ impl<B: Buffer> Decoder<B> {
         Self { edge: Edge::START, line: CutLine::new(), block }
     }
 
-    /// Returns the next event, or `None` when `input` is used up and more bytes are needed.
+    /// Returns the next event, or `None` when all of `input` has been read and more bytes are needed.
     ///
-    /// `input` is advanced past what was read. Call again with the same `input` until `None` comes, then with the
-    /// next chunk. At the end of the stream nothing has to be called: the standard drops an event without its empty
-    /// line. For the answer to one request, [`finish`](Self::finish) returns it.
+    /// The call advances `input` to the bytes that it has not read. Call it with the same `input` until it returns
+    /// `None`, and then with the next chunk. At the end of the stream you need not call anything: the standard drops an
+    /// event without its empty line. If the stream is the response to one request, [`finish`](Self::finish) returns
+    /// that event.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`] once for each event over the limit. The rest of that event is skipped, but an id and a reconnection
-    /// time in it still count, so that a client which resumes doesn't get it again. The next call goes on.
+    /// [`TooLarge`], once for each event over a limit. The rest of that event is skipped. Its id and its reconnection
+    /// time still count, so that a client that resumes does not receive the event again. The next call returns the next
+    /// event.
     pub fn next_event<'d, 'i: 'd>(
         &'d mut self,
         input: &mut &'i [u8],
@@ -266,13 +269,13 @@ impl<B: Buffer> Decoder<B> {
         Ok(None)
     }
 
-    /// Whether the next byte begins a block.
+    /// Returns true if the next byte begins a block.
     #[inline]
     fn is_between_blocks(&self) -> bool {
         self.edge == Edge::Within && !self.line.has_begun() && self.block.is_empty()
     }
 
-    /// Reads until the block ends, or the chunk.
+    /// Reads up to the end of the block or of the chunk.
     fn read_block(&mut self, chunk: &mut Chunk<'_>) -> Result<Ended, TooLarge> {
         let mark = self.edge.pass(chunk);
         if !mark.is_empty() {
@@ -289,7 +292,7 @@ impl<B: Buffer> Decoder<B> {
         self.read_lines(chunk.line(), chunk)
     }
 
-    /// Reads `line` and those after it until the block ends, or the chunk.
+    /// Reads `line` and the lines after it, up to the end of the block or of the chunk.
     fn read_lines(&mut self, mut line: Option<Span>, chunk: &mut Chunk<'_>) -> Result<Ended, TooLarge> {
         while let Some(whole) = line {
             if whole.is_empty() {
@@ -298,14 +301,14 @@ impl<B: Buffer> Decoder<B> {
             if let Some((name, value)) = field::whole(chunk.bytes(whole)) {
                 self.block.apply(name, whole.skip(value), chunk)?;
             }
-            // Most of what is read here is data of several lines.
+            // Most blocks that are read here have several lines of data.
             line = self.block.apply_data_lines(chunk);
         }
         self.block.keep(chunk);
         self.read_unended(chunk)
     }
 
-    /// Reads the rest of the chunk, which is a part of a line.
+    /// Reads the rest of the chunk, which is the start of a line.
     #[inline]
     fn read_unended(&mut self, chunk: &mut Chunk<'_>) -> Result<Ended, TooLarge> {
         let unended = chunk.unended();
@@ -315,11 +318,11 @@ impl<B: Buffer> Decoder<B> {
         Ok(Ended::Nothing)
     }
 
-    /// Returns the next item, or `None` when `input` is used up and more bytes are needed: events, and also what
-    /// [`next_event`](Self::next_event) keeps to itself, in the order of the stream.
+    /// Returns the next item, or `None` when all of `input` has been read and more bytes are needed. Items are events,
+    /// comments, ids without an event and reconnection times, in the order of the stream.
     ///
-    /// A comment and a reconnection time come at their line, so ahead of the event in which they stand. It is slower than
-    /// `next_event` and meant for relays and tools.
+    /// A comment or a reconnection time is returned when its line has been read, which is before the event around it.
+    /// This method is for relays and tools; [`next_event`](Self::next_event) is faster.
     ///
     /// ```
     /// # #[cfg(feature = "alloc")] {
@@ -344,8 +347,8 @@ impl<B: Buffer> Decoder<B> {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`], as `next_event`, and [`TooLarge::Comment`] for a comment that is longer than an id may be: 8 KiB, or
-    /// the `NAME` of a [`FixedDecoder`].
+    /// [`TooLarge`] in the same cases as `next_event`, and [`TooLarge::Comment`] for a comment of more than 8 KiB, or
+    /// of more than the `NAME` bytes of a [`FixedDecoder`].
     pub fn next_item<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Result<Option<Item<'d>>, TooLarge> {
         self.block.clear_dispatched();
         while !input.is_empty() {
@@ -353,7 +356,7 @@ impl<B: Buffer> Decoder<B> {
             let mut chunk = Chunk::new(whole);
             let found = self.read_item(&mut chunk);
             if !matches!(found, Ok(Found::Event)) {
-                // The next item may begin within this block.
+                // The rest of the block may come in the next chunk.
                 self.block.keep(&chunk);
             }
             *input = chunk.rest();
@@ -369,7 +372,7 @@ impl<B: Buffer> Decoder<B> {
         Ok(None)
     }
 
-    /// Reads up to an item, or to the end of the chunk.
+    /// Reads up to the end of an item or of the chunk.
     fn read_item(&mut self, chunk: &mut Chunk<'_>) -> Result<Found, TooLarge> {
         let mark = self.edge.pass(chunk);
         if !mark.is_empty() {
@@ -421,13 +424,13 @@ impl<B: Buffer> Decoder<B> {
         }
     }
 
-    /// Ends the stream, and returns the event that was unfinished, if it has data.
+    /// Ends the stream, and returns the unfinished event, if it has data.
     ///
-    /// The result is the same as that of a line ending and an empty line after the last byte. The standard drops such an
-    /// event, because it may have been cut, and the next connection brings it again. Call this only for the answer to one
-    /// request that ended cleanly: some servers leave out the last empty line. Call it after
-    /// [`next_event`](Self::next_event) has returned `None`. The decoder is then ready for a new connection, as after
-    /// [`reset`](Self::reset).
+    /// The result is the same as if a line ending and an empty line followed the last byte. The standard drops an
+    /// unfinished event, because it may have been cut, and because the next connection receives it again. Call this
+    /// method only if the stream was the response to one request and ended cleanly: some servers leave out the last
+    /// empty line. Call it after [`next_event`](Self::next_event) has returned `None`. The decoder is then ready for a
+    /// new connection, as after [`reset`](Self::reset).
     ///
     /// ```
     /// # #[cfg(feature = "alloc")] {
@@ -452,30 +455,31 @@ impl<B: Buffer> Decoder<B> {
         let nothing = Chunk::new(b"");
         let last_line = if self.line.has_begun() { self.line.end(b"") } else { None };
         let applied = last_line.map_or(Ok(()), |part| self.block.apply_part(part));
-        // Also after an error, because the id still counts then.
+        // Also after an error, because the id of a dropped event still counts.
         let found = self.block.finish(&nothing);
         applied?;
         if found? == Ended::Event { self.block.event(&nothing).map(Some) } else { Ok(None) }
     }
 
-    /// The last event ID string: what a client sends as `Last-Event-ID` when it reconnects. Empty if there is none.
+    /// Returns the last event ID string (9.2.6), which a client sends as `Last-Event-ID` when it reconnects. It is
+    /// empty if the stream has sent no id, or has reset it.
     ///
-    /// It changes with each empty line after an `id` field, also where no event was dispatched.
+    /// It changes at the empty line after an `id` field, even if the block has no data and so is no event.
     pub fn last_event_id(&self) -> &str {
         self.block.last_event_id()
     }
 
-    /// The reconnection time that the stream asked for last, if it did.
+    /// Returns the value of the last `retry` field, or `None` if there was no valid one (9.2.6).
     ///
-    /// Kept exactly up to 2^53 - 1 ms; a longer one counts as this. Clamp it before you wait for it.
+    /// It is at most 2^53 - 1 milliseconds. Set bounds of your own before you wait that long.
     pub fn reconnection_time(&self) -> Option<Duration> {
         self.block.reconnection_time()
     }
 
-    /// Makes ready for the body of a new connection.
+    /// Prepares the decoder for the body of a new connection.
     ///
-    /// The unfinished event is dropped and a byte order mark may come again; the last event ID and the reconnection
-    /// time stay.
+    /// The unfinished event is dropped, and a byte order mark at the start is skipped again. The last event ID and the
+    /// reconnection time stay.
     pub fn reset(&mut self) {
         self.edge = Edge::START;
         self.line = CutLine::new();
@@ -483,11 +487,11 @@ impl<B: Buffer> Decoder<B> {
     }
 }
 
-/// What reading for an item has found.
+/// What `read_item` has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Event,
-    /// A comment that lies in the chunk, or else in the block.
+    /// A comment, which lies in the chunk or, if `None`, in the buffer of the block.
     Comment(Option<Span>),
     Id,
     Retry(Duration),

@@ -1,20 +1,20 @@
-//! What comes before the first line of a chunk (9.2.5): a byte order mark, or the LF of a CRLF that was cut.
+//! Skips the bytes before the first line of a chunk (9.2.5): a byte order mark, or the LF of a CRLF that was cut.
 //!
-//! - A CR ends its line at once; an LF that follows belongs to it, in a later chunk too.
-//! - A byte order mark is dropped as the first three bytes of the stream only.
+//! - A CR ends its line at once. An LF right after it belongs to the same ending, even in a later chunk.
+//! - A byte order mark is dropped only as the first three bytes of the stream.
 
 use super::chunk::Chunk;
 
 const BOM: &[u8; 3] = b"\xEF\xBB\xBF";
 
-/// Where in the stream the next chunk begins.
+/// The place in the stream where the next chunk begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edge {
-    /// At its start, after so many bytes of a mark.
+    /// At the start, after this many bytes of a byte order mark.
     Start(usize),
-    /// After a CR that has ended its line.
+    /// After a CR, which has ended its line.
     AfterCr,
-    /// Anywhere else.
+    /// At any other place.
     Within,
 }
 
@@ -22,7 +22,8 @@ impl Edge {
     /// The start of a stream.
     pub(crate) const START: Self = Self::Start(0);
 
-    /// Drops what belongs to no line. What only began like a mark is returned: it begins the first line.
+    /// Skips the bytes that belong to no line. Returns skipped bytes that turned out not to be a whole mark; the first
+    /// line begins with them.
     #[inline]
     pub(crate) fn pass(&mut self, chunk: &mut Chunk<'_>) -> &'static [u8] {
         match *self {
@@ -50,7 +51,7 @@ impl Edge {
         Self::Start(dropped).mark()
     }
 
-    /// What began like a mark and is none, if the stream ends here.
+    /// Returns the bytes that were skipped as the start of a mark, if the mark is not whole and the stream ends here.
     pub(crate) fn mark(self) -> &'static [u8] {
         match self {
             Self::Start(dropped) if dropped < BOM.len() => &BOM[..dropped],
@@ -58,10 +59,10 @@ impl Edge {
         }
     }
 
-    /// Notes how a chunk has been left of which `rest` has not been read.
+    /// Notes that all of `chunk` but `rest` has been read.
     #[inline]
     pub(crate) fn leave(&mut self, chunk: &[u8], rest: &[u8]) {
-        // An LF that follows in the next chunk belongs to this CR.
+        // An LF at the start of the next chunk belongs to this CR.
         if rest.is_empty() && chunk.last() == Some(&b'\r') {
             *self = Self::AfterCr;
         }
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// Reads `chunks` one after the other and compares the whole lines (an unfinished one at the end is dropped).
+    /// Reads `chunks` one after the other and compares the lines. An unfinished line at the end is dropped.
     #[track_caller]
     fn check(chunks: &[&[u8]], expected: &[&[u8]]) {
         let mut edge = Edge::START;
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_is_dropped_at_the_start_only() {
+    fn the_mark_is_dropped_only_at_the_start() {
         check(&[b"\xEF\xBB\xBFa\n\xEF\xBB\xBFb\n"], &[b"a", b"\xEF\xBB\xBFb"]);
         check(&[b"\xEF", b"\xBB", b"\xBFa\n"], &[b"a"]);
         check(&[b"\xEF\xBB\xBF\xEF\xBB\xBFa\n"], &[b"\xEF\xBB\xBFa"]);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_after_the_last_ending_is_no_line() {
+    fn an_unfinished_line_is_not_a_line() {
         check(&[b"a\nb"], &[b"a"]);
         check(&[b""], &[]);
     }

@@ -1,9 +1,9 @@
-//! Lines to fields (9.2.6): what the line is, and where its value begins.
+//! Reads lines as fields (9.2.6): the name of the field, and where the value begins.
 //!
-//! - A whole line is read by a pure function; only a cut one needs a state, which is how far it has been read.
-//! - A line that can't become a known field is skipped, never stored.
+//! - A whole line is read by a pure function. Only a line that is cut needs a state.
+//! - A line that can't become a known field is skipped and never stored.
 
-/// The fields that the standard knows, and comments, which are lines with an empty name. Every other name is ignored.
+/// The fields of the standard, and comments, which are lines with an empty name. Lines with other names are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Data,
@@ -14,7 +14,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// The one name that begins with `byte`.
+    /// Returns the name that begins with `byte`. No two names begin with the same byte.
     #[inline]
     fn beginning_with(byte: u8) -> Option<Self> {
         match byte {
@@ -38,11 +38,11 @@ impl Name {
     }
 }
 
-/// The name of a whole line, and where in it the value begins, after the colon and one space; `None` for an unknown
-/// field and an empty line.
+/// Returns the name of a whole line, and where the value begins after the colon and one space. Returns `None` for an
+/// unknown field and for an empty line.
 #[inline]
 pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
-    // A prefix of known length is compared as a word; one that is looked up is a call.
+    // A prefix of a constant length is compared as a word. A prefix that is looked up in a table would be a call.
     let (name, rest) = match line.first()? {
         b'd' => (Name::Data, line.strip_prefix(b"data")?),
         b'e' => (Name::Event, line.strip_prefix(b"event")?),
@@ -59,18 +59,19 @@ pub(crate) fn whole(line: &[u8]) -> Option<(Name, usize)> {
     Some((name, line.len() - value.len()))
 }
 
-/// Where the value of a line begins of which `begins_data` is true.
+/// Where the value begins in a line for which `begins_data` is true.
 pub(crate) const DATA_START: usize = 6;
 
-/// Whether a line with these first eight bytes is data in the spelling of most servers. What follows the line may be
-/// among them, but no name holds the ending of a line.
+/// Returns true if a line with these first eight bytes is data in the spelling of most servers, `data: `. The bytes may
+/// go beyond the end of the line, but no name has a line ending in it.
 #[inline]
 pub(crate) fn begins_data(word: u64) -> bool {
     const DATA: u64 = u64::from_le_bytes(*b"data: \0\0");
     word << 16 == DATA << 16
 }
 
-/// So many bytes of a line show whether it is a known field, and where the value begins: `retry`, the colon, the space.
+/// How many bytes of a line show whether it is a known field and where its value begins: `retry`, the colon and the
+/// space.
 const LONGEST_START: usize = 7;
 
 /// A part of a field's value.
@@ -84,7 +85,7 @@ pub(crate) struct Part<'i> {
     pub(crate) ends: bool,
 }
 
-/// Reads a line that comes in parts. The name is matched byte by byte, so that nothing of it has to be kept.
+/// Reads a line that comes in parts. The name is matched byte by byte, so that it need not be stored.
 #[derive(Clone, Debug)]
 pub(crate) struct CutLine {
     read: Read,
@@ -93,15 +94,15 @@ pub(crate) struct CutLine {
 /// How far a cut line has been read.
 #[derive(Clone, Copy, Debug)]
 enum Read {
-    /// Nothing yet.
+    /// Nothing has been read yet.
     Nothing,
-    /// This many bytes of this name.
+    /// This many bytes of this name have been read.
     Name(Name, usize),
-    /// The name and its colon; the next byte may be the space that is dropped.
+    /// The name and its colon have been read. If the next byte is a space, it is dropped.
     Colon(Name),
-    /// Into the value.
+    /// A part of the value has been read.
     Value(Name),
-    /// An unknown field: nothing of it counts.
+    /// The field is unknown. The rest of the line is ignored.
     Ignored,
 }
 
@@ -110,7 +111,7 @@ impl CutLine {
         Self { read: Read::Nothing }
     }
 
-    /// Whether a part of the line has been read already.
+    /// Returns true if a part of the line has been read already.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
         !matches!(self.read, Read::Nothing)
@@ -124,7 +125,8 @@ impl CutLine {
         part
     }
 
-    /// Reads a part of the line that is not the last; `None` if it says nothing: an unknown field, a part of a name.
+    /// Reads a part of the line that is not the last. Returns `None` if it has no part of a value, because it is a part
+    /// of a name or of an unknown field.
     #[inline]
     pub(crate) fn part<'i>(&mut self, bytes: &'i [u8]) -> Option<Part<'i>> {
         self.next(bytes, false)
@@ -140,7 +142,7 @@ impl CutLine {
         }
     }
 
-    /// Reads the name, the colon and the space, which are all there.
+    /// Reads the name, the colon and the space. `bytes` is long enough to have all of them.
     #[inline]
     fn start_at_once<'i>(&mut self, bytes: &'i [u8], ends: bool) -> Option<Part<'i>> {
         let known = whole(bytes);
@@ -148,7 +150,7 @@ impl CutLine {
         known.map(|(name, value)| Part { name, bytes: &bytes[value..], starts: true, ends })
     }
 
-    /// Reads the name, the colon and the space, or what of them there is.
+    /// Reads the name, the colon and the space, as far as they have come.
     fn start<'i>(&mut self, mut bytes: &'i [u8], ends: bool) -> Option<Part<'i>> {
         while let Read::Nothing | Read::Name(..) = self.read {
             let Some((&byte, rest)) = bytes.split_first() else {
@@ -166,7 +168,7 @@ impl CutLine {
         Some(Part { name, bytes: bytes.strip_prefix(b" ").unwrap_or(bytes), starts: true, ends })
     }
 
-    /// A line that ends after a known name is that field with an empty value.
+    /// Ends a line without a colon. If it is a known name, it is that field with an empty value.
     fn without_colon(&self) -> Option<Part<'static>> {
         let Read::Name(name, read) = self.read else { return None };
         let is_whole = read == name.as_bytes().len();
@@ -175,7 +177,7 @@ impl CutLine {
 }
 
 impl Read {
-    /// The state after one more byte of the name or the colon after it.
+    /// Returns the state after one more byte, which belongs to the name or is the colon.
     fn after(self, byte: u8) -> Self {
         match self {
             Self::Nothing if byte == b':' => Self::Colon(Name::Comment),
@@ -192,7 +194,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// Reads `text` as one line: whole, and cut at every place into two and three parts.
+    /// Reads `text` as one line: whole, and cut into two and three parts at every place.
     #[track_caller]
     fn check(text: &[u8], expected: Option<(Name, &[u8])>) {
         assert_eq!(whole(text).map(|(name, value)| (name, &text[value..])), expected, "whole");
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_ignored() {
+    fn lines_with_other_names_are_ignored() {
         for text in [
             "Data: x",
             "dat: x",
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_first_makes_a_comment() {
+    fn a_line_that_begins_with_a_colon_is_a_comment() {
         for (text, comment) in
             [(":", ""), (": ", ""), (": x", "x"), (":  x", " x"), (":data: x", "data: x"), ("::", ":")]
         {

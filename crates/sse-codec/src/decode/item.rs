@@ -1,19 +1,19 @@
-//! What a stream holds beside events.
+//! The items of a stream: events, comments, ids and reconnection times.
 
 use core::time::Duration;
 
 use crate::event::EventRef;
 
-/// What a stream holds, in its order ([`Decoder::next_item`](crate::Decoder::next_item)).
+/// An event, a comment, an id or a reconnection time, which [`Decoder::next_item`](crate::Decoder::next_item) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item<'a> {
     /// An event.
     Event(EventRef<'a>),
-    /// A comment, without the colon and one space after it.
+    /// A comment, without its colon and one space after the colon.
     Comment(&'a str),
-    /// The last event ID, as a block without an event has set it. Empty if it is reset.
+    /// The last event ID, which a block without an event has set. It is empty if the block has reset it.
     LastEventId(&'a str),
-    /// The reconnection time that the stream asks for.
+    /// The value of a `retry` field: how long the client is to wait before it reconnects.
     ReconnectionTime(Duration),
 }

@@ -1,13 +1,12 @@
-//! A line, as the raw view gives it.
+//! A line of a stream.
 
 use core::fmt;
 
 use crate::event::display;
 
-/// A line that a [`LineDecoder`](crate::LineDecoder) lends, without its ending: it borrows from the chunk or from the
-/// decoder.
+/// A line without its ending, which borrows its text from a chunk or from a [`LineDecoder`](crate::LineDecoder).
 ///
-/// Displayed with an LF, it is as a reader takes it.
+/// `Display` writes the line with an LF, ready to be sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line<'a> {
     text: &'a str,
@@ -18,22 +17,24 @@ impl<'a> Line<'a> {
         Self { text }
     }
 
-    /// The line as it is.
+    /// Returns the text of the line.
     pub fn as_str(&self) -> &'a str {
         self.text
     }
 
-    /// Whether the line is empty, which is the end of a block.
+    /// Returns true if the line is empty. An empty line ends a block.
     pub fn is_blank(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// The comment, if it is one, without the colon and one space behind it.
+    /// Returns the comment, without its colon and one space after the colon. Returns `None` if the line is not a
+    /// comment.
     pub fn comment(&self) -> Option<&'a str> {
         self.text.strip_prefix(':').map(without_space)
     }
 
-    /// The name and the value, if it is a field, whether the standard knows it or not.
+    /// Returns the name and the value of the field, even if the standard does not know it. Returns `None` if the line
+    /// is not a field. A field without a colon has an empty value.
     pub fn field(&self) -> Option<(&'a str, &'a str)> {
         match self.text.split_once(':') {
             None => (!self.text.is_empty()).then_some((self.text, "")),
@@ -52,7 +53,7 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// The one space that the standard removes.
+/// Removes one space at the start, as the standard says (9.2.6).
 fn without_space(value: &str) -> &str {
     value.strip_prefix(' ').unwrap_or(value)
 }

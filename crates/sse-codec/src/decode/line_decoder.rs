@@ -1,4 +1,4 @@
-//! The raw view: bytes in, lines out.
+//! The line decoder: bytes in, lines out.
 
 #[cfg(feature = "alloc")]
 use super::buffer::GrowBytes;
@@ -11,11 +11,11 @@ use super::line::Line;
 use super::value::Value;
 use crate::event::TooLarge;
 
-/// Turns the bytes of one event stream into lines, all of them and in order: the raw view, for relays and tools.
+/// Decodes the bytes of one event stream into its lines, for relays and tools.
 ///
-/// What a [`Decoder`](crate::Decoder) passes over is there: comments, ids without data, reconnection times, fields that
-/// the standard does not know. What a reader makes of the lines is not applied. Only what no reader can tell is gone: a
-/// byte order mark, and whether a line ended with CR, LF or both.
+/// It returns every line in order, also those for which a [`Decoder`](crate::Decoder) returns no event: comments, ids
+/// without data, reconnection times, and fields that the standard does not know. Only the byte order mark and the line
+/// endings (CR, LF or CRLF) are removed.
 ///
 /// ```
 /// # #[cfg(feature = "alloc")] {
@@ -43,28 +43,29 @@ pub struct LineDecoder<B: Buffer = GrowBuffer> {
 enum State {
     /// The line is being read.
     Open,
-    /// The line is lent to the caller; it is cleared at the next call.
+    /// The caller borrows the line. The next call clears it.
     Lent,
-    /// Over the limit: the rest of the line is skipped.
+    /// The line is over the limit. The rest of it is skipped.
     TooLarge,
 }
 
-/// A line decoder that needs no allocator, for lines of up to `N` bytes.
+/// A [`LineDecoder`] that needs no allocator, for lines of at most `N` bytes.
 pub type FixedLineDecoder<const N: usize> = LineDecoder<FixedBuffer<N>>;
 
 #[cfg(feature = "alloc")]
 impl LineDecoder {
-    /// A decoder for a new stream, with a limit of 16 MiB per line.
+    /// Creates a decoder for a new stream, with a limit of 16 MiB per line.
     pub fn new() -> Self {
         Self::with_limit(Decoder::DEFAULT_LIMIT)
     }
 
-    /// A decoder whose lines may be up to `max_line_bytes` long, each U+FFFD counted as three bytes.
+    /// Creates a decoder for a new stream whose lines may be at most `max_line_bytes` bytes long. Each U+FFFD counts as
+    /// three bytes.
     pub fn with_limit(max_line_bytes: usize) -> Self {
         Self::with_line(GrowBytes::new(max_line_bytes))
     }
 
-    /// Gives back memory: the buffer keeps room for `len` bytes, or for what it holds of an unfinished line.
+    /// Frees memory: the buffer keeps room for `len` bytes, or for the part of an unfinished line that it holds.
     pub fn shrink_to(&mut self, len: usize) {
         if self.state == State::Lent {
             self.forget_line(State::Open);
@@ -72,14 +73,14 @@ impl LineDecoder {
         self.line.buffer_mut().shrink_to(len);
     }
 
-    /// How many bytes the buffer takes, used or not.
+    /// Returns the capacity of the buffer in bytes.
     pub fn memory(&self) -> usize {
         self.line.buffer().memory()
     }
 }
 
 impl<const N: usize> FixedLineDecoder<N> {
-    /// A decoder for a new stream, in memory of a fixed size.
+    /// Creates a decoder for a new stream, in memory of a fixed size. It can be a `static`.
     pub const fn fixed() -> Self {
         Self::with_line(FixedBytes::new())
     }
@@ -90,15 +91,16 @@ impl<B: Buffer> LineDecoder<B> {
         Self { edge: Edge::START, state: State::Open, line: Value::new(line) }
     }
 
-    /// Returns the next line, or `None` when `input` is used up and more bytes are needed.
+    /// Returns the next line, or `None` when all of `input` has been read and more bytes are needed.
     ///
-    /// `input` is advanced past what was read. At the end of the stream nothing has to be called: readers drop what
-    /// follows the last empty line. [`finish`](Self::finish) returns the last line if it has no ending.
+    /// The call advances `input` to the bytes that it has not read. Call it with the same `input` until it returns
+    /// `None`, and then with the next chunk. At the end of the stream, [`finish`](Self::finish) returns the last line
+    /// if it has no ending. A relay need not call it, because clients drop what follows the last empty line.
     ///
     /// # Errors
     ///
-    /// [`TooLarge::Line`] once for each line over the limit. The rest of it is skipped, and the next call goes on with
-    /// the line behind it; so a block that lacks a line is told by the error within it.
+    /// [`TooLarge::Line`], once for each line over the limit. The rest of that line is skipped, and the next call
+    /// returns the line after it.
     pub fn next_line<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Result<Option<Line<'d>>, TooLarge> {
         if self.state == State::Lent {
             self.forget_line(State::Open);
@@ -114,7 +116,7 @@ impl<B: Buffer> LineDecoder<B> {
         self.line.text(&chunk).map(|text| Some(Line::new(text))).ok_or(TooLarge::Line { limit })
     }
 
-    /// Reads until a line is whole, or the chunk has been read; returns whether there is a line.
+    /// Reads up to the end of the line or of the chunk. Returns true if the line has ended.
     fn read_line(&mut self, chunk: &mut Chunk<'_>) -> Result<bool, TooLarge> {
         let mark = self.edge.pass(chunk);
         if !mark.is_empty() && !self.line.push(mark) {
@@ -146,8 +148,8 @@ impl<B: Buffer> LineDecoder<B> {
 
     /// Ends the stream, and returns the last line if the stream ended before the line did.
     ///
-    /// Call it after [`next_line`](Self::next_line) has returned `None`. The decoder is then ready for a new connection,
-    /// as after [`reset`](Self::reset).
+    /// Call it after [`next_line`](Self::next_line) has returned `None`. The decoder is then ready for a new
+    /// connection, as after [`reset`](Self::reset).
     ///
     /// # Errors
     ///
@@ -174,7 +176,8 @@ impl<B: Buffer> LineDecoder<B> {
         self.line.clear();
     }
 
-    /// Makes ready for the body of a new connection: the unfinished line is dropped and a byte order mark may come again.
+    /// Prepares the decoder for the body of a new connection: the unfinished line is dropped, and a byte order mark at
+    /// the start is skipped again.
     pub fn reset(&mut self) {
         self.edge = Edge::START;
         self.forget_line(State::Open);

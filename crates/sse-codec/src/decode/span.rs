@@ -1,6 +1,7 @@
-//! A piece of a chunk.
+//! A range of a chunk.
 
-/// Which bytes of a chunk. As a range it costs less than a slice: it is checked where it is read, and only there.
+/// A range of the bytes of a chunk. It is smaller to pass on than a slice, and its bounds are checked only where it is
+/// read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub(crate) start: usize,
@@ -18,7 +19,7 @@ impl Span {
         self.start == self.end
     }
 
-    /// The span without its first `count` bytes.
+    /// Returns the span without its first `count` bytes.
     #[inline]
     pub(crate) fn skip(self, count: usize) -> Self {
         Self { start: self.start + count, end: self.end }

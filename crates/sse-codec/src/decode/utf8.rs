@@ -1,15 +1,15 @@
-//! UTF-8: the check, and the repair where it fails.
+//! Checks UTF-8, and repairs ill-formed text.
 
-/// What stands for a maximal ill-formed piece (Encoding Standard, "UTF-8 decode").
+/// U+FFFD, which replaces each maximal ill-formed piece (Encoding Standard, "UTF-8 decode").
 const REPLACEMENT: &[u8; 3] = b"\xEF\xBF\xBD";
 
 /// Multiples of this many bytes are checked fastest.
 pub(crate) const BLOCK: usize = 64;
 
-/// `bytes` as text, if they are UTF-8.
+/// Returns `bytes` as text, or `None` if they are not UTF-8.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Option<&str> {
-    // From this length on the vectors are worth their preparation.
+    // For shorter text, preparing the vectors costs more than they save.
     #[cfg(feature = "std")]
     if bytes.len() >= BLOCK {
         return simdutf8::basic::from_utf8(bytes).ok();
@@ -20,7 +20,8 @@ pub(crate) fn check(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok()
 }
 
-/// How many bytes `bytes` are when each ill-formed piece has become U+FFFD: never fewer than they are now.
+/// Returns the length of `bytes` after each ill-formed piece has become U+FFFD. It is never less than their length now,
+/// because U+FFFD is as long as the longest ill-formed piece.
 pub(crate) fn repaired_len(bytes: &[u8]) -> usize {
     let chunks = bytes.utf8_chunks();
     chunks
@@ -28,10 +29,11 @@ pub(crate) fn repaired_len(bytes: &[u8]) -> usize {
         .sum()
 }
 
-/// Repairs the first `len` bytes of `bytes`, which then fill all of it: that is their [`repaired_len`].
+/// Repairs the first `len` bytes of `bytes`. The repaired text fills all of `bytes`, which are as long as its
+/// [`repaired_len`].
 ///
-/// They are moved to the end first, and repaired from there to the front. No ill-formed piece is longer than U+FFFD, so
-/// that what is written never catches up with what is still to be read.
+/// The bytes are moved to the end first, and repaired from there to the front. No ill-formed piece is longer than
+/// U+FFFD, so that the writing never overtakes the reading.
 pub(crate) fn repair(bytes: &mut [u8], len: usize) {
     let mut read = bytes.len() - len;
     let mut written = 0;
@@ -78,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn repair_is_what_the_standard_library_does(
+        fn text_is_repaired_as_by_the_standard_library(
             pieces in prop::collection::vec(prop::sample::select(PIECES), 0..60),
         ) {
             let bytes = pieces.concat();

@@ -1,14 +1,14 @@
-//! The value of a field, wherever it lies.
+//! The value of a field, in the chunk or in a buffer.
 
 use super::buffer::Collect;
 use super::chunk::Chunk;
 use super::span::Span;
 
-/// A value: in the chunk that is being read, as long as that is all of it, or else in a buffer.
+/// A value. It lies in the chunk that is being read if the chunk has all of it, or else in a buffer.
 #[derive(Clone, Debug)]
 pub(crate) struct Value<C> {
     place: Place,
-    /// Of use only where the place says so; what else it holds is old.
+    /// Holds the value if `place` is `Buffer`. Otherwise its content is old.
     buffer: C,
 }
 
@@ -21,12 +21,12 @@ enum Place {
 }
 
 impl<C: Collect> Value<C> {
-    /// No value, and a buffer for those to come.
+    /// Creates an absent value, with a buffer for later values.
     pub(crate) const fn new(buffer: C) -> Self {
         Self { place: Place::Nowhere, buffer }
     }
 
-    /// The greatest length of its text, in bytes.
+    /// Returns the greatest length of the text, in bytes.
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.buffer.limit()
@@ -42,7 +42,7 @@ impl<C: Collect> Value<C> {
         self.place = Place::Nowhere;
     }
 
-    /// Replaces the value by one that lies in the chunk; false if it is too long.
+    /// Replaces the value by one that lies in the chunk. Returns false if it is too long.
     #[inline]
     #[must_use]
     pub(crate) fn lend(&mut self, value: Span) -> bool {
@@ -50,7 +50,7 @@ impl<C: Collect> Value<C> {
         value.len() <= self.limit()
     }
 
-    /// Appends to the value, nothing of which lies in the chunk; false if it becomes too long.
+    /// Appends to the value, which must not lie in the chunk. Returns false if it becomes too long.
     #[inline]
     #[must_use]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
@@ -62,7 +62,7 @@ impl<C: Collect> Value<C> {
         self.buffer.push(bytes)
     }
 
-    /// Appends LF and a line to the value, which exists.
+    /// Appends LF and a line to the value, which must exist. Returns false if it becomes too long.
     #[inline]
     #[must_use]
     pub(crate) fn push_line(&mut self, bytes: &[u8], chunk: &Chunk<'_>) -> bool {
@@ -71,19 +71,20 @@ impl<C: Collect> Value<C> {
         self.buffer.push_line(bytes)
     }
 
-    /// Appends the lines of data that follow in the chunk, if there is a value to append to. Returns the line after them.
+    /// Appends the lines of data that follow in the chunk, if the value lies in the buffer. Returns the line after
+    /// them.
     #[inline]
     pub(crate) fn push_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
         if matches!(self.place, Place::Buffer) { self.buffer.push_lines(chunk) } else { chunk.line() }
     }
 
-    /// Copies what lies in the chunk, so that it outlasts it.
+    /// Copies a value that lies in the chunk to the buffer.
     #[inline]
     pub(crate) fn keep(&mut self, chunk: &Chunk<'_>) {
         if let Place::Chunk(value) = self.place {
             self.place = Place::Buffer;
             self.buffer.clear();
-            // It was not too long when it was lent.
+            // `lend` has checked the length.
             let fits = self.buffer.push(chunk.bytes(value));
             debug_assert!(fits);
         }
@@ -94,7 +95,7 @@ impl<C: Collect> Value<C> {
         &self.buffer
     }
 
-    /// The buffer. If the value is not in it, the buffer holds nothing of use.
+    /// Returns the buffer, which is empty unless the value lies in it.
     #[cfg(feature = "alloc")]
     pub(crate) fn buffer_mut(&mut self) -> &mut C {
         if !matches!(self.place, Place::Buffer) {
@@ -103,13 +104,13 @@ impl<C: Collect> Value<C> {
         &mut self.buffer
     }
 
-    /// Replaces the value by what another buffer holds, which gets this one for it.
+    /// Replaces the value by the content of another buffer, by swapping the buffers.
     pub(crate) fn take(&mut self, other: &mut C) {
         self.place = Place::Buffer;
         core::mem::swap(&mut self.buffer, other);
     }
 
-    /// The value as text, with U+FFFD for what is not UTF-8; `None` if it becomes too long by that.
+    /// Returns the value as text, with U+FFFD for each ill-formed piece, or `None` if the text becomes too long.
     #[inline]
     pub(crate) fn text<'a>(&'a mut self, chunk: &Chunk<'a>) -> Option<&'a str> {
         match self.place {

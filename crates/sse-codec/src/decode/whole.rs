@@ -1,17 +1,17 @@
-//! An event that lies in one chunk as a whole, as most events do.
+//! Reads events that lie whole in one chunk, as most events do.
 //!
-//! Its lines are read into spans: no buffer is needed and no state is kept. A line that this can't read (a second `data`
-//! line, `retry`, text over a limit) is left to the block, which takes over what has been read before it.
+//! Their lines are read into spans, without a buffer and without state. Some lines are left to the block, which takes
+//! over the fields before them: a second `data` line, `retry`, and text over a limit.
 
 use super::chunk::Chunk;
 use super::field::{self, Name};
 use super::span::Span;
 
-/// What has been read.
+/// What [`read`] has read.
 pub(crate) enum Read<'i> {
     Event(EventText<'i>),
-    /// The chunk after some fields of a block, and after a line that the block must read; `None` if the chunk holds no
-    /// end of that line.
+    /// The chunk after some fields of a block, these fields, and the next line, which the block must read. The line is
+    /// `None` if it does not end in the chunk.
     Line(Chunk<'i>, Fields, Option<Span>),
 }
 
@@ -42,15 +42,16 @@ pub(crate) struct Limits {
 /// What [`read_data`] has read.
 pub(crate) enum ReadData<'i> {
     Event(&'i str),
-    /// The chunk holds no end of the first line, which is data.
+    /// The first line is data and does not end in the chunk.
     Unended,
-    /// Anything else, of which nothing has been read.
+    /// Anything else. Nothing has been read.
     Other,
 }
 
-/// Reads an event of one line of data, at the start of a block. `input` is advanced only if there is one.
+/// Reads an event of one line of data, at the start of a block. It advances `input` only if there is such an event.
 ///
-/// Most events of LLM APIs are of that form. It is told by its first and last bytes, for less than [`read`] takes.
+/// Most events of LLM APIs have this form. The first and last bytes of the line are enough to recognize it, which is
+/// faster than [`read`].
 #[inline]
 pub(crate) fn read_data<'i>(input: &mut &'i [u8], limit: usize) -> ReadData<'i> {
     let begins_data = Chunk::new(input).word(0).is_some_and(field::begins_data);
@@ -70,8 +71,8 @@ fn read_value<'i>(input: &mut &'i [u8], limit: usize) -> ReadData<'i> {
     ReadData::Event(text)
 }
 
-/// Reads up to the end of the next event, at the start of a block. `input` is advanced only if there is one.
-// Not generic and not inlined: it is compiled with this crate, and its state stays in registers.
+/// Reads up to the end of the next event, at the start of a block. It advances `input` only if there is such an event.
+// Not generic and not inlined, so that it is compiled in this crate and its state stays in registers.
 #[inline(never)]
 pub(crate) fn read<'i>(input: &mut &'i [u8], limits: Limits) -> Read<'i> {
     let mut chunk = Chunk::new(input);
@@ -94,10 +95,10 @@ pub(crate) fn read<'i>(input: &mut &'i [u8], limits: Limits) -> Read<'i> {
 }
 
 impl Fields {
-    /// Takes in a line that is not empty; false if it is one that can't be read here.
+    /// Reads a line that is not empty. Returns false if the block must read it.
     ///
-    /// Lines that are spelled as most servers do are told by their first eight bytes. What follows the line may be among
-    /// these, but no name holds the ending of a line.
+    /// The first eight bytes are compared with the spelling of most servers. They may go beyond the end of the line,
+    /// but no name has a line ending in it.
     #[inline]
     fn take(&mut self, chunk: &Chunk<'_>, line: Span, limits: Limits) -> bool {
         const EVENT: u64 = u64::from_le_bytes(*b"event: \0");
@@ -156,9 +157,9 @@ impl Fields {
         fits
     }
 
-    /// The text of an event; `None` if there is no data, or ill-formed text.
+    /// Returns the text of the event, or `None` if there is no data or if the text is ill-formed.
     ///
-    /// All fields are checked at once, with what lies between them.
+    /// UTF-8 is checked once, from the first field to the last.
     #[inline]
     fn text<'i>(self, chunk: &Chunk<'i>) -> Option<EventText<'i>> {
         let data = self.data?;

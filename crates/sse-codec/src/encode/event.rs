@@ -1,4 +1,4 @@
-//! Events as messages.
+//! Converts events to messages.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use crate::event::EventRef;
 use crate::event::{Event, SharedEvent};
 
 impl<'a> From<EventRef<'a>> for Message<'a> {
-    /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
+    /// Returns the [message of an event](Message#the-message-of-an-event). It borrows the text of the event.
     fn from(event: EventRef<'a>) -> Self {
         Self::of_event(event.fields())
     }
@@ -16,7 +16,7 @@ impl<'a> From<EventRef<'a>> for Message<'a> {
 
 #[cfg(feature = "alloc")]
 impl<'a> From<&'a Event> for Message<'a> {
-    /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
+    /// Returns the [message of an event](Message#the-message-of-an-event). It borrows the text of the event.
     fn from(event: &'a Event) -> Self {
         event.as_borrowed().into()
     }
@@ -24,7 +24,7 @@ impl<'a> From<&'a Event> for Message<'a> {
 
 #[cfg(feature = "alloc")]
 impl<'a> From<&'a SharedEvent> for Message<'a> {
-    /// The [message of an event](Message#the-message-of-an-event), with borrowed text.
+    /// Returns the [message of an event](Message#the-message-of-an-event). It borrows the text of the event.
     fn from(event: &'a SharedEvent) -> Self {
         event.as_borrowed().into()
     }
@@ -32,12 +32,12 @@ impl<'a> From<&'a SharedEvent> for Message<'a> {
 
 #[cfg(feature = "alloc")]
 impl From<Event> for Message<'static> {
-    /// The [message of an event](Message#the-message-of-an-event), with the data of the event, which is not copied.
+    /// Returns the [message of an event](Message#the-message-of-an-event). The data of the event is moved into it.
     ///
     /// ```
     /// use sse_codec::{Decoder, Message};
     ///
-    /// // The second event has no `id` field: its last event ID is that of the first. The third one resets it.
+    /// // The second event has no `id` field, so its last event ID is that of the first. The third event resets it.
     /// let mut stream = &b"event: wind\ndata: 12 knots\nid: 7\n\ndata: calm\n\ndata: storm\nid\n\n"[..];
     /// let mut decoder = Decoder::new();
     /// let mut messages = Vec::new();
@@ -57,7 +57,7 @@ impl From<Event> for Message<'static> {
 }
 
 impl fmt::Display for EventRef<'_> {
-    /// The wire form, ready to be decoded again.
+    /// Writes the event as it is sent, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Message::from(*self).fmt(f)
     }
@@ -65,7 +65,7 @@ impl fmt::Display for EventRef<'_> {
 
 #[cfg(feature = "alloc")]
 impl fmt::Display for Event {
-    /// The wire form, ready to be decoded again.
+    /// Writes the event as it is sent, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_borrowed().fmt(f)
     }

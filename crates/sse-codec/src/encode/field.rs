@@ -1,7 +1,7 @@
-//! Fields to bytes (9.2.5), as one sequence of pieces.
+//! Encodes fields into bytes (9.2.5), as a sequence of pieces.
 //!
-//! Length, slice, string and buffer outputs all take their bytes from the one function here that writes the field:
-//! there is no second place that knows its wire form.
+//! All outputs (length, slice, string and buffer) use the same function for a field, so that the wire form of a field
+//! is defined at one place.
 
 use core::fmt::{self, Write};
 use core::time::Duration;
@@ -10,10 +10,10 @@ use memchr::memchr2;
 
 use crate::event::{EventId, EventType, display, millis};
 
-/// One field of an event, or a comment, as it is written.
+/// One field of an event, or a comment, to be written.
 ///
-/// [`Message`](crate::Message) is the way to write an event. Fields are for those who write one piece by piece; an
-/// empty line ends it.
+/// Use [`Message`](crate::Message) to write a whole event. Use fields to write an event piece by piece, and end it with
+/// an empty line.
 ///
 /// ```
 /// use sse_codec::Field;
@@ -24,20 +24,21 @@ use crate::event::{EventId, EventType, display, millis};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field<'a> {
-    /// A comment: readers ignore it. Each of its lines becomes a comment line.
+    /// A comment, which clients ignore. Each of its lines becomes a comment line.
     Comment(&'a str),
-    /// The event type. If there are several in an event, the last one counts.
+    /// The event type. If an event has several, the last one counts.
     EventType(EventType<'a>),
-    /// Data: each of its lines, ended by CR, LF or CRLF, becomes a `data` line. Further data is further lines.
+    /// Data. Each of its lines becomes a `data` line; CR, LF and CRLF end a line. Several data fields of an event are
+    /// joined by LF.
     Data(&'a str),
-    /// The id, which the reader keeps as its last event ID.
+    /// The id, which the client keeps as its last event ID.
     Id(EventId<'a>),
-    /// The time that the reader shall wait before it reconnects; in milliseconds, rounded up.
+    /// The time that the client is to wait before it reconnects. It is written in milliseconds, rounded up.
     ReconnectionTime(Duration),
 }
 
 impl Field<'_> {
-    /// Hands the bytes of the field to `put`, piece by piece, with the line's end.
+    /// Passes the bytes of the field to `put`, piece by piece, with the line ending.
     fn pieces(&self, put: &mut impl FnMut(&[u8])) {
         match self {
             Self::Comment(text) => comment(text, put),
@@ -62,7 +63,7 @@ impl Field<'_> {
 }
 
 impl fmt::Display for Field<'_> {
-    /// The wire form, with the line's end.
+    /// Writes the field as it is sent, with the line ending.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         display(f, |put| self.pieces(&mut |piece| put(piece)))
     }
@@ -101,13 +102,13 @@ pub(super) fn reconnection_time(time: Duration, put: &mut impl FnMut(&[u8])) {
 fn lines<const N: usize>(name: &[u8; N], text: &str, put: &mut impl FnMut(&[u8])) {
     let mut rest = Some(text.as_bytes());
     while let Some(text) = rest {
-        let (value, behind) = split_line(text);
+        let (value, after) = split_line(text);
         line(name, value, put);
-        rest = behind;
+        rest = after;
     }
 }
 
-/// The first line of `text`, and the text behind its ending, if it has one.
+/// Returns the first line of `text`, and the text after its ending, or `None` if it has no ending.
 #[inline]
 fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     let Some(end) = memchr2(b'\r', b'\n', text) else { return (text, None) };
@@ -115,10 +116,10 @@ fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (&text[..end], Some(&text[end + ending..]))
 }
 
-/// Writes one line. The space that `name` ends with saves a space that the value begins with; an empty value needs
-/// none.
+/// Writes one line. `name` ends with a space, so that decoders do not remove a space with which the value begins. An
+/// empty value needs no space.
 ///
-/// The length of the name is part of the type, so that the name is stored as words, not copied by a call.
+/// The length of the name is a part of the type, so that the name is copied as words and not by a call.
 #[inline]
 fn line<const N: usize>(name: &[u8; N], value: &[u8], put: &mut impl FnMut(&[u8])) {
     if value.is_empty() {

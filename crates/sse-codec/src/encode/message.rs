@@ -1,4 +1,4 @@
-//! An outgoing message.
+//! A message to be written.
 
 use core::fmt;
 use core::time::Duration;
@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::field::{self, Field};
 use crate::event::{EventFields, EventId, EventType, Text, TooSmall, display};
 
-/// A message to be written: the fields of one event, with the empty line that ends it.
+/// A message to be written: the fields of one event, and the empty line that ends it.
 ///
 /// ```
 /// use sse_codec::{EventId, EventType, Message};
@@ -17,22 +17,22 @@ use crate::event::{EventFields, EventId, EventType, Text, TooSmall, display};
 /// assert_eq!(message.to_string(), "event: token\ndata: Hello,\ndata: world\nid: 7\n\n");
 /// ```
 ///
-/// Whatever the text is, it comes back as one event: data is cut into lines (so its CR and CRLF come back as LF), and
-/// [`EventType`] and [`EventId`] can't hold what would break out of their field.
+/// Any text is written as one event. Data is cut into lines, so that CR and CRLF in it are decoded as LF. An
+/// [`EventType`] or [`EventId`] with a byte that would end its field can't be created.
 ///
 /// # The message of an event
 ///
-/// `Message::from` makes a message of an event that was read, borrowed ([`EventRef`](crate::EventRef)) or owned
-/// (`Event`). Its fields are:
+/// `Message::from` converts a decoded event, borrowed ([`EventRef`](crate::EventRef)) or owned (`Event`). The fields of
+/// the message are:
 ///
-/// - The event type, unless it is `message`, which is the type of a message without one.
-/// - The data, also if it is empty.
-/// - The last event ID as the id, unless it is empty. An event without an `id` field has the last id that its stream sent
-///   before it, and so several messages can have the same id. If the last event ID is empty, because the stream has sent
-///   no id yet or has reset it, the message has no `id` field, and its readers keep the last event ID that they have.
-///   To reset theirs, set an empty id: `.id(EventId::from_static(""))`.
+/// - The event type, unless it is `message`, which is the type of an event without an `event` field.
+/// - The data, even if it is empty.
+/// - The last event ID as the id, unless it is empty. The last event ID of an event without an `id` field is the last
+///   id that its stream sent before it, and so several messages can have the same id. If the last event ID is empty,
+///   because the stream has sent no id yet or has reset it, the message has no `id` field, and its clients keep their
+///   last event ID. To reset it, set an empty id: `.id(EventId::from_static(""))`.
 ///
-/// An event has no comment and no reconnection time, and neither has its message.
+/// The message of an event has no comment and no reconnection time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Message<'a> {
@@ -44,53 +44,53 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A message with this data. Empty data is data: the event is dispatched.
+    /// Creates a message with this data. An event with empty data is dispatched as well.
     #[inline]
     pub fn new(data: impl Into<Text<'a>>) -> Self {
         Self { data: Some(data.into()), ..Self::empty() }
     }
 
-    /// A message without data: readers dispatch no event for it, but take in its id and reconnection time.
+    /// Creates a message without data. Clients dispatch no event for it, but its id and its reconnection time count.
     #[inline]
     pub const fn empty() -> Self {
         Self { comment: None, event_type: None, data: None, id: None, reconnection_time: None }
     }
 
-    /// The message with the fields of an event.
+    /// Creates a message with the fields of an event.
     pub(super) fn of_event(fields: EventFields<'a>) -> Self {
         let EventFields { event_type, data, id } = fields;
         Self { event_type, data: Some(data), id, ..Self::empty() }
     }
 
-    /// Puts a comment ahead of the fields. Readers ignore it.
+    /// Sets a comment, which is written before the fields. Clients ignore it.
     #[inline]
     pub fn comment(mut self, comment: impl Into<Text<'a>>) -> Self {
         self.comment = Some(comment.into());
         self
     }
 
-    /// Sets the event type. Without one, readers take it as `message`.
+    /// Sets the event type. The type of an event without one is `message`.
     #[inline]
     pub fn event_type(mut self, event_type: EventType<'a>) -> Self {
         self.event_type = Some(event_type);
         self
     }
 
-    /// Sets the id. Without one, the reader's last event ID stays as it is; an empty one resets it.
+    /// Sets the id. Without an id, the last event ID of the client stays as it is. An empty id resets it.
     #[inline]
     pub fn id(mut self, id: EventId<'a>) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Sets the time that the reader waits before it reconnects; in milliseconds, rounded up.
+    /// Sets the time that the client is to wait before it reconnects. It is written in milliseconds, rounded up.
     #[inline]
     pub fn reconnection_time(mut self, time: Duration) -> Self {
         self.reconnection_time = Some(time);
         self
     }
 
-    /// The same, borrowing nothing.
+    /// Converts the message into one that owns its text. Borrowed text is copied.
     #[cfg(feature = "alloc")]
     pub fn into_owned(self) -> Message<'static> {
         Message {
@@ -102,7 +102,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The fields, in the order in which they are written.
+    /// Iterates over the fields, in the order in which they are written.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
         let comment = self.comment.as_ref().map(|text| Field::Comment(text));
         let event_type =
@@ -113,25 +113,25 @@ impl<'a> Message<'a> {
         [comment, event_type, data, id, time].into_iter().flatten()
     }
 
-    /// How many bytes the message takes, with the empty line that ends it.
+    /// Returns the length of the encoded message in bytes, with the empty line that ends it.
     pub fn encoded_len(&self) -> usize {
         let mut len = 0;
         self.pieces(&mut |piece| len += piece.len());
         len
     }
 
-    /// Writes the message to the start of `slice` and returns its length.
+    /// Writes the message to the start of `slice`, and returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// [`TooSmall`] with the length that it takes; nothing has been written then.
+    /// [`TooSmall`], with the length that the message needs. Nothing has been written then.
     pub fn encode_to_slice(&self, slice: &mut [u8]) -> Result<usize, TooSmall> {
         let needed = self.encoded_len();
         let Some(mut rest) = slice.get_mut(..needed) else { return Err(TooSmall { needed }) };
         self.pieces(&mut |piece| {
-            let (place, behind) = core::mem::take(&mut rest).split_at_mut(piece.len());
+            let (place, after) = core::mem::take(&mut rest).split_at_mut(piece.len());
             place.copy_from_slice(piece);
-            rest = behind;
+            rest = after;
         });
         Ok(needed)
     }
@@ -159,13 +159,13 @@ impl<'a> Message<'a> {
         self.pieces(&mut |piece| vec.extend_from_slice(piece));
     }
 
-    /// The message in bytes of its own.
+    /// Returns the encoded message as `Bytes`.
     #[cfg(feature = "bytes")]
     pub fn to_bytes(&self) -> bytes::Bytes {
         self.to_vec().into()
     }
 
-    /// The message in a vector of just its length.
+    /// Returns the encoded message in a vector whose capacity is its length.
     #[cfg(feature = "alloc")]
     pub fn to_vec(&self) -> alloc::vec::Vec<u8> {
         let mut bytes = alloc::vec::Vec::with_capacity(self.encoded_len());
@@ -173,10 +173,10 @@ impl<'a> Message<'a> {
         bytes
     }
 
-    /// Hands the bytes of the message to `put`, piece by piece.
+    /// Passes the bytes of the message to `put`, piece by piece.
     ///
-    /// Part by part, not over [`fields`](Self::fields): to build them and to look at what they are takes longer than
-    /// to write a short message.
+    /// It does not iterate over [`fields`](Self::fields): creating and matching them takes longer than writing a short
+    /// message.
     #[inline]
     fn pieces(&self, put: &mut impl FnMut(&[u8])) {
         if let Some(text) = &self.comment {
@@ -199,8 +199,8 @@ impl<'a> Message<'a> {
 }
 
 impl fmt::Display for Message<'_> {
-    /// The wire form, as one piece of text: `write!` to a socket makes one write of a message of up to 512 bytes, and of
-    /// any message where there is an allocator.
+    /// Writes the message as it is sent. `write!` to a socket makes one write for any message, or without an allocator
+    /// for one of at most 512 bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         display(f, |mut put| self.pieces(&mut put))
     }
@@ -212,7 +212,7 @@ mod tests {
     use alloc::string::{String, ToString};
 
     #[test]
-    fn the_fields_are_what_is_written() {
+    fn the_fields_are_those_that_are_written() {
         let message = Message::new("d\nd")
             .comment("c")
             .event_type(EventType::from_static("t"))

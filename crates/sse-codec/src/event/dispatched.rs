@@ -1,4 +1,4 @@
-//! A dispatched event, lent and owned.
+//! A dispatched event, borrowed or owned.
 
 #[cfg(feature = "alloc")]
 use alloc::string::String;
@@ -9,13 +9,13 @@ use super::event_id::EventId;
 use super::event_type::EventType;
 use super::text::{Text, borrowed};
 
-/// The type of an event that names none (9.2.6).
+/// The type of an event without an `event` field (9.2.6).
 pub(super) const MESSAGE: &str = "message";
 
-/// An event that a [`Decoder`](crate::Decoder) lends: it borrows from the chunk or from the decoder.
+/// An event that borrows its text from a chunk or from a [`Decoder`](crate::Decoder).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventRef<'a> {
-    /// As it was written: empty for `message`.
+    /// Empty for the type `message`.
     event_type: &'a str,
     data: &'a str,
     last_event_id: &'a str,
@@ -34,30 +34,31 @@ impl<'a> EventRef<'a> {
         Self { event_type: "", data, last_event_id }
     }
 
-    /// The event type; `message` if the stream named none.
+    /// Returns the event type, which is `message` if the event has no `event` field.
     #[inline]
     pub fn event_type(&self) -> &'a str {
         if self.event_type.is_empty() { MESSAGE } else { self.event_type }
     }
 
-    /// The data; its lines are joined by LF.
+    /// Returns the data: the values of the `data` fields, joined by LF.
     #[inline]
     pub fn data(&self) -> &'a str {
         self.data
     }
 
-    /// The lines of the data.
+    /// Iterates over the lines of the data. Empty data is one empty line.
     pub fn data_lines(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.data.split('\n')
     }
 
-    /// The last event ID when this event was dispatched: its own id, or that of an event before it. Empty if none.
+    /// Returns the last event ID when this event was dispatched: the value of its own `id` field, or else the last one
+    /// that the stream sent before it. It is empty if there was none.
     #[inline]
     pub fn last_event_id(&self) -> &'a str {
         self.last_event_id
     }
 
-    /// A copy that borrows nothing, in one allocation.
+    /// Copies the event into one that owns its text, with one allocation.
     #[cfg(feature = "alloc")]
     #[inline]
     pub fn to_event(&self) -> Event {
@@ -67,26 +68,26 @@ impl<'a> EventRef<'a> {
         Event { text, data_end, type_end }
     }
 
-    /// Where the data ends and where the type ends, in the order of [`Event`].
+    /// Returns where the data ends and where the type ends in the text of an [`Event`].
     #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn ends(&self) -> (usize, usize) {
         (self.data.len(), self.data.len() + self.event_type.len())
     }
 
-    /// The length of all text.
+    /// Returns the length of data, type and last event ID together.
     #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.data.len() + self.event_type.len() + self.last_event_id.len()
     }
 
-    /// Appends all text, in the order of [`Event`].
+    /// Appends data, type and last event ID, in the order of [`Event`].
     #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn push_to(&self, text: &mut String) {
         text.push_str(self.data);
-        // Most events have neither: a copy of nothing costs a call as well.
+        // Most events have neither, and copying zero bytes would cost a call.
         if !self.event_type.is_empty() {
             text.push_str(self.event_type);
         }
@@ -95,7 +96,7 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// The debug output of an owned event.
+    /// Formats the debug output of an owned event.
     #[cfg(feature = "alloc")]
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
@@ -105,7 +106,7 @@ impl<'a> EventRef<'a> {
             .finish()
     }
 
-    /// The fields that are decoded as this event.
+    /// Returns the fields that are decoded as this event.
     pub(crate) fn fields(&self) -> EventFields<'a> {
         EventFields {
             event_type: unless_empty(self.event_type),
@@ -128,8 +129,8 @@ impl<'a> EventRef<'a> {
 #[cfg(feature = "alloc")]
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// The data, the event type as it was written (empty for `message`), the last event ID. One text costs one allocation;
-    /// the data comes first, so that it can be taken out.
+    /// The data, then the event type (empty for `message`), then the last event ID. One string needs one allocation.
+    /// The data comes first, so that `into_data` only has to cut off the rest.
     text: String,
     data_end: usize,
     type_end: usize,
@@ -137,50 +138,51 @@ pub struct Event {
 
 #[cfg(feature = "alloc")]
 impl Event {
-    /// An event of type `message` with this data and no id.
+    /// Creates an event of type `message` with this data and no id.
     pub fn new(data: impl Into<String>) -> Self {
         let text = data.into();
         Self { data_end: text.len(), type_end: text.len(), text }
     }
 
-    /// The event type; `message` if the stream named none.
+    /// Returns the event type, which is `message` if the event has no `event` field.
     #[inline]
     pub fn event_type(&self) -> &str {
         if self.type_end == self.data_end { MESSAGE } else { &self.text[self.data_end..self.type_end] }
     }
 
-    /// The data; its lines are joined by LF.
+    /// Returns the data: the values of the `data` fields, joined by LF.
     #[inline]
     pub fn data(&self) -> &str {
         &self.text[..self.data_end]
     }
 
-    /// The lines of the data.
+    /// Iterates over the lines of the data. Empty data is one empty line.
     pub fn data_lines(&self) -> impl Iterator<Item = &str> {
         self.as_borrowed().data_lines()
     }
 
-    /// The data, without a copy.
+    /// Returns the data without copying it.
     #[inline]
     pub fn into_data(mut self) -> String {
         self.text.truncate(self.data_end);
         self.text
     }
 
-    /// The last event ID when this event was dispatched: its own id, or that of an event before it. Empty if none.
+    /// Returns the last event ID when this event was dispatched: the value of its own `id` field, or else the last one
+    /// that the stream sent before it. It is empty if there was none.
     #[inline]
     pub fn last_event_id(&self) -> &str {
         &self.text[self.type_end..]
     }
 
-    /// The same event, borrowed from this one.
+    /// Borrows the event.
     pub fn as_borrowed(&self) -> EventRef<'_> {
         let event_type = &self.text[self.data_end..self.type_end];
         EventRef { event_type, data: self.data(), last_event_id: self.last_event_id() }
     }
 
-    /// Replaces all of the event by a copy of `event`. The memory is kept: nothing is allocated for an event that is no
-    /// larger than those before it.
+    /// Replaces this event by a copy of `event`. It allocates only if `event` is larger than all events that this one
+    /// has held before.
     #[inline]
     pub fn copy_from(&mut self, event: EventRef<'_>) {
         self.text.clear();
@@ -197,7 +199,7 @@ impl Event {
         self.type_end = self.data_end + event_type.len();
     }
 
-    /// Sets the data. Where it is written, its CR and CRLF become LF.
+    /// Sets the data. When the event is written, CR and CRLF in it become LF.
     pub fn set_data(&mut self, data: impl Into<String>) {
         let mut text = data.into();
         let data_end = text.len();
@@ -213,7 +215,7 @@ impl Event {
         self.text.push_str(id.as_str());
     }
 
-    /// The fields that are decoded as this event. The data is not copied.
+    /// Returns the fields that are decoded as this event. The data is not copied.
     pub(crate) fn into_fields(self) -> EventFields<'static> {
         let EventRef { event_type, last_event_id, .. } = self.as_borrowed();
         let (event_type, id) = (String::from(event_type), String::from(last_event_id));
@@ -224,7 +226,7 @@ impl Event {
         }
     }
 
-    /// Empties the event and keeps its memory.
+    /// Empties the event, and keeps its memory for the next one.
     pub fn clear(&mut self) {
         self.text.clear();
         self.data_end = 0;
@@ -246,17 +248,17 @@ impl From<EventRef<'_>> for Event {
     }
 }
 
-/// The fields of an event, as they are written. There is no `event` field for the type `message`, and no `id` field for
-/// an empty last event ID.
+/// The fields that an event is written as: no `event` field for the type `message`, and no `id` field for an empty last
+/// event ID.
 pub(crate) struct EventFields<'a> {
     pub(crate) event_type: Option<EventType<'a>>,
     pub(crate) data: Text<'a>,
     pub(crate) id: Option<EventId<'a>>,
 }
 
-/// `text` as the value of a field; `None` if it is empty.
+/// Converts `text` to the value of a field. Returns `None` if it is empty.
 fn unless_empty<S: AsRef<str>, F: TryFrom<S>>(text: S) -> Option<F> {
-    // The types and ids of an event always pass the check: a decoder cuts them at line endings, ignores an id with NUL
-    // and limits their length, and the setters take checked text.
+    // The type and the id of an event always pass the check: a decoder cuts them at line endings, ignores an id with
+    // NUL and limits their length, and the setters take checked text.
     if text.as_ref().is_empty() { None } else { F::try_from(text).ok() }
 }

@@ -1,17 +1,17 @@
-//! Pieces as text.
+//! Formats pieces of bytes as one piece of text.
 //!
-//! What is formatted into a socket is written piece by piece, a call of the system each. So the pieces are put together
-//! first: on the stack as long as they are short, then in memory, if there is an allocator.
+//! `write!` to a socket makes a system call for each piece. So the pieces are joined first: in an array on the stack as
+//! long as they fit, then on the heap, if there is an allocator.
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 use core::fmt;
 
-/// So many bytes are put together on the stack.
+/// How many bytes are joined on the stack.
 const SHORT: usize = 512;
 
-/// Displays pieces as one piece of text, if they are short or there is an allocator. Each piece is whole text: lines are
-/// cut at ASCII characters only.
+/// Writes pieces as one piece of text, if they are short or if there is an allocator. Each piece is valid UTF-8,
+/// because lines are cut at ASCII characters only.
 pub(crate) fn display(f: &mut fmt::Formatter<'_>, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> fmt::Result {
     let mut joined = Joined {
         f,
@@ -26,13 +26,13 @@ pub(crate) fn display(f: &mut fmt::Formatter<'_>, pieces: impl FnOnce(&mut dyn F
     joined.result
 }
 
-/// Pieces that have not been written.
+/// Pieces that have not been written yet.
 struct Joined<'f, 'w> {
     f: &'f mut fmt::Formatter<'w>,
     result: fmt::Result,
     short: [u8; SHORT],
     len: usize,
-    /// All of them, if they are too long for the array.
+    /// All pieces, if they are too long for the array.
     #[cfg(feature = "alloc")]
     long: Vec<u8>,
 }
@@ -62,7 +62,7 @@ impl Joined<'_, '_> {
         }
     }
 
-    /// Appends to the array; false, and nothing is appended, if there is no room.
+    /// Appends `piece` to the array. Returns false, and appends nothing, if there is no room.
     fn push_short(&mut self, piece: &[u8]) -> bool {
         let Some(room) = self.short.get_mut(self.len..self.len + piece.len()) else { return false };
         room.copy_from_slice(piece);

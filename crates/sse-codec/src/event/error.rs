@@ -1,45 +1,45 @@
-//! What can go wrong: an event over the limit on the way in, a field that can't be written on the way out.
+//! The errors: an event over a limit of the decoder, a field that can't be written, a slice that is too short.
 
 use core::error::Error;
 use core::fmt;
 
-/// The longest event type, id and comment that is kept, in bytes.
+/// The longest event type, id and comment that a decoder keeps, in bytes.
 pub(crate) const LONGEST_NAME: usize = 8 * 1024;
 
-/// An event, or a line of the raw view, exceeded a limit of the decoder and was dropped.
+/// An event, a comment or a line exceeds a limit of the decoder, and was dropped.
 ///
-/// It is told once per event, or line. The decoder goes on with the next one: call
-/// [`next_event`](crate::Decoder::next_event) again. If the stream is trusted, decode it with a higher limit
-/// (`Decoder::with_limit`, or the sizes of a [`FixedDecoder`](crate::FixedDecoder)). An event type or an id of more than
-/// 8 KiB is never kept ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
+/// A decoder returns this error once for each event, comment or line. The next call goes on after it. If you trust the
+/// stream, decode it with a higher limit (`Decoder::with_limit`, or the sizes of a
+/// [`FixedDecoder`](crate::FixedDecoder)). Event types and ids of more than 8 KiB are always dropped
+/// ([`EventId::MAX_LEN`](crate::EventId::MAX_LEN)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLarge {
-    /// The data.
+    /// The data of an event is too long. The event is dropped.
     #[non_exhaustive]
     Data {
         /// The decoder's limit, in bytes.
         limit: usize,
     },
-    /// The event type.
+    /// The type of an event is too long. The event is dropped.
     #[non_exhaustive]
     EventType {
-        /// The longest that is kept, in bytes.
+        /// The decoder's limit, in bytes.
         limit: usize,
     },
-    /// The id.
+    /// The id of an event is too long. The event is dropped, and the last event ID stays as it is.
     #[non_exhaustive]
     Id {
-        /// The longest that is kept, in bytes.
+        /// The decoder's limit, in bytes.
         limit: usize,
     },
-    /// A comment. The event around it is not dropped.
+    /// A comment is too long ([`Decoder::next_item`](crate::Decoder::next_item)). The event around it is not dropped.
     #[non_exhaustive]
     Comment {
-        /// The longest that is kept, in bytes.
+        /// The decoder's limit, in bytes.
         limit: usize,
     },
-    /// A line of the raw view ([`LineDecoder`](crate::LineDecoder)).
+    /// A line is too long ([`LineDecoder`](crate::LineDecoder)).
     #[non_exhaustive]
     Line {
         /// The decoder's limit, in bytes.
@@ -57,9 +57,9 @@ impl fmt::Display for TooLarge {
             Self::Line { limit } => ("a line", limit, false),
         };
         let advice = if is_longest {
-            "a longer one is never kept"
+            "longer ones are always dropped"
         } else {
-            "raise the limit of the decoder to read it"
+            "to read it, raise the limit of the decoder"
         };
         write!(f, "{text} is longer than {limit} bytes; {advice}")
     }
@@ -67,29 +67,28 @@ impl fmt::Display for TooLarge {
 
 impl Error for TooLarge {}
 
-/// An event type or id that can't be written.
+/// A text can't be written as an event type or id.
 ///
-/// Neither may hold CR or LF, which would end the field and begin another one; an id may not hold NUL, for which
-/// readers ignore the whole field (9.2.6).
+/// CR and LF would end the field and begin another one. NUL in an id would make readers ignore the field (9.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidField {
-    /// It holds a byte that its field can't carry.
+    /// The text has a CR, an LF or, in an id, a NUL.
     #[non_exhaustive]
     Byte {
         /// The field's name in the standard: `event` or `id`.
         field: &'static str,
         /// The first such byte.
         byte: u8,
-        /// Where that byte stands, in bytes from the start.
+        /// The position of that byte in the text, counted from 0.
         position: usize,
     },
-    /// It is longer than readers keep.
+    /// The text is longer than decoders keep.
     #[non_exhaustive]
     TooLong {
-        /// The field's name in the standard.
+        /// The field's name in the standard: `event` or `id`.
         field: &'static str,
-        /// How long it may be, in bytes.
+        /// The greatest length, in bytes.
         limit: usize,
     },
 }
@@ -109,7 +108,7 @@ impl fmt::Display for InvalidField {
                 )
             }
             Self::TooLong { field, limit } => {
-                write!(f, "the field `{field}` may be {limit} bytes long at most; use a shorter one")
+                write!(f, "the field `{field}` can't be longer than {limit} bytes; use a shorter text")
             }
         }
     }
@@ -117,7 +116,7 @@ impl fmt::Display for InvalidField {
 
 impl Error for InvalidField {}
 
-/// The slice given to [`Message::encode_to_slice`](crate::Message::encode_to_slice) is too short.
+/// The slice that was given to [`Message::encode_to_slice`](crate::Message::encode_to_slice) is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooSmall {
@@ -127,7 +126,7 @@ pub struct TooSmall {
 
 impl fmt::Display for TooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the message takes {} bytes, which is more than the slice holds", self.needed)
+        write!(f, "the slice is too short for the message, which takes {} bytes", self.needed)
     }
 }
 

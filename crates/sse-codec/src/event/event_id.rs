@@ -1,13 +1,13 @@
-//! The event id, checked.
+//! An event id that has been checked.
 
 use super::error::LONGEST_NAME;
 use super::text::{Decimal, TextOrNumber};
 
 super::text::checked_text! {
-    /// An event id that can be written: text without CR, LF and NUL, of 8 KiB at most.
+    /// An event id that can be written: text of at most 8 KiB without CR, LF and NUL.
     ///
-    /// A reader keeps it as its last event ID and sends it back as `Last-Event-ID` when it reconnects. An empty one
-    /// resets the reader's: it then sends none (9.2.6).
+    /// A client keeps it as its last event ID and sends it as `Last-Event-ID` when it reconnects. An empty id resets
+    /// the last event ID, and the client then sends no such header (9.2.6).
     ///
     /// ```
     /// use sse_codec::EventId;
@@ -23,14 +23,14 @@ super::text::checked_text! {
 }
 
 impl EventId<'_> {
-    /// The longest id, in bytes. The standard names no limit, but an id comes back as a request header, and servers
-    /// commonly refuse headers of more than 8 KiB. It is also part of every event that follows, so that a longer one
-    /// would cost a reader much more than it is long.
+    /// The greatest length of an id, in bytes. The standard names no limit. But clients send the id in a request
+    /// header, and many servers refuse headers of more than 8 KiB. The id is also a part of every event that follows,
+    /// so that a long one would cost its length again with each event.
     pub const MAX_LEN: usize = LONGEST_NAME;
 }
 
 impl EventId<'static> {
-    /// The id that is this number, in decimal digits. It needs no allocator.
+    /// Returns the decimal digits of `number` as an id. It needs no allocator.
     ///
     /// ```
     /// use sse_codec::EventId;

@@ -1,11 +1,11 @@
-//! The event type, checked.
+//! An event type that has been checked.
 
 use super::error::LONGEST_NAME;
 
 super::text::checked_text! {
-    /// An event type that can be written: text without CR and LF, of 8 KiB at most.
+    /// An event type that can be written: text of at most 8 KiB without CR and LF.
     ///
-    /// Readers take an empty one, and none at all, as `message` (9.2.6).
+    /// An event whose type is empty, or that has no type, is decoded as an event of type `message` (9.2.6).
     ///
     /// ```
     /// use sse_codec::EventType;
@@ -20,10 +20,10 @@ super::text::checked_text! {
 }
 
 impl EventType<'_> {
-    /// The longest event type, in bytes. The standard names no limit, but what is longer is no name, and a decoder in
-    /// fixed storage has to keep it beside the data.
+    /// The greatest length of an event type, in bytes. The standard names no limit. But types are names, and a decoder
+    /// has to keep the type in addition to the data.
     pub const MAX_LEN: usize = LONGEST_NAME;
 
-    /// `message`, the type of an event that names none.
+    /// `message`, the type of an event without an `event` field.
     pub const MESSAGE: EventType<'static> = EventType::from_static("message");
 }

@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-/// The longest reconnection time that is kept exactly, in milliseconds: 2^53 - 1, the greatest number that a
-/// browser keeps exactly. A longer one counts as this (some 285,000 years).
+/// The longest reconnection time, in milliseconds: 2^53 - 1, the greatest integer that a browser represents exactly.
+/// Longer times are cut to this one, which is 285,000 years.
 pub(crate) const MAX_MILLIS: u64 = (1 << 53) - 1;
 
-/// The value of a `retry` field, read as it comes.
+/// The value of a `retry` field, which is read part by part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Digits {
     millis: Option<u64>,
@@ -18,7 +18,7 @@ impl Digits {
         Self { millis: None, invalid: false }
     }
 
-    /// Takes in more of the value.
+    /// Reads the next part of the value.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if !byte.is_ascii_digit() {
@@ -30,13 +30,13 @@ impl Digits {
         }
     }
 
-    /// The time, if the value was ASCII digits only, and at least one.
+    /// Returns the time, if the value has only ASCII digits, and at least one.
     pub(crate) fn duration(self) -> Option<Duration> {
         self.millis.filter(|_| !self.invalid).map(Duration::from_millis)
     }
 }
 
-/// `time` in milliseconds, as it is written: rounded up, because a client must not come back too soon.
+/// Returns `time` in milliseconds, as it is written. It is rounded up, because a client must not reconnect too soon.
 pub(crate) fn millis(time: Duration) -> u64 {
     let millis = time.as_nanos().div_ceil(1_000_000);
     u64::try_from(millis).unwrap_or(MAX_MILLIS).min(MAX_MILLIS)
@@ -65,13 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_time_saturates() {
+    fn longer_times_are_cut_to_the_longest() {
         check("9007199254740992", Some(MAX_MILLIS));
         check("99999999999999999999999999999999999999999", Some(MAX_MILLIS));
     }
 
     #[test]
-    fn anything_else_is_no_time() {
+    fn other_values_are_ignored() {
         for value in ["", " 1", "1 ", "+1", "-1", "1e3", "0x10", "1.5", "1_0", "1\0", "x"] {
             check(value, None);
         }
@@ -82,7 +82,7 @@ mod tests {
                 digits.duration()
             },
             None,
-            "digits of another script"
+            "Arabic digits"
         );
     }
 

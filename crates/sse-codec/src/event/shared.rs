@@ -7,10 +7,10 @@ use core::ops::Deref;
 
 use super::dispatched::{Event, EventRef, MESSAGE};
 
-/// An event whose clones share its text: a clone counts, and copies nothing.
+/// An event whose clones share its text: cloning it increments a counter and copies no text.
 ///
-/// It is made of a lent event by one copy, as an [`Event`] is, and costs about as much. Of the chunk that it came in
-/// it keeps nothing.
+/// Its text is copied from the decoder once, as that of an [`Event`] is, at about the same cost. It does not keep the
+/// chunk alive.
 ///
 /// ```
 /// use sse_codec::{Decoder, SharedEvent};
@@ -23,14 +23,14 @@ use super::dispatched::{Event, EventRef, MESSAGE};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SharedEvent {
-    /// The data, the event type as it was written (empty for `message`), the last event ID.
+    /// The data, then the event type (empty for `message`), then the last event ID.
     text: Arc<str>,
     data_end: usize,
     type_end: usize,
 }
 
 impl SharedEvent {
-    /// A copy of `event`, which `buffer` is used for.
+    /// Copies `event`. The parts of its text are joined in `buffer` first.
     pub(crate) fn copy(event: EventRef<'_>, buffer: &mut String) -> Self {
         let (data_end, type_end) = event.ends();
         let text = if event.len() == data_end {
@@ -43,42 +43,43 @@ impl SharedEvent {
         Self { text, data_end, type_end }
     }
 
-    /// The event type; `message` if the stream named none.
+    /// Returns the event type, which is `message` if the event has no `event` field.
     #[inline]
     pub fn event_type(&self) -> &str {
         if self.type_end == self.data_end { MESSAGE } else { &self.text[self.data_end..self.type_end] }
     }
 
-    /// The data; its lines are joined by LF.
+    /// Returns the data: the values of the `data` fields, joined by LF.
     #[inline]
     pub fn data(&self) -> &str {
         &self.text[..self.data_end]
     }
 
-    /// The lines of the data.
+    /// Iterates over the lines of the data. Empty data is one empty line.
     pub fn data_lines(&self) -> impl Iterator<Item = &str> {
         self.data().split('\n')
     }
 
-    /// The data, without a copy.
+    /// Returns the data without copying it.
     pub fn into_data(self) -> SharedText {
         SharedText { text: self.text, end: self.data_end }
     }
 
-    /// The last event ID when this event was dispatched: its own id, or that of an event before it. Empty if none.
+    /// Returns the last event ID when this event was dispatched: the value of its own `id` field, or else the last one
+    /// that the stream sent before it. It is empty if there was none.
     #[inline]
     pub fn last_event_id(&self) -> &str {
         &self.text[self.type_end..]
     }
 
-    /// The same event, borrowed from this one.
+    /// Borrows the event.
     pub fn as_borrowed(&self) -> EventRef<'_> {
         EventRef::new(&self.text[self.data_end..self.type_end], self.data(), self.last_event_id())
     }
 }
 
 impl EventRef<'_> {
-    /// A copy that borrows nothing, and whose clones share its text.
+    /// Copies the event into one whose clones share its text.
     pub fn to_shared(&self) -> SharedEvent {
         SharedEvent::copy(*self, &mut String::with_capacity(self.len()))
     }
@@ -103,22 +104,22 @@ impl fmt::Debug for SharedEvent {
 }
 
 impl fmt::Display for SharedEvent {
-    /// The wire form, ready to be decoded again.
+    /// Writes the event as it is sent, ready to be decoded again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_borrowed().fmt(f)
     }
 }
 
-/// The data of a [`SharedEvent`], which shares its text with the clones of that.
+/// The data of a [`SharedEvent`], which shares its text with the clones of that event.
 #[derive(Clone)]
 pub struct SharedText {
-    /// The data comes first in it.
+    /// The text of the event, which begins with the data.
     text: Arc<str>,
     end: usize,
 }
 
 impl SharedText {
-    /// The text.
+    /// Returns the text.
     #[inline]
     pub fn as_str(&self) -> &str {
         &self.text[..self.end]
@@ -161,7 +162,7 @@ impl fmt::Display for SharedText {
 
 #[cfg(feature = "bytes")]
 impl From<SharedText> for bytes::Bytes {
-    /// The same memory, without a copy.
+    /// Converts the text without copying it.
     fn from(text: SharedText) -> Self {
         Self::from_owner(text)
     }

@@ -1,11 +1,11 @@
-//! Text that is borrowed or, where there is an allocator, owned; and text that a field can carry.
+//! Text that is borrowed or, with an allocator, owned; and text that has been checked for a field.
 
 #[cfg(feature = "alloc")]
 pub(crate) type Text<'a> = alloc::borrow::Cow<'a, str>;
 #[cfg(not(feature = "alloc"))]
 pub(crate) type Text<'a> = &'a str;
 
-/// `text` without its owner; `Cow::Borrowed` as a plain call.
+/// Borrows `text`. It is `Cow::Borrowed` with an allocator, and `text` itself without.
 #[inline]
 pub(crate) const fn borrowed(text: &str) -> Text<'_> {
     #[cfg(feature = "alloc")]
@@ -14,12 +14,12 @@ pub(crate) const fn borrowed(text: &str) -> Text<'_> {
     text
 }
 
-/// A reference to the text, whether it is owned or not.
+/// Borrows the text, whether it is owned or not.
 fn as_text<'t>(text: &'t Text<'_>) -> &'t str {
     text
 }
 
-/// Text, or the digits of a number, which need no allocator.
+/// Text, or a number. The digits of a number need no allocator.
 #[derive(Clone, Debug)]
 pub(super) enum TextOrNumber<'a> {
     Text(Text<'a>),
@@ -54,7 +54,7 @@ impl<'a> TextOrNumber<'a> {
     }
 }
 
-/// Text alone.
+/// Text that is never a number.
 #[derive(Clone, Debug)]
 pub(super) struct TextOnly<'a>(Text<'a>);
 
@@ -80,13 +80,13 @@ impl<'a> TextOnly<'a> {
     }
 }
 
-/// How many digits the longest number has.
+/// How many digits the greatest number has.
 const MAX_DIGITS: u8 = 20;
 
 /// A number in decimal digits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal {
-    /// The digits are the last bytes.
+    /// The digits stand at the end of the array.
     bytes: [u8; MAX_DIGITS as usize],
     start: u8,
 }
@@ -106,12 +106,12 @@ impl Decimal {
     }
 
     fn as_str(&self) -> &str {
-        // Digits are always text.
+        // ASCII digits are valid UTF-8.
         core::str::from_utf8(&self.bytes[usize::from(self.start)..]).unwrap_or_default()
     }
 }
 
-/// Where the first CR or LF is, or NUL if that is asked for too.
+/// Returns the position of the first CR or LF. If `nul` is true, NUL is searched as well.
 #[inline]
 pub(super) const fn find_forbidden(bytes: &[u8], nul: bool) -> Option<usize> {
     if !may_hold_forbidden(bytes, nul) {
@@ -127,9 +127,9 @@ pub(super) const fn find_forbidden(bytes: &[u8], nul: bool) -> Option<usize> {
     None
 }
 
-/// Whether there is a forbidden byte, or the text is so short that one has to look.
+/// Returns true if there is a forbidden byte, or if the text is too short to be checked in words.
 ///
-/// Eight bytes are looked at at once, as also a constant can be checked; the last eight overlap with those before.
+/// It compares eight bytes at once, in a way that is `const`. The last eight bytes may overlap with those before them.
 const fn may_hold_forbidden(bytes: &[u8], nul: bool) -> bool {
     let Some(&last) = bytes.last_chunk::<8>() else {
         let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) else { return true };
@@ -147,7 +147,7 @@ const fn may_hold_forbidden(bytes: &[u8], nul: bool) -> bool {
     is_forbidden_in(u64::from_ne_bytes(last), nul)
 }
 
-/// Whether one of eight bytes is CR, LF or, if that is asked for, NUL.
+/// Returns true if one of eight bytes is CR, LF or, if `nul` is true, NUL.
 #[inline]
 const fn is_forbidden_in(word: u64, nul: bool) -> bool {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
@@ -155,7 +155,7 @@ const fn is_forbidden_in(word: u64, nul: bool) -> bool {
     const CR: u64 = u64::from_ne_bytes([b'\r'; 8]);
     const LF: u64 = u64::from_ne_bytes([b'\n'; 8]);
 
-    // The high bit of a byte that is zero, and perhaps of some above it.
+    // Sets the high bit of each byte that is zero, and perhaps of some bytes above it.
     let (cr, lf) = (word ^ CR, word ^ LF);
     let mut zeros = (cr.wrapping_sub(ONES) & !cr) | (lf.wrapping_sub(ONES) & !lf);
     if nul {
@@ -164,9 +164,9 @@ const fn is_forbidden_in(word: u64, nul: bool) -> bool {
     zeros & HIGH != 0
 }
 
-/// Defines a newtype over text that a field can carry.
+/// Defines a newtype over text that has been checked for a field.
 ///
-/// `event` and `id` differ in their name and in the bytes that they refuse, in nothing else.
+/// `event` and `id` differ only in their name, in the bytes that they refuse, and in that an id can be a number.
 macro_rules! checked_text {
     ($(#[$docs:meta])* $name:ident, text: $text:ident, field: $field:literal, refuses_nul: $nul:literal, max: $max:expr) => {
         $(#[$docs])*
@@ -174,12 +174,12 @@ macro_rules! checked_text {
         pub struct $name<'a>(crate::event::text::$text<'a>);
 
         impl<'a> $name<'a> {
-            /// Checks `text`, which is borrowed.
+            /// Checks `text` and borrows it.
             ///
             /// # Errors
             ///
-            /// [`InvalidField`](crate::InvalidField) names the first byte that the field can't carry, or the length
-            /// that it can.
+            /// [`InvalidField`](crate::InvalidField), with the first byte that the field can't have, or with the
+            /// greatest length if `text` is longer.
             #[inline]
             pub const fn new(text: &'a str) -> Result<Self, crate::event::InvalidField> {
                 match Self::check(text) {
@@ -188,32 +188,32 @@ macro_rules! checked_text {
                 }
             }
 
-            /// A constant from a literal. Use it in a `const`, where a mistake is an error of the compiler.
+            /// Checks a literal. Use it in a `const`, where a text that can't be written does not compile.
             ///
             /// # Panics
             ///
-            /// At compile time in a `const`, if the field can't carry `text`. For text that is known only at run
-            /// time there is [`new`](Self::new).
+            /// If `text` can't be written in the field; in a `const`, the panic is an error of the compiler. For text
+            /// that is known only at run time, use [`new`](Self::new).
             #[must_use]
             pub const fn from_static(text: &'static str) -> $name<'static> {
                 match Self::check(text) {
                     Ok(()) => $name(crate::event::text::$text::borrowed(text)),
-                    Err(_) => panic!(concat!("the field `", $field, "` can't carry this text")),
+                    Err(_) => panic!(concat!("this text can't be written in the field `", $field, "`")),
                 }
             }
 
-            /// The text.
+            /// Returns the text.
             #[inline]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
 
-            /// The same, borrowed from this one.
+            /// Borrows the value.
             pub fn as_borrowed(&self) -> $name<'_> {
                 $name(crate::event::text::$text::borrowed(self.as_str()))
             }
 
-            /// The same, borrowing nothing.
+            /// Converts the value into one that owns its text. Borrowed text is copied.
             #[cfg(feature = "alloc")]
             pub fn into_owned(self) -> $name<'static> {
                 $name(self.0.into_owned())
@@ -305,7 +305,7 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn a_number_is_its_digits() {
+    fn a_number_is_written_in_decimal_digits() {
         for number in [0, 7, 10, 99, 12_345, u64::MAX] {
             assert_eq!(Decimal::new(number).as_str(), number.to_string());
         }

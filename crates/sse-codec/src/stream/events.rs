@@ -1,4 +1,4 @@
-//! A stream of chunks as a stream of events, on any runtime.
+//! Turns a stream of chunks into a stream of events, on any runtime.
 
 use core::fmt;
 use core::pin::Pin;
@@ -10,14 +10,14 @@ use pin_project_lite::pin_project;
 use crate::decode::Decoder;
 use crate::event::{Event, EventRef, TooLarge};
 
-/// After so many chunks without an event, others get their turn.
+/// After this many chunks without an event, other tasks get their turn.
 const CHUNKS_PER_POLL: usize = 64;
 
 pin_project! {
-    /// The events of a stream of chunks.
+    /// A stream of events, decoded from a stream of chunks.
     ///
-    /// The chunks may be anything that gives bytes: `Bytes`, `Vec<u8>`, slices. It spawns nothing, has no timer and
-    /// knows no runtime.
+    /// The chunks can be of any type with bytes: `Bytes`, `Vec<u8>`, slices. The stream spawns no task, sets no timer
+    /// and needs no certain runtime.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -32,15 +32,15 @@ pin_project! {
     /// # });
     /// ```
     ///
-    /// An event that was received is never lost, also when a future that waits for it is dropped. After
-    /// [`EventsError::TooLarge`] it goes on with the next event; an error of the chunks is followed by the end.
+    /// No event is lost when a future that waits for the next event is dropped. After [`EventsError::TooLarge`] the
+    /// stream goes on with the next event. After [`EventsError::Chunks`] it ends.
     #[derive(Debug)]
     #[must_use = "nothing is read unless it is polled"]
     pub struct Events<S: TryStream> {
         #[pin]
         chunks: S,
         chunk: Option<S::Ok>,
-        // How much of the chunk has been decoded.
+        // How many bytes of the chunk have been decoded.
         read: usize,
         ended: bool,
         decoder: Decoder,
@@ -48,29 +48,29 @@ pin_project! {
 }
 
 impl<S: TryStream> Events<S> {
-    /// The events of `chunks`, each up to 16 MiB.
+    /// Decodes the events of `chunks`, with a limit of 16 MiB of data per event.
     pub fn new(chunks: S) -> Self {
         Self::with_decoder(chunks, Decoder::new())
     }
 
-    /// The events of `chunks`, by a decoder with another limit, or with the last event ID of an earlier connection.
-    /// What it has begun to read elsewhere is dropped.
+    /// Decodes the events of `chunks` with `decoder`, which can have another limit, or the last event ID of an earlier
+    /// connection. The decoder is reset: an event that it has read in part is dropped.
     pub fn with_decoder(chunks: S, mut decoder: Decoder) -> Self {
         decoder.reset();
         Self { chunks, chunk: None, read: 0, ended: false, decoder }
     }
 
-    /// The decoder, which knows the last event ID and the reconnection time.
+    /// Returns the decoder, for example for the last event ID and the reconnection time.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
     }
 
-    /// The decoder, to give back its memory, for example. What it is fed here is a part of the stream.
+    /// Returns the decoder, for example to free memory. Bytes that you decode with it count as a part of the stream.
     pub fn decoder_mut(&mut self) -> &mut Decoder {
         &mut self.decoder
     }
 
-    /// The decoder, for the next connection, or for the event that the end of this one left unfinished
+    /// Returns the decoder, for the next connection, or for the event that this one left unfinished
     /// ([`Decoder::finish`]).
     pub fn into_decoder(self) -> Decoder {
         self.decoder
@@ -82,7 +82,7 @@ where
     S: TryStream,
     S::Ok: AsRef<[u8]>,
 {
-    /// The next event, as `own` makes it of what is lent.
+    /// Returns the next event, which `own` has copied from the borrowed one.
     pub(super) fn poll_event<E>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -142,20 +142,20 @@ where
     }
 }
 
-/// What went wrong with a stream of events.
+/// An error of a stream of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventsError<E> {
-    /// The stream of chunks failed. The end follows.
+    /// The stream of chunks failed. The stream of events ends after this error.
     Chunks(E),
-    /// An event was too large and was skipped. The next one follows.
+    /// An event was too large and was skipped. The stream goes on with the next event.
     TooLarge(TooLarge),
 }
 
 impl<E> fmt::Display for EventsError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chunks(_) => f.write_str("the bytes of the event stream could not be read"),
+            Self::Chunks(_) => f.write_str("the next chunk of the event stream could not be read"),
             Self::TooLarge(error) => error.fmt(f),
         }
     }

@@ -1,4 +1,4 @@
-//! A stream of chunks as a stream of events whose clones share their text.
+//! Turns a stream of chunks into a stream of events whose clones share their text.
 
 use alloc::string::String;
 use core::fmt;
@@ -13,7 +13,7 @@ use crate::decode::Decoder;
 use crate::event::SharedEvent;
 
 pin_project! {
-    /// The events of a stream of chunks, whose clones share their text ([`Events::shared`]).
+    /// A stream of events whose clones share their text, decoded from a stream of chunks ([`Events::shared`]).
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};
@@ -23,7 +23,7 @@ pin_project! {
     /// let chunks = stream::iter([Ok::<_, std::io::Error>("event: wind\ndata: 12 knots\n\n")]);
     /// let mut events = Events::new(chunks).shared();
     /// let event = events.next().await.unwrap().unwrap();
-    /// // Copies no text.
+    /// // Cloning copies no text.
     /// assert_eq!(event.clone(), event);
     /// # });
     /// ```
@@ -31,36 +31,36 @@ pin_project! {
     pub struct SharedEvents<S: TryStream> {
         #[pin]
         events: Events<S>,
-        // Events are put together here, to be copied at once.
+        // The parts of an event are joined here before they are copied.
         buffer: String,
     }
 }
 
 impl<S: TryStream> Events<S> {
-    /// The same events, which as events whose clones share their text.
+    /// Turns the stream into one of [`SharedEvent`]s, whose clones share their text.
     pub fn shared(self) -> SharedEvents<S> {
         SharedEvents { events: self, buffer: String::new() }
     }
 }
 
 impl<S: TryStream> SharedEvents<S> {
-    /// The decoder, which knows the last event ID and the reconnection time.
+    /// Returns the decoder, for example for the last event ID and the reconnection time.
     pub fn decoder(&self) -> &Decoder {
         self.events.decoder()
     }
 
-    /// The decoder, to give back its memory, for example. What it is fed here is a part of the stream.
+    /// Returns the decoder, for example to free memory. Bytes that you decode with it count as a part of the stream.
     pub fn decoder_mut(&mut self) -> &mut Decoder {
         self.events.decoder_mut()
     }
 
-    /// The decoder, for the next connection, or for the event that the end of this one left unfinished
+    /// Returns the decoder, for the next connection, or for the event that this one left unfinished
     /// ([`Decoder::finish`]).
     pub fn into_decoder(self) -> Decoder {
         self.events.into_decoder()
     }
 
-    /// The same events, with text of their own.
+    /// Turns the stream into one of [`Event`](crate::Event)s, which own their text.
     pub fn into_events(self) -> Events<S> {
         self.events
     }

@@ -1,17 +1,17 @@
-//! Reads `cases.txt`: streams, and what the standard makes of them.
+//! Reads `cases.txt`: streams, and the events that the standard dispatches for them.
 
 use std::time::Duration;
 
 use super::oracle::Outcome;
 
 pub struct Case {
-    /// The rules that the case shows and a title, as in `P7 CRLF is one ending`.
+    /// The rules that the case tests and a title, as in `P7 CRLF is one ending`.
     pub title: String,
     pub stream: Vec<u8>,
     pub outcome: Outcome,
 }
 
-/// All cases of the file.
+/// Returns all cases of the file.
 pub fn all() -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for (number, line) in include_str!("../cases.txt").lines().enumerate() {
@@ -29,7 +29,7 @@ pub fn all() -> Vec<Case> {
         let texts: Vec<String> =
             values.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
         match (word, &texts[..]) {
-            // A long stream is written over several lines.
+            // A stream can be written on several lines.
             ("stream", [_, ..]) => case.stream.extend(values.concat()),
             ("event", [event_type, data]) => {
                 let id = case.outcome.events.last().map(|event| event.2.clone()).unwrap_or_default();
@@ -50,7 +50,7 @@ pub fn all() -> Vec<Case> {
     cases
 }
 
-/// The quoted strings of a line, as in a Rust literal of bytes, with `\u{…}` as well.
+/// Returns the quoted strings of a line. They are written as Rust literals of bytes; `\u{…}` is allowed as well.
 fn strings(line: &str) -> Option<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     let mut rest = line.trim();

@@ -1,4 +1,4 @@
-//! What several test files share. The fuzz targets and the browser comparison use the same modules.
+//! Helpers of several test files. The fuzz targets and the comparison with a browser use the same modules.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
@@ -18,7 +18,7 @@ fn seen(event: EventRef<'_>) -> Seen {
     [event.event_type(), event.data(), event.last_event_id()].map(str::to_owned).into()
 }
 
-/// All that a decoder gives for `chunks`.
+/// Returns the events and errors of `chunks`.
 pub fn items<'c, B: Buffer>(
     decoder: &mut Decoder<B>,
     chunks: impl IntoIterator<Item = &'c [u8]>,
@@ -28,23 +28,23 @@ pub fn items<'c, B: Buffer>(
         while let Some(item) = decoder.next_event(&mut chunk).map(|event| event.map(seen)).transpose() {
             items.push(item);
         }
-        assert!(chunk.is_empty(), "`None` means that the chunk is used up");
+        assert!(chunk.is_empty(), "`None` means that the whole chunk has been read");
     }
     items
 }
 
-/// All that a decoder gives for `chunks`, and the event that their end leaves unfinished.
+/// Returns the events and errors of `chunks`, and the event that their end leaves unfinished.
 pub fn items_to_the_end<'c, B: Buffer>(
     decoder: &mut Decoder<B>,
     chunks: impl IntoIterator<Item = &'c [u8]>,
 ) -> Vec<Result<Seen, TooLarge>> {
     let mut items = items(decoder, chunks);
     items.extend(decoder.finish().map(|event| event.map(seen)).transpose());
-    assert_eq!(decoder.finish(), Ok(None), "the end is told once");
+    assert_eq!(decoder.finish(), Ok(None), "the unfinished event is returned once");
     items
 }
 
-/// Checks that `finish` leads to what a line ending and an empty line lead to, over each storage and under a limit.
+/// Checks that `finish` leads to the same as a line ending and an empty line, with each storage and with a limit.
 #[track_caller]
 pub fn check_finish<const LIMIT: usize>(stream: &[u8], chunks: &[&[u8]]) {
     let ended = [stream, b"\n\n"].concat();
@@ -60,13 +60,13 @@ fn check_end<B: Buffer>(ended: &[u8], chunks: &[&[u8]], decoder: impl Fn() -> De
     assert_eq!(items_to_the_end(&mut finished, chunks.iter().copied()), expected);
     assert_eq!(finished.last_event_id(), whole.last_event_id());
     assert_eq!(finished.reconnection_time(), whole.reconnection_time());
-    // A byte order mark may come again.
+    // A byte order mark is dropped again.
     let next = b"\xEF\xBB\xBFdata: x\n\n";
     whole.reset();
     assert_eq!(items(&mut finished, [&next[..]]), items(&mut whole, [&next[..]]));
 }
 
-/// All items that a decoder gives for `chunks`, comments among them.
+/// Returns the items of `chunks`, with comments.
 pub fn all_items<'c, B: Buffer>(
     decoder: &mut Decoder<B>,
     chunks: impl IntoIterator<Item = &'c [u8]>,
@@ -76,7 +76,7 @@ pub fn all_items<'c, B: Buffer>(
         while let Some(item) = decoder.next_item(&mut chunk).map(|item| item.map(seen_item)).transpose() {
             items.push(item);
         }
-        assert!(chunk.is_empty(), "`None` means that the chunk is used up");
+        assert!(chunk.is_empty(), "`None` means that the whole chunk has been read");
     }
     items
 }
@@ -94,8 +94,8 @@ fn seen_item(item: Item<'_>) -> oracle::Item {
     }
 }
 
-/// Checks that the items of a stream are those of the oracle, over each storage, and the same in any cut under a limit;
-/// and that their events are those of `next_event`.
+/// Checks that the items of a stream are those of the oracle with each storage, that they are the same in any cut with
+/// a limit, and that their events are those of `next_event`.
 #[track_caller]
 pub fn check_items<const LIMIT: usize>(stream: &[u8], chunks: &[&[u8]]) {
     let whole = || std::iter::once(stream);
@@ -108,7 +108,7 @@ pub fn check_items<const LIMIT: usize>(stream: &[u8], chunks: &[&[u8]]) {
 
     let mut limited = FixedDecoder::<LIMIT, LIMIT>::fixed();
     let found = all_items(&mut limited, cut());
-    assert_eq!(all_items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), whole()), found, "under a limit");
+    assert_eq!(all_items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), whole()), found, "with a limit");
     let mut by_event = FixedDecoder::<LIMIT, LIMIT>::fixed();
     let events = items(&mut by_event, cut());
     assert_eq!(found.into_iter().filter_map(event_or_error).collect::<Vec<_>>(), events);
@@ -133,22 +133,22 @@ fn outcome<'c, B: Buffer>(decoder: &mut Decoder<B>, chunks: impl IntoIterator<It
     }
 }
 
-/// Decodes `chunks` with a fresh decoder over each storage.
+/// Decodes `chunks` with a new decoder of each storage.
 #[track_caller]
 pub fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]> + Clone) -> Outcome {
     let found = outcome(&mut Decoder::new(), chunks.clone());
     let length = chunks.clone().into_iter().map(<[u8]>::len).sum::<usize>();
-    // U+FFFD is three times as long as the byte that it stands for.
+    // U+FFFD is three times as long as the byte that it replaces.
     if length <= FIXED / 3 {
         assert_eq!(outcome(&mut FixedDecoder::<FIXED, FIXED>::fixed(), chunks), found, "with fixed storage");
     }
     found
 }
 
-/// Room for what any stream of a third of this may hold.
+/// Fixed storage of this size has room for the text of any stream of a third of it.
 const FIXED: usize = 6 * 1024;
 
-/// Decodes `chunks` under a limit of their data, over each storage.
+/// Decodes `chunks` with a limit of the data, with each storage.
 #[track_caller]
 pub fn decode_data_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
     let found = items(&mut Decoder::with_limit(LIMIT), chunks.iter().copied());
@@ -157,15 +157,15 @@ pub fn decode_data_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Se
     found
 }
 
-/// Decodes `chunks` under a limit of all of their text, which only fixed storage has.
+/// Decodes `chunks` with a limit of data, types and ids, which only fixed storage has.
 pub fn decode_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<Seen, TooLarge>> {
     items(&mut FixedDecoder::<LIMIT, LIMIT>::fixed(), chunks.iter().copied())
 }
 
-/// The length of event types and ids over growing storage.
+/// The limit of event types and ids with growing storage.
 const LONGEST: usize = EventId::MAX_LEN;
 
-/// All that a line decoder gives for `chunks`.
+/// Returns the lines and errors of `chunks`.
 pub fn lines<'c, B: Buffer>(
     decoder: &mut LineDecoder<B>,
     chunks: impl IntoIterator<Item = &'c [u8]>,
@@ -176,12 +176,12 @@ pub fn lines<'c, B: Buffer>(
         while let Some(line) = decoder.next_line(&mut chunk).map(|line| line.map(owned)).transpose() {
             lines.push(line);
         }
-        assert!(chunk.is_empty(), "`None` means that the chunk is used up");
+        assert!(chunk.is_empty(), "`None` means that the whole chunk has been read");
     }
     lines
 }
 
-/// The lines of `chunks` under a limit, over each storage.
+/// Returns the lines and errors of `chunks` with a limit, with each storage.
 #[track_caller]
 pub fn lines_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<String, TooLarge>> {
     let found = lines(&mut LineDecoder::with_limit(LIMIT), chunks.iter().copied());
@@ -190,8 +190,8 @@ pub fn lines_within<const LIMIT: usize>(chunks: &[&[u8]]) -> Vec<Result<String, 
     found
 }
 
-/// Decodes one connection after the other under a limit, each with the id that it starts from, if there is one: over both
-/// storages, which must agree in all that comes of it and all that stays.
+/// Decodes connections one after the other with a limit, each with the id that is set before it, if there is one. Both
+/// storages must give the same events and errors, and keep the same last event ID and reconnection time.
 #[track_caller]
 pub fn check_storages<'c, const LIMIT: usize>(
     connections: impl IntoIterator<Item = (Option<&'c str>, Vec<&'c [u8]>)>,
@@ -212,16 +212,16 @@ pub fn check_storages<'c, const LIMIT: usize>(
     }
 }
 
-/// `stream` byte by byte, and cut in two at every place.
+/// Returns `stream` byte by byte, and cut in two at every place.
 pub fn every_cut(stream: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     let in_two = (0..=stream.len()).map(|at| vec![&stream[..at], &stream[at..]]);
     std::iter::once(stream.chunks(1).collect()).chain(in_two)
 }
 
-/// Cuts `bytes` into chunks of the given lengths, in turn; what then remains is the last chunk.
+/// Cuts `bytes` into chunks of the given lengths, in turn. The rest is the last chunk.
 pub fn cut<'b>(mut bytes: &'b [u8], lengths: &[u8]) -> Vec<&'b [u8]> {
     let mut chunks = Vec::new();
-    // Lengths of 0 make empty chunks, but not without end.
+    // Lengths of 0 make empty chunks, of which there must not be too many.
     for &length in lengths.iter().cycle().take(bytes.len() + lengths.len()) {
         let (chunk, rest) = bytes.split_at(usize::from(length).min(bytes.len()));
         chunks.push(chunk);

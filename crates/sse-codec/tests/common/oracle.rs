@@ -1,10 +1,11 @@
-//! The standard's algorithm to the letter (9.2.6), for whole streams only: clear, slow, and made for comparison.
+//! The standard's algorithm to the letter (9.2.6), for whole streams only. It is clear and slow, and the decoder is
+//! compared with it.
 //!
-//! It decodes all bytes first, then splits lines, then takes the standard's steps in the standard's order.
+//! It decodes all bytes, then splits the lines, and then takes the standard's steps in the standard's order.
 
 use std::time::Duration;
 
-/// What a whole stream leads to.
+/// The result of a whole stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Type, data and last event ID of each dispatched event.
@@ -13,7 +14,7 @@ pub struct Outcome {
     pub reconnection_time: Option<Duration>,
 }
 
-/// What a stream holds, in its order: the events of the outcome, and what leads to no event.
+/// An item of a stream: an event, a comment, an id or a reconnection time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// Type, data and last event ID.
@@ -34,7 +35,7 @@ pub fn interpret(stream: &[u8]) -> Outcome {
     dispatch(lines(stream).iter().map(String::as_str))
 }
 
-/// What the lines of a stream lead to.
+/// Returns the result of the lines of a stream.
 pub fn dispatch<'l>(lines: impl IntoIterator<Item = &'l str>) -> Outcome {
     follow(lines, |_| {})
 }
@@ -78,7 +79,7 @@ fn follow<'l>(lines: impl IntoIterator<Item = &'l str>, mut tell: impl FnMut(Ite
                 has_id = true;
             }
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // What does not fit saturates (a decision of this project).
+                // Greater numbers are cut to 2^53 - 1 (a decision of this project).
                 let millis = value.parse().unwrap_or(u64::MAX).min((1 << 53) - 1);
                 outcome.reconnection_time = Some(Duration::from_millis(millis));
                 tell(Item::ReconnectionTime(Duration::from_millis(millis)));
@@ -89,7 +90,7 @@ fn follow<'l>(lines: impl IntoIterator<Item = &'l str>, mut tell: impl FnMut(Ite
     outcome
 }
 
-/// The lines that are ended, by CRLF, LF or CR; what follows the last ending is dropped.
+/// Returns the lines that end with CRLF, LF or CR. The text after the last ending is dropped.
 pub fn lines(stream: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stream);
     let mut text = text.strip_prefix('\u{feff}').unwrap_or(&text);

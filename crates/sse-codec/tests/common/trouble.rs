@@ -1,8 +1,8 @@
-//! Pieces of streams that favour trouble: parts of names, of endings, of marks and of UTF-8.
+//! Pieces of streams that are likely to cause trouble: parts of names, line endings, byte order marks and UTF-8.
 
 /// The pieces, to be put together at random.
 pub const PIECES: &[&[u8]] = &[
-    // Fields, and what only looks like one.
+    // Fields, and names that look like those of fields.
     b"data",
     b"data:",
     b"data: ",
@@ -47,7 +47,7 @@ pub const PIECES: &[&[u8]] = &[
     b"1e3",
     b"99999999999999999999",
     b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-    // Endings.
+    // Line endings.
     b"\n",
     b"\n",
     b"\n",
@@ -57,13 +57,13 @@ pub const PIECES: &[&[u8]] = &[
     b"\r\n",
     b"\r\n\r\n",
     b"\n\r",
-    // Marks, whole and in part.
+    // Byte order marks, whole and in part.
     b"\xEF\xBB\xBF",
     b"\xEF\xBB",
     b"\xEF",
     b"\xBB",
     b"\xBF",
-    // Text that is more than ASCII, and text that is none.
+    // Text that is not ASCII, and ill-formed text.
     b"\xC3\xA9",
     b"\xE6\x9D\xB1",
     b"\xF0\x9F\x98\x80",

@@ -1,9 +1,9 @@
-//! Arrays.
+//! A buffer in an array.
 
 use super::storage::{Collect, Keep};
 use crate::decode::utf8;
 
-/// Up to `N` bytes.
+/// At most `N` bytes.
 #[derive(Clone, Debug)]
 pub struct FixedBytes<const N: usize> {
     bytes: [u8; N],
@@ -57,7 +57,7 @@ impl<const N: usize> Collect for FixedBytes<N> {
 
 impl<const N: usize> Keep for FixedBytes<N> {
     fn as_str(&self) -> &str {
-        // It was text when it was set.
+        // `set` was given text.
         utf8::check(self.filled()).unwrap_or_default()
     }
 

@@ -1,4 +1,4 @@
-//! Memory that grows.
+//! A buffer that grows.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,14 +8,14 @@ use crate::decode::chunk::Chunk;
 use crate::decode::span::Span;
 use crate::decode::{field, utf8};
 
-/// As many bytes as there are, up to a limit.
+/// A buffer that grows up to a limit.
 #[derive(Clone, Debug)]
 pub struct GrowBytes {
     limit: usize,
-    /// The bytes, and behind them what `text` has filled the last block with.
+    /// The first `len` bytes are the content. `text` fills the last block with zeros after them.
     bytes: Vec<u8>,
     len: usize,
-    /// The text, where the bytes are none.
+    /// The repaired text, if the bytes are not valid UTF-8.
     repaired: String,
 }
 
@@ -84,7 +84,7 @@ impl Collect for GrowBytes {
     }
 
     fn text(&mut self) -> Option<&str> {
-        // Whole blocks are checked several times faster than the odd end of one, and NUL is text.
+        // Whole blocks are checked several times faster than a part of one, and NUL is valid UTF-8.
         self.bytes.resize(self.len.next_multiple_of(utf8::BLOCK), 0);
         if let Some(text) = utf8::check(&self.bytes) {
             return text.get(..self.len);
@@ -100,14 +100,14 @@ impl Collect for GrowBytes {
 }
 
 impl GrowBytes {
-    /// Gives back the memory for more than `len` bytes, unless it is in use.
+    /// Shrinks the memory to `len` bytes, or to the content.
     pub(crate) fn shrink_to(&mut self, len: usize) {
         self.bytes.truncate(self.len);
         self.bytes.shrink_to(len);
         self.repaired = String::new();
     }
 
-    /// How many bytes it takes.
+    /// Returns the capacity in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + self.repaired.capacity()
     }

@@ -1,43 +1,43 @@
-//! What a storage is. The traits are public only in name, so that nobody else can make one.
+//! The traits of a storage. They are public but not exported, so that other crates can't implement them.
 
 use core::fmt::Debug;
 
 use crate::decode::chunk::Chunk;
 use crate::decode::span::Span;
 
-/// What the buffers of a decoder are.
+/// The types of a decoder's buffers.
 pub trait Storage {
-    /// For data, and for lines.
+    /// The buffer of data, or of a line.
     type Data: Collect + Clone + Debug;
-    /// For event types, and for ids that are cut.
+    /// The buffer of an event type, an id or a comment.
     type Name: Collect + Clone + Debug;
-    /// For ids that are whole.
+    /// The last event ID string.
     type Id: Keep + Clone + Debug;
 }
 
-/// Bytes that come piece by piece and are text in the end, both within a limit.
+/// Collects bytes piece by piece, and returns them as text. Both are within a limit.
 pub trait Collect {
-    /// The greatest length of the text, in bytes. The bytes are never longer than the text that they make.
+    /// Returns the greatest length of the text, in bytes. The collected bytes are never longer than their text.
     fn limit(&self) -> usize;
     fn clear(&mut self);
-    /// Appends `bytes`; false, and nothing is appended, if they don't fit.
+    /// Appends `bytes`. Returns false, and appends nothing, if they don't fit.
     #[must_use]
     fn push(&mut self, bytes: &[u8]) -> bool;
-    /// Appends LF and `bytes`; false, and nothing is appended, if they don't fit.
+    /// Appends LF and `bytes`. Returns false, and appends nothing, if they don't fit.
     #[must_use]
     fn push_line(&mut self, bytes: &[u8]) -> bool;
-    /// Appends LF and the value of each line that follows in the chunk, as long as they are data that fits. Returns the
-    /// line after them; `None` if the chunk holds no end of it.
+    /// Appends LF and the value of each line that follows in the chunk, as long as the lines are data and fit. Returns
+    /// the line after them, or `None` if that line does not end in the chunk.
     fn push_lines(&mut self, chunk: &mut Chunk<'_>) -> Option<Span> {
         chunk.line()
     }
-    /// The text, with U+FFFD for what is not UTF-8; `None` if it doesn't fit.
+    /// Returns the text, with U+FFFD for each ill-formed piece, or `None` if it doesn't fit.
     fn text(&mut self) -> Option<&str>;
 }
 
-/// Text that is replaced as a whole.
+/// Keeps a text that is only replaced as a whole.
 pub trait Keep {
     fn as_str(&self) -> &str;
-    /// Replaces the text. Whoever collected it has kept it within the limit.
+    /// Replaces the text. The caller has checked its length.
     fn set(&mut self, text: &str);
 }
