@@ -77,7 +77,10 @@ async fn a_comment_that_is_too_long_is_skipped() {
     while let Some(item) = soon(items.next()).await {
         if let Err(error) = &item {
             assert!(!error.is_final());
-            assert_eq!(error.to_string(), "a comment is longer than 8192 bytes; a longer one is never kept");
+            assert_eq!(
+                error.to_string(),
+                "a comment is longer than 8192 bytes; longer ones are always dropped"
+            );
         }
         found.push(shown(item));
     }

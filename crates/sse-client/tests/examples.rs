@@ -211,7 +211,7 @@ async fn a2a_sends_its_message_once() {
 
 #[test]
 fn blocking_follows_to_the_end() {
-    let missing = "an event of the type `message` is not the JSON that is expected: missing field `cents` at line 1 \
+    let missing = "the data of an event of type `message` is not the expected JSON: missing field `cents` at line 1 \
                    column 14; the event was skipped: its type is `message`, its id is `1`, and its data begins with \
                    `{\"name\":\"tea\"}`\n";
     check(&example("blocking").output().unwrap(), "tea: 12.50\nrice: 3.10\ntea: 12.05\n", missing, true);
