@@ -1,4 +1,4 @@
-//! Subscribers: from a request, or from inside of the program, to the stream that each of them gets.
+//! Subscribers: from a request, or from a call of the program, to the stream that each of them gets.
 
 mod body;
 mod delivered;

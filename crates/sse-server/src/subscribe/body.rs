@@ -12,8 +12,7 @@ use super::delivery::Delivery;
 use super::handover::{Handover, StreamId};
 use super::messages::Messages;
 
-/// The body of a response: that of a [`Route`](crate::Route), or of a
-/// [`MessageStream`](crate::MessageStream).
+/// The body of a response from a [`Route`](crate::Route) or a [`MessageStream`](crate::MessageStream).
 ///
 /// It can also be made of text or bytes, so that a small service needs no other type of body:
 ///
@@ -28,7 +27,7 @@ pub struct Body(Content);
 
 #[derive(Debug)]
 enum Content {
-    /// Empty when it has been read.
+    /// Empty after it has been read.
     Full(Bytes),
     Events {
         delivery: Box<Delivery>,
@@ -41,12 +40,12 @@ enum Content {
 }
 
 impl Body {
-    /// A body without a byte.
+    /// Returns an empty body.
     pub const fn empty() -> Self {
         Self(Content::Full(Bytes::new()))
     }
 
-    /// The stream, if it is the whole of the body.
+    /// Returns the id of the stream, if the body is a stream.
     pub(crate) fn stream(&self) -> Option<StreamId> {
         match &self.0 {
             Content::Events { delivery, .. } => Some(StreamId::of(delivery)),
@@ -54,7 +53,7 @@ impl Body {
         }
     }
 
-    /// Gives the stream to the server, if it wants it.
+    /// Gives the stream to the server, if the server wants it.
     fn hand_over(
         &mut self,
         handover: &Handover,
@@ -111,13 +110,13 @@ impl http_body::Body for Body {
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(mem::take(bytes)),
             Content::Events { delivery, handover } => {
-                // The first bytes go out with the head of the response.
+                // The first bytes go out together with the head of the response.
                 if let Some(handover) = handover.take_if(|_| !delivery.has_opening()) {
                     return self.hand_over(&handover, cx);
                 }
                 ready!(delivery.poll_next(cx))
             }
-            // It is dropped soon.
+            // hyper drops the body soon.
             Content::HandedOver => return Poll::Pending,
             Content::Messages(messages) => ready!(messages.poll_next(cx)),
         };

@@ -1,9 +1,9 @@
-//! How much was delivered, before a topic is told.
+//! Counts delivered messages before they are added to the counts of a topic.
 
 use crate::history::Frame;
 use crate::hub::TopicState;
 
-/// Messages and bytes that subscribers of a topic have got, to be added to the topic's numbers.
+/// Messages and bytes that subscribers of a topic have got, until they are added to the topic's counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
     messages: u64,
@@ -11,12 +11,12 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
-    /// One message.
+    /// Counts one message.
     pub(crate) fn message(bytes: usize) -> Self {
         Self { messages: 1, bytes: bytes as u64 }
     }
 
-    /// The messages of a frame.
+    /// Counts the messages of a frame.
     pub(crate) fn frame(frame: &Frame) -> Self {
         Self { messages: frame.messages, bytes: frame.bytes.len() as u64 }
     }
@@ -34,7 +34,7 @@ impl Delivered {
         self.bytes += more.bytes;
     }
 
-    /// Adds it to the topic's numbers.
+    /// Adds the counts to those of the topic.
     pub(crate) fn report(&mut self, topic: &mut TopicState) {
         let Self { messages, bytes } = std::mem::take(self);
         topic.count_delivered(messages, bytes);

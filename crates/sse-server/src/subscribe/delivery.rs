@@ -1,4 +1,4 @@
-//! The stream of one subscriber as bytes: what it begins with, what its filter leaves out, and when it ends.
+//! The stream of one subscriber as bytes: its opening, its filter, and its end.
 
 mod member;
 
@@ -22,7 +22,7 @@ use crate::history::Gap;
 use crate::hub::{Hub, Source, Topic, heartbeat};
 use crate::sync::{Delay, Exclusive, Pulse};
 
-/// How often in a row a filter may leave everything out before others get their turn.
+/// How often in a row a filter may leave out everything before other tasks get their turn.
 const ROUNDS: usize = 16;
 
 #[derive(Debug)]
@@ -35,18 +35,19 @@ pub(crate) struct Delivery {
     observer: Option<Box<Observer>>,
 }
 
-/// What only some streams have, or all of them for a short time. In a box: there are many streams.
+/// What only some streams have, or what all have for a short time. It is in a box because there are many streams.
 #[derive(Debug, Default)]
 struct Extras {
-    /// Goes out first, at once: headers wait for the first byte of the body in some proxies and clients.
+    /// Sent at once, because some proxies and clients wait for the first byte of the body before they pass on the
+    /// headers.
     opening: Option<Bytes>,
     filter: Option<Filter>,
     rewrite: Option<Rewrite>,
-    /// A heartbeat of its own.
+    /// A heartbeat of this stream alone.
     pulse: Option<Pulse>,
-    /// Its maximum age.
+    /// Completes at the maximum age of the stream.
     age: Option<Delay>,
-    /// Futures that end it.
+    /// Futures of the user's that end the stream.
     until: Vec<Exclusive<Until>>,
 }
 
@@ -55,7 +56,7 @@ type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 enum End {
     Open,
-    /// The topic has ended, and it is not yet this subscriber's turn.
+    /// The topic has ended, and this subscriber waits for its turn to end.
     Closing(Delay),
     Ended,
 }
@@ -94,12 +95,12 @@ impl Delivery {
         self.subscriber
     }
 
-    /// Whether it has not begun.
+    /// Returns whether nothing has been sent yet.
     pub(crate) fn has_opening(&self) -> bool {
         self.extras.as_ref().is_some_and(|extras| extras.opening.is_some())
     }
 
-    /// The topic that it reads with others, if it may.
+    /// Returns the topic that it reads together with others, if it may.
     pub(crate) fn shared_topic(&self) -> Option<&Arc<Topic>> {
         self.subscriber.only_topic().filter(|_| self.is_plain())
     }
@@ -110,26 +111,27 @@ impl Delivery {
         matches!(self.end, End::Open) && self.extras.as_deref().is_none_or(is_plain)
     }
 
-    /// Whether nothing ends it but its topic and its client's end.
+    /// Returns whether only its topic and the end of its client's streams can end it.
     pub(crate) fn has_no_end(&self) -> bool {
         let has_no_end = |extras: &Extras| extras.age.is_none() && extras.until.is_empty();
         self.endings.is_empty() && self.extras.as_deref().is_none_or(has_no_end)
     }
 
-    /// The shutdown of its server is told to it in another way from now on.
+    /// Stops waiting for this shutdown, because the server tells the stream in another way.
     pub(crate) fn detach(&mut self, shutdown: &Shutdown) {
         let others: Vec<_> =
             mem::take(&mut self.endings).into_iter().filter(|ending| !ending.is_of(shutdown)).collect();
         self.endings = others.into();
     }
 
-    /// Ends by this shutdown, too.
+    /// Also ends at this shutdown.
     pub(crate) fn attach(&mut self, shutdown: &Shutdown) {
         let endings = mem::take(&mut self.endings).into_iter().chain([shutdown.ending()]);
         self.endings = endings.collect();
     }
 
-    /// Watches whether its connection is cut because it takes nothing; `None` if that is [told](Self::set_stalled).
+    /// Watches whether its connection is cut by the write deadline. `None` if [`set_stalled`](Self::set_stalled) tells
+    /// it.
     pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
         self.subscriber.watch(stalled.clone());
         if let Some(observer) = &mut self.observer {
@@ -137,14 +139,14 @@ impl Delivery {
         }
     }
 
-    /// The connection is cut because it took nothing.
+    /// Notes that the connection is cut by the write deadline.
     pub(crate) fn set_stalled(&mut self) {
         let stalled = Stalled::default();
         stalled.set();
         self.watch(Some(stalled));
     }
 
-    /// Tells how the stream has ended, when it is dropped.
+    /// Calls `tell` when the stream is dropped, with how it has ended.
     pub(crate) fn observe(&mut self, tell: Tell, stalled: Option<Stalled>) {
         self.observer = Some(Box::new(Observer::new(tell, Signals::of(&self.endings), stalled)));
     }
@@ -194,7 +196,7 @@ impl Delivery {
         self.extras.get_or_insert_default()
     }
 
-    /// Gives the box back if nothing is in it.
+    /// Drops the box if it is empty.
     fn tidy(&mut self) {
         self.extras.take_if(|extras| extras.is_empty());
     }
@@ -207,7 +209,7 @@ impl Delivery {
         self.extras.as_mut()?.rewrite.as_mut()
     }
 
-    /// Whether it reads messages one by one.
+    /// Returns whether it reads messages one by one.
     fn is_apart(&self) -> bool {
         self.extras.as_ref().is_some_and(|extras| extras.is_apart())
     }
@@ -220,17 +222,17 @@ impl Delivery {
         self.extras.as_mut()?.pulse.as_mut()
     }
 
-    /// The event that tells of a gap before the stream's beginning, if something is missing there.
+    /// Returns a gap event for the beginning of the stream, if messages are missing there.
     pub(crate) fn skip_to_start(&mut self) -> Option<Message<'static>> {
         let gap = self.subscriber.skip_to_start()?;
         self.trace.gap(&gap);
         Some(gap_event(self.subscriber.hub(), &gap, false))
     }
 
-    /// The next bytes: always whole blocks.
+    /// Returns the next bytes, which are always whole blocks.
     #[inline]
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        // hyper asks three times for each piece.
+        // hyper polls three times for each piece.
         if self.is_quiet(cx.waker()) { Poll::Pending } else { self.poll_bytes(cx) }
     }
 
@@ -252,7 +254,7 @@ impl Delivery {
         Poll::Ready(Some(bytes))
     }
 
-    /// Whether it waits with this waker for its topics and for what ends it from outside, and nothing has happened.
+    /// Returns whether it waits with this waker for its topics and for its end, and nothing has happened.
     fn is_quiet(&self, waker: &Waker) -> bool {
         matches!(self.end, End::Open)
             && self.extras.is_none()
@@ -266,7 +268,8 @@ impl Delivery {
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         for _ in 0..ROUNDS {
-            // Anew in each round: when the filter has left out the rest, a shutdown ends the stream.
+            // Asked again in each round, because a shutdown ends the stream when the filter has left out all that was
+            // published.
             if matches!(self.end, End::Ended) || self.is_over(cx) {
                 return Poll::Ready(None);
             }
@@ -299,7 +302,7 @@ impl Delivery {
         Poll::Pending
     }
 
-    /// Waits for this stream's turn to end. It reads no more, so it needs a heartbeat of its own.
+    /// Waits for this stream's turn to end. The stream reads no more meanwhile, so it gets a heartbeat of its own.
     fn close(&mut self) {
         self.ends(self.subscriber.end_reason());
         self.end = End::Closing(Delay::new(self.subscriber.closing_delay()));
@@ -313,8 +316,8 @@ impl Delivery {
         pulse.map(|()| Some(self.heartbeat()))
     }
 
-    /// Whether the stream is too old, or was ended from outside, or its server is shutting down and has nothing more
-    /// for it at hand.
+    /// Returns whether the stream is too old, or was ended from outside, or its server is shutting down and everything
+    /// in memory has been read.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(reason) = self.extras.as_mut().and_then(|extras| extras.end_reason(cx)) {
             self.ends(reason);
@@ -323,7 +326,7 @@ impl Delivery {
         if self.has_quiet_endings(cx.waker()) {
             return false;
         }
-        // All are asked, so that each of them wakes the stream.
+        // All are polled, so that each of them wakes the stream.
         let begun = self.endings.iter_mut().map(|ending| usize::from(ending.poll_begun(cx).is_ready()));
         let is_over = begun.sum::<usize>() > 0 && self.subscriber.is_idle();
         if is_over {
@@ -349,11 +352,11 @@ impl Delivery {
         Ok(joined.freeze())
     }
 
-    /// The event that tells of a gap; `None` if what makes its data has panicked.
+    /// Returns a gap event. Fails if the user's function for its data panics.
     fn gap(&mut self, gap: &Gap) -> Option<Bytes> {
         self.trace.gap(gap);
         let hub = self.subscriber.hub();
-        // With a log, the position may be one that it does not hold.
+        // With a log, the gap may end at a position for which the log has no entry.
         let has_id = matches!(hub.source(), Source::Memory(_));
         let bytes = gap_event(hub, gap, has_id).to_bytes();
         let topic = self.subscriber.only_topic().map_or_else(|| "".into(), |topic| topic.name().clone());
@@ -367,8 +370,8 @@ impl Delivery {
         rewritten.ok()
     }
 
-    /// A comment. A subscriber with a filter gets its position, too, as does one of a route with a log: what it got
-    /// last may be long ago, and the log does not go back for ever.
+    /// Returns a comment. A subscriber with a filter also gets its position in an id without an event, as does a
+    /// subscriber of a route with a log. Its last event may be old, and the log does not keep old events for ever.
     fn heartbeat(&self) -> Bytes {
         let has_id = self.has_filter() || matches!(self.subscriber.hub().source(), Source::Log(_));
         heartbeat::block(if has_id { self.subscriber.id() } else { None })
@@ -376,7 +379,7 @@ impl Delivery {
 }
 
 impl Extras {
-    /// Whether each message is looked at.
+    /// Returns whether each message must be read one by one.
     fn is_apart(&self) -> bool {
         self.filter.is_some() || self.rewrite.is_some()
     }
@@ -389,7 +392,7 @@ impl Extras {
             && self.until.is_empty()
     }
 
-    /// Why the stream ends, if it is too old, or was ended from outside.
+    /// Returns why the stream ends, if it is too old or was ended from outside.
     fn end_reason(&mut self, cx: &mut Context<'_>) -> Option<EndReason> {
         if self.age.as_mut().is_some_and(|age| age.poll(cx).is_ready()) {
             return Some(EndReason::MaxAge);
@@ -399,7 +402,7 @@ impl Extras {
     }
 }
 
-/// The event that tells of a gap.
+/// Returns a gap event.
 fn gap_event(hub: &Hub, gap: &Gap, has_id: bool) -> Message<'static> {
     let missed = gap.missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
     let message = Message::new(format!("{{\"missed\":{missed}}}"));

@@ -1,4 +1,4 @@
-//! A subscriber inside of the program.
+//! A subscriber inside the program.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -13,10 +13,10 @@ use sse_codec::{Decoder, Event, EventId};
 use super::filter::Filter;
 use super::subscriber::{self, Next, Subscriber};
 
-/// The events of topics, for a subscriber inside of the program: a worker, a snapshot that is made from a log, a
-/// `WebSocket`, a test. From [`Subscription::into_events`](crate::Subscription::into_events).
+/// A stream of the events of topics, for a subscriber inside the program: a worker, a snapshot that is made from a log,
+/// a `WebSocket`, a test. [`Subscription::into_events`](crate::Subscription::into_events) returns it.
 ///
-/// It is a [`Stream`], and has the [promise](crate::Route) of every subscriber.
+/// It is a [`Stream`], and [the promise](crate#the-promise) holds for it.
 ///
 /// ```
 /// use sse_server::{Item, Message, Route};
@@ -31,19 +31,19 @@ use super::subscriber::{self, Next, Subscriber};
 /// # }).unwrap();
 /// ```
 ///
-/// If it is not read, it lags like a slow connection, and gets a gap. It unsubscribes when it is dropped. To go on later
-/// where it ended, keep [`Item::last_event_id`] and subscribe [from there](crate::Route::subscribe_from).
+/// If the program does not read it, it lags like a slow connection, and gets a gap. It unsubscribes when it is dropped.
+/// To resume later, keep [`Item::last_event_id`] and [subscribe after it](crate::Route::subscribe_from).
 #[derive(Debug)]
 #[must_use = "nothing is read until it is polled"]
 pub struct Events {
-    /// `None` when it has ended.
+    /// `None` when the stream has ended.
     subscriber: Option<Subscriber>,
     filter: Option<Filter>,
     decoder: Decoder,
     ready: VecDeque<Item>,
 }
 
-/// What a subscriber gets.
+/// An event or a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
@@ -54,7 +54,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// The id to resume with after this item, by [`Route::subscribe_from`](crate::Route::subscribe_from).
+    /// Returns the id with which to resume after this item, by [`Route::subscribe_from`](crate::Route::subscribe_from).
     pub fn last_event_id(&self) -> &str {
         match self {
             Self::Event(received) => received.event.last_event_id(),
@@ -63,7 +63,7 @@ impl Item {
     }
 }
 
-/// An event, with what its publisher said of it.
+/// An event, with its topic and with what its publisher gave for filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     event: Event,
@@ -74,33 +74,33 @@ pub struct Received {
 }
 
 impl Received {
-    /// The event, as a client sees it.
+    /// Returns the event as a client sees it.
     pub fn event(&self) -> &Event {
         &self.event
     }
 
-    /// The event, without the rest.
+    /// Returns the event without the rest.
     pub fn into_event(self) -> Event {
         self.event
     }
 
-    /// The name of the topic; empty on a [`Route`](crate::Route) of its own.
+    /// Returns the name of the topic, which is empty on a [`Route`](crate::Route) of its own.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The [key](crate::Publication::key) that it was published with.
+    /// Returns the [key](crate::Publication::key) that the event was published with.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// The [tag](crate::Publication::tag) that it was published with.
+    /// Returns the [tag](crate::Publication::tag) that the event was published with.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// When it was published, by the clock of this machine when the route was made and by a steady clock since then.
-    /// `None` with a log, whose events may come from other machines.
+    /// Returns when the event was published. The clock of this machine is read when the route is made, and a monotonic
+    /// clock counts from then on. `None` with a log, because the events may come from other machines.
     pub fn published(&self) -> Option<SystemTime> {
         self.published
     }
@@ -110,32 +110,32 @@ impl Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// How many messages; `None` if that is not known.
+    /// How many messages are missing; `None` if the number is not known.
     pub missed: Option<u64>,
-    /// The id to resume with after this gap.
+    /// The id with which to resume after this gap.
     pub last_event_id: EventId<'static>,
 }
 
 impl Events {
     pub(crate) fn new(mut subscriber: Subscriber, filter: Option<Filter>) -> Self {
-        // Nobody waits for a sign of life.
+        // The program needs no heartbeat.
         subscriber.ignore_heartbeat();
         let decoder = Decoder::with_limit(usize::MAX);
         Self { subscriber: Some(subscriber), filter, decoder, ready: VecDeque::new() }
     }
 
-    /// One that has ended.
+    /// Returns a stream that has ended.
     pub(crate) fn ended() -> Self {
         Self { subscriber: None, filter: None, decoder: Decoder::new(), ready: VecDeque::new() }
     }
 
-    /// The next event or gap; `None` at the end of the stream.
+    /// Returns the next event or gap, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Item> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// The next event or gap that has been published already; `None` when everything has been read, and at the end of
-    /// the stream. It waits only for a log that is asked for older events.
+    /// Returns the next event or gap that has been published already. It returns `None` when everything has been read,
+    /// and at the end of the stream. It waits only while a log is read for older events.
     ///
     /// ```
     /// use sse_server::{Message, Route};
@@ -158,7 +158,8 @@ impl Events {
         .await
     }
 
-    /// The id to resume with when everything has been read; `None` if there is more, or if the stream has ended.
+    /// Returns the id with which to resume when everything has been read. `None` if there is more to read, or if the
+    /// stream has ended.
     pub fn last_event_id(&self) -> Option<EventId<'static>> {
         if self.ready.is_empty() { self.subscriber.as_ref()?.id() } else { None }
     }
@@ -188,7 +189,7 @@ impl Events {
             let topic = subscriber.topic(item.feed).name().clone();
             let passes = self.filter.as_mut().map_or(Ok(true), |filter| filter.passes(&item, &topic));
             let Ok(passes) = passes else {
-                // The filter has panicked.
+                // The user's filter has panicked.
                 self.subscriber = None;
                 return;
             };
@@ -197,7 +198,7 @@ impl Events {
             }
             subscriber.count(&item);
             let mut bytes = &item.bytes[..];
-            // A block without data is no event.
+            // A block without data is not an event.
             if let Ok(Some(event)) = self.decoder.next_event(&mut bytes) {
                 let event = event.to_event();
                 self.ready.push_back(Item::Event(Received {

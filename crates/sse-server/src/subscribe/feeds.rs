@@ -1,4 +1,4 @@
-//! The topics that a subscriber reads, one or several of one hub.
+//! The topics of one hub that a subscriber reads.
 
 use std::iter;
 use std::ops::{Deref, DerefMut};
@@ -11,23 +11,23 @@ use crate::history::Position;
 use crate::hub::{State, Topic, TopicState};
 use crate::sync::Ticket;
 
-/// Which ids the events of a stream have where their publishers gave them some.
+/// Which ids the events of a stream have if their publishers gave ids of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamIds {
-    /// Those of the publishers: for a stream that is always of one topic.
+    /// The publishers' ids, for a stream that is always of one topic.
     Own,
-    /// Those of the hub: for a stream whose topics the client chooses, of which two may have the same id.
+    /// The hub's ids, for a stream whose topics the client chooses, because two topics may use the same id.
     Hub,
 }
 
-/// At least one, while the subscriber reads. Most subscribers have one, and it is at hand.
+/// The topics of a subscriber: at least one while it reads. Most subscribers have one topic, which needs no allocation.
 #[derive(Debug)]
 pub(crate) enum Feeds {
     One([Feed; 1]),
     Several(Box<[Feed]>),
 }
 
-/// One waker for each topic. The first is at hand, as is the only topic of most subscribers.
+/// One waker for each topic. The first one needs no allocation.
 pub(crate) struct FeedWakers {
     first: Option<Waker>,
     others: Vec<Option<Waker>>,
@@ -40,9 +40,10 @@ pub(crate) struct Feed {
     ticket: Ticket,
     /// The topic's version when the waker was left.
     version: u64,
-    /// What passed the subscriber's filter, to be added to the topic's numbers.
+    /// Messages that passed the subscriber's filter, until they are added to the topic's counts.
     delivered: Delivered,
-    /// Of a reader of the log's past: the end of the topic that it has passed, and over how long its streams end.
+    /// While the subscriber reads older messages from the log: the end of the topic that it has read, and the time
+    /// within which the streams end.
     ended: Option<Box<(Position, Duration)>>,
 }
 
@@ -52,12 +53,12 @@ impl Feeds {
         feeds.try_into().map_or_else(|feeds: Vec<Feed>| Self::Several(feeds.into()), Self::One)
     }
 
-    /// No topic: of a subscriber that has given its own away.
+    /// Returns no topics, for a subscriber that has given its topic away.
     pub(crate) fn none() -> Self {
         Self::Several(Box::default())
     }
 
-    /// The only topic, if there is one only.
+    /// Returns the topic, if there is exactly one.
     pub(crate) fn only(&self) -> Option<&Feed> {
         match self {
             Self::One([feed]) => Some(feed),
@@ -65,12 +66,12 @@ impl Feeds {
         }
     }
 
-    /// The topic whose publishers' ids the stream carries, if it does.
+    /// Returns the key of the topic whose publishers' ids the stream carries, if it carries any.
     pub(crate) fn own_id_key(&self, ids: StreamIds) -> Option<usize> {
         self.only().filter(|_| ids == StreamIds::Own).map(Feed::key)
     }
 
-    /// Whether [all are quiet](Feed::is_quiet).
+    /// Returns whether [all topics are quiet](Feed::is_quiet).
     pub(crate) fn are_quiet(&self) -> bool {
         match self {
             Self::One([feed]) => feed.is_quiet(),
@@ -78,7 +79,7 @@ impl Feeds {
         }
     }
 
-    /// A waker for each topic.
+    /// Returns a waker for each topic.
     pub(crate) fn wakers(&self, waker: &Waker) -> FeedWakers {
         let others = match self {
             Self::One(_) => Vec::new(),
@@ -87,7 +88,7 @@ impl Feeds {
         FeedWakers { first: Some(waker.clone()), others }
     }
 
-    /// Leaves a waker with each topic. In their place are those that were left before, to be dropped without the lock.
+    /// Leaves a waker with each topic. `wakers` then has the replaced wakers, which the caller drops without the lock.
     pub(crate) fn wait(&mut self, wakers: &mut FeedWakers, state: &mut State) {
         let mut wait = |feed: &mut Feed, waker: &mut Option<Waker>| {
             *waker = waker.take().and_then(|waker| feed.wait(waker, state));
@@ -156,19 +157,19 @@ impl Feed {
         self.delivered.add(Delivered::message(bytes));
     }
 
-    /// Adds what was counted to the topic's numbers.
+    /// Adds the counts to those of the topic.
     pub(crate) fn report(&mut self, state: &mut State) {
         if !self.delivered.is_nothing() {
             self.delivered.report(state.topic_mut(self.topic.key()));
         }
     }
 
-    /// Whether nothing has happened to the topic since the waker was left, and there is nothing to tell it.
+    /// Returns whether nothing has happened to the topic since the waker was left, and there are no counts to add.
     pub(crate) fn is_quiet(&self) -> bool {
         self.topic.version() == self.version && self.delivered.is_nothing()
     }
 
-    /// Leaves a waker with the topic. Returns the one that it had left before.
+    /// Leaves a waker with the topic. Returns the replaced waker.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     fn wait(&mut self, waker: Waker, state: &mut State) -> Option<Waker> {
         let (version, replaced) = state.topic_mut(self.topic.key()).wait(&mut self.ticket, waker);
@@ -176,19 +177,19 @@ impl Feed {
         replaced
     }
 
-    /// Waits no more. Returns the waker that it had left.
+    /// Stops waiting. Returns the waker that it had left.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn stop_waiting(&mut self, state: &mut State) -> Option<Waker> {
         state.topic_mut(self.topic.key()).stop_waiting(&mut self.ticket)
     }
 
-    /// Takes the subscriber out of the topic. Returns its waker, if it was waiting.
+    /// Removes the subscriber from the topic. Returns its waker, if it was waiting.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn leave(&mut self, state: &mut State) -> Option<Waker> {
         state.topic_mut(self.topic.key()).remove_subscriber(&mut self.ticket)
     }
 
-    /// The end of the topic that a reader of the log's past has passed.
+    /// Returns the end of the topic, if the subscriber has read it in the log.
     pub(crate) fn ended(&self) -> Option<(Position, Duration)> {
         self.ended.as_deref().copied()
     }

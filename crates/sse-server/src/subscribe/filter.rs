@@ -1,4 +1,4 @@
-//! Which events a subscriber gets.
+//! Decides which events a subscriber gets.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,8 +7,8 @@ use sse_codec::{Decoder, EventRef};
 use super::subscriber::Item;
 use crate::sync::Exclusive;
 
-/// An event that a [filter](crate::Subscription::filter) decides about, or whose data is
-/// [made anew](crate::Subscription::map_data), with what its publisher said of it.
+/// An event for a [filter](crate::Subscription::filter) or for [`map_data`](crate::Subscription::map_data), with its
+/// topic and with what its publisher gave for filters.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     event: EventRef<'a>,
@@ -22,32 +22,32 @@ impl<'a> Candidate<'a> {
         Self { event, topic, key: item.key.as_deref(), tag: item.tag.as_deref() }
     }
 
-    /// The event.
+    /// Returns the event.
     pub fn event(&self) -> EventRef<'a> {
         self.event
     }
 
-    /// The event type; `message` if the publisher gave none.
+    /// Returns the event type, which is `message` if the publisher gave none.
     pub fn event_type(&self) -> &'a str {
         self.event.event_type()
     }
 
-    /// The data.
+    /// Returns the data.
     pub fn data(&self) -> &'a str {
         self.event.data()
     }
 
-    /// The name of the topic; empty on a [`Route`](crate::Route) of its own.
+    /// Returns the name of the topic, which is empty on a [`Route`](crate::Route) of its own.
     pub fn topic(&self) -> &'a str {
         self.topic
     }
 
-    /// The [key](crate::Publication::key) that it was published with.
+    /// Returns the [key](crate::Publication::key) that the event was published with.
     pub fn key(&self) -> Option<&'a str> {
         self.key
     }
 
-    /// The [tag](crate::Publication::tag) that it was published with.
+    /// Returns the [tag](crate::Publication::tag) that the event was published with.
     pub fn tag(&self) -> Option<&'a str> {
         self.tag
     }
@@ -55,11 +55,11 @@ impl<'a> Candidate<'a> {
 
 type Predicate = Box<dyn FnMut(Candidate<'_>) -> bool + Send>;
 
-/// The user's filter has panicked.
+/// An error: a function of the user's has panicked.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// A predicate of the user's, asked outside of any lock.
+/// A predicate of the user's. It is called without any lock.
 #[derive(Debug)]
 pub(crate) struct Filter {
     predicate: Exclusive<Predicate>,
@@ -71,13 +71,13 @@ impl Filter {
         Self { predicate: Exclusive::new(Box::new(predicate)), decoder: Decoder::with_limit(usize::MAX) }
     }
 
-    /// Whether a message passes. One that is no event does.
+    /// Returns whether a message passes. A message that is not an event always passes.
     pub(crate) fn passes(&mut self, item: &Item, topic: &str) -> Result<bool, Panicked> {
         let mut bytes = &item.bytes[..];
         let Ok(Some(event)) = self.decoder.next_event(&mut bytes) else { return Ok(true) };
         let candidate = Candidate::new(event, topic, item);
         let predicate = self.predicate.get_mut();
-        // A panic ends this subscriber only, also where others share its connection.
+        // A panic ends this subscriber only, also if others share its connection.
         catch_unwind(AssertUnwindSafe(|| predicate(candidate))).map_err(|_| Panicked)
     }
 }

@@ -1,8 +1,8 @@
-//! Subscribers of one topic that have read everything: they wait and read together, so that an event costs them one
-//! lock and one frame.
+//! Subscribers of one topic that have read everything wait and read together, so that an event costs them one lock and
+//! one frame.
 //!
-//! Whatever concerns a single one of them (a gap, the end of the topic or of its client's streams) it finds out by
-//! reading for itself again.
+//! If something concerns a single one of them (a gap, the end of the topic or of its client's streams), it reads for
+//! itself again.
 
 use std::fmt;
 use std::mem;
@@ -21,30 +21,30 @@ use crate::sync::Ticket;
 pub(crate) struct Group {
     topic: Arc<Topic>,
     ticket: Ticket,
-    /// The topic's version, and what else there was to see, at the last look.
+    /// The topic's version, and its other counters, at the last look.
     version: u64,
     generation: u32,
     beats: u64,
     client_ends: u64,
     has_own_ids: bool,
-    /// What was delivered since.
+    /// The counts of what was delivered since the last look.
     delivered: Delivered,
 }
 
-/// The version of a group that has not looked: no topic's is as high.
+/// The version of a group that has never looked. No topic has such a high version.
 const NEVER: u64 = u64::MAX;
 
-/// What has happened to a topic since the last look.
+/// The result of a look at a topic.
 #[derive(Debug)]
 pub(crate) struct Look {
     /// The newest position of the topic.
     pub(crate) newest: Position,
-    /// A heartbeat is due: what to send to those that have nothing else to read, and the position that it tells.
+    /// Set if a heartbeat is due: the bytes for members that have nothing else to read, and the position in them.
     pub(crate) beat: Option<(Bytes, Position)>,
     concerns: Concerns,
 }
 
-/// Which subscribers must read for themselves.
+/// Which members must read for themselves.
 #[derive(Debug)]
 enum Concerns {
     All,
@@ -52,7 +52,7 @@ enum Concerns {
 }
 
 impl Look {
-    /// Whether a subscriber must read for itself, which is one of a client or not, and gets these ids.
+    /// Returns whether a member must read for itself, if its stream has a client or not, and carries these ids.
     pub(crate) fn concerns(&self, has_client: bool, ids: StreamIds) -> bool {
         match self.concerns {
             Concerns::All => true,
@@ -62,20 +62,20 @@ impl Look {
         }
     }
 
-    /// Whether any subscriber must read for itself.
+    /// Returns whether any member must read for itself.
     pub(crate) fn concerns_any(&self) -> bool {
         !matches!(self.concerns, Concerns::Some { with_client: false, with_hub_ids: false })
     }
 }
 
-/// What comes after a position.
+/// The messages after a position.
 #[derive(Debug)]
 pub(crate) enum Ahead {
     Frame(Frame),
     Nothing,
-    /// The history does not go back that far.
+    /// The history does not go back to the position.
     Evicted,
-    /// Something has happened that may concern the subscribers: a look comes first.
+    /// Something has happened that may concern the members, so a look comes first.
     Unseen,
 }
 
@@ -101,22 +101,22 @@ impl Group {
         &self.topic
     }
 
-    /// How often the log had begun anew at the last look.
+    /// Returns how often the log had begun anew at the last look.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// How many heartbeats the topic had had at the last look.
+    /// Returns how many heartbeats the topic had had at the last look.
     pub(crate) fn beats(&self) -> u64 {
         self.beats
     }
 
-    /// Whether nothing has happened to the topic since the last look.
+    /// Returns whether nothing has happened to the topic since the last look.
     pub(crate) fn is_quiet(&self) -> bool {
         self.topic.version() == self.version
     }
 
-    /// What has happened to the topic since the last look.
+    /// Looks at what has happened to the topic since the last look.
     pub(crate) fn look(&mut self) -> Look {
         let hub = self.topic.hub();
         let mut state = hub.lock();
@@ -133,29 +133,29 @@ impl Group {
         let concerns = if is_lost || topic.is_ended() {
             Concerns::All
         } else {
-            // Those that come later don't join.
+            // Streams that come later don't join the group.
             Concerns::Some { with_client, with_hub_ids: topic.has_own_ids() && !self.has_own_ids }
         };
         self.has_own_ids = topic.has_own_ids();
         drop(state);
-        // As in the heartbeat of a single subscriber.
+        // The same rule as for the heartbeat of a single subscriber.
         let id = matches!(hub.source(), Source::Log(_)).then(|| hub.source().id(last));
         let beat = is_due.then(|| (heartbeat::block(id), last));
         Look { newest, beat, concerns }
     }
 
-    /// What comes after a position; the frame is the same for all at this position.
+    /// Returns the messages after a position. All members at this position share the frame.
     pub(crate) fn ahead(&mut self, after: Position) -> Ahead {
         let mut state = self.topic.hub().lock();
         let generation = state.generation();
         let topic = state.topic_mut(self.topic.key());
-        // What was published after one of these is not for all of them.
+        // If one of these has changed, the next messages are not for all members.
         if generation != self.generation
             || topic.is_ended()
             || topic.client_ends() != self.client_ends
             || topic.has_own_ids() != self.has_own_ids
         {
-            // Whatever it was, the next look sees it.
+            // The next look sees what has changed.
             self.version = NEVER;
             return Ahead::Unseen;
         }
@@ -165,13 +165,13 @@ impl Group {
         topic.frame(after).map_or(Ahead::Nothing, Ahead::Frame)
     }
 
-    /// Counts what was delivered to a subscriber.
+    /// Counts what was delivered to a member.
     pub(crate) fn count(&mut self, delivered: Delivered) {
         self.delivered.add(delivered);
     }
 
-    /// Leaves a waker for so many subscribers that have read everything. Returns `false` if something has happened since
-    /// the last look.
+    /// Leaves a waker for `subscribers` members that have read everything. Returns `false` if something has happened
+    /// since the last look.
     #[must_use = "nobody is woken for what has happened already"]
     pub(crate) fn wait(&mut self, waker: Waker, subscribers: usize) -> bool {
         let mut state = self.topic.hub().lock();

@@ -1,4 +1,5 @@
-//! How the stream of a subscriber leaves hyper: from the body that hyper asks, to the server that owns the connection.
+//! The way of a subscriber's stream out of hyper: from the body, which hyper polls, to the server, which owns the
+//! connection.
 
 use std::fmt;
 use std::mem;
@@ -10,13 +11,13 @@ use std::sync::atomic::Ordering;
 use super::delivery::Delivery;
 use crate::sync::{AtomicBool, Mutex};
 
-/// In the extensions of a response: says that its body passes the bytes of a [`Body`](crate::Body) on as they are.
+/// A mark for the extensions of a response: the body passes on the bytes of a [`Body`](crate::Body) without a change.
 ///
-/// [`serve`](crate::serve) then writes the stream to its connection without asking the body again, which takes a
-/// fraction of the time and memory. It does so by itself if the service's type of body is [`Body`](crate::Body). A
-/// service that wraps the body, to count streams or to have one type for all its responses, says by this mark that the
-/// wrapper changes nothing, and that no other stream was made of the request. The wrapper is dropped when the stream
-/// ends.
+/// [`serve`](crate::serve) then writes the stream to its connection without polling the body again, which takes a
+/// fraction of the time and memory. It does this without the mark if the service's type of body is
+/// [`Body`](crate::Body). Some services wrap the body, to count streams or to have one type of body for all responses.
+/// With this mark, such a service says that its wrapper changes nothing, and that it made no other stream from the
+/// request. The wrapper is dropped when the stream ends.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -38,27 +39,27 @@ use crate::sync::{AtomicBool, Mutex};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PassedThrough;
 
-/// The way of one connection's streams out of hyper, in the extensions of its requests.
+/// The way of one connection's streams out of hyper. It is in the extensions of the connection's requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handover(Arc<Way>);
 
 #[derive(Debug, Default)]
 struct Way {
-    /// Whether a stream is wanted, or on its way: for a look without the lock. Most looks come from streams that stay.
+    /// Whether a stream is wanted or on its way. It is read without the lock, mostly by streams that stay.
     is_wanted: AtomicBool,
     stage: Mutex<Stage>,
 }
 
 #[derive(Default)]
 enum Stage {
-    /// The body goes on under hyper.
+    /// The body stays in hyper.
     #[default]
     Unwanted,
-    /// A body is to give its stream, when its first bytes are with hyper: this stream, or any.
+    /// A body shall give its stream away when hyper has its first bytes: the body of this stream, or any body.
     Wanted { terms: Terms, stream: Option<StreamId> },
-    /// The body has given it.
+    /// The body has given its stream away.
     Offered(Handed),
-    /// All that hyper had to write has been written.
+    /// hyper has written all its bytes.
     Flushed(Handed),
 }
 
@@ -66,7 +67,7 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) delivery: Box<Delivery>,
-    /// The body in which it came, if that is to see the end of the stream.
+    /// The body that had the stream, if it must see the end of the stream.
     pub(crate) body: Option<Kept>,
     pub(crate) terms: Terms,
 }
@@ -74,13 +75,13 @@ pub(crate) struct Handed {
 /// How the body of a response ends, over HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// Whether it comes in chunks; else it ends with the connection.
+    /// Whether the body comes in chunks. If not, it ends with the connection.
     pub(crate) is_chunked: bool,
     /// Whether another request may follow on the connection.
     pub(crate) is_kept_alive: bool,
 }
 
-/// Tells a stream from others that are there.
+/// Identifies one of the open streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamId(usize);
 
@@ -98,12 +99,12 @@ pub(crate) trait Anything {}
 impl<T> Anything for T {}
 
 impl Handover {
-    /// A body is to give its stream: this one; or any, if the response says that it passes one on.
+    /// Asks a body to give its stream away: this stream, or any if the response says that its body passes a stream on.
     pub(crate) fn want(&self, terms: Terms, stream: Option<StreamId>) {
         self.set(Stage::Wanted { terms, stream });
     }
 
-    /// No body is to give its stream.
+    /// Asks no body for its stream.
     pub(crate) fn want_none(&self) {
         self.set(Stage::Unwanted);
     }
@@ -118,7 +119,7 @@ impl Handover {
         self.0.is_wanted.load(Ordering::Acquire)
     }
 
-    /// Gives a stream, if it is wanted; else it comes back.
+    /// Gives a stream away if it is wanted, or returns it.
     pub(crate) fn offer(&self, delivery: Box<Delivery>) -> Option<Box<Delivery>> {
         let mut stage = self.0.stage.lock();
         let Stage::Wanted { terms, stream } = *stage else { return Some(delivery) };
@@ -133,14 +134,14 @@ impl Handover {
         matches!(*self.0.stage.lock(), Stage::Offered(_))
     }
 
-    /// Keeps the body until the stream ends that it has given.
+    /// Keeps the body until the stream that it had ends.
     pub(crate) fn keep(&self, body: Kept) {
         if let Stage::Offered(handed) = &mut *self.0.stage.lock() {
             handed.body = Some(body);
         }
     }
 
-    /// Notes that hyper has written everything that it had.
+    /// Notes that hyper has written all its bytes.
     pub(crate) fn flushed(&self) {
         if !self.is_wanted() {
             return;
@@ -152,7 +153,7 @@ impl Handover {
         };
     }
 
-    /// The stream, when hyper has done its part.
+    /// Returns the stream, when hyper has written all its bytes.
     pub(crate) fn take(&self) -> Option<Handed> {
         if !self.is_wanted() {
             return None;

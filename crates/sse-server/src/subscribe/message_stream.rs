@@ -1,4 +1,4 @@
-//! An event stream of one request alone: any stream of messages as the body of a response.
+//! An event stream for one request alone: any stream of messages as the body of a response.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::response::event_stream;
 use super::shutdown::Signals;
 use crate::hub::heartbeat;
 
-/// The messages of a stream as the answer to one request: the tokens of a model, the steps of a task.
+/// Makes a stream of messages the response to one request: the tokens of a language model, the steps of a task.
 ///
-/// There is no history and no other subscriber: see [`Route`](crate::Route) for that. When the client goes away, the
-/// stream is dropped at once. What it has ready goes out together.
+/// There is no history and no other subscriber; for these, see [`Route`](crate::Route). When the client disconnects,
+/// the stream is dropped at once. Messages that are ready are sent together.
 ///
 /// ```
 /// use futures_util::stream;
@@ -34,12 +34,13 @@ pub struct MessageStream {
 }
 
 impl MessageStream {
-    /// The messages of `stream`.
+    /// Returns a response body with the messages of `stream`.
     pub fn new(stream: impl Stream<Item = Message<'static>> + Send + 'static) -> Self {
         Self::of(Map::new(stream, Step::Message))
     }
 
-    /// The messages of `stream`, up to its first error, for which `last` gives the event that ends the stream.
+    /// Returns a response body with the messages of `stream` up to its first error. `last` makes an event of the error,
+    /// which ends the stream.
     ///
     /// ```
     /// use futures_util::stream;
@@ -65,7 +66,7 @@ impl MessageStream {
         Self { messages: Messages::new(steps), proxy_headers: true }
     }
 
-    /// How long the stream is silent before a comment is sent; 15 s by default, at least 10 ms, `None` for never.
+    /// Sets how long nothing is sent before a comment is sent: 15 s by default, at least 10 ms, `None` for never.
     ///
     /// Heartbeats need a tokio runtime with time enabled.
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
@@ -74,20 +75,20 @@ impl MessageStream {
     }
 
     /// Ends the stream when the server of this request shuts down, after the messages that are ready. Without this
-    /// call, the stream goes on until the grace is over: that suits an answer that will be finished soon.
+    /// call, the stream goes on until the grace of the shutdown is over, which is right for a short answer.
     pub fn until_shutdown_of<B>(mut self, request: &Request<B>) -> Self {
         self.messages.set_endings(Signals::endings(request.extensions()));
         self
     }
 
-    /// Whether the response asks proxies not to buffer it, as
-    /// [`RouteBuilder::proxy_headers`](crate::RouteBuilder::proxy_headers) does; it does by default.
+    /// Sets whether the response asks proxies not to buffer it, as
+    /// [`RouteBuilder::proxy_headers`](crate::RouteBuilder::proxy_headers) does. It does by default.
     pub fn proxy_headers(mut self, sends: bool) -> Self {
         self.proxy_headers = sends;
         self
     }
 
-    /// The response: 200, with the headers of an event stream.
+    /// Returns the response: 200, with the headers of an event stream.
     pub fn respond(self) -> Response<Body> {
         event_stream(self.messages.into(), self.proxy_headers)
     }

@@ -1,4 +1,4 @@
-//! The messages of one request's own stream, as bytes.
+//! The stream of one request alone, as bytes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -14,20 +14,21 @@ use crate::history::FRAME;
 use crate::hub::heartbeat;
 use crate::sync::{Exclusive, Pulse};
 
-/// How many messages are joined at most before others get their turn.
+/// How many messages are joined before other tasks get their turn.
 const MESSAGES: usize = 128;
 
 #[derive(Debug)]
 pub(crate) struct Messages {
-    /// `None` when it has ended: what it holds is not needed any more.
+    /// `None` when the stream has ended, so that what it holds is dropped early.
     steps: Option<Exclusive<Pin<Box<dyn Stream<Item = Step> + Send>>>>,
-    /// Goes out first, at once: headers wait for the first byte of the body in some proxies and clients.
+    /// Sent at once, because some proxies and clients wait for the first byte of the body before they pass on the
+    /// headers.
     opening: &'static [u8],
     pulse: Option<Pulse>,
     endings: Box<[Ending]>,
 }
 
-/// What a stream of the user's gives.
+/// An item of a stream of the user's.
 pub(crate) enum Step {
     Message(Message<'static>),
     Last(Message<'static>),
@@ -51,7 +52,7 @@ impl Messages {
         self.endings = endings;
     }
 
-    /// The next bytes: always whole blocks.
+    /// Returns the next bytes, which are always whole blocks.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if !self.opening.is_empty() {
             return Poll::Ready(Some(Bytes::from_static(std::mem::take(&mut self.opening))));
@@ -75,13 +76,13 @@ impl Messages {
         pulse.map(|()| Some(Bytes::from_static(heartbeat::BLOCK)))
     }
 
-    /// What is ready, as one piece.
+    /// Joins the messages that are ready into one piece.
     fn join(&mut self, cx: &mut Context<'_>) -> Vec<u8> {
         let mut joined = Vec::new();
         for _ in 0..MESSAGES {
             let Some(steps) = &mut self.steps else { return joined };
             let steps = steps.get_mut().as_mut();
-            // A panic ends this stream only, also where others share its connection.
+            // A panic ends this stream only, also if others share its connection.
             let polled = catch_unwind(AssertUnwindSafe(|| steps.poll_next(cx)));
             match polled.unwrap_or(Poll::Ready(None)) {
                 Poll::Pending => return joined,
@@ -97,7 +98,7 @@ impl Messages {
             }
         }
         if joined.is_empty() {
-            // Nothing but empty messages: others get their turn.
+            // All messages were empty. Other tasks get their turn.
             cx.waker().wake_by_ref();
         }
         joined
@@ -105,7 +106,7 @@ impl Messages {
 }
 
 pin_project_lite::pin_project! {
-    /// A stream of steps from a stream of the user's.
+    /// Converts a stream of the user's to a stream of steps.
     pub(crate) struct Map<S, F> {
         #[pin]
         stream: S,

@@ -1,4 +1,4 @@
-//! Who is told how a stream has ended, and what was sent on it.
+//! Reports how a stream has ended, and what was sent on it.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use super::shutdown::Signals;
 use super::stalled::Stalled;
 use crate::sync::Exclusive;
 
-/// How a stream ended, and how much of it was handed to its connection.
+/// How a stream has ended, and how much of it was passed to its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// Why it ended.
+    /// Why the stream has ended.
     pub reason: EndReason,
     /// How many events of its topics were sent. Gap events and snapshots are not counted.
     pub events: u64,
-    /// How many bytes of the body were sent, heartbeats included.
+    /// How many bytes of the body were sent, including heartbeats.
     pub bytes: u64,
 }
 
-/// Why a stream ended.
+/// Why a stream has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
     /// The client has closed the connection, or the connection has failed.
     ClientGone,
-    /// The connection took nothing until the [write deadline](crate::Listener::write_deadline).
+    /// The connection took no byte until the [write deadline](crate::Listener::write_deadline).
     WriteDeadline,
     /// The stream has reached its [maximum age](crate::Subscription::max_age).
     MaxAge,
@@ -34,26 +34,26 @@ pub enum EndReason {
     ClientEnded,
     /// Its topics have ended.
     TopicClosed,
-    /// It lagged, and such streams are [disconnected](crate::LagPolicy::Disconnect).
+    /// The subscriber lagged, and [`LagPolicy::Disconnect`](crate::LagPolicy::Disconnect) disconnects such subscribers.
     Lagged,
     /// Its server is shutting down.
     Shutdown,
-    /// Its filter has panicked.
+    /// A filter, or another function of the application for this stream, has panicked.
     FilterPanicked,
 }
 
-/// What is called with how a stream ended.
+/// A function that is called when a stream has ended.
 pub(crate) type Tell = Box<dyn FnOnce(Ended) + Send>;
 
 /// The observer of one stream.
 pub(crate) struct Observer {
-    /// `None` when it has been told.
+    /// `None` after it has been called.
     tell: Option<Exclusive<Tell>>,
-    /// Why the stream ends, once that is known.
+    /// Why the stream ends, when that is known.
     reason: Option<EndReason>,
     events: u64,
     bytes: u64,
-    /// What the end of a stream that did not end by itself is due to.
+    /// The shutdowns that may be the reason, if the stream did not end by itself.
     signals: Signals,
     stalled: Option<Stalled>,
 }
@@ -72,7 +72,7 @@ impl Observer {
         self.bytes += bytes;
     }
 
-    /// Notes why the stream ends; the first reason counts.
+    /// Notes why the stream ends. The first reason counts.
     pub(crate) fn ends(&mut self, reason: EndReason) {
         self.reason.get_or_insert(reason);
     }
@@ -84,7 +84,7 @@ impl Drop for Observer {
         let is_stalled = self.stalled.as_ref().is_some_and(Stalled::is_set);
         let reason = self.reason.unwrap_or_else(|| match () {
             () if is_stalled => EndReason::WriteDeadline,
-            // It was cut after the grace.
+            // The stream was cut after the grace of the shutdown.
             () if self.signals.have_begun() => EndReason::Shutdown,
             () => EndReason::ClientGone,
         });

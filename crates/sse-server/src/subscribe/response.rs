@@ -1,4 +1,4 @@
-//! The responses around a stream.
+//! The responses to a request for a stream.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::subscriber::Denied;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// 204: it tells a client that there is nothing more to come, and that it shall not reconnect (9.2.2).
+/// Returns the response 204, which tells a client that there is nothing more to come, and not to reconnect (9.2.2).
 ///
 /// ```
 /// use sse_server::{Body, Route};
@@ -35,28 +35,30 @@ pub(crate) fn status(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// 200 with the headers that browsers and proxies need: no cache, no transformation, and, if so wished, no buffering.
+/// Returns the response 200 with the headers that browsers and proxies need: no cache, no transformation, and no
+/// buffering unless `proxy_headers` is `false`.
 pub(crate) fn event_stream(body: Body, proxy_headers: bool) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(sse_codec::CONTENT_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     if proxy_headers {
-        // nginx and its kin know the one, RFC 10036 defines the other.
+        // nginx and some other proxies know the first header; RFC 10036 defines the second.
         headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         headers.insert(HeaderName::from_static("incremental"), HeaderValue::from_static("?1"));
     }
     response
 }
 
-/// 405.
+/// Returns the response 405.
 pub(crate) fn method_not_allowed() -> Response<Body> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "an event stream is read with GET\n");
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET to read an event stream\n");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
-/// 503 for the server's own bounds, 429 for those of one client: with the time after which a client may try again.
+/// Returns the response 503 for a limit of the server, or 429 for a limit of one client, with the time after which the
+/// client may try again.
 pub(crate) fn try_later(denied: Denied, wait: Duration) -> Response<Body> {
     let mut response = match denied {
         Denied::ClientFull => text(
@@ -79,11 +81,11 @@ fn text(code: StatusCode, text: &'static str) -> Response<Body> {
     response
 }
 
-/// The id that a client comes with; empty if it comes with none. The standard sends it as UTF-8 (9.2.3). The header
-/// goes before the parameter of the query: it is newer, where both are there.
+/// Returns the last event ID of a request, or an empty text. The standard sends it as UTF-8 (9.2.3). The header comes
+/// before the query parameter, because it is newer if both exist.
 pub(crate) fn last_event_id<'r, B>(request: &'r Request<B>, query_parameter: Option<&str>) -> Cow<'r, str> {
     let header = request.headers().get(LAST_EVENT_ID).map_or(&[][..], HeaderValue::as_bytes);
-    // Not every server in front has trimmed it.
+    // Not every HTTP server has trimmed the value.
     let header = header.trim_ascii();
     if !header.is_empty() {
         return String::from_utf8_lossy(header);

@@ -1,4 +1,4 @@
-//! What a subscriber is sent instead of the data that was published.
+//! Replaces the data of events for one subscriber.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ use crate::sync::Exclusive;
 
 type Data = Box<dyn FnMut(Candidate<'_>) -> String + Send>;
 
-/// A function of the user's that makes the data of each event, called outside of any lock.
+/// A function of the user's that returns the data of each event. It is called without any lock.
 #[derive(Debug)]
 pub(crate) struct Rewrite(Exclusive<Data>);
 
@@ -20,21 +20,21 @@ impl Rewrite {
         Self(Exclusive::new(Box::new(data)))
     }
 
-    /// The block of a message with other data. One that is no event stays as it is.
+    /// Returns the block of a message with other data. A message that is not an event stays as it is.
     pub(crate) fn rewrite(&mut self, item: &Item, topic: &str) -> Result<Bytes, Panicked> {
         let mut input = &item.bytes[..];
-        // A new one for each block: an event without an id has none of an earlier one.
+        // A new decoder for each block, because an event without an id must not get the id of an earlier event.
         let mut decoder = Decoder::with_limit(usize::MAX);
         let Ok(Some(event)) = decoder.next_event(&mut input) else { return Ok(item.bytes.clone()) };
         let candidate = Candidate::new(event, topic, item);
         let data = self.0.get_mut();
-        // A panic ends this subscriber only, also where others share its connection.
+        // A panic ends this subscriber only, also if others share its connection.
         let data = catch_unwind(AssertUnwindSafe(|| data(candidate))).map_err(|_| Panicked)?;
         Ok(with_data(&item.bytes, &data))
     }
 }
 
-/// A block with this data instead of its own, and all else as it is.
+/// Returns a block with this data instead of its own. The other fields stay.
 fn with_data(block: &[u8], data: &str) -> Bytes {
     let mut bytes = Vec::with_capacity(block.len() + data.len());
     let mut data = Some(data);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_is_replaced_and_all_else_stays() {
+    fn the_data_is_replaced_and_other_fields_stay() {
         check("data: a\nid: 7\n\n", "data: t/k/message\ndata: a\nid: 7\n\n");
         check(
             "event: e\ndata: a\n: c\ndata:b\nretry: 7\ndata\nid: 8\n\n",
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_stays_as_it_is() {
+    fn a_block_without_data_stays_as_it_is() {
         for block in [": data: a\n\n", "retry: 7\n\n", "id: 7\n\n", "datum: a\n\n"] {
             check(block, block);
         }

@@ -1,7 +1,7 @@
-//! How a server tells the event streams on its connections to end.
+//! The signal by which a server ends the event streams on its connections.
 //!
-//! A graceful shutdown waits for responses to end, and an event stream does not end by itself. So a [`Shutdown`]
-//! travels in the extensions of each request, and the subscriber that is made from the request looks at it.
+//! A graceful shutdown waits until responses end, and an event stream does not end by itself. So the extensions of each
+//! request have a [`Shutdown`], and the subscriber that is made from the request polls it.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use http::Extensions;
 
 use crate::sync::{AtomicBool, Delay, Mutex, Ticket, Wakers, addresses};
 
-/// The signal by which event streams end, when their server shuts down.
+/// A signal that ends event streams when their server shuts down.
 ///
-/// [`serve`](crate::serve) does all this by itself. Another server puts the signal into the
-/// [extensions](http::Extensions) of its requests; with axum, by a layer of `Extension(shutdown.clone())`, as in the
-/// example `board`. It is a handle: clones are the same signal.
+/// [`serve`](crate::serve) needs no further code. With another server, put the signal into the
+/// [extensions](http::Extensions) of each request. With axum, that is a layer of `Extension(shutdown.clone())`, as in
+/// the example `board`. The signal is a handle, and its clones are the same signal.
 ///
-/// A signal of your own beside that of `serve` does not replace it: the first of the two ends the stream. Further ones
-/// are [attached](Self::attach).
+/// A signal of your own does not replace the signal of `serve`: the first of the two ends the stream. Add further
+/// signals by [`attach`](Self::attach).
 ///
 /// ```
 /// use http::Request;
@@ -37,25 +37,25 @@ pub struct Shutdown(Arc<Signal>);
 
 #[derive(Debug, Default)]
 struct Signal {
-    /// Whether it has been given, for a look without the lock.
+    /// Whether the signal was given. It is read without the lock.
     has_begun: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Over how long the streams end, once the signal is given.
+    /// The time within which the streams end. `None` before the signal is given.
     begun: Option<Duration>,
     wakers: Wakers,
 }
 
 impl Shutdown {
-    /// A signal that has not been given.
+    /// Returns a signal that has not been given.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the signal to those that end the stream of a request.
+    /// Adds the signal to the signals that end the stream of a request.
     ///
     /// ```
     /// use http::Request;
@@ -75,14 +75,14 @@ impl Shutdown {
         extensions.insert(signals);
     }
 
-    /// Gives the signal: each stream ends after the messages that were published before, and its client reconnects, to
+    /// Gives the signal. Each stream ends after the messages that were published before. Its client reconnects, to
     /// another server if there is one.
     pub fn begin(&self) {
         self.begin_within(Duration::ZERO);
     }
 
-    /// Gives the signal, and lets each stream end at a random moment within `spread`, so that not all clients come
-    /// back at once. Until then a stream goes on.
+    /// Gives the signal. Each stream goes on until it ends at a random moment within `spread`, so that not all clients
+    /// reconnect at once.
     pub fn begin_within(&self, spread: Duration) {
         let mut state = self.0.state.lock();
         state.begun.get_or_insert(spread);
@@ -92,7 +92,7 @@ impl Shutdown {
         wakers.into_iter().for_each(|(_, waiting)| waiting.wake());
     }
 
-    /// Whether the signal has been given.
+    /// Returns whether the signal was given.
     pub fn has_begun(&self) -> bool {
         self.0.has_begun.load(Ordering::Acquire)
     }
@@ -103,12 +103,12 @@ impl Shutdown {
         poll_fn(|cx| waiter.poll_begun(cx)).await;
     }
 
-    /// The signal, for a future that polls something else beside it.
+    /// Returns the signal for a future that also polls something else.
     pub(crate) fn waiter(&self) -> Waiter {
         Waiter { shutdown: self.clone(), ticket: Ticket::NONE, left: None }
     }
 
-    /// The signal, for one stream to wait for.
+    /// Returns the signal for one stream.
     pub(crate) fn ending(&self) -> Ending {
         Ending { waiter: self.waiter(), delay: None }
     }
@@ -119,34 +119,34 @@ impl Shutdown {
 pub(crate) struct Signals(Vec<Shutdown>);
 
 impl Signals {
-    /// Those of a request.
+    /// Returns the signals of a request.
     pub(crate) fn endings(extensions: &Extensions) -> Box<[Ending]> {
         let attached = extensions.get::<Self>().into_iter().flat_map(|signals| &signals.0);
         attached.chain(extensions.get::<Shutdown>()).map(Shutdown::ending).collect()
     }
 
-    /// Those that end a stream.
+    /// Returns the signals that end a stream.
     pub(crate) fn of(endings: &[Ending]) -> Self {
         Self(endings.iter().map(|ending| ending.waiter.shutdown.clone()).collect())
     }
 
-    /// Whether any of them has been given.
+    /// Returns whether any of the signals was given.
     pub(crate) fn have_begun(&self) -> bool {
         self.0.iter().any(Shutdown::has_begun)
     }
 }
 
-/// One that waits for the signal.
+/// Waits for the signal.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     shutdown: Shutdown,
     ticket: Ticket,
-    /// The waker that it has left, as its addresses.
+    /// The waker that it has left, as the two addresses of the waker.
     left: Option<(usize, usize)>,
 }
 
 impl Waiter {
-    /// Whether it has left this waker, and the signal has not been given.
+    /// Returns whether it has left this waker, and the signal has not been given.
     pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
         self.left == Some(addresses(waker)) && !self.shutdown.has_begun()
     }
@@ -182,7 +182,7 @@ impl Drop for Waiter {
     }
 }
 
-/// The signal, as one stream waits for it.
+/// The signal for one stream.
 #[derive(Debug)]
 pub(crate) struct Ending {
     waiter: Waiter,
@@ -190,17 +190,17 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// Whether it waits for this signal.
+    /// Returns whether it waits for this signal.
     pub(crate) fn is_of(&self, shutdown: &Shutdown) -> bool {
         Arc::ptr_eq(&self.waiter.shutdown.0, &shutdown.0)
     }
 
-    /// Whether it has left this waker, and the signal has not been given.
+    /// Returns whether it has left this waker, and the signal has not been given.
     pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
         self.waiter.is_quiet(waker)
     }
 
-    /// Ready once it is this stream's turn to end, also when it is asked again.
+    /// Ready when it is this stream's turn to end. It may be polled again after that.
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.waiter.poll_begun(cx));
         let state = &self.waiter.shutdown.0.state;

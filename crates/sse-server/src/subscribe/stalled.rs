@@ -1,9 +1,9 @@
-//! The mark of a connection that was cut because it took nothing.
+//! The mark of a connection that was cut by its write deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a connection's write deadline has passed: in the extensions of its requests.
+/// Whether the write deadline of a connection has passed. It is in the extensions of the connection's requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stalled(Arc<AtomicBool>);
 

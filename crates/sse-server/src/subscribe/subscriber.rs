@@ -1,6 +1,7 @@
-//! One subscriber: where it reads, and how it waits.
+//! One subscriber: its position, and how it waits.
 //!
-//! It reads the rings of its topics, and the log where the rings do not go back far enough; both by one cursor.
+//! It reads the rings of its topics, and the log where the rings do not go back far enough. One cursor is used for
+//! both.
 
 mod past;
 mod resting;
@@ -27,7 +28,7 @@ use crate::log::Page;
 use crate::message::Block;
 use crate::sync::{Exclusive, addresses};
 
-/// How many entries that are at hand a subscriber takes at once.
+/// How many entries in memory a subscriber takes at once.
 const PAGE: usize = 256;
 
 /// One open stream of a topic, or of several of one hub.
@@ -38,60 +39,60 @@ pub(crate) struct Subscriber {
     ids: StreamIds,
     cursor: Cursor,
     reading: Reading,
-    /// The newest message when the subscriber came: what is older is a replay.
+    /// The position of the newest message when the subscriber came. Messages up to it are a replay.
     start: Position,
-    /// The id of the newest event then, if its publisher gave it one.
+    /// The id of that message's event, if its publisher gave it one.
     start_id: Option<Box<EventId<'static>>>,
-    /// Whether nothing has been read: a gap is that of a late comer, not of one that lags.
+    /// Whether nothing has been read. A gap is then due to a late start, and not to lag.
     is_new: bool,
     /// How often the log had begun anew when the subscriber took its position.
     generation: u32,
-    /// How many of the topic's heartbeats it has had; `None` if it has a heartbeat of its own.
+    /// How many of the topic's heartbeats it has had. `None` if it has a heartbeat of its own.
     beats: Option<u64>,
     client: Option<Box<Client>>,
-    /// Whether its connection was cut because it took nothing.
+    /// Set when its connection is cut by the write deadline.
     stalled: Option<Stalled>,
-    /// The waker that it has left, as its two addresses.
+    /// The waker that it has left, as the two addresses of the waker.
     left: Option<(usize, usize)>,
 }
 
-/// Where a subscriber reads.
+/// What a subscriber reads.
 #[derive(Debug)]
 enum Reading {
     /// The rings.
     Live,
-    /// The log: the rings have evicted what comes next. `is_asked_again` says that the log has told that it ends here,
-    /// though the rings have gone on.
+    /// The log, because the rings have evicted the next message. `is_asked_again` is set if the log has answered that
+    /// it ends here, though the rings have gone on.
     Log { is_asked_again: bool },
-    /// The log, which has been asked.
+    /// The answer of the log, for which it waits.
     Waiting { is_asked_again: bool, answer: Box<Exclusive<Answer>> },
 }
 
 type Answer = Pin<Box<dyn Future<Output = Page> + Send>>;
 
-/// Whose subscriber it is.
+/// The client that the subscriber belongs to.
 #[derive(Debug)]
 struct Client {
     name: Box<str>,
-    /// One for each topic.
+    /// One ticket for each topic.
     tickets: Box<[ClientTicket]>,
 }
 
-/// Why somebody can't subscribe.
+/// Why a request can't subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     /// There is nothing to read, now or later.
     Over,
-    /// There are as many subscribers as allowed, or as many topics.
+    /// The limit of subscribers or of topics is reached.
     Full,
-    /// This client has as many streams as allowed.
+    /// The client has as many streams as allowed.
     ClientFull,
 }
 
-/// What a subscriber gets.
+/// What a subscriber reads next.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// So many messages, joined.
+    /// Joined messages.
     Frame {
         bytes: Bytes,
         messages: u64,
@@ -104,17 +105,17 @@ pub(crate) enum Next {
 /// One message for a subscriber.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// The number of the topic among the subscriber's.
+    /// The index of the topic among the subscriber's topics.
     pub(crate) feed: usize,
     pub(crate) bytes: Bytes,
     pub(crate) key: Option<Arc<str>>,
     pub(crate) tag: Option<Arc<str>>,
-    /// When it was published, if that is known.
+    /// When the message was published, if that is known.
     pub(crate) published: Option<SystemTime>,
 }
 
 impl Subscriber {
-    /// A subscriber that comes with this last event ID, to at least one topic.
+    /// Returns a subscriber of at least one topic, which resumes after this last event ID.
     pub(crate) fn new(topics: Vec<Arc<Topic>>, last_event_id: &str, ids: StreamIds) -> Result<Self, Denied> {
         let hub = topics[0].hub().clone();
         let now = hub.age(Instant::now());
@@ -129,12 +130,12 @@ impl Subscriber {
         let beats = feeds.only().map(|feed| feed.state(&state).beats().count());
         let (start, generation) = (state.last(), state.generation());
         let start_id = own_id(&feeds, ids, &state).map(Box::new);
-        // One that has nothing to read is taken for a moment, in case that it wants to begin at the start.
+        // A subscriber that has nothing to read is counted for a moment, because it may still begin at the start.
         let is_over = has_ended(&feeds, &state) && !needs_log && cursor.is_read(state.rings(feeds.keys()));
         let most = hub.settings().max_subscribers;
         if !is_over && let Some(full) = feeds.iter().find(|feed| feed.state(&state).subscribers() >= most) {
             full.state_mut(&mut state).refuse();
-            // The last handle of a topic takes the lock.
+            // The last handle of a topic takes the lock when it is dropped.
             drop(state);
             return Err(Denied::Full);
         }
@@ -160,12 +161,12 @@ impl Subscriber {
         })
     }
 
-    /// Watches whether its connection is cut because it takes nothing.
+    /// Watches whether its connection is cut by the write deadline.
     pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
         self.stalled = stalled;
     }
 
-    /// Counts the subscriber as one of this client's, if it may have one more.
+    /// Counts the subscriber as a stream of this client, if the client may have one more.
     pub(crate) fn join_client(&mut self, name: &str) -> Result<(), Denied> {
         self.leave_client();
         let most = self.hub.settings().max_subscribers_per_client;
@@ -184,7 +185,7 @@ impl Subscriber {
         Ok(())
     }
 
-    /// The topic that it reads, if it reads one only.
+    /// Returns the topic that it reads, if there is exactly one.
     pub(crate) fn only_topic(&self) -> Option<&Arc<Topic>> {
         self.feeds.only().map(Feed::topic)
     }
@@ -207,31 +208,31 @@ impl Subscriber {
         &self.hub
     }
 
-    /// The topics that it reads.
+    /// Returns the topics that it reads.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.feeds.iter().map(Feed::topic)
     }
 
-    /// The topic of one of its messages.
+    /// Returns the topic of one of its messages.
     pub(crate) fn topic(&self, feed: usize) -> &Arc<Topic> {
         self.feeds[feed].topic()
     }
 
-    /// The id with which a client resumes that has everything from before this subscriber came.
+    /// Returns the id with which a client resumes that has everything from before this subscriber came.
     pub(crate) fn start_id(&self) -> EventId<'static> {
         self.start_id.as_deref().cloned().unwrap_or_else(|| self.hub.source().id(self.start))
     }
 
-    /// The id with which a client resumes that has got everything so far; `None` if there is more to read.
+    /// Returns the id with which a client resumes that has everything so far. `None` if there is more to read.
     pub(crate) fn id(&self) -> Option<EventId<'static>> {
         let state = self.hub.lock();
         let own_id = self.is_read(&state).then(|| own_id(&self.feeds, self.ids, &state))?;
-        // It may have come from a replica that is ahead of this one.
+        // The client may come from a replica that has read further than this one.
         let last = state.last().max(self.cursor.read_to());
         Some(own_id.unwrap_or_else(|| self.hub.source().id(last)))
     }
 
-    /// Why there is nothing more to read.
+    /// Returns why there is nothing more to read.
     pub(crate) fn end_reason(&self) -> EndReason {
         let state = self.hub.lock();
         if self.is_client_ended(&state) {
@@ -243,29 +244,29 @@ impl Subscriber {
         }
     }
 
-    /// How long to wait before the end of the stream.
+    /// Returns how long to wait before the end of the stream.
     pub(crate) fn closing_delay(&self) -> Duration {
         let state = self.hub.lock();
-        // One that lags is disconnected from a topic that goes on.
+        // A lagging subscriber is disconnected, though its topic goes on.
         if self.is_client_ended(&state) || !self.is_ended(&state) {
             return Duration::ZERO;
         }
         self.feeds[0].state(&state).spread().mul_f64(fastrand::f64())
     }
 
-    /// Goes back to the oldest message that is kept.
+    /// Goes back to the oldest kept message.
     pub(crate) fn rewind(&mut self) {
         let state = self.hub.lock();
         self.cursor = Cursor::oldest(self.rings(&state));
     }
 
-    /// Goes back to the newest messages that are kept, so many at most.
+    /// Goes back to the newest kept messages, `messages` at most.
     pub(crate) fn rewind_to_newest(&mut self, messages: usize) {
         let state = self.hub.lock();
         self.cursor = Cursor::newest(self.rings(&state), messages);
     }
 
-    /// Gives up what is older than the subscriber. Returns the gap, if something of it is missing.
+    /// Skips the messages from before this subscriber came. Returns the gap, if some of them are missing.
     pub(crate) fn skip_to_start(&mut self) -> Option<Gap> {
         let state = self.hub.lock();
         let before = self.cursor.read_to();
@@ -281,47 +282,47 @@ impl Subscriber {
         Some(Gap { missed, end: self.start })
     }
 
-    /// Whether nothing is missing between what the subscriber has seen and its position.
+    /// Returns whether nothing is missing between what the subscriber has seen and its position.
     pub(crate) fn is_whole(&self) -> bool {
         let state = self.hub.lock();
         let is_live = matches!(self.reading, Reading::Live);
         is_live && !self.cursor.has_gap(self.rings(&state)) || self.recent_page(&state).is_some()
     }
 
-    /// Whether there is nothing to read, now or later.
+    /// Returns whether there is nothing to read, now or later.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.hub.lock();
         self.is_ended(&state) && self.is_read(&state)
     }
 
-    /// Whether everything that was published has been read, also of the log.
+    /// Returns whether everything that was published has been read, also from the log.
     pub(crate) fn has_read(&self) -> bool {
         self.is_read(&self.hub.lock())
     }
 
-    /// Whether its client gets nothing more here, for the time being: everything has been read, or the log is asked.
+    /// Returns whether there is nothing to send for now: everything has been read, or the log has not answered yet.
     pub(crate) fn is_idle(&self) -> bool {
         !matches!(self.reading, Reading::Live) || self.is_read(&self.hub.lock())
     }
 
-    /// Whether the topic's own heartbeat reaches it.
+    /// Returns whether it gets the topic's heartbeats.
     pub(crate) fn has_heartbeat(&self) -> bool {
         self.beats.is_some()
     }
 
-    /// Lets the topic's heartbeats pass: there is another.
+    /// Ignores the topic's heartbeats, because it has a heartbeat of its own.
     pub(crate) fn ignore_heartbeat(&mut self) {
         self.beats = None;
     }
 
-    /// Whether it waits for its topics with this waker, and nothing has happened to them since.
+    /// Returns whether it waits for its topics with this waker, and nothing has happened to them since.
     pub(crate) fn is_quiet(&self, waker: &Waker) -> bool {
         matches!(self.reading, Reading::Live) && self.has_left(waker)
     }
 
-    /// Whether it has left this waker, and nothing has happened since.
+    /// Returns whether it has left this waker, and nothing has happened since.
     fn has_left(&self, waker: &Waker) -> bool {
-        // A waker that waits is alive: no other can have its addresses.
+        // A waker that waits is alive, so no other waker can have its addresses.
         self.left == Some(addresses(waker)) && self.feeds.are_quiet()
     }
 
@@ -330,7 +331,7 @@ impl Subscriber {
         self.feeds[item.feed].count(item.bytes.len());
     }
 
-    /// Reads on; `None` at the end. `is_apart` asks for messages one by one.
+    /// Reads the next messages; `None` at the end. With `is_apart`, they come one by one.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
         loop {
             if matches!(self.reading, Reading::Log { .. }) {
@@ -346,7 +347,7 @@ impl Subscriber {
             if let Reading::Waiting { answer, is_asked_again } = &mut self.reading
                 && let Poll::Ready(page) = answer.get_mut().as_mut().poll(cx)
             {
-                // What the answer leads to is new, though no topic has changed.
+                // The answer of the log may change what is read next, though no topic has changed.
                 self.left = None;
                 self.reading = Reading::Log { is_asked_again: *is_asked_again };
                 if let Some(messages) = self.take_page(page) {
@@ -366,7 +367,7 @@ impl Subscriber {
         self.feeds.iter_mut().for_each(|feed| feed.set_ended(None));
     }
 
-    /// A message as this subscriber gets it.
+    /// Returns a message as this subscriber gets it.
     fn item(&self, feed: usize, position: Position, block: &Block, published: Option<SystemTime>) -> Item {
         let bytes = match self.ids {
             StreamIds::Own => block.bytes().clone(),
@@ -388,18 +389,19 @@ impl Subscriber {
         if !waits && (self.is_ended(&state) || !self.is_read(&state)) {
             return next;
         }
-        // Also when there is something: a second question at once, for more, is answered without the lock.
+        // The waker is left also if there is something to read, because the next poll is then answered without the
+        // lock.
         self.left = Some(addresses(cx.waker()));
         self.feeds.wait(&mut wakers, &mut state);
         drop(state);
-        // The wakers that were left before are dropped without the lock.
+        // The replaced wakers are dropped without the lock.
         if next.is_pending() {
             self.feeds.iter().for_each(|feed| feed.topic().start_timer());
         }
         next
     }
 
-    /// Reads on in the rings; `None` at the end.
+    /// Reads the next messages in the rings; `None` at the end.
     fn read(&mut self, state: &mut State, is_apart: bool) -> Poll<Option<Next>> {
         self.feeds.iter_mut().for_each(|feed| feed.report(state));
         if self.is_client_ended(state) {
@@ -411,7 +413,7 @@ impl Subscriber {
         let has_log = self.hub.source().replica().is_some();
         let stays = self.is_new || policy != LagPolicy::Disconnect;
         let has_gap = self.has_gap(state);
-        if has_gap && has_log && stays && !self.cursor.is_lost() {
+        if has_gap && has_log && stays && !self.cursor.is_unknown() {
             self.reading = Reading::Log { is_asked_again: false };
             return Poll::Pending;
         }
@@ -439,13 +441,14 @@ impl Subscriber {
             return Poll::Ready(next);
         }
         if has_log {
-            // Of a silent topic, the last message may be gone from the log when the next one comes.
+            // If nothing is published to a topic for long, the log may have evicted its last message when the next one
+            // comes.
             self.cursor.advance(self.cursor.read_to().max(state.last()));
         }
         if beat { Poll::Ready(Some(Next::Heartbeat)) } else { Poll::Pending }
     }
 
-    /// While the log is asked for what comes next, there are heartbeats only.
+    /// While the log is read, there are only heartbeats.
     fn read_waiting(&mut self, state: &mut State) -> Poll<Option<Next>> {
         self.feeds.iter_mut().for_each(|feed| feed.report(state));
         if self.is_client_ended(state) {
@@ -479,19 +482,19 @@ impl Subscriber {
         (!messages.is_empty()).then_some(messages)
     }
 
-    /// If the log was lost meanwhile, so is the subscriber's position.
+    /// If the log has begun anew, the subscriber's position is no longer valid.
     fn check_generation(&mut self, state: &State) {
         if mem::replace(&mut self.generation, state.generation()) != state.generation() {
             self.lose_position(None);
         }
     }
 
-    /// Positions rise, also where a log begins anew: so the subscriber has had what is not above its position; unless
-    /// the position is not even one of a log that `end`s here.
+    /// Positions rise also after a log has begun anew, so a subscriber has read everything up to its position. The
+    /// exception is a position after the `end` of the log.
     fn lose_position(&mut self, end: Option<Position>) {
         let position = self.cursor.read_to();
         self.go_live();
-        self.cursor = Cursor::lost(end.map_or(position, |end| position.min(end)));
+        self.cursor = Cursor::unknown_after(end.map_or(position, |end| position.min(end)));
     }
 
     fn take_beat(&mut self, state: &State) -> bool {
@@ -503,23 +506,23 @@ impl Subscriber {
         state.rings(self.feeds.keys())
     }
 
-    /// Whether nothing will come any more.
+    /// Returns whether nothing more will come.
     fn is_ended(&self, state: &State) -> bool {
         has_ended(&self.feeds, state)
     }
 
-    /// Whether everything has been read.
+    /// Returns whether everything has been read.
     fn is_read(&self, state: &State) -> bool {
         matches!(self.reading, Reading::Live)
             && self.generation == state.generation()
             && match &self.feeds {
-                // Most have one, and ask after each piece.
+                // Most subscribers have one topic, and ask after each piece.
                 Feeds::One([feed]) => self.cursor.is_read(iter::once(feed.state(state).ring())),
                 Feeds::Several(_) => self.cursor.is_read(self.rings(state)),
             }
     }
 
-    /// Whether there is a gap ahead that it has not been told of.
+    /// Returns whether its next message was evicted, and it has not been told yet.
     fn has_gap(&self, state: &State) -> bool {
         match &self.feeds {
             Feeds::One([feed]) => self.cursor.has_gap(iter::once(feed.state(state).ring())),
@@ -554,7 +557,7 @@ impl Drop for Subscriber {
     }
 }
 
-/// The id of the newest event, if its publisher gave it one and the stream carries it.
+/// Returns the id of the newest event, if its publisher gave it one and the stream carries it.
 fn own_id(feeds: &Feeds, ids: StreamIds, state: &State) -> Option<EventId<'static>> {
     state.topic(feeds.own_id_key(ids)?).ring().own_id()
 }

@@ -1,4 +1,4 @@
-//! A subscription in the making: what goes ahead of the stream, and what it leaves out.
+//! A subscriber whose response has not begun, and the settings of its stream.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use super::trace::Trace;
 use crate::hub::{Settings, Topic, heartbeat};
 use crate::sync::{Delay, Pulse};
 
-/// A subscriber whose response has not begun: from [`Route::subscribe`](crate::Route::subscribe) or
-/// [`Topics::subscribe`](crate::Topics::subscribe).
+/// A subscriber whose response has not begun, with the settings of its stream.
+/// [`Route::subscribe`](crate::Route::subscribe) and [`Topics::subscribe`](crate::Topics::subscribe) return it.
 ///
-/// It has its position in the stream already: it gets every message that is published after it was made. If the request
-/// was refused, or asks for the headers only, the settings have no effect, and [`respond`](Self::respond) gives that
-/// answer.
+/// It already has its position in the stream: it gets every message that is published after it was made. If the request
+/// was refused, or asks only for the headers, the settings have no effect, and [`respond`](Self::respond) returns that
+/// response.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,7 +48,7 @@ use crate::sync::{Delay, Pulse};
 ///     .respond();
 /// assert_eq!(response.status(), 200);
 /// ```
-#[must_use = "it subscribes nobody until it is responded"]
+#[must_use = "the client gets no stream until `respond` is called"]
 pub struct Subscription(State);
 
 enum State {
@@ -61,16 +61,16 @@ struct Open {
     reconnection_time: Option<Duration>,
     /// Whether the client came with an id.
     has_id: bool,
-    /// Whether it begins with messages that are kept, as it would if it came again.
+    /// Whether it begins with kept messages, so that a client without an id gets them again if it comes again.
     is_rewound: bool,
-    /// Blocks that bring the client to its position.
+    /// The blocks of the snapshot.
     snapshot: Option<Vec<u8>>,
     filter: Option<Filter>,
     rewrite: Option<Rewrite>,
     headers: HeaderMap,
-    /// Who is told of the end.
+    /// Called when the stream has ended.
     tell: Option<Tell>,
-    /// Whether its connection was cut.
+    /// Set when its connection is cut by the write deadline.
     stalled: Option<Stalled>,
     /// The way out of hyper, if its server has one.
     handover: Option<Handover>,
@@ -90,7 +90,7 @@ impl Subscription {
         Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions), handover)
     }
 
-    /// What a `GET` would be answered with, without the stream. Topics that are not there are open.
+    /// Returns the response to a `GET` request without the stream. A topic that does not exist is open.
     pub(crate) fn of_head<B>(
         topics: Option<Vec<Arc<Topic>>>,
         request: &Request<B>,
@@ -105,7 +105,7 @@ impl Subscription {
         Self::answered(if has_more { headers() } else { no_content() })
     }
 
-    /// Subscribes somebody to at least one topic of one hub.
+    /// Subscribes to at least one topic of one hub after an id, without a request.
     pub(crate) fn after(topics: Vec<Arc<Topic>>, last_event_id: &str, ids: StreamIds) -> Self {
         Self::of(topics, last_event_id, ids, None, Box::default(), None)
     }
@@ -145,7 +145,7 @@ impl Subscription {
         Trace::refused(if denied == Denied::Over { "over" } else { "full" });
         Self::answered(match denied {
             Denied::Over => no_content(),
-            // Those who are refused together shall not come back together.
+            // Clients that are refused together shall not come back together.
             Denied::Full | Denied::ClientFull => {
                 try_later(denied, Duration::from_secs(fastrand::u64(5..=10)))
             }
@@ -156,14 +156,14 @@ impl Subscription {
         Self(State::Refused(Box::new(response)))
     }
 
-    /// Whether the subscriber was taken. If it was not, [`respond`](Self::respond) gives the reason: 503 with
-    /// `Retry-After` if a bound is reached, 429 if it is that of one client, 204 if the route is closed, and no body for
-    /// `HEAD`.
+    /// Returns whether the subscriber was accepted. If not, [`respond`](Self::respond) returns the reason: 503 with
+    /// `Retry-After` if a limit is reached, 429 if it is the limit of one client, 204 if the route is closed, and no
+    /// body for `HEAD`.
     pub fn is_open(&self) -> bool {
         self.open().is_some()
     }
 
-    /// The subscription, if there is something to read for it.
+    /// Returns the subscription, if there is something to read for it.
     fn open(&self) -> Option<&Open> {
         match &self.0 {
             State::Open(open) if !open.delivery.subscriber().is_over() => Some(open),
@@ -172,9 +172,9 @@ impl Subscription {
     }
 
     /// Names the client of this stream: a user, a session, a token, or an address. If the client has as many streams as
-    /// [`max_subscribers_per_client`](crate::RouteBuilder::max_subscribers_per_client) allows, this one is refused with
-    /// 429. [`Route::end_client`](crate::Route::end_client) ends the streams of a client, so give the name of what may be
-    /// revoked. A stream has one client: a second call replaces the first.
+    /// [`max_subscribers_per_client`](crate::RouteBuilder::max_subscribers_per_client) allows, the request is refused
+    /// with 429. [`Route::end_client`](crate::Route::end_client) ends the streams of a client, so use the name of what
+    /// may be revoked. A stream has one client: a second call replaces the first.
     pub fn client(self, client: &str) -> Self {
         let State::Open(mut open) = self.0 else { return self };
         match open.delivery.subscriber_mut().join_client(client) {
@@ -183,17 +183,17 @@ impl Subscription {
         }
     }
 
-    /// Sends the current state before the stream, unless the client resumes after an id and can get all messages that it
-    /// missed. `messages` is called at once, or not at all.
+    /// Sends the current state before the stream, unless the client resumes after an id and can get all messages that
+    /// it missed. `messages` is called during this call, or not at all.
     ///
     /// After the snapshot, the client gets the messages that were published after this subscription was made. Hold a
-    /// lock of your own while you change the state and publish the change, and the same lock while you subscribe and
-    /// call this method. Then no change is missing between the snapshot and the stream, and none is in both.
+    /// lock of your own while you change the state and publish the change, and hold the same lock while you subscribe
+    /// and call this method. Then each change is either in the snapshot or in the stream, and never in both.
     ///
-    /// With a [log](crate::TopicsBuilder::build_on), a message takes effect when it comes back from the log. So make the
-    /// state from the messages that a subscriber [inside of the program](Self::into_events) reads.
+    /// With a [log](crate::TopicsBuilder::build_on), a published message is sent when it comes back from the log. So
+    /// make the state from the messages that a subscriber [inside the program](Self::into_events) reads.
     ///
-    /// Ids of these messages are left out. If the client came with an id, a gap event goes before them.
+    /// The snapshot's messages are sent without their ids. If the client came with an id, a gap event goes before them.
     pub fn snapshot<'m, M>(mut self, messages: impl FnOnce() -> M) -> Self
     where
         M: IntoIterator<Item = Message<'m>>,
@@ -215,14 +215,15 @@ impl Subscription {
             }
             blocks.push(b'\n');
         }
-        // A client that loses the connection before this has no position yet, and gets the snapshot again.
+        // A client that loses its connection before this id has no position yet, and gets the snapshot again.
         Message::empty().id(open.delivery.subscriber().start_id()).encode(&mut blocks);
         open.snapshot = Some(blocks);
         self
     }
 
-    /// Begins at the oldest kept message, without a gap event for earlier ones, if the client came without an id. It is
-    /// for the stream of one task, such as the answer of a model, which may begin before its client is there:
+    /// Begins at the oldest kept message, without a gap event for earlier ones, if the client came without an id. Use
+    /// it for the stream of one task, such as the answer of a language model, which may begin before its client
+    /// connects:
     ///
     /// ```
     /// use http::{Request, Response};
@@ -246,16 +247,16 @@ impl Subscription {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// With a log, the answer may be published by another process: see [`Topics::get`](crate::Topics::get).
+    /// With a log, another process may publish the answer: see [`Topics::get`](crate::Topics::get).
     ///
-    /// A [snapshot](Self::snapshot) goes before it, whichever is asked for first.
+    /// A [snapshot](Self::snapshot) goes before the kept messages, whichever of the two is set first.
     pub fn from_start(self) -> Self {
         self.rewound(Subscriber::rewind)
     }
 
-    /// Begins with the newest messages that are kept, so many at most and of all topics together, without a gap event for
-    /// earlier ones: for a page that shows what came last, and then what comes. As with
-    /// [`from_start`](Self::from_start), a client that comes with an id goes on after it instead.
+    /// Begins with the newest kept messages, up to this number of all topics together, without a gap event for earlier
+    /// ones. Use it for a page that shows the last messages and then the new ones. A client that comes with an id
+    /// resumes after that id instead.
     ///
     /// ```
     /// use sse_server::{Item, Message, Route};
@@ -275,7 +276,7 @@ impl Subscription {
         self.rewound(|subscriber| subscriber.rewind_to_newest(messages))
     }
 
-    /// Lets a client that has no id begin elsewhere.
+    /// Changes where a client without an id begins.
     fn rewound(mut self, rewind: impl FnOnce(&mut Subscriber)) -> Self {
         if let State::Open(open) = &mut self.0
             && !open.has_id
@@ -287,9 +288,9 @@ impl Subscription {
         self
     }
 
-    /// Leaves out the events for which `predicate` returns `false`. It sees the event, and the
-    /// [key](crate::Publication::key) and the [tag](crate::Publication::tag) that the event was published with, so that
-    /// it need not parse the data.
+    /// Leaves out the events for which `predicate` returns `false`. The predicate sees the event, and the
+    /// [key](crate::Publication::key) and the [tag](crate::Publication::tag) that it was published with, so it need not
+    /// parse the data.
     ///
     /// ```
     /// use http::Request;
@@ -308,9 +309,9 @@ impl Subscription {
     /// # Ok::<(), sse_server::PublishError>(())
     /// ```
     ///
-    /// The predicate is called for each event and each subscriber, when the subscriber reads, outside of any lock. If it
+    /// The predicate is called for each event and each subscriber, when the subscriber reads, without any lock. If it
     /// panics, the stream of this subscriber ends. If most events are for one user each, make a [topic](crate::Topics)
-    /// for each user instead: a subscriber costs nothing for the events of other topics.
+    /// for each user instead: events of other topics cost a subscriber nothing.
     pub fn filter(mut self, predicate: impl FnMut(Candidate<'_>) -> bool + Send + 'static) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.filter = Some(Filter::new(predicate));
@@ -318,8 +319,8 @@ impl Subscription {
         self
     }
 
-    /// Sends other data than was published: what `data` makes of each event, such as a text that has the event's topic
-    /// in it. Type and id of the event stay.
+    /// Replaces the data of each event by what `data` returns, such as a text with the event's topic in it. The type
+    /// and the id of the event stay.
     ///
     /// ```
     /// use http::Request;
@@ -336,9 +337,9 @@ impl Subscription {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The function is called when the subscriber reads, outside of any lock, after the [filter](Self::filter). It is
-    /// called for gap events, too; the topic of such an event is empty on a stream of several topics, and the id is
-    /// empty if the event has none. It is not called for a [snapshot](Self::snapshot). If it panics, the stream of this
+    /// The function is called when the subscriber reads, without any lock, after the [filter](Self::filter). It is also
+    /// called for gap events. The topic of a gap event is empty on a stream of several topics, and its id is empty if
+    /// it has none. The function is not called for a [snapshot](Self::snapshot). If it panics, the stream of this
     /// subscriber ends.
     pub fn map_data(mut self, data: impl FnMut(Candidate<'_>) -> String + Send + 'static) -> Self {
         if let State::Open(open) = &mut self.0 {
@@ -347,7 +348,7 @@ impl Subscription {
         self
     }
 
-    /// How long the stream of this subscriber is idle before a comment is sent; at least 10 ms, `None` for never.
+    /// Sets how long nothing is sent on this stream before a comment is sent: at least 10 ms, `None` for never.
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.delivery.set_pulse(heartbeat::clamp(interval.into()).map(Pulse::new));
@@ -355,8 +356,8 @@ impl Subscription {
         self
     }
 
-    /// After how long the stream of this subscriber ends, or up to a tenth less or more; `None` for never. It replaces
-    /// [`RouteBuilder::max_age`](crate::RouteBuilder::max_age). See [`until`](Self::until) for an exact time.
+    /// Sets after how long this stream ends, up to a tenth less or more; `None` for never. It replaces
+    /// [`RouteBuilder::max_age`](crate::RouteBuilder::max_age). For an exact time, see [`until`](Self::until).
     pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.delivery.set_age(age.into().map(about));
@@ -364,8 +365,8 @@ impl Subscription {
         self
     }
 
-    /// Ends the stream of this subscriber when `end` completes, at once: what it has not been sent by then, it gets
-    /// when it comes back, if it may. Of several calls, the first that completes counts.
+    /// Ends this stream at once when `end` completes. Messages that were not sent by then are sent when the client
+    /// comes back, if it may. It can be called several times: the first `end` that completes counts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -386,9 +387,9 @@ impl Subscription {
         self
     }
 
-    /// Calls `tell` when the stream of this subscriber has ended, with the reason and with what was sent, such as for an
-    /// access log. It is called once, when the connection lets the stream go; not at all if the request was refused. It
-    /// must not wait: it may run on a thread that serves other streams.
+    /// Calls `tell` when this stream has ended, with the reason and with what was sent, such as for an access log. It
+    /// is called once, when the connection drops the stream. It is not called if the request was refused. The function
+    /// must not wait, because it may run on a thread that serves other streams.
     ///
     /// ```
     /// use http::Request;
@@ -411,7 +412,7 @@ impl Subscription {
         self
     }
 
-    /// Sets a header of the response, if it is not a refusal.
+    /// Sets a header of the response, unless the request is refused.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.headers.insert(name, value);
@@ -419,7 +420,7 @@ impl Subscription {
         self
     }
 
-    /// The response.
+    /// Returns the response.
     pub fn respond(self) -> Response<Body> {
         match self.0 {
             State::Open(open) if open.delivery.subscriber().is_over() => Self::denied(Denied::Over).respond(),
@@ -445,9 +446,9 @@ impl Subscription {
         }
     }
 
-    /// The events, for a subscriber inside of the program. The settings of a connection have no effect there: the
-    /// snapshot, [`map_data`](Self::map_data), the heartbeat, the maximum age, `until` and the headers. If the subscription was
-    /// [refused](Self::is_open), the stream ends at once.
+    /// Returns the events as a stream, for a subscriber inside the program. The settings of a connection have no effect
+    /// on it: the snapshot, [`map_data`](Self::map_data), the heartbeat, the maximum age, `until` and the headers. If
+    /// the subscription was [refused](Self::is_open), the stream ends at once.
     pub fn into_events(self) -> Events {
         match self.0 {
             State::Open(open) => {
@@ -460,13 +461,14 @@ impl Subscription {
 }
 
 impl Open {
-    /// What goes out first.
+    /// Returns the first bytes of the stream.
     fn opening(&mut self) -> Bytes {
         let mut opening = Message::empty().comment("");
         if let Some(time) = self.reconnection_time {
             opening = opening.reconnection_time(time);
         }
-        // It dispatches nothing, but a client that loses the connection before the first event resumes here.
+        // This block dispatches no event, but a client that loses its connection before the first event resumes at this
+        // id.
         if !self.has_id && !self.is_rewound && self.snapshot.is_none() {
             opening = opening.id(self.delivery.subscriber().start_id());
         }
@@ -477,14 +479,14 @@ impl Open {
     }
 }
 
-/// A delay of about this length: so not all streams that begin together end together.
+/// Returns a delay of about this length, so that not all streams that begin together end together.
 fn about(age: Duration) -> Delay {
     let (shortest, spread) = (age.saturating_sub(age / 10), age / 5);
     Delay::new(shortest.saturating_add(spread.mul_f64(fastrand::f64())))
 }
 
 impl fmt::Debug for Subscription {
-    /// Shows nothing of the messages.
+    /// Shows no messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("is_open", &self.is_open()).finish_non_exhaustive()
     }

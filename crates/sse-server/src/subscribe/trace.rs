@@ -1,5 +1,5 @@
-//! What operators see of a stream with the feature `tracing`: a span for its life, and an event for what goes wrong.
-//! Without the feature there is nothing of it.
+//! Logs the life of a stream with the feature `tracing`: a span for each stream, and events for what goes wrong.
+//! Without the feature, these functions are empty.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ impl Trace {
         Self { span: tracing::debug_span!("event_stream", last_event_id) }
     }
 
-    /// That of a stream that nobody watches.
+    /// Returns the span of a stream that nobody watches.
     pub(crate) fn unseen() -> Self {
         Self { span: tracing::Span::none() }
     }
 
-    /// Whether anybody sees the span.
+    /// Returns whether anybody watches the span.
     pub(crate) fn is_seen(&self) -> bool {
         !self.span.is_disabled()
     }
@@ -32,16 +32,20 @@ impl Trace {
         tracing::debug!(parent: &self.span, missed = gap.missed, "gap");
     }
 
-    /// The connection of a subscriber to these topics was cut.
+    /// Logs that the connection of a subscriber to these topics was cut.
     pub(crate) fn stalled<'n>(mut topics: impl ExactSizeIterator<Item = &'n str>) {
         let (first, others) = (topics.next().unwrap_or_default(), topics.len());
         let others = (others > 0).then_some(others);
-        tracing::info!(topic = first, others, "the peer took nothing until the write deadline: cut");
+        tracing::info!(
+            topic = first,
+            others,
+            "the connection was cut: the peer took no byte until the write deadline"
+        );
     }
 
-    /// The user's filter has panicked.
+    /// Logs that a function of the user's has panicked.
     pub(crate) fn panicked(&self) {
-        tracing::error!(parent: &self.span, "the filter panicked: the stream ends");
+        tracing::error!(parent: &self.span, "the filter or another function of the stream panicked: the stream ends");
     }
 
     pub(crate) fn refused(reason: &'static str) {

@@ -6,17 +6,17 @@ use crate::subscribe::group::{Group, Look};
 use crate::subscribe::subscriber::Resting;
 use crate::subscribe::trace::Trace;
 
-/// What is left of a stream in a group: a few words, and the rest of it only if something may end it from outside.
+/// What is left of a stream while a group reads for it. It is a few words, and a box only if something else may end it.
 #[derive(Debug)]
 pub(crate) struct Member {
     subscriber: Resting,
-    /// The stream without its subscriber, if there is anything else of it.
+    /// The stream without its subscriber, if it has anything else.
     rest: Option<Box<Delivery>>,
 }
 
 impl Delivery {
-    /// Joins a group, if the stream only waits for what all subscribers of its topic get next; else it comes back. What
-    /// else may end the stream wakes it as before.
+    /// Joins a group, if the stream only waits for what all subscribers of its topic get next. Otherwise it returns the
+    /// stream. Other signals that may end the stream wake it as before.
     pub(crate) fn join(mut self: Box<Self>, group: &Group) -> Result<Member, Box<Self>> {
         if !self.is_plain() {
             return Err(self);
@@ -31,29 +31,29 @@ impl Delivery {
 }
 
 impl Member {
-    /// How far the group has read for it.
+    /// Returns the position up to which the group has read for it.
     pub(crate) fn position(&self) -> Position {
         self.subscriber.position()
     }
 
-    /// The group has read on for it.
+    /// Notes that the group has read on for it.
     pub(crate) fn advance(&mut self, position: Position) {
         self.subscriber.advance(position);
     }
 
-    /// Counts what the group has sent to it, if anybody wants to know.
+    /// Counts what the group has sent to it, if the stream has an observer.
     pub(crate) fn count_sent(&mut self, events: u64, bytes: usize) {
         if let Some(delivery) = &mut self.rest {
             delivery.count_sent(events, bytes);
         }
     }
 
-    /// Whether it must read for itself what has happened to the topic of its group.
+    /// Returns whether the stream must read for itself what has happened to the topic of its group.
     pub(crate) fn is_concerned(&self, look: &Look) -> bool {
         self.subscriber.is_concerned(look)
     }
 
-    /// The stream, which reads for itself again after what the group has read for it.
+    /// Returns the stream, which reads for itself again, after what the group has read for it.
     pub(crate) fn part(self, group: &Group) -> Box<Delivery> {
         let subscriber = self.subscriber.part(group);
         let Some(mut delivery) = self.rest else {

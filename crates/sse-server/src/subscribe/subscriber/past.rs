@@ -1,4 +1,4 @@
-//! How a subscriber reads the log, where the rings do not go back far enough.
+//! Reads the log for a subscriber, where the rings do not go back far enough.
 
 use std::mem;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::message::{Body, Control};
 use crate::sync::Exclusive;
 
 impl Subscriber {
-    /// Asks the log for what comes next.
+    /// Asks the log for the next messages.
     pub(super) fn ask_log(&mut self) {
         let Source::Log(replica) = self.hub.source() else { return };
         let Reading::Log { is_asked_again } = self.reading else { return };
@@ -20,18 +20,18 @@ impl Subscriber {
         self.reading = Reading::Waiting { is_asked_again, answer: Box::new(Exclusive::new(answer)) };
     }
 
-    /// What comes next in the log, where it is at hand though the rings have evicted it.
+    /// Returns the next messages of the log, if they are in memory though the rings have evicted them.
     pub(super) fn recent_page(&self, state: &State) -> Option<Arc<[Entry]>> {
         self.hub.source().replica()?;
         state.recent_after(self.cursor.read_to(), PAGE)
     }
 
-    /// The messages of a page, if there are any for this subscriber.
+    /// Returns the messages of a page, if any of them are for this subscriber.
     pub(super) fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
         let hub = self.hub.clone();
         let mut state = hub.lock();
         if self.is_client_ended(&state) {
-            // The stream ends where it reads the rings.
+            // The stream ends when it reads the rings.
             self.go_live();
             return None;
         }
@@ -44,15 +44,15 @@ impl Subscriber {
         (!messages.is_empty()).then_some(messages)
     }
 
-    /// Goes on by the answer of the log to what comes next. Returns whether the page is for the subscriber.
+    /// Follows the answer of the log. Returns whether the page is for the subscriber.
     fn follow_page(&mut self, page: Result<&[Entry], Unknown>, state: &State) -> bool {
         if mem::replace(&mut self.generation, state.generation()) != state.generation() {
-            // It may be the answer of a log that is no more: the new one is asked.
+            // The answer may come from a log that has been deleted since. The new log is asked.
             return false;
         }
         let is_here = !self.cursor.has_gap(self.rings(state));
         match page {
-            // The log knows the position, and all that comes next is at hand.
+            // The log knows the position, and the next messages are in memory.
             Ok(_) if is_here => self.reading = Reading::Live,
             Ok([.., last]) => {
                 self.cursor.advance(last.position);
@@ -63,7 +63,7 @@ impl Subscriber {
                 }
                 return true;
             }
-            // More has come since the log was asked; or it has lost what was seen of it.
+            // More messages have come since the log was asked, or the log has lost some that were seen in it.
             Ok([]) if !matches!(self.reading, Reading::Log { is_asked_again: true }) => {
                 self.reading = Reading::Log { is_asked_again: true };
             }
@@ -73,7 +73,8 @@ impl Subscriber {
         false
     }
 
-    /// The messages of a page of the log that are of the subscriber's topics, but for those that came after an end.
+    /// Returns the messages of a page that belong to the subscriber's topics, without messages after the end of a
+    /// topic.
     fn items_of_page(&mut self, page: &[Entry], state: &State) -> Vec<Item> {
         let mut items = Vec::new();
         let first = page.first().map(|entry| entry.previous);
@@ -82,7 +83,7 @@ impl Subscriber {
             match first.and_then(|position| topic.has_ended_at(position)) {
                 Some(true) => feed.set_ended(Some(topic.last_end())),
                 Some(false) => feed.set_ended(None),
-                // As far as the reader has seen it.
+                // As far as the subscriber has read the end.
                 None => {}
             }
         }
@@ -109,13 +110,13 @@ impl Subscriber {
         items
     }
 
-    /// Goes over to the rings, if the page has led there, or if nothing of the topics comes later. Returns the topics of
-    /// which the reader was the first to learn that they have ended: their subscribers must be woken.
+    /// Changes to the rings, if the page has led there, or if no later message is of the topics. Returns the topics
+    /// whose end this subscriber was the first to read: the caller must wake their subscribers.
     fn finish_page(&mut self, state: &mut State) -> Vec<usize> {
         let mut learned = Vec::new();
         if matches!(self.reading, Reading::Live) {
-            // All that came after these ends has been seen, here or by the hub. An end that the hub has not reached yet, it
-            // reads itself, after what comes before it.
+            // Everything after these ends has been seen, here or by the hub. If the hub has not reached an end yet, it
+            // will read the end itself, after the entries before it.
             let seen = state.last();
             for feed in &*self.feeds {
                 let Some((at, spread)) = feed.ended().filter(|(at, _)| *at <= seen) else { continue };

@@ -1,4 +1,4 @@
-//! What is left of a subscriber while a group waits and reads for it: there are many of them, and they only wait.
+//! What is left of a subscriber while a group waits and reads for it. It is small, because there are many of them.
 
 use std::iter;
 use std::mem;
@@ -15,18 +15,18 @@ use crate::subscribe::group::{Group, Look};
 pub(crate) struct Resting {
     topic: Arc<Topic>,
     client: Option<Box<Client>>,
-    /// How far the group has read for it.
+    /// The position up to which the group has read for it.
     position: Position,
     /// How often the log had begun anew when it joined.
     generation: u32,
     ids: StreamIds,
-    /// Whether a subscriber has been made of it again.
+    /// Whether it has become a subscriber again.
     has_parted: bool,
 }
 
 impl Subscriber {
-    /// Joins a group, if it reads one topic and has read everything. Its topic is then that of what is returned, and it
-    /// has none itself.
+    /// Joins a group, if the subscriber reads one topic and has read everything. The returned value then has the topic,
+    /// and the subscriber has none.
     pub(crate) fn join(&mut self, group: &Group) -> Option<Resting> {
         let Feeds::One([feed]) = &mut self.feeds else { return None };
         let mut state = self.hub.lock();
@@ -39,7 +39,7 @@ impl Subscriber {
             && !has_foreign_ids
             && !topic.is_ended()
             && self.cursor.is_read(iter::once(topic.ring()))
-            // The group knows nothing of gaps that have been told already.
+            // The group does not know which gaps were told already.
             && topic.ring().evicted() <= self.cursor.read_to()
             && !self
                 .client
@@ -69,17 +69,17 @@ impl Resting {
         self.position
     }
 
-    /// The group has read on for it.
+    /// Notes that the group has read on for it.
     pub(crate) fn advance(&mut self, position: Position) {
         self.position = position;
     }
 
-    /// Whether it must read for itself what has happened to the topic of its group.
+    /// Returns whether it must read for itself what has happened to the topic of its group.
     pub(crate) fn is_concerned(&self, look: &Look) -> bool {
         look.concerns(self.client.is_some(), self.ids)
     }
 
-    /// Reads for itself again, after what the group has read for it.
+    /// Returns the subscriber, which reads for itself again, after what the group has read for it.
     pub(crate) fn part(mut self, group: &Group) -> Subscriber {
         self.subscriber(group.beats())
     }
@@ -92,7 +92,7 @@ impl Resting {
             ids: self.ids,
             cursor: Cursor::after(self.position),
             reading: Reading::Live,
-            // It is past its beginning.
+            // The beginning of its stream was sent before it joined.
             start: self.position,
             start_id: None,
             is_new: false,
