@@ -1,6 +1,6 @@
-//! What a topic keeps, and how a reader moves through it.
+//! What a topic keeps, and how subscribers read it.
 //!
-//! Pure: no clock, no lock, no runtime. `cargo xtask tidy` checks it.
+//! The files of this folder read no clock, take no lock and need no runtime. `cargo xtask tidy` checks it.
 
 mod cursor;
 mod entry;

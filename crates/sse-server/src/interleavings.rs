@@ -1,13 +1,14 @@
-//! Publishers, subscribers and whoever else comes by at once, in many of the orders that their locks and counters
-//! allow: `cargo xtask interleavings`.
+//! Runs publishers, subscribers and other threads at once, in many of the orders that their locks and counters allow:
+//! `cargo xtask interleavings`.
 //!
-//! The model checker is shuttle. It runs each test anew in another order, thousands of times, one thread at a time:
+//! The model checker is shuttle. It runs each test in thousands of orders, one thread at a time:
 //!
-//! - A wake that is lost is a deadlock, and reported as one, with the order as a text for `shuttle::replay`.
-//! - A waker that is woken or dropped under the hub's lock takes that lock again, and is reported.
-//! - Every atomic access is as if sequentially consistent: whether weaker orderings suffice is not seen here.
-//! - tokio's `Notify` is no step of its own: nothing comes between it and what is done just before or after.
-//! - There is no runtime, so no timer runs and delays are over at once.
+//! - A lost wake is a deadlock. It is reported, with the order as a text for `shuttle::replay`.
+//! - A waker that is woken or dropped under the hub's lock takes that lock again, which is reported.
+//! - Every atomic access is sequentially consistent. So these tests can't show that weaker orderings suffice.
+//! - tokio's `Notify` is not a step of its own. No other thread runs between it and the code directly before or after
+//!   it.
+//! - There is no runtime, so no timer runs, and delays are over at once.
 
 use std::env;
 use std::pin::Pin;
@@ -30,17 +31,18 @@ use crate::subscribe::{Body, Shutdown, Subscription};
 use crate::sync::{Mutex, MutexGuard};
 use crate::topics::Topics;
 
-/// How many of the switches between threads the second scheduler places at will. Most faults need one or two.
+/// How many switches between threads the second scheduler places freely. Most faults need one or two.
 const SWITCHES: usize = 3;
 
-/// Runs a test in random orders, and in orders with few switches, which reach what is rare among random ones.
+/// Runs a test in random orders, and in orders with few switches, which are rare among random orders.
 fn explore(test: fn()) {
     let iterations = env::var("ITERATIONS").map_or(1_000, |number| number.parse().unwrap());
     shuttle::check_random(test, iterations);
     shuttle::check_pct(test, iterations, SWITCHES);
 }
 
-/// A subscriber's connection. Each event that it reads must be the next one after the last, or after a gap event.
+/// A subscriber's connection. Each event that it reads must be the next one after the last, or must come after a gap
+/// event.
 struct Reader {
     body: Body,
     hub: Arc<Hub>,
@@ -57,12 +59,12 @@ impl Reader {
         let (body, bell, decoder) = (subscription.respond().into_body(), Bell::new(hub), Decoder::new());
         let mut reader =
             Self { body, hub: hub.clone(), bell, decoder, seen: Vec::new(), missed: 0, heartbeats: 0 };
-        // Always there at once, and with an id unless the reader came with one.
+        // The opening is always there at once. It has an id unless the subscriber came with one.
         assert_eq!(reader.poll(), Poll::Ready(true));
         reader
     }
 
-    /// A subscriber of a route, with what is put into its request.
+    /// Subscribes to a route with a request.
     fn with(route: &Route, request: http::request::Builder) -> Self {
         Self::new(route.topic().hub(), route.subscribe(&request.body(()).unwrap()))
     }
@@ -80,7 +82,7 @@ impl Reader {
         Self { decoder, seen, missed, heartbeats, ..Self::with(route, request) }
     }
 
-    /// The position of the message that it has read last.
+    /// Returns the position of the message that it has read last.
     fn position(&self) -> u64 {
         self.hub.source().position(self.decoder.last_event_id()).unwrap().get()
     }
@@ -90,7 +92,7 @@ impl Reader {
         loop {
             match self.poll() {
                 Poll::Ready(is_open) => return is_open,
-                // At times it asks again without having been woken.
+                // Sometimes it polls again without having been woken.
                 Poll::Pending if chance() => {}
                 Poll::Pending => self.bell.wait(),
             }
@@ -109,10 +111,10 @@ impl Reader {
         self
     }
 
-    /// Asks for the next bytes; `false` at the end.
+    /// Polls for the next bytes; `false` at the end.
     fn poll(&mut self) -> Poll<bool> {
         if chance() {
-            // As if another task asked: the waker that was left before wakes nobody.
+            // As if another task polled: the waker that was left before wakes nobody.
             self.bell = Bell::new(&self.hub);
         }
         *self.bell.is_rung.lock() = false;
@@ -142,7 +144,7 @@ impl Reader {
     }
 }
 
-/// What a reader sleeps by, and its wakers ring.
+/// A bell on which a subscriber sleeps, and which its wakers ring.
 struct Bell {
     is_rung: Mutex<bool>,
     rings: Condvar,
@@ -162,7 +164,7 @@ impl Bell {
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        // As an executor may that polls the reader here and now.
+        // An executor may poll the subscriber during the wake.
         drop(self.hub.lock());
         *self.is_rung.lock() = true;
         self.rings.notify_one();
@@ -171,7 +173,7 @@ impl Wake for Bell {
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        // As the last waker of a task may: the task goes with it, and the reader with the task.
+        // The last waker of a task may drop the task, and with it the subscriber.
         drop(self.hub.lock());
     }
 }
@@ -180,7 +182,7 @@ fn chance() -> bool {
     thread_rng().gen_ratio(1, 4)
 }
 
-/// Starts a publisher. It returns how many messages it has published until the route was closed.
+/// Starts a publisher. Its thread returns how many messages it has published until the route was closed.
 fn publish(route: &Route, messages: &'static [&'static str]) -> JoinHandle<usize> {
     let route = route.clone();
     thread::spawn(move || {
@@ -192,7 +194,7 @@ fn join<T>(threads: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
-/// Checks that what one publisher has published is all there, in its order.
+/// Checks that all messages of one publisher were read, in its order.
 #[track_caller]
 fn assert_has(seen: &[String], published: &[&str]) {
     let theirs: Vec<_> = seen.iter().filter(|data| published.contains(&data.as_str())).collect();
@@ -236,7 +238,7 @@ fn streams_of_a_closed_route_end_after_all_that_was_published() {
 }
 
 #[test]
-fn streams_end_when_the_last_handle_of_the_route_goes() {
+fn streams_end_when_the_last_handle_of_the_route_is_dropped() {
     explore(|| {
         let route = Route::new();
         let readers = [Reader::of(&route), Reader::of(&route)];
@@ -252,14 +254,14 @@ fn streams_end_when_the_last_handle_of_the_route_goes() {
 }
 
 #[test]
-fn who_comes_and_comes_back_amid_publishing_misses_nothing() {
+fn a_client_that_comes_back_amid_publishing_misses_nothing() {
     explore(|| {
         let route = Route::new();
         let publishers = [publish(&route, &["a1", "a2"]), publish(&route, &["b1", "b2"])];
         let mut reader = Reader::of(&route);
         let start = reader.position();
         if chance() {
-            // Back at once, with the id that the opening gave.
+            // It comes back at once, with the id of the opening.
             reader = reader.reconnect(&route);
         }
         if reader.position() < 4 {
@@ -272,7 +274,7 @@ fn who_comes_and_comes_back_amid_publishing_misses_nothing() {
 }
 
 #[test]
-fn who_leaves_takes_nobodys_place() {
+fn a_subscriber_that_leaves_takes_no_other_waker() {
     explore(|| {
         let route = Route::new();
         let (mut leaver, stayer) = (Reader::of(&route), Reader::of(&route));
@@ -285,7 +287,7 @@ fn who_leaves_takes_nobodys_place() {
                     let _ = leaver.poll();
                 }
                 drop(leaver);
-                // Another takes what is free again.
+                // Another subscriber takes the freed slot.
                 let _ = Reader::of(&route).poll();
             }
         });
@@ -302,7 +304,7 @@ fn who_leaves_takes_nobodys_place() {
 }
 
 #[test]
-fn what_a_lagging_subscriber_sees_and_its_gaps_add_up() {
+fn events_and_gaps_of_a_lagging_subscriber_add_up() {
     explore(|| {
         let route = Route::builder().history(1).burst_bytes(0).build();
         let reader = Reader::of(&route);
@@ -359,7 +361,7 @@ fn several_topics_are_read_in_the_order_of_publishing() {
 }
 
 #[test]
-fn a_burst_reaches_everybody_whole() {
+fn a_burst_reaches_all_subscribers_whole() {
     explore(|| {
         let route = Route::builder().history(1).build();
         let reader = Reader::of(&route);

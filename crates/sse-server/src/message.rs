@@ -1,4 +1,4 @@
-//! One message as it is written to subscribers and to logs.
+//! A message as it is sent to subscribers and stored in logs.
 
 mod block;
 mod publication;

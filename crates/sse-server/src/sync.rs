@@ -1,4 +1,4 @@
-//! What publishers, subscribers and timers meet at: a lock, the wakers of those that wait, and timers.
+//! What publishers, subscribers and timers share: a lock, the wakers of waiting subscribers, and timers.
 
 mod lock;
 mod timer;

@@ -1,6 +1,6 @@
-//! A reader's position in one topic or in several that share their positions.
+//! The position of a subscriber in one topic, or in several topics that share their positions.
 //!
-//! What a cursor can't get any more is told as a [`Gap`], never passed over.
+//! If a cursor can't get messages any more, it reports a [`Gap`].
 
 use std::cmp::Reverse;
 use std::iter;
@@ -10,49 +10,50 @@ use super::kept::Kept;
 use super::position::Position;
 use super::ring::Ring;
 
-/// How far a reader has come.
+/// Up to which position a subscriber has read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// Everything up to here has been read, or was passed over.
+    /// Everything up to here was read or skipped.
     after: Position,
-    /// The [evictions](Ring::evictions) of each ring that the reader has been told of; empty if of none. One position
-    /// for all does not do: where one ring has evicted more than another, the other may still evict what lies before.
+    /// The [evictions](Ring::evictions) of each ring that the subscriber was told of; empty if it was told of none. One
+    /// position for all rings is not enough: if one ring has evicted more than another, the other ring may still evict
+    /// earlier messages.
     told: Vec<[Position; 2]>,
-    /// It came with an id that nobody knows: what it missed can't be counted.
+    /// Whether the subscriber came with an unknown id, so that the messages that it missed can't be counted.
     is_unknown: bool,
 }
 
-/// A stretch of the stream that a reader can't get any more.
+/// A stretch of the stream that a subscriber can't get any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
-    /// How many messages it was; `None` if that is not known.
+    /// How many messages are missing; `None` if the number is not known.
     pub(crate) missed: Option<u64>,
-    /// The end of the gap: a reader that resumes after this position misses nothing more.
+    /// The end of the gap. A subscriber that resumes after this position misses nothing more.
     pub(crate) end: Position,
 }
 
 impl Cursor {
-    /// Right after this message.
+    /// Returns a cursor directly after this message.
     pub(crate) fn after(position: Position) -> Self {
         Self { after: position, told: Vec::new(), is_unknown: false }
     }
 
-    /// Right after this message; but what came next is not known.
-    pub(crate) fn lost(position: Position) -> Self {
+    /// Returns a cursor directly after this message, if it is not known which messages came next.
+    pub(crate) fn unknown_after(position: Position) -> Self {
         Self { is_unknown: true, ..Self::after(position) }
     }
 
-    /// At the oldest kept message, without a gap event for earlier ones.
+    /// Returns a cursor at the oldest kept message, without a gap event for earlier ones.
     pub(crate) fn oldest<'r>(rings: impl Iterator<Item = &'r Ring> + Clone) -> Self {
         let mut cursor = Self::after(Position::START);
         cursor.pass_over(rings, Position::START);
         cursor
     }
 
-    /// At the newest messages that are kept, so many at most, without a gap event for earlier ones.
+    /// Returns a cursor at the newest kept messages, `messages` at most, without a gap event for earlier ones.
     pub(crate) fn newest<'r>(rings: impl Iterator<Item = &'r Ring> + Clone, messages: usize) -> Self {
         let mut cursor = Self::oldest(rings.clone());
-        // The newest message that is too old, if there is one.
+        // The newest message that is left out, if there is one.
         let positions = rings.flat_map(|ring| ring.newest_positions(messages.saturating_add(1)));
         let mut positions: Vec<_> = positions.map(Reverse).collect();
         if positions.len() > messages {
@@ -62,22 +63,22 @@ impl Cursor {
         cursor
     }
 
-    /// The position after which it reads on.
+    /// Returns the position after which the subscriber reads next.
     pub(crate) fn read_to(&self) -> Position {
         self.after
     }
 
-    /// Whether it is not known what the reader missed.
-    pub(crate) fn is_lost(&self) -> bool {
+    /// Returns whether it is not known which messages the subscriber missed.
+    pub(crate) fn is_unknown(&self) -> bool {
         self.is_unknown
     }
 
-    /// Moves right after this message.
+    /// Moves the cursor directly after this message.
     pub(crate) fn advance(&mut self, position: Position) {
         self.after = position;
     }
 
-    /// Whether there is a gap ahead that the reader has not been told of.
+    /// Returns whether the next message was evicted, and the subscriber was not told yet.
     pub(crate) fn has_gap<'r>(&self, mut rings: impl Iterator<Item = &'r Ring>) -> bool {
         if self.told.is_empty() {
             return self.is_unknown || rings.any(|ring| ring.evicted() > self.after);
@@ -87,12 +88,13 @@ impl Cursor {
         self.is_unknown || evictions.any(|(evicted, told)| evicted > self.after.max(told))
     }
 
-    /// Whether there is nothing left to read.
+    /// Returns whether there is nothing left to read.
     pub(crate) fn is_read<'r>(&self, mut rings: impl Iterator<Item = &'r Ring> + Clone) -> bool {
         !self.has_gap(rings.clone()) && !rings.any(|ring| ring.has_more(self.after))
     }
 
-    /// Takes the gap ahead, and moves to its end. `is_counted` says that no position is another topic's.
+    /// Returns the gap at the cursor, and moves the cursor to its end. `is_counted` says that no position belongs to
+    /// another topic, so that the positions of a gap count its messages.
     pub(crate) fn take_gap<'r>(
         &mut self,
         rings: impl Iterator<Item = &'r Ring> + Clone,
@@ -109,18 +111,19 @@ impl Cursor {
         Some(Gap { missed, end: self.after })
     }
 
-    /// Moves past what is evicted, and at least to a position, but never past a message that can be read.
+    /// Moves the cursor past the evicted messages, and at least to a position, but never past a message that can be
+    /// read.
     fn pass_over<'r>(&mut self, rings: impl Iterator<Item = &'r Ring> + Clone, at_least: Position) {
         self.told = rings.clone().map(Ring::evictions).collect();
         let end = self.told.iter().flatten().copied().fold(at_least, Position::max);
         let readable = rings.filter_map(|ring| Some(ring.after(self.after).next()?.position)).min();
-        // Right before the first message that can be read.
+        // Directly before the first message that can be read.
         let end = readable.map_or(end, |readable| Position::new(readable.get() - 1).min(end));
         self.after = self.after.max(end);
     }
 }
 
-/// The messages of several rings after a position, in order, each with the number of its ring.
+/// Returns the messages of several rings after a position, in order, each with the index of its ring.
 pub(crate) fn merge<'r>(
     rings: impl Iterator<Item = &'r Ring>,
     after: Position,
@@ -147,7 +150,7 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { messages: 3, bytes: 1000, age: None, burst: 0 };
 
-    /// Whose the id of a message is.
+    /// Who gave the id of a message.
     #[derive(Clone, Debug)]
     enum Id {
         Hub,
@@ -162,7 +165,7 @@ mod tests {
         last: Position,
         now: Duration,
         is_counted: bool,
-        /// Whether a connected reader has not read everything.
+        /// Whether a connected subscriber has not read everything.
         is_awaited: bool,
     }
 
@@ -180,7 +183,7 @@ mod tests {
             }
         }
 
-        /// One topic with as many entries.
+        /// Returns one topic with `entries` messages.
         fn of(entries: u64) -> Self {
             let mut log = Self::new(1, BOUNDS, false);
             for _ in 0..entries {
@@ -214,7 +217,7 @@ mod tests {
             Epoch::new(0xE << 16)
         }
 
-        /// As [`State::resume`](crate::hub) does without a log.
+        /// The same as [`State::resume`](crate::hub) without a log.
         fn resume(&self, last_event_id: &str) -> Cursor {
             if last_event_id.is_empty() {
                 return Cursor::after(self.last);
@@ -224,10 +227,10 @@ mod tests {
                 [ids] => ids.position(fingerprint(last_event_id)),
                 _ => None,
             };
-            known.or_else(own).map_or(Cursor::lost(Position::START), Cursor::after)
+            known.or_else(own).map_or(Cursor::unknown_after(Position::START), Cursor::after)
         }
 
-        /// What a reader sees: what there is, joined, and `gap` with what it missed.
+        /// Returns what a subscriber reads: the data, joined, and `(gap N)` for a gap of N messages.
         fn read(&mut self, cursor: &mut Cursor) -> String {
             let mut seen = String::new();
             loop {
@@ -257,13 +260,13 @@ mod tests {
         }
     }
 
-    /// The data of blocks, each with a space after it.
+    /// Returns the data of blocks, each with a space after it.
     fn data(blocks: &[u8]) -> String {
         let lines = std::str::from_utf8(blocks).unwrap().lines();
         lines.filter_map(|line| line.strip_prefix(": ")).map(|data| format!("{data} ")).collect()
     }
 
-    /// What a reader sees that comes with this id.
+    /// Checks what a subscriber reads that resumes after this id.
     #[track_caller]
     fn check(log: &mut Log, last_event_id: &str, expected: &str) {
         let mut cursor = log.resume(last_event_id);
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_without_an_id_reads_from_now_on() {
+    fn a_subscriber_without_an_id_reads_from_now_on() {
         let mut log = Log::of(3);
         check(&mut log, "", "");
         let mut cursor = log.resume("");
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_may_begin_with_the_oldest() {
+    fn a_subscriber_may_begin_with_the_oldest_message() {
         let mut log = Log::of(5);
         let mut cursor = Cursor::oldest(log.rings.iter());
         assert_eq!(log.read(&mut cursor), "3 4 5 ");
@@ -293,14 +296,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_resumes_after_its_id() {
+    fn a_subscriber_resumes_after_its_id() {
         check(&mut Log::of(3), "00000000000e-0", "1 2 3 ");
         check(&mut Log::of(3), "00000000000e-2", "3 ");
         check(&mut Log::of(3), "00000000000e-3", "");
     }
 
     #[test]
-    fn what_is_gone_is_a_gap() {
+    fn evicted_messages_are_a_gap() {
         check(&mut Log::of(5), "00000000000e-0", "(gap 2) 3 4 5 ");
         check(&mut Log::of(5), "00000000000e-1", "(gap 1) 3 4 5 ");
         check(&mut Log::of(5), "00000000000e-2", "3 4 5 ");
@@ -321,8 +324,8 @@ mod tests {
         check(&mut log, Log::epoch().id(gap.end).as_str(), "3 4 5 ");
     }
 
-    /// What a reader sees that is told of a gap, reads the first message, and then lags: `keys` are those of what is
-    /// published before and after that.
+    /// Checks what a subscriber reads that is told of a gap, reads the first message, and then lags. `published` and
+    /// `later` are the topics and keys of the messages before and after that.
     #[track_caller]
     fn check_lag(topics: usize, published: &[(usize, &str)], later: &[(usize, &str)], expected: &str) {
         let id = |number: u64| Log::epoch().id(Position::new(number));
@@ -350,19 +353,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_evicted_ahead_of_an_earlier_gap_is_a_gap() {
-        // The first topic has evicted 1, 4 and 5; the second evicts 2 and 3, of which the reader has 2.
+    fn messages_that_are_evicted_before_the_end_of_an_earlier_gap_are_a_gap() {
+        // The first topic has evicted 1, 4 and 5. The second evicts 2 and 3, and the subscriber has read 2.
         let published = [(0, ""), (1, ""), (1, ""), (0, ""), (0, ""), (0, ""), (0, "")];
         check_lag(2, &published, &[(1, "")], "3 6 7 8 ");
         check_lag(2, &published, &[(1, ""), (1, "")], "(gap ?) 6 7 8 9 ");
-        // 3 was evicted; then, of the latest of their keys, 1 and 2, of which the reader has 1.
+        // 3 was evicted. Then 1 and 2, each the latest of its key, are evicted, and the subscriber has read 1.
         let published = [(0, "a"), (0, "b"), (0, ""), (0, "c"), (0, "d")];
         check_lag(1, &published, &[(0, "e")], "2 4 5 6 ");
         check_lag(1, &published, &[(0, "e"), (0, "f")], "(gap ?) 4 5 6 7 ");
     }
 
     #[test]
-    fn a_lagging_reader_goes_on_at_the_oldest_that_is_kept() {
+    fn a_lagging_subscriber_goes_on_at_the_oldest_kept_message() {
         let mut log = Log::of(1);
         let mut cursor = log.resume("");
         (2..=7).for_each(|_| log.push(0, &Id::Hub, None));
@@ -370,14 +373,14 @@ mod tests {
     }
 
     #[test]
-    fn authors_ids_resume_too() {
+    fn publishers_ids_resume_too() {
         let mut log = Log::new(1, BOUNDS, false);
         for id in ["a", "b", "c", "d"] {
             log.push(0, &Id::Own(id.to_owned()), None);
         }
         check(&mut log, "b", "3 4 ");
         check(&mut log, "d", "");
-        // Its message is evicted, but it is known what came next.
+        // The message of this id is evicted, but it is known which messages came next.
         check(&mut log, "a", "2 3 4 ");
         check(&mut log, "x", "(gap ?) 2 3 4 ");
         check(&mut log, "00000000000e-3", "4 ");
@@ -394,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn on_several_topics_a_publishers_id_is_nobodys() {
+    fn on_several_topics_a_publishers_id_is_unknown() {
         let mut log = Log::new(2, BOUNDS, false);
         log.push(0, &Id::Own("1".to_owned()), None);
         log.push(1, &Id::Own("1".to_owned()), None);
@@ -403,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_kept_for_those_who_have_not_read_it() {
+    fn a_burst_is_kept_for_subscribers_that_have_not_read_it() {
         let mut log = Log::new(1, Bounds { burst: 100, ..BOUNDS }, false);
         let mut cursor = log.resume("");
         for _ in 0..9 {
@@ -411,7 +414,7 @@ mod tests {
             log.is_awaited = true;
         }
         assert_eq!(log.read(&mut cursor), "1 2 3 4 5 6 7 8 9 ");
-        // Each is five bytes: twenty of them fit.
+        // Each message has five bytes: twenty of them fit.
         for _ in 0..30 {
             log.push_data(0, &Id::None, None, "x");
         }
@@ -422,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_awaited_is_kept_whatever_its_age() {
+    fn unread_messages_are_kept_whatever_their_age() {
         let mut log = Log::new(1, Bounds { age: Some(Duration::ZERO), burst: 100, ..BOUNDS }, false);
         let mut cursor = log.resume("");
         log.is_awaited = true;
@@ -436,9 +439,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_but_the_newest_is_kept() {
+    fn bytes_are_limited_but_the_newest_message_is_kept() {
         let mut log = Log::new(1, Bounds { messages: 100, bytes: 18, ..BOUNDS }, false);
-        // Each has four bytes more.
+        // Each message has four bytes more than its data.
         for (block, expected) in [
             ("12345", "12345 "),
             ("6789", "12345 6789 "),
@@ -452,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn age_is_bounded() {
+    fn age_is_limited() {
         let mut log = Log::new(1, Bounds { age: Some(Duration::from_secs(10)), ..BOUNDS }, false);
         log.push(0, &Id::Hub, None);
         log.now = Duration::from_secs(10);
@@ -468,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_bounded_and_shared() {
+    fn a_frame_is_limited_and_shared() {
         let mut log = Log::new(1, Bounds { messages: 100, bytes: 1 << 20, ..BOUNDS }, false);
         for _ in 0..10 {
             log.push_data(0, &Id::None, None, &"x".repeat(9_996));
@@ -480,7 +483,7 @@ mod tests {
         assert_eq!(first, second, "joined once");
         log.push_data(0, &Id::None, None, &"x".repeat(99_996));
         assert_eq!(frame(&mut log, 9).unwrap().bytes.len(), 10_000);
-        assert_eq!(frame(&mut log, 10).unwrap().bytes.len(), 100_000, "one message goes whole");
+        assert_eq!(frame(&mut log, 10).unwrap().bytes.len(), 100_000, "one message is sent whole");
         assert_eq!(frame(&mut log, 11), None);
     }
 
@@ -492,7 +495,7 @@ mod tests {
         }
         check(&mut log, "00000000000e-0", "1 2 3 4 5 ");
         check(&mut log, "00000000000e-3", "4 5 ");
-        // Of the second topic, 2 and 3 are evicted.
+        // The second topic has evicted 2 and 3.
         log.push(1, &Id::Hub, None);
         log.push(1, &Id::Hub, None);
         check(&mut log, "00000000000e-0", "(gap ?) 1 4 5 6 7 ");
@@ -501,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_topic_tells_what_an_earlier_one_lost() {
+    fn a_later_topic_reports_a_gap_of_an_earlier_one() {
         let mut log = Log::of(2);
         log.rings = vec![Ring::new(BOUNDS, false, Position::new(2), Share::default())];
         check(&mut log, "00000000000e-1", "(gap 1) ");
@@ -509,19 +512,19 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_of_each_key_outlives_the_others() {
+    fn the_latest_message_of_each_key_outlives_the_others() {
         let mut log = Log::new(1, Bounds { messages: 2, ..BOUNDS }, true);
         for key in ["a", "b", "a", "c", "a", "a"] {
             log.push(0, &Id::Hub, Some(key));
         }
-        // The ring holds 5 and 6.
+        // The ring has 5 and 6.
         check(&mut log, "00000000000e-0", "2 4 5 6 ");
         check(&mut log, "00000000000e-2", "4 5 6 ");
         log.push(0, &Id::Hub, Some("b"));
         check(&mut log, "00000000000e-0", "4 6 7 ");
         log.push(0, &Id::Hub, None);
         check(&mut log, "00000000000e-0", "4 6 7 8 ");
-        // One without a key has no other to make up for it.
+        // No later message replaces one without a key.
         log.push(0, &Id::Hub, Some("b"));
         log.push(0, &Id::Hub, Some("b"));
         check(&mut log, "00000000000e-7", "(gap ?) 9 10 ");
@@ -529,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_bounded() {
+    fn keys_are_limited() {
         let mut log = Log::new(1, Bounds { messages: 2, ..BOUNDS }, true);
         for key in ["a", "b", "c", "d", "e"] {
             log.push(0, &Id::Hub, Some(key));
@@ -560,18 +563,18 @@ mod tests {
         ]
     }
 
-    /// A reader, beside what it ought to have seen.
+    /// A subscriber, and the numbers that it must have seen.
     struct Reader {
         cursor: Cursor,
-        /// The newest number that it has accounted for.
+        /// The newest number that it has seen, or was told of by a gap.
         seen: u64,
     }
 
     proptest! {
-        /// Readers come, go, lag and resume at random. Each sees every number once and in order, or is told of a gap:
-        /// and then what it was not sent is indeed no longer kept. With one topic, the gap says how long it is.
+        /// Subscribers come, go, lag and resume at random. Each sees every number once and in order, or is told of a
+        /// gap. The numbers in a gap are indeed no longer kept. With one topic, the gap counts them.
         #[test]
-        fn nothing_is_lost_or_doubled_in_silence(
+        fn every_number_is_read_once_or_is_in_a_gap(
             topics in 1usize..4,
             messages in 1usize..6,
             bytes in 1usize..40,
@@ -597,8 +600,8 @@ mod tests {
                         let (gaps, numbers): (Vec<_>, Vec<_>) =
                             read.split_inclusive(' ').partition(|word| word.starts_with("(gap") || word.ends_with(") "));
                         let numbers: Vec<u64> = numbers.iter().map(|number| number.trim().parse().unwrap()).collect();
-                        prop_assert_eq!(numbers, kept, "what is kept is sent, once and in order");
-                        prop_assert_eq!(gaps.is_empty(), lost == 0, "what is lost is told: {}", read);
+                        prop_assert_eq!(numbers, kept, "kept numbers are read, once and in order");
+                        prop_assert_eq!(gaps.is_empty(), lost == 0, "evicted numbers are a gap: {}", read);
                         if topics == 1 && lost > 0 {
                             prop_assert_eq!(gaps.concat(), format!("(gap {lost}) "));
                         }
@@ -617,7 +620,8 @@ mod tests {
             }
         }
 
-        /// Whoever reads at random ends up with the latest of each key, if there is room for the keys.
+        /// A subscriber that reads at random gets the latest message of each key at the end, if there is room for the
+        /// keys.
         #[test]
         fn the_latest_of_each_key_arrives(
             messages in 4usize..8, steps in prop::collection::vec((0usize..4, any::<bool>()), 1..100),

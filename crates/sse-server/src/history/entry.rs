@@ -7,16 +7,16 @@ use crate::message::Record;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Where it is.
+    /// The position of the entry.
     pub position: Position,
-    /// The entry before it, whether or not that is still there; [`Position::START`] for the first.
+    /// The position of the entry before it, even if that entry was evicted; [`Position::START`] for the first entry.
     pub previous: Position,
-    /// What it says; `None` for an entry that readers pass over.
+    /// The content; `None` for an entry that readers of the log skip.
     pub record: Option<Record>,
 }
 
 impl Entry {
-    /// An entry at a position, appended right after `previous`.
+    /// Returns an entry at a position, which was appended directly after `previous`.
     pub fn new(position: Position, previous: Position, record: Option<Record>) -> Self {
         Self { position, previous, record }
     }

@@ -1,11 +1,11 @@
-//! The ids that a hub without a log gives to events.
+//! The ids that a hub without a log gives to its events.
 
 use sse_codec::EventId;
 
 use super::position::Position;
 
-/// A number that tells the ids of one hub from those of another, such as the one before a restart: an id is the epoch
-/// and a position, `31043490a327-6`.
+/// A number that distinguishes the ids of one hub from those of another hub, or of the same hub before a restart. An id
+/// is the epoch and a position: `31043490a327-6`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epoch(u64);
 
@@ -13,25 +13,25 @@ pub(crate) struct Epoch(u64);
 const DIGITS: usize = 12;
 
 impl Epoch {
-    /// An epoch of a random number, of which 48 bits count: they keep ids short.
+    /// Returns an epoch of the lowest 48 bits of a random number, which keep ids short.
     pub(crate) fn new(random: u64) -> Self {
         Self(random >> 16)
     }
 
-    /// The id of a position.
+    /// Returns the id of a position.
     pub(crate) fn id(self, position: Position) -> EventId<'static> {
-        // Digits and a hyphen are always an id.
+        // Digits and a hyphen are always a valid id.
         EventId::try_from(format!("{:0DIGITS$x}-{position}", self.0)).unwrap_or(EventId::from(position.get()))
     }
 
-    /// The position of an id that [`id`](Self::id) made.
+    /// Returns the position of an id that [`id`](Self::id) returned.
     pub(crate) fn position(self, id: &str) -> Option<Position> {
         let (epoch, position) = parts(id)?;
         (epoch == self.0).then_some(position)
     }
 }
 
-/// Whether an id has the form of those that hubs give, of this epoch or of another.
+/// Returns whether an id has the form of the ids that hubs give, whatever its epoch.
 pub(crate) fn is_hubs(id: &str) -> bool {
     parts(id).is_some()
 }
@@ -41,7 +41,7 @@ fn parts(id: &str) -> Option<(u64, Position)> {
     let is_epoch =
         epoch.len() == DIGITS && epoch.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let number: u64 = position.parse().ok()?;
-    // One position has one form: no sign, no zeros before it.
+    // One position has one form, without a sign and without leading zeros.
     let is_position =
         position.bytes().all(|byte| byte.is_ascii_digit()) && (position == "0" || !position.starts_with('0'));
     if !is_epoch || !is_position {
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(epoch.id(Position::new(7)).as_str(), "00000000000e-7");
         assert_eq!(epoch.position("00000000000e-7"), Some(Position::new(7)));
         assert_eq!(epoch.position("00000000000e-0"), Some(Position::START));
-        assert_eq!(epoch.position("00000000000f-7"), None, "another hub's");
+        assert_eq!(epoch.position("00000000000f-7"), None, "an id of another hub");
         assert!(is_hubs("00000000000f-7"));
         for id in [
             "",

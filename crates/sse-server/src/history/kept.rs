@@ -8,20 +8,20 @@ use crate::message::Block;
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     pub(crate) position: Position,
-    /// When it was published, since a moment that all messages of a hub share.
+    /// When the message was published, as a time since a moment that all messages of a hub share.
     pub(crate) at: Duration,
     pub(crate) block: Block,
 }
 
-/// What the allocator and the sharing of the text add to it.
+/// The bytes that the allocator and the reference counters of the text add.
 const ALLOCATION: usize = 48;
 
 impl Kept {
-    /// How many bytes of memory a message takes beside its text: its slot in the history, of which as many may be free as
-    /// are taken, and [`ALLOCATION`].
+    /// How many bytes of memory a message takes beside its text: its slot in the history, one free slot, and
+    /// [`ALLOCATION`].
     pub(crate) const BESIDE: usize = 2 * size_of::<Self>() + ALLOCATION;
 
-    /// How many bytes of memory it takes.
+    /// Returns how many bytes of memory the message takes.
     pub(crate) fn held(&self) -> usize {
         self.block.held() + Self::BESIDE
     }

@@ -1,4 +1,4 @@
-//! The newest message of each key, kept when the ring has no room for it any more.
+//! The newest message of each key, which is kept after the ring has evicted it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,20 +8,21 @@ use super::position::Position;
 
 #[derive(Debug, Default)]
 pub(crate) struct Latest {
-    /// Those that the ring evicted, by position.
+    /// The messages that the ring has evicted, by position.
     kept: BTreeMap<Position, Kept>,
     /// The newest position of each key, in the ring or here.
     newest: HashMap<Arc<str>, Position>,
 }
 
 impl Latest {
-    /// A new entry replaces the one before it with the same key. Returns the one before, if it is kept here.
+    /// Notes that a new message replaces the previous one of the same key. Returns the previous one, if it is kept
+    /// here.
     pub(crate) fn supersede(&mut self, key: &Arc<str>, position: Position) -> Option<Kept> {
         let before = self.newest.insert(key.clone(), position)?;
         self.kept.remove(&before)
     }
 
-    /// Takes an entry over from the ring, if it is the newest of its key.
+    /// Takes over a message that the ring evicts, if it is the newest of its key. Returns whether it was.
     pub(crate) fn keep(&mut self, entry: Kept) -> bool {
         let is_newest = entry.block.key().and_then(|key| self.newest.get(key)) == Some(&entry.position);
         if is_newest {
@@ -30,7 +31,7 @@ impl Latest {
         is_newest
     }
 
-    /// Evicts the oldest entry, and forgets its key.
+    /// Evicts the oldest message, and forgets its key.
     pub(crate) fn pop_oldest(&mut self) -> Option<Kept> {
         let (_, entry) = self.kept.pop_first()?;
         entry.block.key().map(|key| self.newest.remove(key));
@@ -41,7 +42,7 @@ impl Latest {
         self.kept.contains_key(&position)
     }
 
-    /// The position of the oldest entry.
+    /// Returns the position of the oldest message.
     pub(crate) fn oldest(&self) -> Option<Position> {
         Some(*self.kept.first_key_value()?.0)
     }
@@ -50,12 +51,12 @@ impl Latest {
         self.kept.len()
     }
 
-    /// The positions of the entries kept here, the oldest first.
+    /// Returns the positions of the messages that are kept here, the oldest first.
     pub(crate) fn positions(&self) -> impl DoubleEndedIterator<Item = Position> {
         self.kept.keys().copied()
     }
 
-    /// The entries kept here, from a position on. All are older than those of the ring.
+    /// Returns the messages that are kept here, from a position on. All are older than those of the ring.
     pub(crate) fn from(&self, position: Position) -> impl Iterator<Item = &Kept> {
         self.kept.range(position..).map(|(_, entry)| entry)
     }

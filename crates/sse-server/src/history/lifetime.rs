@@ -1,44 +1,45 @@
-//! Whether a topic has ended.
+//! When a topic has ended.
 
 use std::time::Duration;
 
 use super::position::Position;
 
-/// When a topic has ended, and when it was opened again. Of several ends in a row, or openings, the first one counts.
+/// When a topic ended, and when it was opened again. Of several ends in a row, or several openings, the first one
+/// counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lifetime {
-    /// The newest end; the topic has ended if it is later than `opened`.
+    /// The position of the newest end. The topic has ended if it is later than `opened`.
     ended: Position,
     opened: Position,
-    /// Over how long the streams end.
+    /// The time within which the streams end.
     spread: Duration,
-    /// It has ended for good: nobody is left to publish.
+    /// Whether the topic has ended for good, because no publisher is left.
     is_abandoned: bool,
 }
 
 impl Lifetime {
-    /// The topic ends at a position. What is told late changes nothing: somebody who has read the past may tell of an end
-    /// that was taken back since.
+    /// Ends the topic at a position. An end that is told late changes nothing: a subscriber that has read older entries
+    /// may tell of an end after which the topic was opened again.
     pub(crate) fn end(&mut self, at: Position, spread: Duration) {
         if self.ended <= self.opened && at > self.opened {
             (self.ended, self.spread) = (at, spread);
         }
     }
 
-    /// The topic is open again, from a position on.
+    /// Opens the topic at a position.
     pub(crate) fn open(&mut self, at: Position) {
-        // The end that it takes back may not be known here.
+        // The end before this opening may not be known here.
         if self.opened <= self.ended && at > self.ended {
             self.opened = at;
         }
     }
 
-    /// The topic ends for good: nothing opens it again.
+    /// Ends the topic for good: nothing opens it again.
     pub(crate) fn end_for_good(&mut self) {
         self.is_abandoned = true;
     }
 
-    /// The topic is open again, whatever its last end was.
+    /// Opens the topic, whatever its last end was.
     pub(crate) fn reopen(&mut self) {
         self.opened = self.opened.max(self.ended);
     }
@@ -47,13 +48,13 @@ impl Lifetime {
         self.is_abandoned || self.ended > self.opened
     }
 
-    /// Whether the topic is known to have been opened after its last end. A topic of which nothing is known is open, but an
-    /// end may stand so far back in the log that nobody here has seen it.
+    /// Returns whether the topic is known to have been opened after its last end. A topic without any known end or
+    /// opening is open, but the log may have an older end that nobody here has read.
     pub(crate) fn is_known_open(&self) -> bool {
         !self.is_abandoned && self.opened > self.ended
     }
 
-    /// Whether the topic had ended at a position; `None` if that is not known.
+    /// Returns whether the topic had ended at a position; `None` if that is not known.
     pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
         let has_passed = |change: Position| change > Position::START && change <= position;
         match (has_passed(self.ended), has_passed(self.opened)) {
@@ -64,7 +65,7 @@ impl Lifetime {
         }
     }
 
-    /// The newest end.
+    /// Returns the newest end.
     pub(crate) fn last_end(&self) -> (Position, Duration) {
         (self.ended, self.spread)
     }
@@ -73,12 +74,12 @@ impl Lifetime {
         self.spread
     }
 
-    /// The position of the last change.
+    /// Returns the position of the last change.
     pub(crate) fn changed(&self) -> Position {
         self.ended.max(self.opened)
     }
 
-    /// Takes over what is known of a topic from its log.
+    /// Takes over the state of a topic in its log.
     pub(crate) fn replace_with(&mut self, known: Self) {
         *self = Self { is_abandoned: self.is_abandoned, ..known };
     }
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(lifetime.last_end(), (at(5), Duration::from_secs(1)), "the first end counts");
         lifetime.open(at(7));
         lifetime.open(at(9));
-        assert_eq!((lifetime.is_ended(), lifetime.changed()), (false, at(7)), "and the first opening");
+        assert_eq!((lifetime.is_ended(), lifetime.changed()), (false, at(7)), "the first opening counts");
         assert!(lifetime.is_known_open());
         for late in [5, 6, 7] {
             lifetime.end(at(late), Duration::ZERO);
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_was_taken_back_ends_nothing_though_it_is_told_later() {
+    fn an_end_from_before_an_opening_changes_nothing_if_it_is_told_late() {
         let mut lifetime = Lifetime::default();
         lifetime.open(at(7));
         lifetime.end(at(5), Duration::ZERO);
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_when_a_topic_had_ended() {
+    fn the_state_at_a_position_is_known() {
         let check = |ended, opened, expected: [Option<bool>; 3]| {
             let lifetime = Lifetime { ended: at(ended), opened: at(opened), ..Lifetime::default() };
             assert_eq!(
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_log_has_lost_is_forgotten() {
+    fn an_end_that_the_log_has_lost_is_forgotten() {
         let mut lifetime = Lifetime::default();
         lifetime.end(at(5), Duration::ZERO);
         lifetime.replace_with(Lifetime::default());

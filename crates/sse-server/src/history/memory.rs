@@ -1,7 +1,7 @@
-//! What the topics of a hub hold together, its bound, and which topic holds the oldest of it.
+//! The memory that the topics of a hub take together, its limit, and which topic has the oldest message.
 //!
-//! Each topic counts what it holds in a [`Share`]. The sum needs no loop over the topics, and what a topic held is given
-//! back when it is dropped.
+//! Each topic counts its memory in a [`Share`]. So the sum needs no loop over the topics, and a dropped topic gives its
+//! memory back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::position::Position;
 pub(crate) struct Memory {
     bound: usize,
     held: Held,
-    /// Each topic that holds something, at the position of its oldest message or id, or at an earlier one: a topic that
-    /// evicts something by its own bounds is not moved before its turn comes.
+    /// Each topic that has a message or an id, at the position of its oldest one or at an earlier position. A topic
+    /// that evicts messages by its own limits is moved only when its turn comes.
     by_age: BTreeSet<(Position, usize)>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Default)]
 struct Held(Arc<AtomicUsize>);
 
-/// How much of the memory one holder has.
+/// The memory of one holder.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
     held: Held,
@@ -31,7 +31,7 @@ pub(crate) struct Share {
 }
 
 impl Memory {
-    /// Up to so many bytes.
+    /// Returns a memory with a limit in bytes.
     pub(crate) fn up_to(bound: usize) -> Self {
         Self { bound, held: Held::default(), by_age: BTreeSet::new() }
     }
@@ -40,7 +40,7 @@ impl Memory {
         self.bound
     }
 
-    /// How many bytes are held.
+    /// Returns how many bytes are taken.
     pub(crate) fn held(&self) -> usize {
         self.held.0.load(Ordering::Relaxed)
     }
@@ -49,17 +49,17 @@ impl Memory {
         self.held() > self.bound
     }
 
-    /// A share without anything in it.
+    /// Returns an empty share.
     pub(crate) fn share(&self) -> Share {
         Share { held: self.held.clone(), bytes: 0 }
     }
 
-    /// The topic that holds the oldest message or id, and where it was put.
+    /// Returns the topic with the oldest message or id, and the position where it was put.
     pub(crate) fn oldest(&self) -> Option<(Position, usize)> {
         self.by_age.first().copied()
     }
 
-    /// Puts a topic where its oldest message or id is; `None` takes it out.
+    /// Moves a topic to the position of its oldest message or id; `None` removes it.
     pub(crate) fn put(&mut self, key: usize, before: Option<Position>, oldest: Option<Position>) {
         if let Some(before) = before {
             self.by_age.remove(&(before, key));

@@ -1,31 +1,30 @@
 //! The ids that publishers gave to the messages of one topic.
 //!
-//! An id names one message. It is remembered for longer than its message is kept, so that a client that comes back with
-//! it is told exactly what it missed, and so that the same id can't come to name another message while a client may
-//! still come with it.
+//! An id names one message. It is remembered for longer than its message is kept. So a client that resumes after it
+//! gets an exact gap, and the id can't name another message while a client may still have it.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::memory::Share;
 use super::position::Position;
 
-/// How many of the newest ids are remembered, though their messages are kept no more.
+/// How many of the newest ids are remembered after their messages were evicted.
 const REMEMBERED: usize = 16 * 1024;
 
-/// How many bytes of memory an id takes: its entry in a table that is half full, and its place in the order.
+/// How many bytes of memory an id takes: its entry in a table that is half full, and its entry in the order.
 const HELD: usize = 64;
 
-/// The ids of one topic, as hashes that nobody can foresee: so an id costs the same memory whatever its length.
+/// The ids of one topic, as hashes that nobody can foresee. An id takes the same memory whatever its length.
 #[derive(Debug, Default)]
 pub(crate) struct OwnIds {
     named: HashMap<u64, Named>,
-    /// The hashes of the newest, oldest first.
+    /// The hashes of the newest ids, oldest first.
     order: VecDeque<u64>,
-    /// The hashes of older ones whose messages were kept when they were last looked at.
+    /// The hashes of older ids, whose messages were still kept at the last look.
     older: VecDeque<u64>,
-    /// Whether there has been an id, though all may be forgotten.
+    /// Whether there has been an id, even if all ids are forgotten.
     is_used: bool,
-    /// The memory that they take.
+    /// The memory that the ids take.
     share: Share,
 }
 
@@ -35,7 +34,7 @@ struct Named {
     fingerprint: u64,
 }
 
-/// What is known of an id that is published.
+/// The result of a look-up of a published id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     /// It names no message.
@@ -51,7 +50,7 @@ impl OwnIds {
         Self { share, ..Self::default() }
     }
 
-    /// What is known of an id (as a hash) with a message (as its fingerprint).
+    /// Looks up an id (as a hash) with a message (as its fingerprint).
     pub(crate) fn look_up(&self, id: u64, fingerprint: u64) -> Known {
         match self.named.get(&id) {
             None => Known::New,
@@ -60,12 +59,12 @@ impl OwnIds {
         }
     }
 
-    /// Whether there has been an id.
+    /// Returns whether there has been an id.
     pub(crate) fn is_used(&self) -> bool {
         self.is_used
     }
 
-    /// The position of the message that an id names.
+    /// Returns the position of the message that an id names.
     pub(crate) fn position(&self, id: u64) -> Option<Position> {
         Some(self.named.get(&id)?.position)
     }
@@ -85,7 +84,7 @@ impl OwnIds {
         if self.order.len() > REMEMBERED {
             self.older.extend(self.order.pop_front());
         }
-        // Two for one that comes: so all of them come up again and again, whichever of their messages are kept.
+        // Two old ids are checked for each new one, so that all of them are checked again and again.
         for _ in 0..2 {
             let Some(id) = self.older.pop_front() else { break };
             if self.position(id).is_some_and(&is_kept) {
@@ -96,16 +95,18 @@ impl OwnIds {
         }
     }
 
-    /// The position of the message of the oldest id; of those that are older than [`REMEMBERED`], that of any.
+    /// Returns the position of the message of the oldest id. If there are more than [`REMEMBERED`], it is that of any
+    /// of the older ones.
     pub(crate) fn oldest(&self) -> Option<Position> {
         self.position(*self.older.front().or(self.order.front())?)
     }
 
-    /// Forgets the oldest id, though it is one of the newest [`REMEMBERED`]; of older ones, any.
+    /// Forgets the oldest id, though it is one of the newest [`REMEMBERED`]. If there are more, it forgets any of the
+    /// older ones.
     pub(crate) fn forget_oldest(&mut self) {
         let Some(id) = self.older.pop_front().or_else(|| self.order.pop_front()) else { return };
         self.forget(id);
-        // What they took is given back.
+        // Gives memory back to the allocator.
         for order in [&mut self.older, &mut self.order] {
             if order.len() < order.capacity() / 4 {
                 order.shrink_to(2 * order.len());
@@ -116,7 +117,7 @@ impl OwnIds {
         }
     }
 
-    /// How many bytes of memory they take.
+    /// Returns how many bytes of memory the ids take.
     pub(crate) fn held(&self) -> usize {
         self.share.bytes()
     }

@@ -1,21 +1,21 @@
-//! The number of a message.
+//! The position of a message.
 
 use std::fmt;
 
-/// The number of a message, of all topics of one hub or of one log. A later message has a higher one.
+/// The position of a message among all topics of one hub or one log. A later message has a higher position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 
 impl Position {
-    /// Before every message.
+    /// The position before every message.
     pub const START: Self = Self(0);
 
-    /// A position from its number.
+    /// Returns the position with this number.
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// Its number.
+    /// Returns the number of the position.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -24,7 +24,7 @@ impl Position {
         Self(self.0.saturating_add(1))
     }
 
-    /// How many positions lie after `earlier`, up to this one.
+    /// Returns how many positions come after `earlier`, up to this one.
     pub(crate) fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

@@ -1,7 +1,7 @@
-//! The newest entries of a log, of all topics: what a new topic begins with, and how an id is told from one that the
-//! log never gave.
+//! The newest entries of a log, of all topics. A new topic begins with them, and they tell an id of the log from an id
+//! that the log never gave.
 //!
-//! It also remembers which topics have ended, for longer than it keeps their entries.
+//! This file also remembers which topics have ended, for longer than it keeps their entries.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,44 +16,44 @@ pub(crate) struct Recent {
     messages: usize,
     bytes: usize,
     entries: VecDeque<Entry>,
-    /// The bytes of the entries.
+    /// The size of the entries in bytes.
     held: usize,
-    /// The position that the first entry was appended after: all entries from there to `last` have been seen.
+    /// The position that the first entry was appended after. All entries from there to `last` were seen.
     since: Position,
-    /// Every entry after this position has been seen as it came, one after the other.
+    /// All entries after this position were seen as they came, one after the other.
     live: Position,
     last: Position,
     ends: Ends,
 }
 
-/// The topics that have ended or were opened again, as many of them as [`REMEMBERED`].
+/// The topics that have ended or were opened again, up to [`REMEMBERED`] changes.
 #[derive(Debug, Default)]
 struct Ends {
     by_topic: HashMap<Arc<str>, Lifetime>,
-    /// Each change of a topic, oldest first.
+    /// The changes, oldest first.
     order: VecDeque<(Arc<str>, Position)>,
 }
 
 /// How many changes of topics are remembered.
 const REMEMBERED: usize = 16 * 1024;
 
-/// The log does not go on where it was left: entries were lost.
+/// An error: the log does not go on where it was left, because entries were lost.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Broken;
 
-/// What is known of a position that a client comes with.
+/// Whether a position that a client comes with is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// The log has this position, and every entry after it has been seen.
+    /// The log has this position, and all entries after it were seen.
     Yes,
     /// The log does not have this position.
     No,
-    /// The log has to be asked: it is older than what has been seen, or newer.
+    /// The position is older or newer than the seen entries, so the log must be asked.
     Ask,
 }
 
 impl Recent {
-    /// Keeps so many messages and bytes, but at least the newest.
+    /// Returns an empty store for this number of messages and bytes. The newest message is kept whatever its size.
     pub(crate) fn new(messages: usize, bytes: usize) -> Self {
         let start = Position::START;
         let entries = VecDeque::new();
@@ -72,7 +72,8 @@ impl Recent {
     /// Begins anew with the newest entries of the log, oldest first, which follow one another.
     pub(crate) fn begin(&mut self, entries: Vec<Entry>) {
         let first = entries.first().map_or(Position::START, |entry| entry.previous);
-        // Which of the earlier ends the log has lost is not known. A topic that is open by mistake misses nothing.
+        // It is not known which of the earlier ends the log has lost. If a topic is open by mistake, its subscribers
+        // miss nothing.
         *self = Self { since: first, last: first, ..Self::new(self.messages, self.bytes) };
         for entry in entries {
             self.keep(entry);
@@ -80,7 +81,7 @@ impl Recent {
         self.live = self.last;
     }
 
-    /// Takes the next entry.
+    /// Adds the next entry.
     pub(crate) fn push(&mut self, entry: Entry) -> Result<(), Broken> {
         if entry.previous != self.last || entry.position <= self.last {
             return Err(Broken);
@@ -89,8 +90,8 @@ impl Recent {
         Ok(())
     }
 
-    /// The log was out of sight: what was seen before may have been lost since, and other entries may have the same
-    /// positions now.
+    /// Notes that the log could not be reached for a time. Entries that were seen before may have been lost since, and
+    /// other entries may have got their positions.
     pub(crate) fn lose_sight(&mut self) {
         self.live = self.last;
     }
@@ -99,18 +100,18 @@ impl Recent {
         self.last
     }
 
-    /// All entries after this position are here.
+    /// Returns the position after which all entries are here.
     pub(crate) fn since(&self) -> Position {
         self.since
     }
 
-    /// Whether a client with this position can go on here.
+    /// Returns whether a client with this position can go on here.
     pub(crate) fn knows(&self, position: Position) -> Known {
         let is_here = || self.entries.binary_search_by_key(&position, |entry| entry.position).is_ok();
         if position == self.last || position == self.since {
             Known::Yes
         } else if position > self.last {
-            // Another replica is ahead of this one.
+            // Another replica may have read further.
             Known::Ask
         } else if position > self.since {
             if is_here() { Known::Yes } else { Known::No }
@@ -121,7 +122,7 @@ impl Recent {
         }
     }
 
-    /// The entries right after a position, at least one; `None` if they are not all here.
+    /// Returns the entries directly after a position, at least one; `None` if some of them are not here.
     pub(crate) fn after(&self, position: Position) -> Option<impl Iterator<Item = &Entry>> {
         let index = self.entries.binary_search_by_key(&position, |entry| entry.position);
         let next = index.map_or((position == self.since).then_some(0), |index| Some(index + 1))?;
@@ -134,12 +135,12 @@ impl Recent {
         self.entries.iter().filter(is_of_topic)
     }
 
-    /// When a topic has ended or was opened again, as far as that is known.
+    /// Returns when a topic ended or was opened again, as far as that is known.
     pub(crate) fn lifetime(&self, topic: &str) -> Lifetime {
         self.ends.by_topic.get(topic).copied().unwrap_or_default()
     }
 
-    /// The topic of the message at a position.
+    /// Returns the topic of the message at a position.
     pub(crate) fn topic_of(&self, position: Position) -> Option<Arc<str>> {
         let index = self.entries.binary_search_by_key(&position, |entry| entry.position).ok()?;
         Some(self.entries[index].record.as_ref()?.shared_topic())
@@ -182,13 +183,13 @@ impl Ends {
     }
 }
 
-/// How many entries follow a position without a break.
+/// Returns how many entries follow a position without a break.
 pub(crate) fn linked(position: Position, entries: &[Entry]) -> usize {
     let ahead = [position].into_iter().chain(entries.iter().map(|entry| entry.position));
     entries.iter().zip(ahead).take_while(|(entry, ahead)| entry.previous == *ahead).count()
 }
 
-/// How many bytes of messages an entry has.
+/// Returns how many bytes of messages an entry has.
 pub(crate) fn size(entry: &Entry) -> usize {
     entry.record.as_ref().map_or(0, |record| record.fields().len())
 }
@@ -198,18 +199,18 @@ mod tests {
     use super::*;
     use crate::message::Record;
 
-    /// An entry of four bytes, of a topic that has the name of its position.
+    /// Returns an entry of four bytes. The name of its topic is its position.
     fn entry(position: u64, previous: u64) -> Entry {
         let record = Record::from_parts(position.to_string().into(), None, "x:y\n".into()).ok();
         Entry::new(Position::new(position), Position::new(previous), record)
     }
 
-    /// Entries at 10, 20, …, of which the first was appended after 0.
+    /// Returns entries at 10, 20, …; the first one was appended after 0.
     fn entries(positions: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
         positions.map(|number| entry(number * 10, (number - 1) * 10)).collect()
     }
 
-    /// One that began with the entries up to 50, and has then seen those up to 90, of which it keeps four.
+    /// Returns a store that began with the entries up to 50, and has then seen those up to 90. It keeps four of them.
     fn recent() -> Recent {
         let mut recent = Recent::new(4, 1000);
         recent.begin(entries(1..=5));
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_here_is_known_exactly() {
+    fn positions_of_kept_entries_are_known() {
         let recent = recent();
         check(&recent, [50, 60, 70, 80, 90], Known::Yes);
         check(&recent, [55, 61, 89], Known::No);
@@ -235,19 +236,19 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_asked_about_what_is_older_or_newer() {
+    fn the_log_is_asked_about_older_and_newer_positions() {
         check(&recent(), [0, 10, 45, 91, 100, u64::MAX], Known::Ask);
     }
 
     #[test]
-    fn what_was_seen_as_it_came_is_known_though_it_is_gone() {
+    fn an_evicted_position_is_known_if_it_was_seen_as_it_came() {
         let mut recent = recent();
         for entry in entries(10..=20) {
             recent.push(entry).unwrap();
         }
         check(&recent, [50, 60, 160, 200], Known::Yes);
         check(&recent, [40], Known::Ask);
-        // An entry that came while the log was out of sight may be another one with the same position.
+        // While the log can't be reached, another entry may get the same position.
         recent.lose_sight();
         check(&recent, [50, 60, 150], Known::Ask);
         check(&recent, [160, 200], Known::Yes);
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_that_is_broken_is_noticed() {
+    fn a_broken_chain_is_noticed() {
         for (position, previous) in [(110, 100), (100, 80), (100, 0), (90, 90), (80, 90)] {
             let mut recent = recent();
             assert_eq!(recent.push(entry(position, previous)), Err(Broken), "{position} after {previous}");
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_here_can_be_read() {
+    fn kept_entries_can_be_read() {
         let recent = recent();
         let after = |position| {
             let entries = recent.after(Position::new(position))?;
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_linked_ends_at_a_break() {
+    fn linked_entries_end_at_a_break() {
         let mut page = entries(4..=9);
         assert_eq!(linked(Position::new(30), &page), 6);
         assert_eq!(linked(Position::new(20), &page), 0);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_but_the_newest_is_kept() {
+    fn bytes_are_limited_but_the_newest_entry_is_kept() {
         for (bytes, since) in [(1000, 50), (16, 50), (15, 60), (8, 70), (3, 80), (0, 80)] {
             let mut recent = Recent::new(4, bytes);
             recent.begin(entries(1..=9));
@@ -306,10 +307,10 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_begins_with_what_there_is_of_it() {
+    fn a_topic_begins_with_its_kept_entries() {
         let recent = recent();
         let positions = |topic| recent.of_topic(topic).map(|entry| entry.position.get()).collect::<Vec<_>>();
         assert_eq!(positions("70"), [70]);
-        assert_eq!(positions("50"), [0; 0], "it is not here any more");
+        assert_eq!(positions("50"), [0; 0], "its entry is evicted");
     }
 }

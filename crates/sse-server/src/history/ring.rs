@@ -1,9 +1,9 @@
-//! The recent messages of one topic: the live queue and the history in one.
+//! The recent messages of one topic: the queue for connected subscribers and the history in one.
 //!
-//! - A reader is a [`Cursor`](super::Cursor): the ring holds nothing for it, however far it lags.
-//! - Positions come from outside and only rise; topics that share them can be read as one.
-//! - What is over the bounds of the history is kept all the same, up to a bound in bytes, while a connected subscriber
-//!   has not read everything: so a burst reaches everybody who takes what it is given.
+//! - A subscriber is a [`Cursor`](super::Cursor). The ring stores nothing for it, however far it lags.
+//! - Positions come from outside, and only rise. Topics that share their positions can be read as one stream.
+//! - Messages beyond the limits of the history are kept, up to a number of bytes, while a connected subscriber has not
+//!   read them. So a burst reaches every subscriber that reads steadily.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,23 +16,23 @@ use super::latest::Latest;
 use super::memory::Share;
 use super::position::Position;
 
-/// How much goes out as one frame: enough that a frame costs less than its bytes, and little enough that a reader
-/// that stalls holds little.
+/// How many bytes are sent as one frame. It is large enough that a frame costs less than its bytes, and small enough
+/// that a stalled subscriber holds little.
 pub(crate) const FRAME: usize = 32 * 1024;
 
-/// How much a ring keeps.
+/// The limits of a ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) messages: usize,
     /// The newest message is kept whatever its size.
     pub(crate) bytes: usize,
     pub(crate) age: Option<Duration>,
-    /// How many bytes are kept beyond these bounds while they are awaited.
+    /// How many bytes are kept beyond these limits while a subscriber has not read them.
     pub(crate) burst: usize,
 }
 
 impl Bounds {
-    /// Whether messages that are published together can be kept together.
+    /// Returns whether messages that are published together can be kept together.
     pub(crate) fn fit(&self, messages: usize, bytes: usize) -> bool {
         messages <= 1 || bytes <= self.burst || (messages <= self.messages && bytes <= self.bytes)
     }
@@ -43,18 +43,18 @@ pub(crate) struct Ring {
     bounds: Bounds,
     /// In the order of their positions.
     entries: VecDeque<Kept>,
-    /// The bytes of the entries.
+    /// The size of the entries in bytes.
     bytes: usize,
-    /// What outlives the bounds of messages, where the policy says so.
+    /// The latest messages of each key that the entries have evicted, if the policy keeps them.
     latest: Option<Latest>,
     latest_bytes: usize,
-    /// The newest position that left the entries and of which a reader can't get the message any more.
+    /// The newest evicted position of the entries whose message can't be read any more.
     evicted: Position,
-    /// The newest position that outlived the bounds of messages, and was evicted later.
+    /// The newest evicted position of `latest`.
     latest_evicted: Position,
     /// The frame that was joined last.
     joined: Option<Frame>,
-    /// The memory that all of it takes.
+    /// The memory that the ring takes.
     share: Share,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Ring {
 pub(crate) struct Frame {
     pub(crate) bytes: Bytes,
     pub(crate) messages: u64,
-    /// The position after which it begins, and that of its last message.
+    /// The position after which the frame begins, and the position of its last message.
     after: Position,
     pub(crate) to: Position,
     /// Whether the next message would not have fitted.
@@ -71,7 +71,7 @@ pub(crate) struct Frame {
 }
 
 impl Ring {
-    /// A ring whose readers are told of a gap if they come from before `evicted`.
+    /// Returns an empty ring. Subscribers with a position before `evicted` get a gap event.
     pub(crate) fn new(bounds: Bounds, latest_per_key: bool, evicted: Position, share: Share) -> Self {
         let latest = latest_per_key.then(Latest::default);
         Self {
@@ -87,8 +87,8 @@ impl Ring {
         }
     }
 
-    /// Appends a message and evicts what is over the bounds. Its position is higher than any before. `is_awaited` says
-    /// that a connected subscriber has not read everything before it.
+    /// Appends a message, and evicts messages beyond the limits. Its position must be higher than all before.
+    /// `is_awaited` says that a connected subscriber has not read everything before it.
     pub(crate) fn push(&mut self, entry: Kept, is_awaited: bool) {
         let now = entry.at;
         self.bytes += entry.block.len();
@@ -103,7 +103,7 @@ impl Ring {
         self.trim(now, is_awaited);
     }
 
-    /// Evicts what is over the bounds at `now`; at least one message is kept unless it is too old.
+    /// Evicts messages beyond the limits at `now`. At least one message is kept unless it is too old.
     pub(crate) fn trim(&mut self, now: Duration, is_awaited: bool) {
         while self.is_over(now) && !(is_awaited && self.bytes <= self.bounds.burst) {
             self.evict();
@@ -115,28 +115,28 @@ impl Ring {
         {}
     }
 
-    /// Evicts the oldest message, though it is within the bounds and may be awaited.
+    /// Evicts the oldest message, even if it is within the limits or a subscriber has not read it.
     pub(crate) fn evict_oldest(&mut self) {
-        // The latest of each key are older than the entries.
+        // The messages of `latest` are older than the entries.
         if !self.evict_latest() {
             self.evict();
-            // It may have become the latest of its key.
+            // The evicted message may now be the latest of its key.
             self.evict_latest();
         }
     }
 
-    /// The position of the oldest message.
+    /// Returns the position of the oldest message.
     pub(crate) fn oldest(&self) -> Option<Position> {
         let latest = self.latest.as_ref().and_then(Latest::oldest);
         latest.or_else(|| Some(self.entries.front()?.position))
     }
 
-    /// How many messages are kept.
+    /// Returns how many messages are kept.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() + self.latest.as_ref().map_or(0, Latest::len)
     }
 
-    /// How many bytes of memory it takes.
+    /// Returns how many bytes of memory the ring takes.
     pub(crate) fn held(&self) -> usize {
         self.share.bytes()
     }
@@ -145,47 +145,47 @@ impl Ring {
         &self.bounds
     }
 
-    /// Whether the message at a position of the topic's is kept.
+    /// Returns whether the message at a position of this topic is kept.
     pub(crate) fn keeps(&self, position: Position) -> bool {
         self.entries.front().is_some_and(|oldest| position >= oldest.position)
             || self.latest.as_ref().is_some_and(|latest| latest.holds(position))
     }
 
-    /// The newest position of which a reader can't get the message any more.
+    /// Returns the newest position whose message can't be read any more.
     pub(crate) fn evicted(&self) -> Position {
         self.evicted.max(self.latest_evicted)
     }
 
-    /// The same of messages that were evicted in turn, and of those that outlived later ones: both only rise.
+    /// Returns this position for the entries, and for the latest messages of each key. Both only rise.
     pub(crate) fn evictions(&self) -> [Position; 2] {
         [self.evicted, self.latest_evicted]
     }
 
-    /// The newest position that the ring has ever held, or was made with.
+    /// Returns the newest position that the ring has ever had, or was made with.
     pub(crate) fn newest(&self) -> Position {
         self.entries.back().map_or(self.evicted(), |entry| entry.position.max(self.evicted()))
     }
 
-    /// Whether there is a message after a position.
+    /// Returns whether there is a message after a position.
     pub(crate) fn has_more(&self, after: Position) -> bool {
         self.entries.back().is_some_and(|newest| newest.position > after)
-            // What outlives the entries counts, too: age may have taken all of them.
+            // `latest` counts, too, because all entries may have expired.
             || self.latest.as_ref().is_some_and(|latest| latest.from(after.next()).next().is_some())
     }
 
-    /// The messages after a position.
+    /// Returns the messages after a position.
     pub(crate) fn after(&self, position: Position) -> impl Iterator<Item = &Kept> {
         let latest = self.latest.iter().flat_map(move |latest| latest.from(position.next()));
         latest.chain(self.entries.range(self.index(position.next())..))
     }
 
-    /// The positions of the newest messages, so many at most, the newest first.
+    /// Returns the positions of the newest messages, `messages` at most, the newest first.
     pub(crate) fn newest_positions(&self, messages: usize) -> impl Iterator<Item = Position> {
         let latest = self.latest.iter().flat_map(|latest| latest.positions().rev());
         self.entries.iter().rev().map(|entry| entry.position).chain(latest).take(messages)
     }
 
-    /// What there is after a position, as one frame of a bounded size, or of one message that is larger.
+    /// Returns the messages after a position as one frame: up to [`FRAME`] bytes, or one larger message.
     pub(crate) fn frame(&mut self, after: Position) -> Option<Frame> {
         let newest = self.newest();
         if let Some(joined) = self.joined.as_ref().filter(|joined| joined.after == after)
@@ -226,7 +226,8 @@ impl Ring {
         self.share.give_back(before.map_or(0, |frame| frame.bytes.len()));
     }
 
-    /// The newest message as a frame, if it alone comes after a position: most readers have all others.
+    /// Returns the newest message as a frame, if no other message comes after the position. That is so for most
+    /// subscribers.
     fn newest_alone(&self, after: Position) -> Option<Frame> {
         let mut from_newest = self.entries.iter().rev();
         let newest = from_newest.next().filter(|newest| newest.position > after)?;
@@ -236,7 +237,7 @@ impl Ring {
         is_alone.then(|| Frame { bytes: bytes.clone(), messages: 1, after, to, full: false })
     }
 
-    /// The id of the newest event, if its publisher gave it one.
+    /// Returns the id of the newest event, if its publisher gave it one.
     pub(crate) fn own_id(&self) -> Option<EventId<'static>> {
         self.entries.iter().rev().find(|entry| entry.block.has_id())?.block.own_id()
     }
@@ -254,13 +255,13 @@ impl Ring {
         let Some(entry) = self.entries.pop_front() else { return };
         let (size, held, position) = (entry.block.len(), entry.held(), entry.position);
         self.bytes -= size;
-        // What a burst has taken is given back, and what is full need not grow again.
+        // Memory that a burst has taken is given back. A full ring is not made smaller, so that it need not grow again.
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(2 * self.entries.len());
         }
         self.forget_frame(position);
         let is_kept = if let Some(latest) = self.latest.as_mut().filter(|_| entry.block.key().is_some()) {
-            // If it is not kept, a newer message with its key makes up for it.
+            // If the message is not kept, a newer message of its key replaces it.
             latest.keep(entry)
         } else {
             self.evicted = self.evicted.max(position);
@@ -273,7 +274,7 @@ impl Ring {
         }
     }
 
-    /// Evicts the oldest of the latest of each key. Returns whether there was one.
+    /// Evicts the oldest message of `latest`. Returns whether there was one.
     fn evict_latest(&mut self) -> bool {
         let Some(entry) = self.latest.as_mut().and_then(Latest::pop_oldest) else { return false };
         self.latest_bytes -= entry.block.len();
@@ -283,20 +284,20 @@ impl Ring {
         true
     }
 
-    /// Gives up the joined frame, if it begins before an evicted message: no reader asks for it any more.
+    /// Drops the joined frame, if it begins before an evicted message, because no subscriber asks for it any more.
     fn forget_frame(&mut self, evicted: Position) {
         if self.joined.as_ref().is_some_and(|joined| joined.after < evicted) {
             self.set_joined(None);
         }
     }
 
-    /// Where the first entry with this position or a higher one lies.
+    /// Returns the index of the first entry with this position or a higher one.
     fn index(&self, position: Position) -> usize {
         let Some(newest) = self.entries.back() else { return 0 };
         if position > newest.position {
             return self.entries.len();
         }
-        // Where a ring has the positions to itself, none is missing.
+        // If the ring does not share its positions, none of them is missing.
         let later = usize::try_from(newest.position.since(position)).unwrap_or(usize::MAX);
         let guess = (self.entries.len() - 1).checked_sub(later);
         match guess.filter(|&guess| self.entries[guess].position == position) {

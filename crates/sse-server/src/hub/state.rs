@@ -232,15 +232,15 @@ impl State {
             Source::Memory(_) => {
                 let known = known.filter(|&position| position <= self.last);
                 let own = || self.topics[own_id_key?].resume_by_own_id(fingerprint(last_event_id));
-                here(known.map(Cursor::after).or_else(own).unwrap_or(Cursor::lost(Position::START)))
+                here(known.map(Cursor::after).or_else(own).unwrap_or(Cursor::unknown_after(Position::START)))
             }
             Source::Log(_) => {
-                let Some(position) = known else { return here(Cursor::lost(Position::START)) };
+                let Some(position) = known else { return here(Cursor::unknown_after(Position::START)) };
                 let cursor = Cursor::after(position);
                 match self.view.recent.knows(position) {
                     Known::Yes => Resume { needs_log: cursor.has_gap(self.rings(keys)), cursor },
                     Known::Ask => Resume { cursor, needs_log: true },
-                    Known::No => here(Cursor::lost(position)),
+                    Known::No => here(Cursor::unknown_after(position)),
                 }
             }
         }

@@ -177,7 +177,7 @@ impl TopicState {
     pub(crate) fn resume_by_own_id(&self, id: u64) -> Option<Cursor> {
         let position = self.own_ids.position(id)?;
         // The client may have had it from the earlier topic, and then other messages came after it.
-        Some(if self.has_lost_own_ids { Cursor::lost(position) } else { Cursor::after(position) })
+        Some(if self.has_lost_own_ids { Cursor::unknown_after(position) } else { Cursor::after(position) })
     }
 
     /// An earlier topic of this name had ids of its publishers.

@@ -1,4 +1,4 @@
-//! An encoded message: its fields, its id, and what the route knows of it beside.
+//! An encoded message: its fields, its id, and its key and tag.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -6,28 +6,28 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use sse_codec::{EventId, Field};
 
-/// A message as subscribers get it: the lines of its fields, the line of its id, and the empty line. It shares its
-/// bytes with its clones.
+/// A message as subscribers get it: the lines of its fields, the line of its id, and the empty line. Its clones share
+/// its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     bytes: Bytes,
-    /// How many of the bytes are the fields: what comes before the id.
+    /// How many of the bytes are the fields, which come before the id.
     fields: usize,
     id: Id,
     label: Label,
 }
 
-/// What the route knows of a message and subscribers are not sent.
+/// The key and the tag of a message, which subscribers don't get.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Label {
     pub(crate) key: Option<Arc<str>>,
     pub(crate) tag: Option<Arc<str>>,
 }
 
-/// Whose the id of a block is.
+/// Who gave the id of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Id {
-    /// It has none: it is no event.
+    /// The block has no id, because it is not an event.
     None,
     /// The hub gave it.
     Hub,
@@ -35,10 +35,10 @@ enum Id {
     Own,
 }
 
-/// What a key or a tag takes beside its bytes: its counters, and the entry of the newest message of the key.
+/// How many bytes a key or a tag takes beside its text: its reference counters, and the entry of the key in a table.
 const NAME: usize = 96;
 
-/// The fields of a message, before it has its position.
+/// The fields of a message that has no position yet.
 #[derive(Debug)]
 pub(crate) struct Draft {
     fields: Vec<u8>,
@@ -48,7 +48,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// `fields` are whole lines, without an id.
+    /// Returns a draft. `fields` are whole lines, without an id.
     pub(crate) fn new(
         fields: Vec<u8>,
         has_data: bool,
@@ -59,7 +59,7 @@ impl Draft {
         Self { fields, has_data, own_id, label: Label { key: key.map(Arc::from), tag: tag.map(Arc::from) } }
     }
 
-    /// Whether there is nothing to publish.
+    /// Returns whether there is nothing to publish.
     pub(crate) fn is_empty(&self) -> bool {
         self.fields.is_empty() && self.own_id.is_none()
     }
@@ -68,18 +68,18 @@ impl Draft {
         self.own_id.as_ref()
     }
 
-    /// How many bytes subscribers get, if the hub gives an event that has no id this one.
+    /// Returns how many bytes subscribers get, if the hub gives this id to an event that has none.
     pub(crate) fn len(&self, hub_id: &EventId<'_>) -> usize {
         let id = self.own_id.as_ref().or(self.has_data.then_some(hub_id));
         self.fields.len() + id.map_or(0, |id| id.as_str().len() + "id: \n".len()) + 1
     }
 
-    /// A number that tells this message from others, whatever their ids.
+    /// Returns a number that distinguishes this message from others, whatever their ids.
     pub(crate) fn fingerprint(&self) -> u64 {
         fingerprint(&(&self.fields, &self.label))
     }
 
-    /// The block. An event that has no id gets the one that `hub_id` makes.
+    /// Returns the block. An event that has no id gets the id that `hub_id` returns.
     pub(crate) fn into_block(self, hub_id: impl FnOnce() -> EventId<'static>) -> Block {
         let Self { fields: mut bytes, has_data, own_id, label } = self;
         let fields = bytes.len();
@@ -89,19 +89,19 @@ impl Draft {
             None => (None, Id::None),
         };
         end(&mut bytes, id.as_ref());
-        // It may stay in the history for long.
+        // The block may stay in the history for long.
         bytes.shrink_to_fit();
         Block { bytes: bytes.into(), fields, id: kind, label }
     }
 
-    /// The fields, whether they are an event, and the rest.
+    /// Returns the fields, whether they are an event, and the key and tag.
     pub(crate) fn into_parts(self) -> (Vec<u8>, bool, Label) {
         (self.fields, self.has_data, self.label)
     }
 }
 
 impl Block {
-    /// The block of fields that a log has kept, with the hub's id if it is an event.
+    /// Returns the block of fields that a log has stored, with the hub's id if it is an event.
     pub(crate) fn of_fields(fields: &[u8], id: Option<&EventId<'_>>, label: Label) -> Self {
         let mut bytes = Vec::with_capacity(fields.len() + id.map_or(0, |id| id.as_str().len()) + 8);
         bytes.extend_from_slice(fields);
@@ -110,7 +110,7 @@ impl Block {
         Self { bytes: bytes.into(), fields: fields.len(), id: kind, label }
     }
 
-    /// The bytes for a stream of this topic alone.
+    /// Returns the bytes for a stream of this topic alone.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -119,14 +119,14 @@ impl Block {
         self.bytes.len()
     }
 
-    /// How many bytes its text and its names take in memory.
+    /// Returns how many bytes of memory its text, its key and its tag take.
     pub(crate) fn held(&self) -> usize {
         let names = [&self.label.key, &self.label.tag].into_iter().flatten();
         self.bytes.len() + names.map(|name| name.len() + NAME).sum::<usize>()
     }
 
-    /// The bytes with the hub's id instead of the publisher's: for a stream of several topics, because two topics may
-    /// use the same publisher's id.
+    /// Returns the bytes with the hub's id instead of the publisher's, for a stream of several topics, because two
+    /// topics may use the same publisher's id.
     pub(crate) fn bytes_with_hub_id(&self, hub_id: impl FnOnce() -> EventId<'static>) -> Bytes {
         if self.id != Id::Own {
             return self.bytes.clone();
@@ -136,12 +136,12 @@ impl Block {
         bytes.into()
     }
 
-    /// Whether it is an event, or has an id.
+    /// Returns whether it is an event, or has an id.
     pub(crate) fn has_id(&self) -> bool {
         self.id != Id::None
     }
 
-    /// The id that the publisher gave it.
+    /// Returns the id that the publisher gave it.
     pub(crate) fn own_id(&self) -> Option<EventId<'static>> {
         if self.id != Id::Own {
             return None;
@@ -166,7 +166,7 @@ fn end(bytes: &mut Vec<u8>, id: Option<&EventId<'_>>) {
     bytes.push(b'\n');
 }
 
-/// A hash that nobody outside of this process can foresee.
+/// Returns a hash that nobody outside this process can foresee.
 pub(crate) fn fingerprint(value: &(impl std::hash::Hash + ?Sized)) -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEYS.hash_one(value)

@@ -1,4 +1,4 @@
-//! What is published: a message, with what the route knows of it and subscribers are not sent.
+//! A message to publish, with its key and its tag.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::fmt;
 use http::HeaderValue;
 use sse_codec::{EventId, Message};
 
-/// A message to publish, with its key and its tag, which subscribers are not sent.
+/// A message to publish, with its key and its tag, which clients don't get.
 ///
-/// A reference to a [`Message`] is one without either.
+/// A reference to a [`Message`] converts to a publication without a key and a tag.
 ///
 /// ```
 /// use sse_server::{Message, Publication, Route};
@@ -28,20 +28,21 @@ pub struct Publication<'m> {
 }
 
 impl<'m> Publication<'m> {
-    /// A message without a key and a tag.
+    /// Returns a publication without a key and a tag.
     pub fn new(message: &'m Message<'m>) -> Self {
         Self { message, key: None, tag: None }
     }
 
-    /// Sets the key: the message replaces the ones before it with the same key (the price of one product, the state of
-    /// one machine) where [`LagPolicy::LatestPerKey`](crate::LagPolicy::LatestPerKey) is set. Filters see it.
+    /// Sets the key, such as the product of a price or the name of a machine. With
+    /// [`LagPolicy::LatestPerKey`](crate::LagPolicy::LatestPerKey), the message replaces the earlier messages with the
+    /// same key. Filters see the key.
     pub fn key(mut self, key: &'m str) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// Sets the tag: a text that only [filters](crate::Subscription::filter) and subscribers inside of the program see,
-    /// such as the user whom the message is for. With a log, it is stored with the message.
+    /// Sets the tag: a text such as the user whom the message is for. Only [filters](crate::Subscription::filter) and
+    /// subscribers inside the program see it. With a log, it is stored with the message.
     pub fn tag(mut self, tag: &'m str) -> Self {
         self.tag = Some(tag);
         self
@@ -58,24 +59,25 @@ impl<'m> From<&'m Message<'m>> for Publication<'m> {
     }
 }
 
-/// Why an id can't be a publisher's.
+/// Why a publisher can't give an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidId {
-    /// A `Last-Event-ID` header can't bring it back as it is: it is empty, has a space or a tab at an end, or has a
-    /// control character.
+    /// A `Last-Event-ID` header can't contain the id without a change: the id is empty, has a space or a tab at an end,
+    /// or has a control character.
     NotAHeader,
-    /// It is longer than 1,024 bytes.
+    /// The id is longer than 1,024 bytes.
     TooLong,
-    /// It has the form of the ids that the route gives.
+    /// The id has the form of the ids that the route gives.
     Reserved,
 }
 
-/// The longest id of a publisher's, in bytes: servers and proxies refuse requests with headers of some kilobytes.
+/// The longest id that a publisher can give, in bytes. Servers and proxies refuse requests with headers of some
+/// kilobytes.
 const LONGEST_ID: usize = 1024;
 
 impl InvalidId {
-    /// Checks that a client can bring an id back.
+    /// Checks that a client can send an id back.
     pub(crate) fn check(id: &EventId<'_>) -> Result<(), Self> {
         let id = id.as_str();
         if id.len() > LONGEST_ID {
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_comes_back_as_it_was_or_is_refused() {
+    fn an_id_that_a_client_cant_send_back_is_refused() {
         for id in ["7", "a b", "é", "e-7", "\u{a0}x", &"x".repeat(1024)] {
             check(id, Ok(()));
         }

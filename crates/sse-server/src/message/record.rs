@@ -1,4 +1,4 @@
-//! What a log holds: messages, and what ends a topic or a client's streams.
+//! The content of the entries of a log.
 
 use std::error::Error;
 use std::fmt;
@@ -11,11 +11,11 @@ use sse_codec::{EventId, Message};
 use super::block::{Block, Draft, Label};
 use super::writer::EventWriter;
 
-/// What a log holds for one topic: a message, without an id and without the empty line at its end; or a note that ends
-/// the topic or a client's streams on every replica.
+/// The content of an entry of a log: a message of a topic, without its id and without the empty line at its end; or a
+/// command that ends or opens the topic, or ends a client's streams, on every replica.
 ///
-/// A log stores three values and need not understand them: [`topic`](Self::topic), [`key`](Self::key) and
-/// [`fields`](Self::fields). [`from_parts`](Self::from_parts) makes the record of them again.
+/// A log stores three values, and need not understand them: [`topic`](Self::topic), [`key`](Self::key) and
+/// [`fields`](Self::fields). [`from_parts`](Self::from_parts) makes a record of them again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     topic: Arc<str>,
@@ -23,40 +23,41 @@ pub struct Record {
     body: Body,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Message {
         has_data: bool,
-        /// How many bytes of the fields are for the replicas alone.
+        /// How many bytes of the fields are for the replicas, and not for subscribers.
         hidden: usize,
         label: Label,
     },
     Control(Control),
 }
 
-/// What happens to a topic at this position in the log.
+/// A command to the replicas, at its position in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Control {
-    /// It ends: nothing that comes later reaches its subscribers, until it is opened again.
+    /// The topic ends: no later message reaches its subscribers until it is opened again.
     End { spread: Duration },
-    /// It is open again.
+    /// The topic is opened again.
     Open,
-    /// The streams of a client end: those of the topic, or of all topics.
+    /// The streams of a client end, in this topic or in all topics.
     EndClient { client: Arc<str>, everywhere: bool },
 }
 
-/// The names of lines that no subscriber gets. No publisher can write them: they are no fields of the standard.
+/// The names of lines that no subscriber gets. No publisher can write such lines, because they are not fields of the
+/// standard.
 const TAG: &str = "tag";
 const CONTROL: &str = "control";
 
 impl Record {
-    /// A message of a topic; its id is left out. `None` if nothing is left.
+    /// Returns the record of a message of a topic, without the message's id. `None` if the message has nothing else.
     pub fn new(topic: &str, message: &Message<'_>) -> Option<Self> {
         Self::of(topic.into(), EventWriter::of(message).take_draft(None, None))
     }
 
-    /// `None` if there is nothing to publish.
+    /// Returns a record, or `None` if there is nothing to publish.
     pub(crate) fn of(topic: Arc<str>, draft: Draft) -> Option<Self> {
         let (fields, has_data, label) = draft.into_parts();
         if fields.is_empty() {
@@ -83,12 +84,12 @@ impl Record {
         Self { topic, fields: format!("{CONTROL}: {text}\n").into(), body: Body::Control(control) }
     }
 
-    /// A record from what a log has kept of it.
+    /// Returns the record whose values a log has stored.
     ///
     /// # Errors
     ///
-    /// [`InvalidRecord`] if the fields are not as [`fields`](Self::fields) gives them: whole lines, none of them empty,
-    /// each ended by a line feed, with no carriage return and no `id`.
+    /// [`InvalidRecord`] if the fields are not as [`fields`](Self::fields) returns them: whole lines, none of them
+    /// empty, each with a line feed at its end, without a carriage return and without an `id`.
     pub fn from_parts(topic: Arc<str>, key: Option<Arc<str>>, fields: Bytes) -> Result<Self, InvalidRecord> {
         let lines = fields.strip_suffix(b"\n").ok_or(InvalidRecord)?;
         let mut has_data = false;
@@ -112,12 +113,12 @@ impl Record {
         Ok(Self { topic, fields, body: Body::Message { has_data, hidden, label } })
     }
 
-    /// The topic's name.
+    /// Returns the name of the topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The key of which this is the latest message, if it was published with one.
+    /// Returns the key, if the message was published with one. The message replaces earlier messages with the same key.
     pub fn key(&self) -> Option<&str> {
         match &self.body {
             Body::Message { label, .. } => label.key.as_deref(),
@@ -125,7 +126,8 @@ impl Record {
         }
     }
 
-    /// The lines to store, at least one. Of a message, they are its fields as they go over the wire.
+    /// Returns the lines to store, at least one. The lines of a message are its fields as they are sent to clients,
+    /// except the id.
     pub fn fields(&self) -> &Bytes {
         &self.fields
     }
@@ -138,12 +140,12 @@ impl Record {
         &self.body
     }
 
-    /// Whether it is an event, which has an id.
+    /// Returns whether it is an event, which has an id.
     pub(crate) fn has_id(&self) -> bool {
         matches!(self.body, Body::Message { has_data: true, .. })
     }
 
-    /// The block that subscribers get, if it is a message.
+    /// Returns the block that subscribers get, if it is a message.
     pub(crate) fn block(&self, id: impl FnOnce() -> EventId<'static>) -> Option<Block> {
         let Body::Message { has_data, hidden, label } = &self.body else { return None };
         let id = has_data.then(id);
@@ -164,13 +166,13 @@ impl Control {
     }
 }
 
-/// The value of the first line, if it has this name.
+/// Returns the value of the first line, if it has this name.
 fn first_line<'f>(fields: &'f [u8], name: &str) -> Option<&'f str> {
     let line = fields.split(|&byte| byte == b'\n').next()?;
     std::str::from_utf8(line.strip_prefix(name.as_bytes())?.strip_prefix(b": ")?).ok()
 }
 
-/// Any text as one line.
+/// Encodes any text as one line.
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
@@ -180,7 +182,7 @@ fn decoded(text: &str) -> Arc<str> {
     form_urlencoded::parse(text.as_bytes()).next().map_or("".into(), |(_, value)| value.into())
 }
 
-/// Bytes that are not the fields of a message.
+/// An error: the bytes are not the fields of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidRecord;
@@ -188,7 +190,7 @@ pub struct InvalidRecord;
 impl fmt::Display for InvalidRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "not the fields of a message: whole lines, each ended by a line feed, none empty, without an id",
+            "the bytes are not the fields of a message: whole lines, each with a line feed at its end, none of them empty, and none with an id",
         )
     }
 }
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_the_stream_is_no_record() {
+    fn bytes_that_would_break_the_stream_are_no_record() {
         for fields in [
             "",
             "\n",
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_loses_its_id_only() {
+    fn a_message_loses_only_its_id() {
         let message = Message::new("x\ny").event_type(sse_codec::EventType::from_static("a"));
         let record = Record::new("t", &message.clone().id(EventId::from_static("8"))).unwrap();
         assert_eq!(Some(record.clone()), Record::new("t", &message));
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replicas_tell_one_another_comes_back_as_it_was() {
+    fn commands_to_replicas_come_back_as_they_were() {
         let client: Arc<str> = "a b\r\n=&é".into();
         for control in [
             Control::End { spread: Duration::from_millis(1500) },
@@ -262,7 +264,7 @@ mod tests {
             let record = Record::control("t".into(), control.clone());
             assert_eq!(Record::from_parts("t".into(), None, record.fields().clone()).as_ref(), Ok(&record));
             assert_eq!(record.body(), &Body::Control(control));
-            assert!(record.block(|| EventId::from_static("7")).is_none(), "subscribers get nothing of it");
+            assert!(record.block(|| EventId::from_static("7")).is_none(), "subscribers get nothing");
         }
         let message = Message::new("x");
         let draft = EventWriter::draft(&crate::Publication::new(&message).key("k").tag(&client));
@@ -274,10 +276,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever others have put into a log: it is one event with the id of its position, or none, and what follows
-        /// it in the stream is as it was.
+        /// Whatever bytes a log contains, an entry is at most one event with the id of its position, and the following
+        /// event in the stream does not change.
         #[test]
-        fn no_record_reaches_beyond_itself(
+        fn no_record_changes_another_event(
             pieces in prop::collection::vec(
                 prop::sample::select(vec![
                     "data:x\n", "id:9\n", "tag: ", "control: end 0", ":\n", "event:e\n", "id", "data", ":", " ", "\n", "\r", "\0", "x", "\u{feff}",

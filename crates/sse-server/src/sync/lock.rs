@@ -1,5 +1,5 @@
-//! The lock and the counter that publishers and subscribers meet at. In unit tests under `--cfg shuttle` they are those
-//! of a model checker, which runs the tests of `interleavings.rs` in many orders.
+//! The lock and the atomic counter of the hub. In unit tests under `--cfg shuttle`, they are those of a model checker,
+//! which runs the tests of `interleavings.rs` in many orders.
 
 use std::fmt;
 use std::sync::PoisonError;
@@ -15,8 +15,8 @@ use std::sync::{Mutex as Inner, MutexGuard as InnerGuard};
 
 pub(crate) type MutexGuard<'a, T> = InnerGuard<'a, T>;
 
-/// A lock without poison: nothing panics while it holds one; if it did, the state would still be whole between two
-/// statements.
+/// A lock without poisoning. No code panics while it has the lock; and if it did, the state would be whole between any
+/// two statements.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(Inner<T>);
 
@@ -30,7 +30,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A value that only its owner reaches. So it can be looked at from several threads, by doing nothing with it.
+/// A value that only its owner can reach. So it may be shared between threads, because a shared reference can't do
+/// anything with it.
 pub(crate) struct Exclusive<T>(std::sync::Mutex<T>);
 
 impl<T> Exclusive<T> {

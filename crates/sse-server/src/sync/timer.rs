@@ -1,7 +1,6 @@
 //! The timers of one stream: a delay, and a heartbeat of its own.
 //!
-//! They need a tokio runtime with time enabled. Where there is none, a delay is over at once, and a heartbeat is
-//! never due.
+//! They need a tokio runtime with time enabled. Without one, a delay is over at once, and a heartbeat is never due.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A moment to wait for, from the first time that it is asked about.
+/// A time to wait, which begins when it is first polled.
 #[derive(Debug)]
 pub(crate) enum Delay {
     New(Duration),
@@ -23,7 +22,7 @@ impl Delay {
         if duration.is_zero() { Self::Over } else { Self::New(duration) }
     }
 
-    /// Ready once the time is over, also when it is asked again.
+    /// Ready when the time is over. It may be polled again after that.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::New(duration) = *self {
             *self = match Handle::try_current() {
@@ -39,7 +38,7 @@ impl Delay {
     }
 }
 
-/// A heartbeat that is due when nothing else was sent for an interval.
+/// A heartbeat, which is due when nothing else was sent for an interval.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     interval: Duration,
@@ -52,12 +51,12 @@ impl Pulse {
         Self { interval, last_sent: Instant::now(), sleep: None }
     }
 
-    /// Puts it off: something was sent.
+    /// Begins the interval anew, because something was sent.
     pub(crate) fn put_off(&mut self) {
         self.last_sent = Instant::now();
     }
 
-    /// Ready when it is due, and then waits anew.
+    /// Ready when the heartbeat is due. Then the next interval begins.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.sleep.is_none() && Handle::try_current().is_err() {
             return Poll::Pending;
@@ -79,10 +78,10 @@ impl Pulse {
     }
 }
 
-/// A moment that far away, or as far as timers go.
+/// Returns the moment after this duration, or the latest moment that timers support.
 pub(crate) fn far(from: Instant, duration: Duration) -> Instant {
     from + duration.min(FAR)
 }
 
-/// As far as timers go: a year.
+/// The longest time that timers are used for: a year.
 pub(crate) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,6 +1,7 @@
-//! The wakers of those who wait.
+//! The wakers of waiting subscribers.
 //!
-//! Wakers are the executor's code. Nothing here wakes or drops one: they are handed back, for when no lock is held.
+//! A waker is code of the executor. This file never wakes or drops one: it returns them, so that the caller does it
+//! without the lock.
 
 use std::mem;
 use std::task::Waker;
@@ -10,11 +11,11 @@ use slab::Slab;
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     waiting: Slab<Waiting>,
-    /// Storage that has been used before.
+    /// Storage for reuse.
     spare: Slab<Waiting>,
-    /// For how many the wakers wait.
+    /// How many subscribers wait, because one waker may be for several of them.
     number: usize,
-    /// How often all have been taken out.
+    /// How often all wakers were taken out.
     round: u64,
 }
 
@@ -22,7 +23,7 @@ pub(crate) struct Wakers {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     waker: Waker,
-    /// For how many it waits.
+    /// How many subscribers wait with it.
     number: usize,
 }
 
@@ -32,7 +33,7 @@ impl Waiting {
     }
 }
 
-/// Where a waker is kept.
+/// The key of a waker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     round: u64,
@@ -40,18 +41,18 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// That of one that does not wait.
+    /// The ticket of a subscriber that does not wait.
     pub(crate) const NONE: Self = Self { round: u64::MAX, key: 0 };
 }
 
 impl Wakers {
-    /// Lets the holder of a ticket wait; returns the waker that it left before, if it was not woken since.
+    /// Leaves a waker for the holder of a ticket. Returns its replaced waker, if that was not woken since.
     #[must_use = "dropped under a lock, it runs the executor's code there"]
     pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> Option<Waker> {
         self.wait_for(ticket, waker, 1)
     }
 
-    /// Lets the holder of a ticket wait for that many; returns the waker that it left before, if it was not woken since.
+    /// Leaves a waker for `number` subscribers. Returns the replaced waker of the ticket, if that was not woken since.
     #[must_use = "dropped under a lock, it runs the executor's code there"]
     pub(crate) fn wait_for(&mut self, ticket: &mut Ticket, waker: Waker, number: usize) -> Option<Waker> {
         self.number += number;
@@ -65,7 +66,7 @@ impl Wakers {
         None
     }
 
-    /// Takes the waker of one that waits no more.
+    /// Removes the waker of a subscriber that waits no more.
     #[must_use = "dropped under a lock, it runs the executor's code there"]
     pub(crate) fn remove(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         let waits = ticket.round == self.round;
@@ -75,8 +76,8 @@ impl Wakers {
         Some(removed.waker)
     }
 
-    /// All that wait; none of them waits any more. To be drained, and [given back](Self::give_back).
-    #[must_use = "whoever is not woken sleeps on"]
+    /// Returns all wakers, and keeps none. The caller drains the slab and [gives it back](Self::give_back).
+    #[must_use = "a subscriber that is not woken waits for ever"]
     pub(crate) fn take(&mut self) -> Slab<Waiting> {
         if self.waiting.is_empty() {
             return Slab::new();
@@ -86,8 +87,8 @@ impl Wakers {
         mem::replace(&mut self.waiting, mem::take(&mut self.spare))
     }
 
-    /// Keeps storage for the next time, if it is the larger one.
-    #[must_use = "its storage is freed better without a lock"]
+    /// Keeps the larger storage for the next time, and returns the other.
+    #[must_use = "its storage should be freed without a lock"]
     pub(crate) fn give_back(&mut self, drained: Slab<Waiting>) -> Slab<Waiting> {
         if drained.capacity() > self.spare.capacity() {
             mem::replace(&mut self.spare, drained)
@@ -96,13 +97,13 @@ impl Wakers {
         }
     }
 
-    /// How many wait.
+    /// Returns how many subscribers wait.
     pub(crate) fn len(&self) -> usize {
         self.number
     }
 }
 
-/// What tells a waker from any other that is alive.
+/// Returns the addresses that distinguish a waker from all others that are alive.
 pub(crate) fn addresses(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
 }
