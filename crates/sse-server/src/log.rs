@@ -41,4 +41,4 @@ pub(crate) use self::outbox::{OnFailure, Outbox};
 pub use self::published::Published;
 pub use self::publisher::{Publisher, PublisherBuilder};
 pub use crate::history::{Entry, Position};
-pub use crate::message::{InvalidRecord, Record};
+pub use crate::message::{InvalidRecord, Record, RecordKind};

@@ -8,5 +8,5 @@ mod writer;
 pub(crate) use self::block::{Block, Draft, fingerprint};
 pub use self::publication::{InvalidId, Publication};
 pub(crate) use self::record::{Body, Control};
-pub use self::record::{InvalidRecord, Record};
+pub use self::record::{InvalidRecord, Record, RecordKind};
 pub use self::writer::EventWriter;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_codec::{EventId, Message};
+use sse_codec::{Decoder, Event, EventId, Message};
 
 use super::block::{Block, Draft, Label};
 use super::writer::EventWriter;
@@ -33,6 +33,20 @@ pub(crate) enum Body {
         label: Label,
     },
     Control(Control),
+}
+
+/// What kind of [`Record`] it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// A message for the subscribers of the topic.
+    Message,
+    /// The topic ends.
+    End,
+    /// The topic is open again.
+    Open,
+    /// The streams of one client end.
+    EndClient,
 }
 
 /// A command to the replicas, at its position in the log.
@@ -130,6 +144,25 @@ impl Record {
     /// except the id.
     pub fn fields(&self) -> &Bytes {
         &self.fields
+    }
+
+    /// What kind of record it is, for tools that show what a log holds.
+    pub fn kind(&self) -> RecordKind {
+        match &self.body {
+            Body::Message { .. } => RecordKind::Message,
+            Body::Control(Control::End { .. }) => RecordKind::End,
+            Body::Control(Control::Open) => RecordKind::Open,
+            Body::Control(Control::EndClient { .. }) => RecordKind::EndClient,
+        }
+    }
+
+    /// The event that a subscriber gets of it; `None` if it is not a message, or one without data. The id is that of its
+    /// position, from [`Log::id`](crate::log::Log::id).
+    pub fn event(&self, id: EventId<'static>) -> Option<Event> {
+        let block = self.block(|| id)?;
+        let mut decoder = Decoder::with_limit(usize::MAX);
+        let event = decoder.next_event(&mut &block.bytes()[..]).ok()??.to_event();
+        Some(event)
     }
 
     pub(crate) fn shared_topic(&self) -> Arc<str> {
@@ -243,6 +276,26 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_sees_the_kind_and_the_event() {
+        #[track_caller]
+        fn check(fields: &'static str, kind: RecordKind, event: Option<(&str, &str)>) {
+            let record = Record::from_parts("t".into(), None, Bytes::from_static(fields.as_bytes())).unwrap();
+            assert_eq!(record.kind(), kind, "{fields:?}");
+            let found = record.event(EventId::from_static("7"));
+            let found = found.as_ref().map(|event| (event.event_type(), event.data(), event.last_event_id()));
+            assert_eq!(found, event.map(|(event_type, data)| (event_type, data, "7")), "{fields:?}");
+        }
+
+        check("data: x\ndata: y\n", RecordKind::Message, Some(("message", "x\ny")));
+        check("tag: a\nevent: price\ndata: x\n", RecordKind::Message, Some(("price", "x")));
+        check(": a comment\n", RecordKind::Message, None);
+        check("control: end 0\n", RecordKind::End, None);
+        check("control: open\n", RecordKind::Open, None);
+        check("control: end-client anna\n", RecordKind::EndClient, None);
+        check("control: end-client-everywhere anna\n", RecordKind::EndClient, None);
+    }
+
+    #[test]
     fn a_message_loses_only_its_id() {
         let message = Message::new("x\ny").event_type(sse_codec::EventType::from_static("a"));
         let record = Record::new("t", &message.clone().id(EventId::from_static("8"))).unwrap();
@@ -265,6 +318,7 @@ mod tests {
             assert_eq!(Record::from_parts("t".into(), None, record.fields().clone()).as_ref(), Ok(&record));
             assert_eq!(record.body(), &Body::Control(control));
             assert!(record.block(|| EventId::from_static("7")).is_none(), "subscribers get nothing");
+            assert_eq!(record.event(EventId::from_static("7")), None);
         }
         let message = Message::new("x");
         let draft = EventWriter::draft(&crate::Publication::new(&message).key("k").tag(&client));
