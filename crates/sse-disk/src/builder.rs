@@ -11,7 +11,7 @@ use crate::store::{Store, Vfs};
 use crate::worker::Settings;
 
 /// The file in the directory.
-const FILE: &str = "log.db";
+pub(crate) const FILE: &str = "log.db";
 
 /// Settings of a [`DiskLog`].
 ///

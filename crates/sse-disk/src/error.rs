@@ -28,6 +28,11 @@ pub enum OpenErrorKind {
     InUse,
     /// The directory or its files are read-only, or this user may not write them.
     ReadOnly,
+    /// There is no log in the directory. Only a [`DiskReader`](crate::DiskReader) needs one.
+    Missing,
+    /// The file has the format of an older version of this crate. Only a [`DiskReader`](crate::DiskReader) does not bring
+    /// it up to date.
+    Older,
     /// The file has the format of a newer version of this crate.
     Newer,
     /// The file is not one of this crate.
@@ -55,6 +60,14 @@ impl OpenError {
         Self { said: Some(error.to_string()), ..Self::new(path, kind) }
     }
 
+    /// Why a directory can't be read.
+    pub(crate) fn to_read(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::new(path, OpenErrorKind::Missing),
+            _ => Self::system(path, error),
+        }
+    }
+
     pub(crate) fn store(path: &Path, error: &rusqlite::Error) -> Self {
         // SQLite does not say why it can't open a file.
         if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
@@ -66,7 +79,8 @@ impl OpenError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenErrorKind::InUse,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenErrorKind::ReadOnly,
             Some(ErrorCode::NotADatabase) => OpenErrorKind::Foreign,
-            Some(ErrorCode::DatabaseCorrupt) => OpenErrorKind::Damaged,
+            // None: a row that each log has is not there, or its values are of other types.
+            Some(ErrorCode::DatabaseCorrupt) | None => OpenErrorKind::Damaged,
             Some(ErrorCode::DiskFull) => OpenErrorKind::Full,
             _ => OpenErrorKind::System,
         };
@@ -99,6 +113,13 @@ impl fmt::Display for OpenError {
             OpenErrorKind::ReadOnly => {
                 write!(f, "{path} can't be written ({said}); let the user of this process write there")
             }
+            OpenErrorKind::Missing => {
+                write!(f, "{path} is not there, or has nothing in it; name the directory of a log")
+            }
+            OpenErrorKind::Older => write!(
+                f,
+                "{path} was written by an older version of this program; open it as a log once, which brings it up to date"
+            ),
             OpenErrorKind::Newer => {
                 write!(f, "{path} was written by a newer version of this program; use that one")
             }

@@ -4,6 +4,7 @@
 mod builder;
 mod error;
 mod log;
+mod reader;
 mod store;
 mod tail;
 mod trace;
@@ -12,4 +13,5 @@ mod worker;
 pub use crate::builder::{DiskLogBuilder, Durability};
 pub use crate::error::{OpenError, OpenErrorKind};
 pub use crate::log::DiskLog;
+pub use crate::reader::{DiskCheck, DiskFault, DiskReader, DiskTopic};
 pub use crate::worker::DiskStats;

@@ -3,6 +3,7 @@
 //! Nothing here waits for anything but the disk, and reads no clock.
 
 mod home;
+mod inspect;
 mod open;
 mod read;
 mod row;
@@ -16,6 +17,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sse_server::log::{Batch, Entry, Position, timed};
 
 use self::home::Home;
+pub(crate) use self::inspect::Finding;
 pub(crate) use self::open::Vfs;
 use self::row::Row;
 use crate::builder::Durability;

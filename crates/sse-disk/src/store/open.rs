@@ -12,7 +12,7 @@ use crate::error::{OpenError, OpenErrorKind};
 pub(super) const FORMAT: i32 = 1;
 
 /// Marks the file as a log: "ssed".
-const APPLICATION: i32 = 0x7373_6564;
+pub(super) const APPLICATION: i32 = 0x7373_6564;
 
 /// The settings of a connection.
 ///
@@ -58,22 +58,32 @@ impl Store {
         if connection.is_readonly("main").map_err(error)? {
             return Err(OpenError::new(file, OpenErrorKind::ReadOnly));
         }
-        let mut store = Self {
+        let home = match vfs {
+            Vfs::System => Home::of(file),
+            #[cfg(test)]
+            Vfs::Named(_) => None,
+        };
+        let mut store = Self::new(connection, file, home, durability);
+        store.prepare().map_err(error)?.map_or(Ok(store), |kind| Err(OpenError::new(file, kind)))
+    }
+
+    pub(super) fn new(
+        connection: Connection,
+        file: &Path,
+        home: Option<Home>,
+        durability: Durability,
+    ) -> Self {
+        Self {
             connection,
             file: file.to_owned(),
-            home: match vfs {
-                Vfs::System => Home::of(file),
-                #[cfg(test)]
-                Vfs::Named(_) => None,
-            },
+            home,
             durability,
             trimmed: Place::default(),
             last: Place::default(),
             unchecked: 0,
             is_flushed: true,
             is_expired: false,
-        };
-        store.prepare().map_err(error)?.map_or(Ok(store), |kind| Err(OpenError::new(file, kind)))
+        }
     }
 
     /// Makes the tables, if there are none, and reads where the log ends. Returns why it can't be used, if so.
@@ -98,8 +108,14 @@ impl Store {
             Durability::Stored => "PRAGMA synchronous = FULL",
             Durability::Every(_) => "PRAGMA synchronous = NORMAL",
         })?;
+        self.read_ends()?;
+        Ok(None)
+    }
+
+    /// Reads where the log begins and ends.
+    pub(super) fn read_ends(&mut self) -> rusqlite::Result<()> {
         self.trimmed = self.connection.query_row("SELECT position, number FROM trimmed", [], Place::read)?;
         self.last = self.newest()?.unwrap_or(self.trimmed);
-        Ok(None)
+        Ok(())
     }
 }

@@ -1,0 +1,211 @@
+//! A history that is looked at: it is listed, read and checked, and nothing of it is changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
+use sse_disk::{DiskLog, DiskReader, OpenErrorKind};
+use sse_server::log::{Batch, Entry, Log as _, Record, RecordKind};
+use sse_server::{EventId, Message, Topics};
+
+/// Files and what is in them.
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
+}
+
+async fn append(log: &DiskLog, topic: &str, data: &[&str]) {
+    let records = data.iter().map(|data| Record::new(topic, &Message::new(*data)).unwrap()).collect();
+    log.append(&Batch::new(fastrand::u64(..), 1, records)).await.unwrap();
+}
+
+fn data(entries: &[Entry]) -> Vec<String> {
+    let records = entries.iter().filter_map(|entry| entry.record.as_ref());
+    let events = records.filter_map(|record| record.event(EventId::from_static("7")));
+    events.map(|event| event.data().to_owned()).collect()
+}
+
+/// A history of two topics, one of which has ended, as a process leaves it that is killed: the newest entries are in the
+/// write-ahead log alone.
+async fn killed(directory: &Path) {
+    let running = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(running.path()).unwrap();
+    append(&log, "news", &["1", "2"]).await;
+    append(&log, "weather", &["rain"]).await;
+    let topics = Topics::builder().build_on(log.clone()).await.unwrap();
+    topics.route("weather").unwrap().close().stored().await.unwrap();
+    append(&log, "news", &["3"]).await;
+    for (name, bytes) in files(running.path()) {
+        fs::write(directory.join(name), bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_history_is_listed_read_and_checked_without_a_change() {
+    let directory = tempfile::tempdir().unwrap();
+    killed(directory.path()).await;
+    let before = files(directory.path());
+    assert!(before["log.db-wal"].len() > 10_000, "the entries are there");
+
+    let history = DiskReader::open(directory.path()).unwrap();
+    let topics = history.topics().unwrap();
+    let found: Vec<_> = topics.iter().map(|it| (&*it.name, it.messages, it.bytes, it.is_ended)).collect();
+    assert_eq!(found, [("news", 3, 24, false), ("weather", 1, 11, true)]);
+    let minute = Duration::from_secs(60);
+    for topic in &topics {
+        assert!(topic.oldest <= topic.newest);
+        assert!(topic.oldest > SystemTime::now() - minute && topic.newest < SystemTime::now() + minute);
+    }
+    let entries = history.after(history.start(), 100).unwrap().unwrap();
+    assert_eq!(data(&entries), ["1", "2", "rain", "3"]);
+    let kinds: Vec<_> = entries.iter().map(|entry| entry.record.as_ref().unwrap().kind()).collect();
+    assert!(kinds.contains(&RecordKind::End), "{kinds:?}");
+    assert_eq!(data(&history.before(None, 1).unwrap()), ["3"]);
+    assert_eq!(history.after(entries[0].position, 1).unwrap().unwrap(), entries[1..2]);
+    let unknown = sse_server::log::Position::new(entries[0].position.get() - 1);
+    assert_eq!(history.after(unknown, 1).unwrap(), None);
+    let check = history.check().unwrap();
+    assert_eq!((check.entries, &check.faults[..], check.count), (5, &[][..], 0));
+
+    // Nobody else gets in meanwhile.
+    assert_eq!(DiskLog::open(directory.path()).unwrap_err().kind(), OpenErrorKind::InUse);
+    assert_eq!(DiskReader::open(directory.path()).unwrap_err().kind(), OpenErrorKind::InUse);
+    drop(history);
+    assert!(files(directory.path()) == before, "it was changed");
+    let log = DiskLog::open(directory.path()).unwrap();
+    assert_eq!(data(&log.before(None, 100).await.unwrap()), ["1", "2", "rain", "3"]);
+    let error = DiskReader::open(directory.path()).unwrap_err();
+    assert_eq!(error.kind(), OpenErrorKind::InUse, "{error}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told() {
+    async fn check(broken: &str, says: &[&str], kept: &[&str]) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("log.db");
+        killed(directory.path()).await;
+        let database = Connection::open(&file).unwrap();
+        database.execute_batch(broken).unwrap();
+        drop(database);
+        let history = DiskReader::open(directory.path()).unwrap();
+        let check = history.check().unwrap();
+        let faults: Vec<_> = check.faults.iter().map(ToString::to_string).collect();
+        assert_eq!((faults.len(), check.count), (says.len(), says.len() as u64), "{broken}: {faults:?}");
+        for (fault, says) in faults.iter().zip(says) {
+            assert!(fault.contains(says), "{broken}: {fault}");
+        }
+        let entries = history.after(history.start(), 100).unwrap().unwrap();
+        assert_eq!(data(&entries), kept, "{broken}");
+    }
+
+    let entry = |number: u32| format!("position = (SELECT position FROM entries WHERE number = {number})");
+    check("", &[], &["1", "2", "rain", "3"]).await;
+    check(
+        &format!("UPDATE entries SET fields = x'646174613a20370a' WHERE {}", entry(2)),
+        &["is not as it was written; subscribers get a gap event"],
+        &["1", "rain", "3"],
+    )
+    .await;
+    check(
+        &format!("DELETE FROM entries WHERE {} OR {}", entry(2), entry(3)),
+        &["2 are missing"],
+        &["1", "3"],
+    )
+    .await;
+    check(&format!("DELETE FROM entries WHERE {}", entry(1)), &["1 are missing"], &["2", "rain", "3"]).await;
+    check(
+        "UPDATE publishers SET messages = 1 << 60",
+        &["the newest batch of the publisher"; 4],
+        &["1", "2", "rain", "3"],
+    )
+    .await;
+    check(
+        &format!("UPDATE entries SET number = 1 WHERE {}", entry(2)),
+        // The checksum is of the number too.
+        &["is not as it was written"],
+        &["1", "rain", "3"],
+    )
+    .await;
+    check(
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'key TEXT', 'key TEXT NOT NULL')
+         WHERE name = 'entries'",
+        &["NULL value in entries.key"; 5],
+        &["1", "2", "rain", "3"],
+    ).await;
+}
+
+#[tokio::test]
+async fn a_page_that_can_not_be_read_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    for _ in 0..100 {
+        append(&log, "news", &["x"; 100]).await;
+    }
+    drop(log);
+    let file = directory.path().join("log.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 4096 / 2 * 4096;
+    bytes[middle..middle + 4096].fill(0xff);
+    fs::write(&file, bytes).unwrap();
+    let history = DiskReader::open(directory.path()).unwrap();
+    let check = history.check().unwrap();
+    assert!(check.count > 0 && check.entries < 10_000, "{check:?}");
+    assert!(check.faults[0].to_string().contains("the file is damaged: "), "{check:?}");
+    let text = history.topics().unwrap_err().to_string();
+    assert!(text.contains("log.db is damaged") && text.contains("restore a copy"), "{text}");
+}
+
+#[tokio::test]
+async fn a_directory_that_can_not_be_read_is_named() {
+    #[track_caller]
+    fn check(path: &Path, kind: OpenErrorKind, says: &str) {
+        let error = DiskReader::open(path).expect_err("it can't be opened");
+        let text = error.to_string();
+        assert_eq!(error.kind(), kind, "{text}");
+        assert!(text.contains(&*path.to_string_lossy()) && text.contains(says), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+    }
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let missing = path.join("missing");
+    check(&missing, OpenErrorKind::Missing, "name the directory of a log");
+    assert!(!missing.exists());
+    check(path, OpenErrorKind::Missing, "log.db is not there");
+    assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+    let file = path.join("log.db");
+    check(&file.join("below"), OpenErrorKind::Missing, "name the directory of a log");
+    fs::write(&file, "").unwrap();
+    check(path, OpenErrorKind::Missing, "has nothing in it");
+    check(&file, OpenErrorKind::NotADirectory, "is not a directory");
+    check(&file.join("below"), OpenErrorKind::NotADirectory, "is not a directory");
+    fs::write(&file, "a letter to my aunt, ".repeat(1000)).unwrap();
+    check(path, OpenErrorKind::Foreign, "not a log of this program");
+    for mode in ["DELETE", "WAL"] {
+        fs::remove_file(&file).unwrap();
+        let other = Connection::open(&file).unwrap();
+        other.execute_batch(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE entries (x)")).unwrap();
+        drop(other);
+        check(path, OpenErrorKind::Foreign, "not a log of this program");
+    }
+
+    let log = tempfile::tempdir().unwrap();
+    let path = log.path();
+    append(&DiskLog::open(path).unwrap(), "news", &["1"]).await;
+    let version = |version: i32| {
+        let file = Connection::open(path.join("log.db")).unwrap();
+        let found: i32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        file.pragma_update(None, "user_version", found + version).unwrap();
+    };
+    version(1);
+    check(path, OpenErrorKind::Newer, "newer version");
+    version(-2);
+    check(path, OpenErrorKind::Older, "older version");
+    version(1);
+    let cut = Connection::open(path.join("log.db")).unwrap();
+    cut.execute_batch("DELETE FROM trimmed").unwrap();
+    drop(cut);
+    check(path, OpenErrorKind::Damaged, "restore a copy");
+}
