@@ -26,7 +26,7 @@ pub(crate) enum Exit {
     Refused = 3,
     /// The time is up.
     TimedOut = 4,
-    /// Events were lost or doubled, or an answer was cut off.
+    /// Events were lost or doubled, an answer was cut off, or a directory is damaged.
     Incomplete = 5,
     /// SIGHUP: the terminal has gone. The shells' codes for signals are 128 and the signal's number.
     HungUp = 129,

@@ -5,6 +5,7 @@ mod bench;
 mod envelope;
 mod failure;
 mod listen;
+mod log;
 mod publish;
 mod refusal;
 mod runtime;
@@ -35,13 +36,14 @@ struct Sse {
 
 const EXITS: &str = "\
 Exit codes: 0 done; 1 the network, the system or a program failed; 2 wrong arguments; 3 refused by the server; \
-4 the time is up; 5 events were lost or doubled, or an answer was cut off.";
+4 the time is up; 5 events were lost or doubled, an answer was cut off, or a directory is damaged.";
 
 #[derive(Debug, Subcommand)]
 enum Task {
     Serve(serve::Options),
     Listen(listen::Options),
     Publish(publish::Options),
+    Log(log::Options),
     Bench(bench::Options),
 }
 
@@ -114,6 +116,7 @@ impl Sse {
             Task::Serve(options) => options.run(),
             Task::Listen(options) => options.run(),
             Task::Publish(options) => options.run(),
+            Task::Log(options) => options.run(),
             Task::Bench(options) => options.run(),
         }
     }

@@ -5,7 +5,7 @@ mod goal;
 mod head;
 mod listener;
 mod notices;
-mod output;
+pub(crate) mod output;
 mod request;
 mod rereader;
 mod state;

@@ -68,12 +68,13 @@ pub(crate) fn comment(out: &mut dyn Write, form: Form, comment: &str) -> io::Res
     }
 }
 
-fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+/// Prints a line of JSON.
+pub(crate) fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
 }
 
-/// Prints an event that came at this time of day: one line, or, where the data has several, a heading and its lines
+/// Prints an event with this time ahead of it: one line, or, where the data has several, a heading and its lines
 /// below.
 pub(crate) fn readable(out: &mut dyn Write, event: &Event, time: &str) -> io::Result<()> {
     let style = match event.event_type() {
