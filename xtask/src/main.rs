@@ -6,6 +6,7 @@ mod conformance;
 mod deny;
 mod frameworks;
 mod fuzz;
+mod guide;
 mod interleavings;
 mod layout;
 mod manual;
@@ -27,6 +28,7 @@ usage: cargo xtask TASK
 
   test                  all tests: unit, integration, browser, documentation, examples, README
   tidy                  format, lints, documentation, directions of dependencies and imports
+  guide [--write]       whether the pages of docs/guide show code that is tested (a part of tidy); writes it there
   layout                which file imports which, and what is pure (a part of tidy)
   readme                what READMEs and the pages of docs/ show, name and link to
   conformance           the codec against the standard's cases, and a real browser against the same
@@ -69,6 +71,8 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["tidy"] => tidy::run(),
         ["layout"] => layout::run(),
         ["readme"] => pages::run(),
+        ["guide"] => guide::run(),
+        ["guide", "--write"] => guide::write(),
         ["conformance"] => conformance::run(),
         ["fuzz"] => fuzz::run(fuzz::DEFAULT_SECONDS),
         ["fuzz", "--time", seconds] => fuzz::run(

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::shell::{self, Failure};
-use crate::{layout, setup};
+use crate::{guide, layout, setup};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
+const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("sse-codec", &[]),
     ("sse-server", &["sse-codec"]),
     ("sse-client", &["sse-codec"]),
@@ -15,6 +15,7 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("sse-testing", &["sse-codec", "sse-server"]),
     ("sse-cli", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
     ("browser-tests", &[]),
+    ("guide", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
     ("xtask", &[]),
 ];
 
@@ -64,11 +65,13 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&format!(
         "cargo clippy -p sse-client --no-default-features --features json --target {BROWSER} -- -D warnings"
     ))?;
+    shell::run(&format!("cargo clippy -p guide --bin wasm --target {BROWSER} -- -D warnings"))?;
     setup::target(BARE_METAL)?;
     shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;
     other_systems()?;
     shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
     directions()?;
+    guide::run()?;
     layout::run()
 }
 

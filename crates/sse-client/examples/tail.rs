@@ -8,6 +8,7 @@
 //!
 //! Events go to stdout; what happens to the connection, heartbeats too, goes to stderr.
 
+// region: program
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -70,3 +71,4 @@ fn report(notice: Notice<'_>) {
 fn is_comment(bytes: &[u8]) -> bool {
     bytes.split(|byte| b"\r\n".contains(byte)).all(|line| line.is_empty() || line.starts_with(b":"))
 }
+// endregion

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+// region: listen
 /// Prints the events of one connection, and returns their number.
 fn listen(address: SocketAddr) -> Result<usize, Box<dyn Error>> {
     let mut socket = TcpStream::connect(address)?;
@@ -50,6 +51,7 @@ fn listen(address: SocketAddr) -> Result<usize, Box<dyn Error>> {
         }
     }
 }
+// endregion
 
 /// Answers one request with three events.
 fn serve(listener: &TcpListener) -> io::Result<()> {

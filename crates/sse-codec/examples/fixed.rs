@@ -4,6 +4,7 @@
 //! cargo run -p sse-codec --no-default-features --example fixed
 //! ```
 
+// region: program
 use std::sync::Mutex;
 
 use sse_codec::{EventType, FixedDecoder, Message, TooLarge};
@@ -49,6 +50,7 @@ fn send(state: &str) {
     let length = Message::new(state).event_type(REPLY).encode_to_slice(&mut buffer).expect("it fits");
     print!("{}", String::from_utf8_lossy(&buffer[..length]));
 }
+// endregion
 
 #[test]
 fn the_example_runs() {

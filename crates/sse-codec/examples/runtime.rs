@@ -4,6 +4,7 @@
 //! cargo run -p sse-codec --features stream --example runtime
 //! ```
 
+// region: program
 use std::error::Error;
 use std::io;
 
@@ -51,6 +52,7 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
     }
     Ok(())
 }
+// endregion
 
 #[test]
 fn the_example_runs() -> Result<(), Box<dyn Error>> {

@@ -60,6 +60,7 @@ async fn check(State(own): State<String>, request: Request, next: Next) -> Respo
     next.run(request).await
 }
 
+// region: receive
 /// `POST`: a message of either kind.
 async fn receive(State(older): State<Older>, head: Parts, Json(message): Json<Value>) -> Response {
     let version = head.headers.get(PROTOCOL_VERSION);
@@ -67,6 +68,7 @@ async fn receive(State(older): State<Older>, head: Parts, Json(message): Json<Va
         || version.is_some_and(|version| version != older::VERSION);
     if is_newer { newer::receive(&head, &message) } else { older::receive(&older, head, message) }
 }
+// endregion
 
 fn error(message: &Value, code: i32, text: &str, data: &Value) -> Value {
     let mut error = json!({ "code": code, "message": text });

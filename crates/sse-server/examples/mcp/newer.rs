@@ -18,6 +18,7 @@ use crate::{PROTOCOL_VERSION, STEP, error, older};
 pub(crate) const VERSION: &str = "2026-07-28";
 pub(crate) const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 
+// region: receive
 /// Answers a request.
 pub(crate) fn receive(head: &Parts, message: &Value) -> Response {
     if let Some(refusal) = refusal(&head.headers, message) {
@@ -47,6 +48,7 @@ pub(crate) fn receive(head: &Parts, message: &Value) -> Response {
         }
     }
 }
+// endregion
 
 pub(crate) fn tools() -> Value {
     json!([{
@@ -77,6 +79,7 @@ fn refusal(headers: &HeaderMap, message: &Value) -> Option<Value> {
     (!is_same).then(|| error(message, -32020, "the headers do not say what the message says", &Value::Null))
 }
 
+// region: count
 /// The tool. Its steps are those of the stream, so that it ends with it.
 fn count(call: Value) -> impl stream::Stream<Item = Message<'static>> {
     let call = Call { message: call, is_done: false };
@@ -101,7 +104,6 @@ fn count(call: Value) -> impl stream::Stream<Item = Message<'static>> {
         Some((Message::new(result(&call.message, content).to_string()), (step.max(3), call)))
     })
 }
-
 /// A call, which says so when it is cancelled.
 struct Call {
     message: Value,
@@ -115,6 +117,7 @@ impl Drop for Call {
         }
     }
 }
+// endregion
 
 /// A stream of what changes. Nothing does here, which the acknowledgement says; comments show that the stream lives.
 fn listen(head: &Parts, message: &Value) -> Response {

@@ -110,6 +110,7 @@ pub(crate) fn receive(older: &Older, head: Parts, call: Value) -> Response {
     Json(answer).into_response()
 }
 
+// region: resume
 /// `GET`: goes on with a stream, after the event that its client got last.
 pub(crate) async fn resume(State(older): State<Older>, request: Request) -> Response {
     if let Some(refusal) = older.refusal(request.headers()) {
@@ -134,6 +135,7 @@ fn start(streams: &Topics, head: Parts, call: Value) -> Response {
     // Whatever the tool has sent by now.
     route.subscribe(&Request::from_parts(head, ())).from_start().respond().map(Body::new)
 }
+// endregion
 
 /// The tool. It goes on when its client is gone: that is no cancellation.
 async fn count(mut stream: Stream, call: Value) -> Result<(), PublishError> {

@@ -1,0 +1,36 @@
+//! The programs of the guide as a reader meets them: each is run, and spoken to over a socket.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod answer;
+mod client;
+mod dashboard;
+mod many;
+mod nginx;
+mod program;
+mod proxy;
+
+use std::time::Duration;
+
+use sse_client::reqwest::{Client, Response};
+use sse_client::{Event, EventSource};
+use tokio::time::timeout;
+
+/// For whatever a program does: long, because it is only waited for when something is wrong.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The next event of a stream that goes on.
+async fn next(source: &mut EventSource) -> Event {
+    let event = timeout(SOON, source.next()).await.expect("an event comes soon");
+    event.expect("the stream goes on").expect("no error")
+}
+
+/// The data of the next events, as many as these, is this.
+#[track_caller]
+fn check_data(events: &[Event], expected: &[&str]) {
+    assert_eq!(events.iter().map(Event::data).collect::<Vec<_>>(), expected);
+}
+
+async fn post(url: &str, body: &str) -> Response {
+    Client::new().post(url).body(body.to_owned()).send().await.expect("an answer")
+}
