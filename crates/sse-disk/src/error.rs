@@ -149,40 +149,84 @@ fn writable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Why the disk takes no messages now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DiskRefusal {
+    /// It is full.
+    Full,
+    /// The directory was deleted or moved while it was in use.
+    Moved,
+    /// The files are read-only, or this user may not write them.
+    ReadOnly,
+    /// The file is damaged.
+    Damaged,
+    /// The system has given another error.
+    Failing,
+}
+
+impl DiskRefusal {
+    fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly) if is_moved(error) => Self::Moved,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
+            _ => Self::Failing,
+        }
+    }
+}
+
+impl fmt::Display for DiskRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the disk is full; make room on it",
+            Self::Moved => {
+                "the directory was deleted or moved while it was in use; move it back, or restart the process to begin a new log"
+            }
+            Self::ReadOnly => "the files can't be written; let the user of the process write there",
+            Self::Damaged => "the file is damaged; end the process, and restore a copy or begin a new log",
+            Self::Failing => "the disk gives errors",
+        })
+    }
+}
+
 /// Why an operation failed, for each of those that wait for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    is_refused: bool,
+    refusal: DiskRefusal,
     text: String,
 }
 
 impl Failure {
     pub(crate) fn new(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.display();
-        let (is_refused, text) = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => (true, format!("the disk of {path} is full; make room on it")),
-            Some(ErrorCode::ReadOnly) if is_moved(error) => (
-                true,
-                format!(
-                    "{path} was deleted or moved while it was in use, so what is published would be lost; move it \
-                     back, or restart the process to begin a new log"
-                ),
+        let refusal = DiskRefusal::of(error);
+        let text = match refusal {
+            DiskRefusal::Full => format!("the disk of {path} is full; make room on it"),
+            DiskRefusal::Moved => format!(
+                "{path} was deleted or moved while it was in use, so what is published would be lost; move it back, or \
+                 restart the process to begin a new log"
             ),
-            Some(ErrorCode::ReadOnly) => {
-                (true, format!("{path} can't be written; let the user of this process write there"))
+            DiskRefusal::ReadOnly => {
+                format!("{path} can't be written; let the user of this process write there")
             }
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
-                true,
-                format!("{path} is damaged ({error}); end the hub, and restore a copy or begin a new log"),
-            ),
-            // After an error of the system it is not known what is on the disk.
-            _ => (false, format!("{path}: {error}")),
+            DiskRefusal::Damaged => {
+                format!("{path} is damaged ({error}); end the hub, and restore a copy or begin a new log")
+            }
+            DiskRefusal::Failing => format!("{path}: {error}"),
         };
-        Self { is_refused, text }
+        Self { refusal, text }
+    }
+
+    pub(crate) fn refusal(&self) -> DiskRefusal {
+        self.refusal
     }
 
     pub(crate) fn into_log_error(self) -> LogError {
-        if self.is_refused { LogError::refused(self.text) } else { LogError::unavailable(self.text) }
+        // After an error of the system it is not known what is on the disk.
+        let is_refused = self.refusal != DiskRefusal::Failing;
+        if is_refused { LogError::refused(self.text) } else { LogError::unavailable(self.text) }
     }
 }
 

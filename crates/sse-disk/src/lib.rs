@@ -11,7 +11,7 @@ mod trace;
 mod worker;
 
 pub use crate::builder::{DiskLogBuilder, Durability};
-pub use crate::error::{OpenError, OpenErrorKind};
+pub use crate::error::{DiskRefusal, OpenError, OpenErrorKind};
 pub use crate::log::DiskLog;
 pub use crate::reader::{DiskCheck, DiskFault, DiskReader, DiskTopic};
 pub use crate::worker::DiskStats;

@@ -205,3 +205,64 @@ impl fmt::Debug for DiskLog {
         f.debug_struct("DiskLog").field("file", &self.0.shared.file).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use sse_server::log::Record;
+    use sse_server::{Message, Topics};
+
+    use super::*;
+    use crate::builder::{Durability, FILE};
+    use crate::store::Vfs;
+
+    /// What a client gets that has this id, until there is nothing more.
+    async fn resumed(topics: &Topics, id: &str, count: usize) -> Vec<String> {
+        let mut events = topics.subscribe_from(id, ["news"]).into_events();
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            match timeout(Duration::from_secs(10), events.next()).await.expect("it comes") {
+                Some(sse_server::Item::Event(event)) => seen.push(event.event().data().to_owned()),
+                other => seen.push(format!("{other:?}")),
+            }
+        }
+        seen
+    }
+
+    /// The newest message is of an hour from now: the clock was set back by an hour since then.
+    #[tokio::test]
+    async fn positions_rise_though_the_clock_goes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let later = u64::try_from(since.as_millis()).unwrap() + 60 * 60 * 1000;
+        let mut store =
+            Store::open(&directory.path().join(FILE), Vfs::System, Durability::default()).unwrap();
+        let records = ["1", "2"].map(|data| Record::new("news", &Message::new(data)).unwrap());
+        let appended = store.append(&[Batch::new(1, 1, records.to_vec())], later).unwrap();
+        drop(store);
+        let [first, second] = appended.positions[0][..] else { panic!("{appended:?}") };
+
+        let log = DiskLog::builder().max_age(Duration::from_secs(60));
+        let log = log.open(directory.path()).unwrap();
+        let topics = Topics::builder().build_on(log.clone()).await.unwrap();
+        let news = topics.route("news").unwrap();
+        for data in ["3", "4"] {
+            let id = news.publish(&Message::new(data)).unwrap().stored().await.unwrap().unwrap();
+            assert!(timed::parse(id.as_str()) > Some(second), "{id}");
+        }
+        assert_eq!(resumed(&topics, &timed::text(first), 3).await, ["2", "3", "4"]);
+        assert_eq!(log.stats().entries, 4, "none has expired");
+        drop((news, topics, log));
+
+        // In a process that has nothing of it in memory.
+        let topics = loop {
+            // The tasks of the topics may have the log for a moment longer.
+            match DiskLog::open(directory.path()) {
+                Ok(log) => break Topics::builder().recent(1).build_on(log).await.unwrap(),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(resumed(&topics, &timed::text(first), 3).await, ["2", "3", "4"]);
+    }
+}

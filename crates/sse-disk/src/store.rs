@@ -159,12 +159,18 @@ impl Store {
     }
 
     /// Fails if the file is no longer at its path. SQLite would go on writing to a file that nobody can open again.
-    fn check_home(&self) -> Result<()> {
+    pub(crate) fn check_home(&self) -> Result<()> {
         if self.home.as_ref().is_some_and(Home::is_left) {
             let moved = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DBMOVED);
             return Err(rusqlite::Error::SqliteFailure(moved, None));
         }
         Ok(())
+    }
+
+    /// Commits a change that changes nothing, to see whether the disk takes it.
+    pub(crate) fn probe(&mut self) -> Result<()> {
+        self.check_home()?;
+        self.connection.pragma_update(None, "user_version", open::FORMAT)
     }
 
     /// Flushes what was appended without.

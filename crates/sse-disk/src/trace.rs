@@ -21,6 +21,10 @@ mod events {
         tracing::warn!(%error, "messages could not be stored");
     }
 
+    pub(crate) fn refused(error: &dyn Display) {
+        tracing::error!(%error, "messages can't be stored now");
+    }
+
     pub(crate) fn tidying_failed(error: &dyn Display) {
         tracing::warn!(%error, "old entries could not be trimmed, or the log could not be tidied; it is tried again");
     }
@@ -35,6 +39,8 @@ mod events {
     pub(crate) fn unreadable(_error: &dyn Display) {}
 
     pub(crate) fn append_failed(_error: &dyn Display) {}
+
+    pub(crate) fn refused(_error: &dyn Display) {}
 
     pub(crate) fn tidying_failed(_error: &dyn Display) {}
 }

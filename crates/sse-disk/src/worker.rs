@@ -11,7 +11,7 @@ use sse_server::log::{Batch, Position};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::builder::Durability;
-use crate::error::Failure;
+use crate::error::{DiskRefusal, Failure};
 use crate::store::{Bounds, Store};
 use crate::tail::Tail;
 use crate::trace;
@@ -72,6 +72,9 @@ pub struct DiskStats {
     pub longest_commit: Duration,
     /// How often the disk has failed: it was full, read-only, or gave an error.
     pub failures: u64,
+    /// Why it takes no messages now; `None` if it does, as far as is known. It is tried once a second, so this ends by
+    /// itself when the disk works again.
+    pub refusal: Option<DiskRefusal>,
 }
 
 pub(crate) struct Worker {
@@ -83,6 +86,8 @@ pub(crate) struct Worker {
     flush_at: Option<Instant>,
     /// When to tidy again, if nothing is appended.
     tidy_at: Instant,
+    /// When to look again whether messages could be stored.
+    probe_at: Instant,
 }
 
 impl Default for Settings {
@@ -113,7 +118,15 @@ impl Shared {
 
 impl Worker {
     pub(crate) fn new(store: Store, settings: Settings, jobs: Receiver<Job>, shared: Arc<Shared>) -> Self {
-        Self { store, settings, jobs, shared, flush_at: None, tidy_at: Instant::now() }
+        Self {
+            store,
+            settings,
+            jobs,
+            shared,
+            flush_at: None,
+            tidy_at: Instant::now(),
+            probe_at: Instant::now(),
+        }
     }
 
     /// Works until all handles are gone.
@@ -179,6 +192,7 @@ impl Worker {
                 stats.commits += 1;
                 stats.commit_time += appended.commit;
                 stats.longest_commit = stats.longest_commit.max(appended.commit);
+                stats.refusal = None;
                 drop(stats);
                 self.shared.tail().push(appended.entries);
                 self.shared.grown.notify_waiters();
@@ -190,6 +204,7 @@ impl Worker {
             }
             Err(error) => {
                 let failure = self.failure(&error);
+                self.shared.stats().refusal = Some(failure.refusal());
                 trace::append_failed(&failure);
                 for (answer, _permit) in waiting {
                     let _ = answer.send(Err(failure.clone()));
@@ -221,12 +236,35 @@ impl Worker {
                 self.flush_at = Some(Instant::now() + TICK);
             }
         }
+        if self.probe_at <= Instant::now() {
+            self.probe_at = Instant::now() + TICK;
+            self.probe();
+        }
         let step = self.step().unwrap_or_else(|error| {
             self.failure(&error);
             trace::tidying_failed(&error);
             false
         });
         self.tidy_at = Instant::now() + if step { Duration::ZERO } else { TICK };
+    }
+
+    /// Looks whether messages could be stored now, so that it is known while none comes: nobody publishes to a hub that is
+    /// not ready.
+    fn probe(&mut self) {
+        let was_refused = self.shared.stats().refusal.is_some();
+        let probed = if was_refused { self.store.probe() } else { self.store.check_home() };
+        match probed {
+            Ok(()) if was_refused => self.shared.stats().refusal = None,
+            Ok(()) => {}
+            Err(error) => {
+                let failure = Failure::new(self.store.file(), &error);
+                let refusal = Some(failure.refusal());
+                let before = std::mem::replace(&mut self.shared.stats().refusal, refusal);
+                if before != refusal {
+                    trace::refused(&failure);
+                }
+            }
+        }
     }
 
     /// Whether there may be more to do.

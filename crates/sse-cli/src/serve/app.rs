@@ -306,7 +306,7 @@ async fn status(
 }
 
 async fn readiness(State(app): State<Arc<App>>) -> Result<&'static str, Rejection> {
-    health::readiness(&app.numbers.topics, &app.shutdown)
+    health::readiness(&app.numbers.topics, app.numbers.disk.as_ref(), &app.shutdown)
 }
 
 async fn metrics(

@@ -8,6 +8,7 @@ use axum::routing::get;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
+use sse_disk::DiskLog;
 use sse_server::{Shutdown, Topics};
 
 use super::form;
@@ -17,15 +18,25 @@ use super::rejection::Rejection;
 pub(crate) const ALIVE: &str = "ok\n";
 
 /// `/readyz`: the hub does its work, or why it does not. A load balancer sends no clients there meanwhile.
-pub(crate) fn readiness(topics: &Topics, shutdown: &Shutdown) -> Result<&'static str, Rejection> {
+pub(crate) fn readiness(
+    topics: &Topics,
+    disk: Option<&DiskLog>,
+    shutdown: &Shutdown,
+) -> Result<&'static str, Rejection> {
     if shutdown.has_begun() {
         return Err(Rejection::unavailable("the hub is ending"));
     }
+    if let Some(refusal) = disk.and_then(|disk| disk.stats().refusal) {
+        return Err(Rejection::unavailable(format!("events can't be stored: {refusal}")));
+    }
     match topics.stats().total.log {
-        Some(log) if !log.is_following => Err(Rejection::unavailable(format!(
-            "Redis can't be reached: subscribers get nothing until it is back, and {} events wait for it",
-            log.queued
-        ))),
+        Some(log) if !log.is_following => {
+            let what = if disk.is_some() { "the disk can't be read" } else { "Redis can't be reached" };
+            Err(Rejection::unavailable(format!(
+                "{what}: subscribers get nothing until it is back, and {} events wait",
+                log.queued
+            )))
+        }
         _ => Ok("ready\n"),
     }
 }
@@ -75,9 +86,9 @@ mod tests {
     #[test]
     fn a_hub_in_memory_is_ready_until_it_ends() {
         let (topics, shutdown) = (Topics::new(), Shutdown::new());
-        assert_eq!(readiness(&topics, &shutdown).unwrap(), "ready\n");
+        assert_eq!(readiness(&topics, None, &shutdown).unwrap(), "ready\n");
         shutdown.begin();
-        let ending = readiness(&topics, &shutdown).unwrap_err();
+        let ending = readiness(&topics, None, &shutdown).unwrap_err();
         assert_eq!((ending.status().as_u16(), ending.text()), (503, "the hub is ending"));
     }
 }

@@ -53,9 +53,12 @@ const COUNTERS_OF_THE_LOG: [Metric<LogStats>; 6] = [
     ("sse_log_losses_total", "How often the log had lost events.", |log| log.losses),
 ];
 
-const OF_THE_DISK: [Metric<DiskStats>; 3] = [
+const OF_THE_DISK: [Metric<DiskStats>; 4] = [
     ("sse_disk_bytes", "Bytes that the events take of the disk.", |disk| disk.bytes),
     ("sse_disk_events", "Events on the disk.", |disk| disk.entries),
+    ("sse_disk_writable", "1 if the disk takes events, as far as is known.", |disk| {
+        u64::from(disk.refusal.is_none())
+    }),
     ("sse_disk_oldest_timestamp_seconds", "When the oldest event was published, or 0.", |disk| {
         let since = disk.oldest.and_then(|oldest| oldest.duration_since(UNIX_EPOCH).ok());
         since.map_or(0, |since| since.as_secs())
