@@ -1,4 +1,4 @@
-//! A board of prices with axum: who comes gets all prices at once, and every change from there on.
+//! A board of prices with axum: a client gets all prices at once, and then every change.
 //!
 //! ```sh
 //! cargo run -p sse-server --features axum --example board
@@ -6,8 +6,8 @@
 //! curl -X PUT -d 1250 -H 'Authorization: Bearer let-me-in' http://127.0.0.1:8080/prices/tea
 //! ```
 //!
-//! One lock is held over a change and its event, and over a snapshot and the subscription: so no event is
-//! missing between the snapshot and the stream, and none is doubled.
+//! One lock is held during a change and the publish of its event, and during a snapshot and its subscription. So each
+//! change is either in the snapshot or in the stream, and never in both.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -26,22 +26,22 @@ use serde_json::json;
 use sse_server::{EventType, LagPolicy, Listener, Message, PublishError, Route, Shutdown};
 use tokio::net::TcpListener;
 
-/// All prices.
+/// The event type of the snapshot: all prices.
 const PRICES: EventType<'static> = EventType::from_static("prices");
 
-/// A price that has changed.
+/// The event type of a change: one price.
 const PRICE: EventType<'static> = EventType::from_static("price");
 
 /// How many streams one address may have.
 const STREAMS_PER_ADDRESS: usize = 6;
 
-/// In place of users and sessions.
+/// A real application has users and sessions instead.
 const TOKEN: &str = "let-me-in";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    // Its connections are cut when they take nothing.
+    // Its connections are cut when they take no byte for 30 s.
     let listener = Listener::from(TcpListener::bind(address).await?);
     println!("listening on http://{}/", listener.local_addr()?);
 
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/prices/{name}", put(change))
         .with_state(Arc::new(Board::new()))
         .layer(middleware::from_fn(authorize))
-        // The streams find it in their requests, and end with the server.
+        // The streams find the signal in their requests, and end with the server.
         .layer(Extension(shutdown.clone()))
         .into_make_service_with_connect_info::<SocketAddr>();
     let begun = shutdown.clone();
@@ -62,12 +62,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         shutdown.begin();
         Ok(())
     };
-    // The interrupt first: it is listened for before anyone is served.
+    // The interrupt is polled first, so that no request is served before the program listens for it.
     tokio::try_join!(interrupt, server.into_future())?;
     Ok(())
 }
 
-/// Lets nobody in without the token: in a header, or in the query, for the `EventSource` of browsers sets no headers.
+/// Refuses requests without the token. It may be in a header, or in the query, because an `EventSource` of a browser
+/// can't set headers.
 async fn authorize(Query(query): Query<HashMap<String, String>>, request: Request, next: Next) -> Response {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = header.and_then(|value| value.strip_prefix("Bearer "));
@@ -101,7 +102,7 @@ struct Board {
 
 impl Board {
     fn new() -> Self {
-        // Who is slow skips prices that have changed again since.
+        // A slow client skips prices that have changed again.
         let changes = Route::builder()
             .lag_policy(LagPolicy::LatestPerKey)
             .max_subscribers_per_client(STREAMS_PER_ADDRESS)

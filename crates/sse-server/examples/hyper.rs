@@ -1,12 +1,12 @@
-//! hyper alone: an accept loop of your own around a route, which is a hyper service; with TLS, if you like.
+//! hyper alone: an accept loop of your own around a route, which is a hyper service. TLS can be added.
 //!
 //! ```sh
 //! cargo run -p sse-server --example hyper
 //! curl -N http://127.0.0.1:8080/
 //! ```
 //!
-//! With a second argument it speaks TLS, and ALPN chooses between HTTP/2 and HTTP/1.1. It makes a certificate for
-//! itself, and writes it to that file, so that a client can be told to trust it:
+//! With a second argument it speaks TLS, and ALPN chooses between HTTP/2 and HTTP/1.1. It makes a certificate and
+//! writes it to that file, for the client:
 //!
 //! ```sh
 //! cargo run -p sse-server --example hyper 127.0.0.1:8443 certificate.pem
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let route = Route::new();
     tokio::spawn(tick(route.clone()));
     loop {
-        // In a `WriteDeadline`: a socket that takes nothing for 30 s is cut.
+        // In a `WriteDeadline`: a socket that takes no byte for 30 s is cut.
         let (stream, _) = listener.accept().await;
         let route = route.clone();
         match tls.clone() {
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// TLS with a certificate of its own, which it writes to a file.
+/// TLS with a new certificate, which it writes to a file.
 fn acceptor(file: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names)?;
@@ -63,14 +63,14 @@ fn acceptor(file: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![cert.into()], signing_key.into())?;
-    // The first that the client speaks too. Over HTTP/1.1, a browser holds six streams of a host at most.
+    // The first protocol that the client speaks, too. Over HTTP/1.1, a browser opens at most six connections to a host.
     config.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
     Ok(Arc::new(config).into())
 }
 
-/// TLS is around the deadline, which watches the socket itself.
+/// TLS wraps the write deadline, because the deadline watches the socket itself.
 async fn serve_tls(tls: TlsAcceptor, stream: WriteDeadline<TcpStream>, route: Route) {
-    // An error is the client's or the network's: the connection is over.
+    // An error comes from the client or from the network: the connection has ended.
     let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await else { return };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -88,7 +88,7 @@ async fn serve_http1(stream: impl AsyncRead + AsyncWrite + Unpin, route: Route) 
     let _ = builder.serve_connection(TokioIo::new(stream), route).await;
 }
 
-/// Publishes each second.
+/// Publishes an event each second.
 async fn tick(route: Route) -> Result<(), PublishError> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for tick in 0_u64.. {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The first Ctrl-C is a reload, as for a new certificate: the streams end, and a second server takes over. `curl` ends
-//! with its stream, but an `EventSource` comes back and gets what it has missed meanwhile. The second Ctrl-C ends the
+//! with its stream, but an `EventSource` reconnects, and gets the events that it has missed. The second Ctrl-C ends the
 //! program.
 
 use std::error::Error;
@@ -15,10 +15,10 @@ use std::time::Duration;
 use sse_server::{Message, PublishError, Route, serve};
 use tokio::net::TcpListener;
 
-/// Over how long the streams end, so that not all clients come back at once.
+/// The time within which the streams end, so that not all clients reconnect at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
-/// After how long whatever is still open is cut.
+/// The time after which open connections are cut.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let route = Route::new();
     tokio::spawn(tick(route.clone()));
     serve_until_interrupt(listener, &route).await?;
-    // The route has not noticed: it goes on ticking, for those who come back.
+    // The route stays open and goes on ticking, for clients that reconnect.
     serve_until_interrupt(TcpListener::bind(address).await?, &route).await?;
     Ok(())
 }

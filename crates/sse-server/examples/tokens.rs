@@ -1,4 +1,4 @@
-//! The tokens of a model as the answer to one request, in the form of `OpenAI`'s chat completions.
+//! The tokens of a language model as the response to one request, in the form of `OpenAI`'s chat completions.
 //!
 //! ```sh
 //! cargo run -p sse-server --features axum --example tokens
@@ -6,8 +6,8 @@
 //!     http://127.0.0.1:8080/v1/chat/completions
 //! ```
 //!
-//! The model is a task behind a channel. If the client takes its time, so does the model; if the client goes away, the
-//! model stops. The word `overload` makes it fail.
+//! The model is a task that sends its tokens over a bounded queue. If the client reads slowly, the model waits. If the
+//! client disconnects, the model stops. The word `overload` makes the model fail.
 
 use std::error::Error;
 use std::fmt;
@@ -28,7 +28,7 @@ use tokio::time::sleep;
 
 const ERROR: EventType<'static> = EventType::from_static("error");
 
-/// How many tokens the model may be ahead of the client.
+/// How many tokens the model may make before the client reads them.
 const AHEAD: usize = 16;
 
 #[tokio::main]
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}/", listener.local_addr()?);
 
     let app = Router::new().route("/v1/chat/completions", post(complete));
-    // Answers that have begun are finished.
+    // Responses that have begun are finished.
     let interrupt = async { _ = tokio::signal::ctrl_c().await };
     axum::serve(listener, app).with_graceful_shutdown(interrupt).await?;
     Ok(())
@@ -55,7 +55,7 @@ async fn complete(Json(request): Json<Value>) -> Response {
     let messages = stream::poll_fn(move |cx| tokens.poll_recv(cx))
         .map_ok(|token| chunk(&token))
         .chain(stream::once(ready(Ok(Message::new("[DONE]")))));
-    // An error is the last event: then there is no `[DONE]`.
+    // An error is the last event, instead of `[DONE]`.
     let failure = |error: ModelError| {
         Message::new(json!({ "error": { "message": error.to_string() } }).to_string()).event_type(ERROR)
     };
@@ -76,7 +76,7 @@ async fn run(prompt: String, tokens: Sender<Token>) {
 
 type Token = Result<String, ModelError>;
 
-/// Says what it is told, token by token, as long as somebody listens.
+/// Sends the prompt back, token by token, while the client reads.
 async fn model(prompt: &str, tokens: &Sender<Token>) -> Result<(), SendError<Token>> {
     for word in prompt.split_inclusive(' ') {
         sleep(Duration::from_millis(50)).await;

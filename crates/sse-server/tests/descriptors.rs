@@ -1,4 +1,4 @@
-//! A process that may open no more files. Alone in its process, since the limit is that of all.
+//! A process that may open no more files. It is alone in its process, because the limit is for the whole process.
 #![cfg(all(target_os = "linux", feature = "tracing"))]
 
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// The levels of what the server says.
+/// The levels of what the server logs.
 #[derive(Clone, Default)]
 struct Levels(Arc<Mutex<Vec<Level>>>);
 
@@ -53,7 +53,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_limit_that_is_reached_is_told_once_and_recovered_from() {
+fn the_limit_of_open_files_is_logged_once_and_recovered_from() {
     let levels = Levels::default();
     tracing::subscriber::set_global_default(levels.clone()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -62,22 +62,24 @@ fn a_limit_that_is_reached_is_told_once_and_recovered_from() {
     let address = listener.local_addr().unwrap();
     runtime.spawn(serve(listener, route.clone()).into_future());
     let first = open(address);
-    until("the first is subscribed", || route.subscribers() == 1);
+    until("the first client is subscribed", || route.subscribers() == 1);
 
-    // The clients' ends are files of this process, too.
+    // The clients' sockets are files of this process, too.
     let waiting: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
-    until("all are accepted", || std::fs::read_dir("/proc/self/fd").unwrap().count() > 2 * waiting.len());
+    until("all connections are accepted", || {
+        std::fs::read_dir("/proc/self/fd").unwrap().count() > 2 * waiting.len()
+    });
     let files = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
     let before = getrlimit(Resource::Nofile);
-    // As many as there are: the next client's end is the last.
+    // The limit is the number of open files, so the next client's socket is the last file.
     setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: before.maximum }).unwrap();
     let late = open(address);
-    until("it is told", || levels.0.lock().unwrap().contains(&Level::ERROR));
-    // It is tried again meanwhile.
+    until("an error is logged", || levels.0.lock().unwrap().contains(&Level::ERROR));
+    // The server tries again meanwhile.
     thread::sleep(Duration::from_millis(500));
     assert_eq!(*levels.0.lock().unwrap(), [Level::ERROR]);
 
-    // Those who have a stream go on.
+    // Open streams go on.
     route.publish(&Message::new("still here")).unwrap();
     let mut first = first;
     let mut seen = Vec::new();
@@ -90,7 +92,7 @@ fn a_limit_that_is_reached_is_told_once_and_recovered_from() {
 
     drop(waiting);
     let later = open(address);
-    until("both are subscribed", || route.subscribers() == 3);
+    until("both clients are subscribed", || route.subscribers() == 3);
     assert_eq!(*levels.0.lock().unwrap(), [Level::ERROR, Level::INFO]);
     drop((late, later));
     runtime.shutdown_background();

@@ -1,4 +1,4 @@
-//! How streams end: one stream, the streams of one client, those of a server, and a topic for all.
+//! The ends of streams: of one stream, of one client's streams, of a server's streams, and of a topic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -17,7 +17,7 @@ fn publish(route: &Route, data: &str) {
     route.publish(&Message::new(data)).unwrap();
 }
 
-/// Whose streams they are.
+/// Subscribes a client with this name.
 fn of_client(route: &Route, client: &str) -> Subscriber {
     Subscriber::of(route.subscribe(&request("")).client(client).respond())
 }
@@ -33,14 +33,14 @@ fn a_stream_ends_when_a_future_completes() {
     assert_eq!(subscriber.read_data(), ["1", "-"]);
     publish(&route, "2");
     drop(second.0);
-    assert_eq!(subscriber.read_data(), ["."], "at once: the token has expired");
+    assert_eq!(subscriber.read_data(), ["."], "the stream ends at once, because the token has expired");
     assert_eq!(subscribe(&route, subscriber.last_event_id()).read_data(), ["2", "-"]);
     drop(first.0);
     assert!(!route.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_waits_is_woken_by_the_end_of_its_future() {
+async fn a_waiting_stream_is_woken_when_its_future_completes() {
     let route = Route::builder().heartbeat(None).build();
     let subscription = route.subscribe(&request("")).until(sleep(Duration::from_secs(60)));
     let mut subscriber = Subscriber::of(subscription.respond()).patience(Duration::from_secs(61));
@@ -55,10 +55,10 @@ fn the_streams_of_a_client_end_at_once() {
     publish(&route, "1");
     let _ = route.end_client("a").unwrap();
     let _ = route.end_client("nobody").unwrap();
-    assert_eq!(first.read_data(), ["."], "what it has not been sent, it is not sent");
+    assert_eq!(first.read_data(), ["."], "unsent messages are not sent");
     assert_eq!(second.read_data(), ["."]);
     assert_eq!(other.read_data(), ["1", "-"]);
-    // It is for the author to decide whether it may come back.
+    // The application decides whether the client may come back.
     drop((first, second));
     let mut back = of_client(&route, "a");
     publish(&route, "2");
@@ -109,7 +109,7 @@ async fn a_client_is_ended_on_every_replica() {
     let mut other = subscribe(&replicas[1].route("t").unwrap(), "");
     replicas[0].route("t").unwrap().publish(&Message::new("1")).unwrap().stored().await.unwrap();
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(other.read_data(), ["1", "-"], "subscribers see nothing of what replicas tell one another");
+    assert_eq!(other.read_data(), ["1", "-"], "subscribers see no commands to the replicas");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn the_first_of_several_signals_ends_a_stream() {
         let route = Route::new();
         let signals = [Shutdown::new(), Shutdown::new(), Shutdown::new()];
         let mut request = Request::get("/events").body(()).unwrap();
-        // As a server, a layer, and a handler do.
+        // One signal of the server, one of a layer, and one of the handler.
         signals[0].attach(request.extensions_mut());
         request.extensions_mut().insert(signals[1].clone());
         signals[2].attach(request.extensions_mut());
@@ -127,7 +127,7 @@ fn the_first_of_several_signals_ends_a_stream() {
         assert_eq!(subscriber.read_data(), ["1", "-"]);
         publish(&route, "2");
         signals[ended].begin();
-        assert_eq!(subscriber.read_data(), ["2", "."], "{ended}: when it has got everything");
+        assert_eq!(subscriber.read_data(), ["2", "."], "{ended}: the stream ends after its last message");
     }
 }
 
@@ -167,7 +167,7 @@ async fn a_topic_is_opened_again_on_every_replica() {
     };
     let first = store(&here, "1").await.unwrap().unwrap();
     here.route("a").unwrap().close().stored().await.unwrap();
-    // A publisher that knows nothing of the end: what it publishes after that reaches nobody.
+    // A publisher that has not read the end. Its later messages reach no subscriber.
     let late = Publisher::new(log.clone()).publish("a", &Message::new("late")).unwrap();
     late.stored().await.unwrap();
     sleep(Duration::from_millis(1)).await;
@@ -192,7 +192,7 @@ async fn a_topic_is_opened_again_by_a_replica_that_has_not_seen_its_end() {
     for _ in 0..10 {
         here.route("b").unwrap().publish(&Message::new("other")).unwrap().stored().await.unwrap();
     }
-    // What it has at hand of the log begins after the end.
+    // The part of the log that it has in memory begins after the end.
     let later = builder.build_on(log.clone()).await.unwrap();
     for _ in 0..2 {
         later.open("a").unwrap();
@@ -206,7 +206,7 @@ async fn a_topic_is_opened_again_by_a_replica_that_has_not_seen_its_end() {
     }
 }
 
-/// The answer of a model, or the log of a build: from the start, to its end, and then no more.
+/// Reads the answer of a model, or the log of a build, from the start to the end. Then there is 204.
 #[tokio::test(start_paused = true)]
 async fn the_stream_of_a_task_is_read_from_its_start_to_its_end() {
     let log = MemoryLog::new();
@@ -232,14 +232,14 @@ async fn the_stream_of_a_task_is_read_from_its_start_to_its_end() {
         drop(task);
         sleep(Duration::from_millis(1)).await;
         assert_eq!(early.read_data(), ["3", "."], "{name}");
-        // As long as it is kept, it is the same for those who come later.
+        // While the topic is kept, later clients get the same.
         sleep(Duration::from_secs(500)).await;
         assert_eq!(Subscriber::of(read("")).read_data(), ["1", "2", "3", "."], "{name}");
         assert_eq!(read(early.last_event_id()).status(), StatusCode::NO_CONTENT, "{name}");
     }
 }
 
-/// A log whose appends can fail, and that is followed entry by entry.
+/// A log whose appends can fail, and whose follower gets one entry at a time.
 #[derive(Clone, Default)]
 struct SlowLog {
     log: MemoryLog,
@@ -249,7 +249,7 @@ struct SlowLog {
 impl Log for SlowLog {
     async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
         if self.fails.load(Ordering::SeqCst) {
-            return Err(LogError::refused("it is down"));
+            return Err(LogError::refused("the test log is down"));
         }
         self.log.append(batch).await
     }
@@ -288,14 +288,14 @@ async fn an_opening_that_was_not_stored_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_ends_and_openings_the_last_counts() {
+async fn the_last_of_several_ends_and_openings_counts() {
     let topics = Topics::builder().build_on(SlowLog::default()).await.unwrap();
     let route = topics.route("a").unwrap();
     let mut subscriber = subscribe(&route, "");
     let _ = route.close();
     topics.open("a").unwrap();
     let _ = route.close();
-    // They come back one by one.
+    // Their answers come back one by one.
     for _ in 0..100 {
         assert!(route.is_closed());
         yield_now().await;
@@ -306,7 +306,7 @@ async fn of_ends_and_openings_the_last_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_reads_the_past_is_ended_at_once() {
+async fn a_client_that_reads_the_log_is_ended_at_once() {
     let log = MemoryLog::new();
     let writer = Publisher::new(log.clone());
     let mut first = None;
@@ -330,7 +330,8 @@ async fn a_client_that_reads_the_past_is_ended_at_once() {
     assert_eq!(subscriber.read_data(), ["."]);
 }
 
-/// A log in which a topic has ended, and was opened again after so many messages of another; and the id of its first.
+/// Returns a log in which a topic has ended, and was opened again after `between` messages of another topic; and the id
+/// of the topic's first message.
 async fn reopened(between: usize, last_end: bool) -> (MemoryLog, String) {
     let log = MemoryLog::new();
     let topics = Topics::builder().build_on(log.clone()).await.unwrap();
@@ -373,7 +374,7 @@ async fn all(subscriber: &mut Subscriber) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_of_the_past_ends_nothing_that_was_opened_since() {
+async fn an_end_in_an_old_page_does_not_end_a_topic_that_was_opened_since() {
     for (between, last_end) in [(0, false), (600, false), (600, true), (0, true)] {
         let (log, id) = reopened(between, last_end).await;
         let topics = Topics::builder()
@@ -403,13 +404,13 @@ fn a_shutdown_ends_a_stream_whose_filter_leaves_out_the_rest() {
     let mut subscriber = Subscriber::of(route.subscribe(&request).filter(|_| false).respond());
     subscriber.read();
     publish(&route, "1");
-    // No heartbeat and no message would wake it again.
+    // No heartbeat and no message would wake the stream again.
     shutdown.begin();
     assert_eq!(subscriber.read_data(), ["."]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closing_stream_ends_by_other_ends() {
+async fn a_closing_stream_can_end_for_other_reasons() {
     let route = Route::builder().heartbeat(None).build();
     let shutdown = Shutdown::new();
     let request = Request::get("/events").extension(shutdown.clone()).body(()).unwrap();
@@ -450,7 +451,7 @@ async fn a_lagging_subscriber_is_disconnected_at_once_though_an_earlier_end_was_
     assert_eq!(subscriber.read_data(), ["."]);
 }
 
-/// How the stream of a subscription ends, after this was done with it.
+/// Checks how the stream of a subscription ends after `act` was called.
 #[track_caller]
 fn check_end(
     route: &Route,
@@ -472,7 +473,7 @@ fn check_end(
 }
 
 #[test]
-fn it_is_told_why_a_stream_ended_and_what_was_sent() {
+fn the_observer_gets_the_reason_and_the_counts() {
     let route = Route::new();
     let read_two = |subscriber: &mut Subscriber| {
         publish(&route, "1");
@@ -509,7 +510,7 @@ fn it_is_told_why_a_stream_ended_and_what_was_sent() {
 }
 
 #[test]
-fn a_subscriber_that_is_disconnected_because_it_lags_is_told_of() {
+fn the_observer_is_told_of_a_lagging_subscriber() {
     let route = Route::builder().history(1).burst_bytes(0).lag_policy(LagPolicy::Disconnect).build();
     let lag = |subscriber: &mut Subscriber| {
         subscriber.read_data();
@@ -520,7 +521,7 @@ fn a_subscriber_that_is_disconnected_because_it_lags_is_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_by_age_or_by_a_shutdown_is_told_of() {
+async fn the_observer_is_told_of_an_end_by_age_or_shutdown() {
     let route = Route::new();
     let (sender, receiver) = mpsc::channel();
     let subscription = route.subscribe(&request("")).max_age(Duration::from_secs(60));
@@ -538,7 +539,7 @@ async fn an_end_by_age_or_by_a_shutdown_is_told_of() {
         let mut subscriber = Subscriber::of(subscription.respond());
         subscriber.read();
         shutdown.begin();
-        // One that does not read is cut after the grace.
+        // A client that does not read is cut after the grace.
         if reads {
             assert_eq!(subscriber.read_data(), ["."]);
         }
@@ -548,8 +549,9 @@ async fn an_end_by_age_or_by_a_shutdown_is_told_of() {
 }
 
 #[test]
-fn nobody_is_told_of_a_stream_that_there_was_not() {
+fn the_observer_is_not_called_for_a_refused_request() {
     let route = Route::builder().max_subscribers(0).build();
-    let response = route.subscribe(&request("")).on_end(|_| unreachable!("it was refused")).respond();
+    let response =
+        route.subscribe(&request("")).on_end(|_| unreachable!("the request was refused")).respond();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

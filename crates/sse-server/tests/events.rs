@@ -1,4 +1,4 @@
-//! Subscribers inside of the program, what filters see, and ids on streams of several topics.
+//! Subscribers inside the program, filters, and ids on streams of several topics.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn publish(route: &Route, data: &str) {
     route.publish(&Message::new(data)).unwrap();
 }
 
-/// All that there is now: the data of events, `(gap N)`, then `-` or `.`.
+/// Returns what there is to read now: the data of events, `(gap N)`, then `-` to wait or `.` for the end.
 fn read(events: &mut Events) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
@@ -45,13 +45,13 @@ fn a_program_subscribes_to_its_own_route() {
     route.publish(&Message::empty().comment("no event")).unwrap();
     route.close();
     assert_eq!(read(&mut events), ["."]);
-    assert_eq!(read(&mut events), ["."], "the end stays the end");
+    assert_eq!(read(&mut events), ["."], "the stream has ended for good");
     assert_eq!(route.subscribers(), 0);
     assert_eq!(read(&mut route.subscribe_from("").into_events()), ["."]);
 }
 
 #[test]
-fn it_resumes_by_the_ids_that_it_gets() {
+fn it_resumes_after_the_ids_that_it_gets() {
     let route = Route::builder().history(1).burst_bytes(0).build();
     let mut events = route.subscribe_from("").into_events();
     publish(&route, "1");
@@ -65,7 +65,7 @@ fn it_resumes_by_the_ids_that_it_gets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_waits_for_what_comes_and_sees_no_heartbeats() {
+async fn it_waits_for_events_and_sees_no_heartbeats() {
     let route = Route::builder().heartbeat(Duration::from_secs(1)).build();
     let mut events = route.subscribe_from("").into_events();
     let publisher = route.clone();
@@ -73,8 +73,8 @@ async fn it_waits_for_what_comes_and_sees_no_heartbeats() {
         sleep(Duration::from_secs(10)).await;
         publish(&publisher, "1");
     });
-    // As a `Stream`, too.
-    let Some(Item::Event(received)) = StreamExt::next(&mut events).await else { panic!("it comes") };
+    // The same as a `Stream`.
+    let Some(Item::Event(received)) = StreamExt::next(&mut events).await else { panic!("the event comes") };
     assert_eq!(received.into_event().data(), "1");
 }
 
@@ -94,10 +94,10 @@ fn filters_see_the_key_and_the_tag() {
     b.publish_all([Publication::new(&Message::new("3")), Publication::new(&Message::new("4")).tag("secret")])
         .unwrap();
     assert_eq!(by_tag.read_data(), ["2", "3", "-"]);
-    let Some(Some(Item::Event(first))) = by_key.next().now_or_never() else { panic!("there is one") };
+    let Some(Some(Item::Event(first))) = by_key.next().now_or_never() else { panic!("there is an event") };
     assert_eq!((first.topic(), first.key(), first.tag()), ("a", Some("k"), Some("secret")));
     assert_eq!(read(&mut by_key), ["3", "4", "-"]);
-    // A filter that panics ends its stream alone.
+    // A filter that panics ends only its own stream.
     let mut panics = topics.subscribe_from("", names()).filter(|_| panic!("on purpose")).into_events();
     publish(&a, "5");
     assert_eq!(read(&mut panics), ["."]);
@@ -105,20 +105,20 @@ fn filters_see_the_key_and_the_tag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_and_tags_travel_through_a_log() {
+async fn keys_and_tags_are_stored_in_a_log() {
     let log = MemoryLog::new();
     let here = Topics::builder().build_on(log.clone()).await.unwrap();
     let there = Topics::builder().build_on(log.clone()).await.unwrap();
     let mut events = there.route("a").unwrap().subscribe_from("").into_events();
     let tag = "user 7\r\n:é";
     here.route("a").unwrap().publish(Publication::new(&Message::new("1")).key("k\n").tag(tag)).unwrap();
-    let Some(Item::Event(received)) = events.next().await else { panic!("it comes") };
+    let Some(Item::Event(received)) = events.next().await else { panic!("the event comes") };
     assert_eq!((received.key(), received.tag(), received.topic()), (Some("k\n"), Some(tag), "a"));
     let mut later = subscribe(&Topics::builder().build_on(log).await.unwrap().route("a").unwrap(), "0");
-    assert_eq!(later.read(), "data: 1\nid: 1\n\n", "clients see nothing of them");
+    assert_eq!(later.read(), "data: 1\nid: 1\n\n", "clients see neither key nor tag");
 }
 
-/// Row ids of two tables, on two topics.
+/// Two topics whose publishers give row ids of two tables.
 #[test]
 fn streams_of_several_topics_carry_the_hubs_ids() {
     let topics = Topics::new();
@@ -135,7 +135,7 @@ fn streams_of_several_topics_carry_the_hubs_ids() {
     assert_eq!(alone.read_data(), ["a1", "a2", "-"]);
     assert_eq!(alone.last_event_id(), "2");
     assert_eq!(subscribe(&a, "1").read_data(), ["a2", "-"]);
-    // Each id of the stream of both resumes both, and each of them alone.
+    // Each id of the stream of both topics resumes both, and each of them alone.
     let mut rest = vec!["a1", "b1", "a2", "b2"];
     while !rest.is_empty() {
         let block = together.read();
@@ -156,20 +156,20 @@ fn streams_of_several_topics_carry_the_hubs_ids() {
         );
         assert_eq!(topics.topic_of(id).is_some(), block.contains("data"), "{id}");
     }
-    // Also where the client chooses one of them.
+    // Also if the client chooses one of the topics.
     let chosen = |id: &str| Subscriber::of(topics.subscribe(&request(id), ["a"]).respond());
     let mut one = chosen(together.last_event_id());
     publish(&a, 3, "a3");
     assert_eq!(one.read_data(), ["a3", "-"]);
     assert_eq!(both(one.last_event_id()).read_data(), ["-"]);
     assert_eq!(chosen("1").read_data(), [r#"{"missed":null}"#, "a1", "a2", "a3", "-"]);
-    // An id of a publisher's is nobody's there: it names an event of each topic.
+    // A publisher's id is unknown there, because it may name an event of each topic.
     assert_eq!(both("1").read_data(), [r#"{"missed":null}"#, "a1", "b1", "a2", "b2", "a3", "-"]);
 }
 
-/// A publisher that repeats its request after the topic was dropped as unused.
+/// A publisher repeats its request after the topic was dropped as unused.
 #[test]
-fn an_id_of_a_dropped_topic_passes_over_nothing_in_silence() {
+fn an_id_of_a_dropped_topic_is_a_gap() {
     let topics = Topics::builder().max_topics(1).build();
     let publish = |name: &str, id: u64| {
         let data = id.to_string();
@@ -181,9 +181,9 @@ fn an_id_of_a_dropped_topic_passes_over_nothing_in_silence() {
     publish("b", 5);
     publish("a", 5);
     publish("a", 7);
-    assert_eq!(resume("a", "5"), [r#"{"missed":null}"#, "7", "-"], "6 is lost");
+    assert_eq!(resume("a", "5"), [r#"{"missed":null}"#, "7", "-"], "6 was evicted");
     assert_eq!(resume("a", "6"), [r#"{"missed":null}"#, "5", "7", "-"]);
-    // Where no ids were lost, none are doubted.
+    // If no ids were forgotten, all ids are known.
     publish("c", 1);
     publish("c", 2);
     assert_eq!(resume("c", "1"), ["2", "-"]);

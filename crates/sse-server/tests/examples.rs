@@ -1,4 +1,4 @@
-//! The examples as a user meets them: each is run, and spoken to over TCP.
+//! Runs each example as a user does, and talks to it over TCP.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -26,7 +26,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// For whatever an example does: long, because it is only waited for when something is wrong.
+/// How long to wait for an example. It is long, because only a failing test waits for it.
 const SOON: Duration = Duration::from_secs(30);
 
 #[test]
@@ -38,7 +38,7 @@ fn hyper_ticks() {
     assert_eq!(ticks[0] + 1, ticks[1]);
 }
 
-/// Over TLS, as each version of HTTP that ALPN offers.
+/// The same over TLS, by each version of HTTP that ALPN offers.
 #[tokio::test]
 async fn hyper_ticks_over_tls() {
     for (protocol, version) in [("h2", Version::HTTP_2), ("http/1.1", Version::HTTP_11)] {
@@ -70,7 +70,7 @@ async fn hyper_ticks_over_tls() {
     }
 }
 
-/// Connects to an example whose certificate is in a file, and speaks one protocol.
+/// Connects to an example whose certificate is in a file, by one protocol.
 async fn connect_tls(address: &str, certificate: &Path, protocol: &str) -> TlsStream<tokio::net::TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
@@ -109,7 +109,7 @@ fn board_sends_all_prices_and_then_each_change() {
         last_event_id = field(&event, "id").unwrap().to_owned();
     }
 
-    // Who comes back has no need of a snapshot.
+    // A client that comes back needs no snapshot.
     assert_eq!(change("/prices/tea", "1275"), 204);
     let back = format!("Last-Event-ID: {last_event_id}\r\n");
     let event = server.get("/prices?token=let-me-in", &back).event();
@@ -117,7 +117,7 @@ fn board_sends_all_prices_and_then_each_change() {
 }
 
 #[test]
-fn board_bounds_the_streams_of_an_address() {
+fn board_limits_the_streams_of_an_address() {
     let server = Server::start("board");
     let get = || server.get("/prices?token=let-me-in", "");
     let streams: Vec<Reply> = (0..6).map(|_| get()).collect();
@@ -127,7 +127,7 @@ fn board_bounds_the_streams_of_an_address() {
 
 #[cfg(unix)]
 #[test]
-fn board_ends_its_streams_with_itself() {
+fn board_ends_its_streams_when_it_ends() {
     let mut server = Server::start("board");
     let mut reply = server.get("/prices?token=let-me-in", "");
     assert_eq!(reply.event(), "event: prices\ndata: {}\n\n");
@@ -137,7 +137,7 @@ fn board_ends_its_streams_with_itself() {
 }
 
 #[test]
-fn tokens_are_the_answer() {
+fn tokens_are_the_response() {
     let server = Server::start("tokens");
     let mut reply = server.complete("one two three");
     assert_eq!(reply.status(), 200);
@@ -162,7 +162,7 @@ fn tokens_end_with_an_error_of_the_model() {
 }
 
 #[test]
-fn tokens_are_not_made_for_nobody() {
+fn tokens_are_not_made_after_the_client_disconnects() {
     let server = Server::start("tokens");
     let mut reply = server.complete(&"word ".repeat(10_000));
     assert_eq!(reply.token(), "word ");
@@ -171,7 +171,7 @@ fn tokens_are_not_made_for_nobody() {
 }
 
 #[test]
-fn mcp_gives_up_connections_and_loses_nothing() {
+fn mcp_ends_connections_and_loses_no_messages() {
     let server = Server::start("mcp");
     let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"count","_meta":{"progressToken":"t"}}}"#;
     let mut reply = server.post("/mcp", call);
@@ -202,14 +202,14 @@ fn mcp_gives_up_connections_and_loses_nothing() {
     assert_eq!(messages[2]["result"]["content"][0]["text"], "one, two, three");
     assert_eq!(messages.len(), 3);
 
-    // Who has it all is told to stop; who has not gets the rest.
+    // A client that has everything is told to stop. A client that has not gets the rest.
     assert_eq!(server.get("/mcp", &format!("Last-Event-ID: {last_event_id}\r\n")).status(), 204);
     let mut rest = server.get("/mcp", &format!("Last-Event-ID: {}\r\n", field(&priming, "id").unwrap()));
     assert_eq!(std::iter::from_fn(|| rest.next_event()).count(), 3);
 }
 
 #[test]
-fn mcp_answers_the_rest_as_specified() {
+fn mcp_answers_other_requests_as_specified() {
     let server = Server::start("mcp");
     let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
     let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
@@ -223,7 +223,7 @@ fn mcp_answers_the_rest_as_specified() {
         move |server: &Server| server.send(method, "/mcp", &headers, list).status()
     });
     assert_eq!((list(&server), end(&server)), (200, 200));
-    assert_eq!((list(&server), end(&server)), (404, 404), "there is no such session any more");
+    assert_eq!((list(&server), end(&server)), (404, 404), "the session has ended");
     assert_eq!(server.post("/mcp", initialized).status(), 202);
     assert_eq!(server.get("/mcp", "").status(), 405);
     assert_eq!(server.get("/mcp", "Last-Event-ID: of another run/3\r\n").status(), 404);
@@ -233,7 +233,7 @@ fn mcp_answers_the_rest_as_specified() {
     assert_eq!(server.get("/mcp", "Mcp-Session-Id: of nobody\r\n").status(), 404);
 }
 
-/// A request of 2026-07-28, and the headers that say the same.
+/// Returns a request of 2026-07-28, and its headers, which contain the same values.
 fn newer(method: &str, params: &str) -> (String, String) {
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":"t"}"#;
     let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{{params}{meta}}}}}"#);
@@ -322,7 +322,7 @@ fn number(event: &str) -> u64 {
     data.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-/// Where the examples are, once they are built: cargo does not build them for every way to run this test.
+/// The directory of the built examples. cargo does not build them for every way to run this test.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let built = Command::new(env!("CARGO"))
@@ -334,7 +334,7 @@ static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     deps.ancestors().nth(2).unwrap().join("examples")
 });
 
-/// An example that runs, and is killed with the test.
+/// A running example, which is killed when the test ends.
 struct Server {
     child: Child,
     lines: Receiver<String>,
@@ -346,7 +346,7 @@ impl Server {
         Self::start_with(name, &[])
     }
 
-    /// With more arguments than its address.
+    /// The same with further arguments.
     fn start_with(name: &str, arguments: &[&OsStr]) -> Self {
         let mut command = Command::new(EXAMPLES.join(name));
         command.arg("127.0.0.1:0").args(arguments);
@@ -362,12 +362,12 @@ impl Server {
         server
     }
 
-    /// The next line that it prints.
+    /// Returns the next line that it prints.
     fn line(&self) -> String {
         self.lines.recv_timeout(SOON).unwrap()
     }
 
-    /// Waits for its end, which is a success.
+    /// Waits for its end, which must be a success.
     fn has_ended(&mut self) {
         assert_eq!(self.lines.recv_timeout(SOON), Err(RecvTimeoutError::Disconnected));
         let status = self.child.wait().unwrap();
@@ -409,7 +409,7 @@ impl Server {
         reply
     }
 
-    /// Ctrl-C.
+    /// Sends Ctrl-C.
     #[cfg(unix)]
     fn interrupt(&self) {
         let pid = self.child.id().to_string();
@@ -419,7 +419,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended.
+        // The example may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -429,7 +429,7 @@ impl Drop for Server {
 struct Reply {
     socket: BufReader<TcpStream>,
     head: String,
-    /// The body as far as it has come, and how much of it has been looked at.
+    /// The part of the body that has come, and how much of it was read.
     text: String,
     read: usize,
 }
@@ -439,12 +439,12 @@ impl Reply {
         self.head.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    /// The next event.
+    /// Returns the next event.
     fn event(&mut self) -> String {
         self.next_event().expect("the body goes on")
     }
 
-    /// A body that says how long it is.
+    /// Returns a body with a `Content-Length`.
     fn whole(&mut self) -> &str {
         let length = self.head.to_ascii_lowercase();
         let length = length.split_once("content-length: ").expect("a length").1.lines().next().unwrap();
@@ -454,14 +454,14 @@ impl Reply {
         &self.text
     }
 
-    /// The token of the next event.
+    /// Returns the token of the next event.
     fn token(&mut self) -> String {
         let event = self.event();
         let chunk: serde_json::Value = serde_json::from_str(field(&event, "data").unwrap()).unwrap();
         chunk["choices"][0]["delta"]["content"].as_str().unwrap().to_owned()
     }
 
-    /// The next block that has data; `None` when the body has come to its proper end.
+    /// Returns the next block that has data; `None` at the proper end of the body.
     fn next_event(&mut self) -> Option<String> {
         let start = Instant::now();
         loop {
@@ -475,16 +475,16 @@ impl Reply {
             } else if !self.chunk() {
                 return None;
             }
-            // Heartbeats alone are not what is waited for.
+            // Heartbeats alone don't count.
             assert!(start.elapsed() < SOON, "no event within {SOON:?}: {:?}", self.text);
         }
     }
 
-    /// Reads one chunk; `false` if it was the last one.
+    /// Reads one chunk; `false` at the last one.
     fn chunk(&mut self) -> bool {
         let mut size = String::new();
         self.socket.read_line(&mut size).unwrap();
-        let size = usize::from_str_radix(size.trim(), 16).expect("a body of chunks, not cut");
+        let size = usize::from_str_radix(size.trim(), 16).expect("the body has chunks, and is not cut");
         let mut chunk = vec![0; size + 2];
         self.socket.read_exact(&mut chunk).unwrap();
         assert!(chunk.ends_with(b"\r\n"));

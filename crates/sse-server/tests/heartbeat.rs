@@ -1,4 +1,4 @@
-//! The heartbeat, in paused time.
+//! The heartbeat, with paused time.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use sse_testing::{Subscriber, subscribe};
 use tokio::time::{advance, pause};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The grain of tokio's timers.
+/// The resolution of tokio's timers.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Lets the timer's task run at this moment.
+/// Lets the task of the timer run at this moment.
 async fn pass(time: Duration) {
     advance(time).await;
     for _ in 0..3 {
@@ -27,7 +27,7 @@ async fn paused(route: &Route) -> Subscriber {
 }
 
 #[tokio::test]
-async fn a_silent_stream_gets_a_comment() {
+async fn a_stream_without_events_gets_a_comment() {
     let route = Route::new();
     let mut reader = paused(&route).await;
     for _ in 0..3 {
@@ -40,7 +40,7 @@ async fn a_silent_stream_gets_a_comment() {
 }
 
 #[tokio::test]
-async fn an_event_puts_it_off() {
+async fn an_event_delays_the_heartbeat() {
     let route = Route::new();
     let mut reader = paused(&route).await;
     pass(14 * SECOND).await;
@@ -60,7 +60,7 @@ async fn the_interval_can_be_changed_and_stopped() {
     pass(3600 * SECOND).await;
     assert_eq!(reader.read(), "-");
     route.set_heartbeat(SECOND);
-    // As one does that is woken.
+    // As a woken task does.
     assert_eq!(reader.read(), "-");
     pass(Duration::ZERO).await;
     pass(SECOND + TICK).await;
@@ -76,7 +76,7 @@ async fn the_interval_can_be_changed_and_stopped() {
 }
 
 #[tokio::test]
-async fn zero_does_not_spin() {
+async fn an_interval_of_zero_does_not_spin() {
     let route = Route::builder().heartbeat(Duration::ZERO).build();
     let mut reader = paused(&route).await;
     pass(9 * TICK).await;
@@ -93,7 +93,7 @@ async fn zero_does_not_spin() {
 }
 
 #[tokio::test]
-async fn it_begins_anew_with_the_next_subscriber() {
+async fn the_heartbeat_begins_anew_with_the_next_subscriber() {
     let route = Route::new();
     drop(paused(&route).await);
     pass(3600 * SECOND).await;
@@ -106,15 +106,15 @@ async fn it_begins_anew_with_the_next_subscriber() {
 }
 
 #[tokio::test]
-async fn a_waiting_subscriber_is_woken_by_it() {
+async fn a_waiting_subscriber_is_woken_by_the_heartbeat() {
     let route = Route::new();
     let mut body = paused(&route).await.into_body();
-    // Time passes by itself when nothing else can happen.
+    // Time passes without a call when no task can run.
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ":\n\n");
 }
 
 #[tokio::test]
-async fn one_timer_serves_all_and_goes_with_the_route() {
+async fn one_timer_serves_all_subscribers_and_ends_with_the_route() {
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let route = Route::new();
     let readers = [subscribe(&route, ""), subscribe(&route, ""), subscribe(&route, "")];
@@ -125,7 +125,7 @@ async fn one_timer_serves_all_and_goes_with_the_route() {
 }
 
 #[tokio::test]
-async fn a_new_subscriber_waits_for_the_next() {
+async fn a_new_subscriber_waits_for_the_next_heartbeat() {
     let route = Route::new();
     let mut old = paused(&route).await;
     pass(15 * SECOND + TICK).await;
@@ -134,7 +134,7 @@ async fn a_new_subscriber_waits_for_the_next() {
 }
 
 #[tokio::test]
-async fn whoever_has_read_an_event_needs_none() {
+async fn a_subscriber_that_has_read_an_event_gets_no_heartbeat() {
     let route = Route::new();
     let mut reader = paused(&route).await;
     pass(15 * SECOND + TICK).await;
@@ -143,7 +143,7 @@ async fn whoever_has_read_an_event_needs_none() {
 }
 
 #[tokio::test]
-async fn the_end_goes_before_it() {
+async fn the_end_comes_before_the_heartbeat() {
     let route = Route::new();
     let mut reader = paused(&route).await;
     pass(15 * SECOND + TICK).await;
@@ -152,7 +152,7 @@ async fn the_end_goes_before_it() {
 }
 
 #[test]
-fn it_moves_to_another_runtime_when_its_own_ends() {
+fn the_timer_moves_to_another_runtime_when_its_runtime_ends() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (first, second) = (runtime(), runtime());
     let route = Route::new();
@@ -167,7 +167,7 @@ fn it_moves_to_another_runtime_when_its_own_ends() {
 }
 
 #[test]
-fn it_survives_the_end_of_a_runtime() {
+fn the_heartbeat_survives_the_end_of_a_runtime() {
     let route = Route::new();
     for _ in 0..2 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

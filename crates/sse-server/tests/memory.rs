@@ -1,4 +1,4 @@
-//! The bound of what all topics hold together: what is evicted first, and that it is told.
+//! The limit of the memory of all topics: which messages are evicted first, and who is told of a gap.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use sse_server::{
 use sse_testing::log::MemoryLog;
 use sse_testing::{Subscriber, request};
 
-/// What a message takes beside its text, and what an id of a publisher's takes.
+/// How many bytes a message takes beside its text, and how many a publisher's id takes.
 const MESSAGE: usize = 256;
 const ID: usize = 64;
 
-/// No burst is kept for anybody, unless a test asks for it.
+/// No burst is kept, unless a test asks for it.
 fn plain() -> RouteBuilder {
     Route::builder().burst_bytes(0)
 }
@@ -23,7 +23,7 @@ fn topics(max_memory: usize, route: RouteBuilder) -> Topics {
     Topics::builder().route(route).max_memory(max_memory).build()
 }
 
-/// Room for so many messages of 100 bytes.
+/// Returns the memory of this number of messages of 100 bytes.
 fn room(messages: usize) -> usize {
     messages * (100 + MESSAGE)
 }
@@ -32,12 +32,12 @@ fn room(messages: usize) -> usize {
 fn publish(topics: &Topics, topic: &str, data: char) -> String {
     let block = |size: usize| Message::new(data.to_string().repeat(size));
     let route = topics.route(topic).unwrap();
-    // The id is as long as that of the message before it, in these tests.
+    // In these tests, an id is as long as the id of the message before it.
     let published = route.publish(&block(100 - "data: \nid: 000000000000-1\n\n".len())).unwrap();
     published.id().unwrap().to_string()
 }
 
-/// All that there is now: the first characters of the data, `!` for a gap.
+/// Returns what there is to read now: the first characters of the data, `!` for a gap.
 fn read(events: &mut Events) -> String {
     let items = std::iter::from_fn(|| events.next().now_or_never().flatten());
     let shown = items.map(|item| match item {
@@ -47,13 +47,13 @@ fn read(events: &mut Events) -> String {
     shown.collect()
 }
 
-/// What a topic keeps.
+/// Returns what a topic keeps.
 fn kept(topics: &Topics, topic: &str) -> String {
     read(&mut topics.subscribe_from("", [topic]).from_start().into_events())
 }
 
 #[test]
-fn the_oldest_message_of_all_topics_makes_room() {
+fn the_oldest_message_of_all_topics_is_evicted_first() {
     let topics = topics(room(3), plain());
     let _idle = topics.route("a").unwrap();
     let id = publish(&topics, "a", '1');
@@ -81,7 +81,7 @@ fn the_newest_message_is_kept_whatever_its_size() {
 }
 
 #[test]
-fn a_connected_subscriber_that_lags_is_told() {
+fn a_connected_subscriber_that_lags_gets_a_gap() {
     let topics = topics(room(2), plain().burst_bytes(1 << 20));
     let mut events = topics.subscribe_from("", ["a"]).into_events();
     let mut body = Subscriber::of(topics.subscribe_to(&request(""), "a").respond());
@@ -91,7 +91,7 @@ fn a_connected_subscriber_that_lags_is_told() {
     }
     assert_eq!(read(&mut events), "!23");
     assert!(body.read().contains("event: gap"));
-    // What another topic takes is told, too.
+    // Evictions because of another topic are a gap, too.
     publish(&topics, "a", '4');
     publish(&topics, "b", '5');
     publish(&topics, "b", '6');
@@ -101,7 +101,7 @@ fn a_connected_subscriber_that_lags_is_told() {
 }
 
 #[test]
-fn a_batch_that_has_no_room_is_refused_whole() {
+fn a_batch_without_room_is_refused_whole() {
     let topics = topics(room(3), plain().burst_bytes(1 << 20));
     let route = topics.route("a").unwrap();
     let batch = |messages: usize| vec![Message::new("1"); messages];
@@ -124,11 +124,11 @@ fn an_id_is_remembered_longer_than_its_message_only_while_there_is_room() {
     publish("b", 1);
     publish("c", 1);
     assert!(publish("a", 2), "the message is kept");
-    assert!(!publish("a", 1), "it was the oldest of all");
+    assert!(!publish("a", 1), "the oldest id was forgotten");
 }
 
 #[test]
-fn what_is_joined_for_subscribers_counts_until_it_is_evicted() {
+fn frames_of_subscribers_count_until_they_are_evicted() {
     let topics = topics(room(3), plain());
     let id = publish(&topics, "a", '1');
     publish(&topics, "a", '2');
@@ -142,7 +142,7 @@ fn what_is_joined_for_subscribers_counts_until_it_is_evicted() {
 }
 
 #[test]
-fn numbers_survive_their_topics() {
+fn counts_survive_their_topics() {
     let topics = Topics::builder().max_topics(1).max_memory(room(2)).build();
     for (topic, data) in [("a", '1'), ("b", '2'), ("c", '3')] {
         publish(&topics, topic, data);
@@ -153,7 +153,7 @@ fn numbers_survive_their_topics() {
 }
 
 #[tokio::test]
-async fn what_memory_has_evicted_comes_from_the_log() {
+async fn messages_that_memory_has_evicted_come_from_the_log() {
     let topics = Topics::builder().max_memory(1).build_on(MemoryLog::new()).await.unwrap();
     let route = topics.route("a").unwrap();
     let mut ids = Vec::new();
@@ -171,7 +171,7 @@ async fn what_memory_has_evicted_comes_from_the_log() {
     }
 }
 
-/// What the topics ought to hold: each message and each id, at its position.
+/// The messages and ids that the topics must keep, each at its position.
 #[derive(Default)]
 struct Model {
     things: BTreeSet<(u64, Thing)>,
@@ -179,7 +179,7 @@ struct Model {
     topic_of: Vec<usize>,
 }
 
-/// A message makes room before its id.
+/// A message is evicted before its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Thing {
     Message,
@@ -234,10 +234,10 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Publishers and readers of several topics, at random: what is kept is exactly what a simple model keeps, and each
-    /// reader gets what is kept, in order, and a gap where something is missing.
+    /// Publishers and subscribers of several topics act at random. The topics keep exactly what a simple model keeps.
+    /// Each subscriber gets the kept messages in order, and a gap if messages are missing.
     #[test]
-    fn what_is_kept_is_what_the_rule_says(
+    fn the_topics_keep_what_the_model_keeps(
         room in 1usize..3000,
         history in 1usize..5,
         steps in prop::collection::vec((0usize..4, 0usize..300, any::<bool>(), prop::option::of(0usize..3)), 1..80),
@@ -245,7 +245,7 @@ proptest! {
         let names = ["a", "b", "c", "d"];
         let topics = topics(room, plain().history(history));
         let routes = names.map(|name| topics.route(name).unwrap());
-        // The topics of each reader, and the position up to which it has accounted for everything.
+        // The topics of each subscriber, and the position up to which it was sent or told of everything.
         let mut readers: Vec<_> = [&names[..1], &names[1..3], &names[..]].into_iter().map(|names| {
             (names, topics.subscribe_from("", names.iter().copied()).into_events(), 0)
         }).collect();
@@ -275,15 +275,15 @@ proptest! {
                     _ => gaps += 1,
                 }
             }
-            prop_assert_eq!(gaps > 0, kept.len() < published.len(), "what is missing is told");
+                    prop_assert_eq!(gaps > 0, kept.len() < published.len(), "missing messages are a gap");
             prop_assert_eq!(numbers, kept);
             *seen = position;
         }
     }
 
-    /// The same with keys, of each of which the newest message outlives the others: the bound holds.
+    /// The same with keys. The newest message of each key outlives the others, and the limit holds.
     #[test]
-    fn the_bound_holds_for_the_latest_of_each_key(
+    fn the_limit_holds_for_the_latest_of_each_key(
         room in 1usize..6000,
         steps in prop::collection::vec((0usize..3, 0usize..9, 0usize..300), 1..80),
     ) {

@@ -1,5 +1,5 @@
-//! The two ways of an event stream under `serve`: written by its own threads, or by hyper. Nothing but their cost may
-//! tell them apart, so each test runs on both.
+//! The two ways of an event stream under `serve`: written by the server's own threads, or by hyper. Only their cost may
+//! differ, so each test runs on both.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown as Half, SocketAddr, TcpStream};
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-/// What writes the streams.
+/// Which code writes the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Threads,
@@ -33,7 +33,7 @@ enum Way {
 
 const WAYS: [Way; 2] = [Way::Threads, Way::Hyper];
 
-/// What a test sets of a server.
+/// The settings of a server.
 struct Settings {
     way: Way,
     grace: Duration,
@@ -55,7 +55,7 @@ impl Settings {
         Self { way, grace: Duration::ZERO, spread: Duration::ZERO, write_deadline }
     }
 
-    /// Serves what `respond` makes of the requests for streams.
+    /// Serves the responses that `respond` returns to requests for streams.
     fn start(
         self,
         respond: impl Fn(&Request<Incoming>) -> Response<Body> + Clone + Send + 'static,
@@ -142,10 +142,10 @@ impl Connection {
         connection
     }
 
-    /// Reads until this has come, and returns what came before it.
+    /// Reads until this text has come, and returns the text before it.
     #[track_caller]
     fn read_until(&mut self, expected: &str) -> String {
-        // A piece of the body is a chunk of its own.
+        // Each piece of the body is a chunk.
         let expected = expected.replace(":\r\n", ":\n").into_bytes();
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -154,7 +154,7 @@ impl Connection {
                 self.read.drain(..at + expected.len());
                 return before;
             }
-            let read = self.socket.read(&mut buffer).expect("something comes");
+            let read = self.socket.read(&mut buffer).expect("more comes");
             assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&self.read));
             self.read.extend_from_slice(&buffer[..read]);
         }
@@ -178,7 +178,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Whether there are threads that write streams.
+/// Returns whether there are threads that write streams.
 fn has_threads() -> bool {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
@@ -195,7 +195,7 @@ fn publish(route: &Route, data: &str) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn streams_are_written_by_threads_of_their_own_and_those_end_with_the_server() {
+fn streams_are_written_by_threads_that_end_with_the_server() {
     let route = Route::new();
     let server = Server::of(Way::Threads, &route);
     let mut stream = Connection::get(server.address);
@@ -263,11 +263,11 @@ fn head_has_no_body_and_the_connection_goes_on() {
         stream.read_until("\r\n\r\n");
         let head = stream.read_until("\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200"), "{way:?}: {head}");
-        until("one is subscribed", || route.subscribers() == 1);
+        until("one client is subscribed", || route.subscribers() == 1);
     }
 }
 
-/// After the stream of one task, the same connection is asked for something else.
+/// After the stream of one task, another request comes on the same connection.
 #[test]
 fn an_ended_stream_leaves_the_connection_to_the_next_request() {
     for way in WAYS {
@@ -283,7 +283,7 @@ fn an_ended_stream_leaves_the_connection_to_the_next_request() {
             stream.read_until("\n\n\r\n");
             stream
         });
-        // One asks while the stream is there, the other when it has ended.
+        // One client sends its next request during the stream, the other after its end.
         streams[0].socket.write_all(next_request).unwrap();
         publish(&task, "done");
         task.close();
@@ -318,7 +318,7 @@ fn connection_close_is_heeded() {
 }
 
 #[test]
-fn a_peer_that_closes_half_closes_or_resets_is_gone() {
+fn a_peer_that_closes_half_closes_or_resets_is_unsubscribed() {
     for way in WAYS {
         let route = quiet().build();
         let server = Server::of(way, &route);
@@ -338,7 +338,7 @@ fn a_peer_that_closes_half_closes_or_resets_is_gone() {
     }
 }
 
-/// A peer may send more than its request: so much of it is kept, and no more.
+/// A peer may send more than its request. Some of it is kept, and the rest stays in the socket.
 #[test]
 fn a_flood_of_requests_is_left_in_the_socket() {
     for way in WAYS {
@@ -347,7 +347,7 @@ fn a_flood_of_requests_is_left_in_the_socket() {
         let mut stream = Connection::get(server.address);
         stream.socket.set_nonblocking(true).unwrap();
         let flood = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
-        // Until nobody takes more for a while.
+        // Writes until the server has taken nothing more for a while.
         let mut since = Instant::now();
         let mut sent = 0;
         while since.elapsed() < Duration::from_millis(200) {
@@ -355,14 +355,14 @@ fn a_flood_of_requests_is_left_in_the_socket() {
                 Ok(written) => (since, sent) = (Instant::now(), sent + written),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
             }
-            assert!(sent < 64 << 20, "{way:?}: it is read without an end");
+            assert!(sent < 64 << 20, "{way:?}: the server reads without a limit");
         }
         stream.socket.set_nonblocking(false).unwrap();
         publish(&route, "1");
         stream.read_until("data: 1\n");
         drop(stream);
-        // Its end does not fit into the socket either: so it is noticed when something is written.
-        until("it has gone", || {
+        // The end of the connection does not fit into the socket either, so the server notices it when it writes.
+        until("the peer is unsubscribed", || {
             publish(&route, "2");
             route.subscribers() == 0
         });
@@ -397,9 +397,9 @@ fn heartbeats_come_when_nothing_else_does() {
     }
 }
 
-/// Each of the ways in which a stream ends by itself: the last chunk comes, and nobody is counted any more.
+/// Each reason for which a stream ends: the last chunk comes, and the subscriber is no longer counted.
 #[test]
-fn streams_end_as_they_are_told_to() {
+fn streams_end_for_each_reason() {
     type Make = fn(&Route, &Request<Incoming>) -> Subscription;
     let makes: [(&str, Make); 5] = [
         ("max_age", |route, request| route.subscribe(request).max_age(Duration::from_millis(50))),
@@ -414,7 +414,7 @@ fn streams_end_as_they_are_told_to() {
             });
             route.subscribe(request).client("c")
         }),
-        ("filter panics", |route, request| {
+        ("the filter panics", |route, request| {
             let publisher = route.clone();
             thread::spawn(move || {
                 thread::sleep(Duration::from_millis(50));
@@ -468,7 +468,7 @@ fn a_shutdown_ends_streams_after_what_was_published_and_waits_for_them() {
 }
 
 #[test]
-fn a_shutdown_cuts_what_is_there_after_the_grace() {
+fn a_shutdown_cuts_open_connections_after_the_grace() {
     for way in WAYS {
         let route = quiet().history_bytes(1 << 30).history(100_000).build();
         let shared = route.clone();
@@ -487,7 +487,7 @@ fn a_shutdown_cuts_what_is_there_after_the_grace() {
 }
 
 #[test]
-fn one_that_takes_nothing_is_cut_and_one_that_lags_is_told() {
+fn a_stalled_client_is_cut_and_a_lagging_one_gets_a_gap() {
     for way in WAYS {
         let route = quiet().history(4).burst_bytes(0).build();
         let shared = route.clone();
@@ -501,15 +501,15 @@ fn one_that_takes_nothing_is_cut_and_one_that_lags_is_told() {
             let mut buffer = vec![0; 256 << 10];
             while !seen.windows(8).any(|window| window == b"the last") {
                 let read = slow.socket.read(&mut buffer).unwrap();
-                assert!(read > 0, "{way:?}: the slow one is cut");
-                // What may be cut in two is looked at with what follows.
+                assert!(read > 0, "{way:?}: the slow client is cut");
+                // The next read may bring the rest of a text that was cut in two.
                 seen.drain(..seen.len().saturating_sub(64));
                 seen.extend_from_slice(&buffer[..read]);
                 thread::sleep(Duration::from_millis(10));
             }
         });
         let data = "x".repeat(64 << 10);
-        until("one is cut, and one is told", || {
+        until("one client is cut, and one gets a gap", || {
             publish(&route, &data);
             route.stats().stalled == 1 && route.stats().gaps > 0
         });
@@ -521,7 +521,7 @@ fn one_that_takes_nothing_is_cut_and_one_that_lags_is_told() {
 }
 
 #[test]
-fn one_more_than_may_be_is_refused() {
+fn a_request_over_the_limit_is_refused() {
     for way in WAYS {
         let route = quiet().max_subscribers(1).build();
         let server = Server::of(way, &route);
@@ -529,7 +529,7 @@ fn one_more_than_may_be_is_refused() {
         let mut second = Connection::open(server.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(second.read_until("\r\n").contains("503"), "{way:?}");
         drop(first);
-        until("it has gone", || route.subscribers() == 0);
+        until("the subscriber is disconnected", || route.subscribers() == 0);
         Connection::get(server.address);
     }
 }
@@ -576,9 +576,10 @@ fn every_kind_of_subscription_is_served() {
     }
 }
 
-/// What outlives its age because it is the latest of its key reaches those who come back, after one gap event.
+/// A message that has outlived its age, because it is the latest of its key, reaches clients that come back, after one
+/// gap event.
 #[test]
-fn the_latest_of_a_key_is_there_whatever_its_age() {
+fn the_latest_message_of_a_key_is_kept_whatever_its_age() {
     for way in WAYS {
         let age = Duration::from_millis(50);
         let route = quiet().lag_policy(LagPolicy::LatestPerKey).history_age(age).build();
@@ -594,7 +595,7 @@ fn the_latest_of_a_key_is_there_whatever_its_age() {
         publish(&route, "gone");
         first.read_until("data: gone\n");
         drop(first);
-        until("it has gone", || route.subscribers() == 0);
+        until("the subscriber is disconnected", || route.subscribers() == 0);
         thread::sleep(2 * age);
         for (path, header, gaps) in
             [("/", format!("Last-Event-ID: {id}\r\n"), 1), ("/start", String::new(), 0)]
@@ -609,7 +610,7 @@ fn the_latest_of_a_key_is_there_whatever_its_age() {
     }
 }
 
-/// A replay holds the message that others hold, and no copy of it.
+/// A replay shares the message with other subscribers, without a copy.
 #[test]
 #[cfg(target_os = "linux")]
 fn stalled_replays_share_a_message() {
@@ -622,7 +623,7 @@ fn stalled_replays_share_a_message() {
         let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         let streams: Vec<_> = (0..40).map(|_| Connection::open(server.address, request)).collect();
         until("all are subscribed", || route.subscribers() == 40);
-        // Each socket is full by then.
+        // By then, each socket is full.
         thread::sleep(Duration::from_millis(300));
         let grown = resident().saturating_sub(before) >> 20;
         assert!(grown < 100, "{way:?}: {grown} MiB");
@@ -636,7 +637,7 @@ fn resident() -> usize {
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-/// A stream that is made of another body, and changes it.
+/// A stream that is made from another body, and changes it.
 struct Redacted(Body);
 
 impl futures_core::Stream for Redacted {
@@ -652,7 +653,7 @@ impl futures_core::Stream for Redacted {
 }
 
 #[test]
-fn a_stream_that_is_made_of_another_is_not_passed_by() {
+fn a_stream_that_is_made_from_another_is_not_bypassed() {
     for way in WAYS {
         let route = quiet().build();
         let shared = route.clone();
@@ -666,7 +667,7 @@ fn a_stream_that_is_made_of_another_is_not_passed_by() {
     }
 }
 
-/// What a user keeps with a stream, and which panics when it is dropped.
+/// A user's value that is kept with a stream, and panics when it is dropped.
 struct Panics;
 
 impl Drop for Panics {
@@ -694,7 +695,7 @@ impl http_body::Body for WithPanics {
 }
 
 #[test]
-fn a_panic_at_the_end_of_one_stream_is_no_end_of_others() {
+fn a_panic_at_the_end_of_one_stream_does_not_end_others() {
     for way in WAYS {
         let (ends, stays) = (quiet().build(), quiet().build());
         let routes = (ends.clone(), stays.clone());
@@ -728,13 +729,13 @@ fn a_panic_at_the_end_of_one_stream_is_no_end_of_others() {
         publish(&stays, "still here");
         stream.read_until("data: still here\n");
         drop(ending);
-        // And when all are cut: the process goes on.
+        // Cutting all connections panics, too, and the process goes on.
         let ending: Vec<_> = ["/body", "/body"].map(open).into();
         drop((server, ending));
     }
 }
 
-/// Nobody waits for a connection on which nothing is under way.
+/// A shutdown does not wait for a connection without a request.
 #[test]
 fn a_connection_whose_stream_has_ended_does_not_hold_a_shutdown_up() {
     for way in WAYS {
@@ -746,7 +747,7 @@ fn a_connection_whose_stream_has_ended_does_not_hold_a_shutdown_up() {
             "/task" => routes.0.respond(request),
             _ => routes.1.respond(request),
         });
-        // These end one by one.
+        // These streams end one by one.
         let long_streams: Vec<_> = (0..20).map(|_| Connection::get(server.address)).collect();
         let mut streams: Vec<_> = (0..20)
             .map(|_| Connection::open(server.address, "GET /task HTTP/1.1\r\nHost: x\r\n\r\n"))
@@ -765,10 +766,10 @@ fn a_connection_whose_stream_has_ended_does_not_hold_a_shutdown_up() {
     }
 }
 
-/// The runtime goes, and the future of the server is held for a while.
+/// The runtime is dropped before the future of the server.
 #[test]
 #[cfg(target_os = "linux")]
-fn nothing_runs_on_without_the_runtime() {
+fn nothing_goes_on_without_the_runtime() {
     for way in WAYS {
         let route = Route::builder().heartbeat(Duration::from_millis(50)).build();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -789,7 +790,7 @@ fn nothing_runs_on_without_the_runtime() {
     }
 }
 
-/// A body around another, that tells of its end.
+/// A body that wraps another, and counts how many are alive.
 struct Wrapper {
     body: Body,
     alive: Arc<AtomicUsize>,
@@ -842,15 +843,15 @@ fn a_wrapped_body_stays_with_hyper_unless_it_is_marked() {
             stream.read_until(&format!("data: {number}\n"));
         }
         assert_eq!(seen.load(Ordering::SeqCst), frames, "{way:?}, marked: {is_marked}");
-        assert_eq!(alive.load(Ordering::SeqCst), 1, "it lives as long as its stream");
+        assert_eq!(alive.load(Ordering::SeqCst), 1, "the body lives as long as its stream");
         drop(stream);
-        until("it is dropped", || alive.load(Ordering::SeqCst) == 0);
+        until("the body is dropped", || alive.load(Ordering::SeqCst) == 0);
     }
 }
 
-/// Responses that hyper frames in another way, or of which something else is still to come, are not taken from it.
+/// Responses that hyper frames in another way, or after which hyper has more to do, stay with hyper.
 #[test]
-fn what_is_no_plain_stream_stays_with_hyper() {
+fn other_responses_stay_with_hyper() {
     for way in WAYS {
         let route = quiet().build();
         let shared = route.clone();
@@ -886,7 +887,7 @@ fn what_is_no_plain_stream_stays_with_hyper() {
                 stream.read_until("data: 1\n");
             }
             drop(stream);
-            until("it has gone", || route.subscribers() == 0);
+            until("the subscriber is disconnected", || route.subscribers() == 0);
         }
     }
 }

@@ -25,7 +25,7 @@ fn a_stream_has_the_headers_that_browsers_and_proxies_need() {
 }
 
 #[test]
-fn what_is_for_proxies_can_be_switched_off() {
+fn headers_for_proxies_can_be_switched_off() {
     let route = Route::builder().proxy_headers(false).build();
     let headers = route.respond(&request("")).headers().clone();
     assert_eq!(headers["content-type"], "text/event-stream");
@@ -69,7 +69,7 @@ fn every_subscriber_gets_every_event_in_order() {
     for reader in &mut readers {
         assert_eq!(reader.read_data(), ["3", "-"]);
     }
-    assert_eq!(subscribe(&route, "").read_data(), ["-"], "a new one reads from now on");
+    assert_eq!(subscribe(&route, "").read_data(), ["-"], "a new subscriber reads from now on");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_subscriber_resumes_after_its_last_event_id() {
 }
 
 #[test]
-fn an_author_may_give_the_ids() {
+fn a_publisher_may_give_the_ids() {
     let route = Route::new();
     for number in 1..=3 {
         route.publish(&Message::new(number.to_string()).id(EventId::from(number))).unwrap();
@@ -100,7 +100,7 @@ fn an_author_may_give_the_ids() {
 }
 
 #[test]
-fn a_lagging_subscriber_is_told_what_it_missed() {
+fn a_lagging_subscriber_gets_a_gap_event() {
     let route = Route::builder().history(2).burst_bytes(0).build();
     let mut reader = subscribe(&route, "");
     publish(&route, &["1", "2", "3", "4", "5"]);
@@ -113,7 +113,7 @@ fn a_lagging_subscriber_is_told_what_it_missed() {
     assert_eq!(
         subscribe(&route, &id).read_data(),
         ["4", "5", "-"],
-        "who loses the connection at the gap loses no more"
+        "a client that loses the connection at the gap misses nothing more"
     );
 }
 
@@ -202,13 +202,13 @@ async fn a_route_without_subscribers_is_closed_at_once() {
     closed.await.unwrap();
 }
 
-/// A waker is the executor's code: it may own whatever it likes, another subscriber of the route too.
+/// A waker is code of the executor. It may own anything, even another subscriber of the route.
 #[test]
 fn a_waker_may_own_a_subscriber() {
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Wake, Waker};
 
-    struct Task(#[allow(dead_code, reason = "it is owned")] Mutex<Subscriber>);
+    struct Task(#[allow(dead_code, reason = "the waker owns it")] Mutex<Subscriber>);
     impl Wake for Task {
         fn wake(self: Arc<Self>) {}
     }
@@ -220,17 +220,17 @@ fn a_waker_may_own_a_subscriber() {
     assert!(poll.is_pending());
     drop(waker);
     assert_eq!(route.subscribers(), 2);
-    // The slot's waker is the last one, and goes when another takes its place.
+    // The last waker is the one in the slot. It is dropped when another waker replaces it.
     assert_eq!(reader.read(), "-");
     assert_eq!(route.subscribers(), 1);
 }
 
-/// What a stream begins with.
+/// Returns the first bytes of a stream.
 fn request_opening(route: &Route) -> String {
     Subscriber::of(route.respond(&request(""))).read()
 }
 
-/// Publishes a message with an id, and returns what came of it: `new`, `repeat`, or the error.
+/// Publishes a message with an id. Returns `new`, `repeat`, or the text of the error.
 fn publish_with_id(route: &Route, id: &str, data: &str) -> String {
     let id = EventId::new(id).unwrap();
     match route.publish(&Message::new(data).id(id.clone())) {
@@ -247,7 +247,7 @@ fn publish_with_id(route: &Route, id: &str, data: &str) -> String {
 }
 
 #[test]
-fn an_id_that_no_client_can_bring_back_is_refused() {
+fn an_id_that_a_client_cant_send_back_is_refused() {
     let route = Route::new();
     let mut reader = subscribe(&route, "");
     for id in ["", " ", "\t", " a", "b\t", "a\u{1}b", "\u{7f}", &"x".repeat(1025)] {
@@ -278,7 +278,7 @@ fn an_id_of_the_routes_own_form_is_refused() {
             "{id}"
         );
     }
-    // These can't be taken for one.
+    // These don't have this form.
     for id in [
         format!("{epoch}-01"),
         format!("{epoch}-"),
@@ -307,7 +307,7 @@ fn an_id_names_one_message() {
     ));
     assert_eq!(reader.read_data(), ["a", "a", "-"]);
     drop(reader);
-    // Also when the message is kept no more, and then its id still tells what came next.
+    // The same after the message was evicted. Its id still tells which messages came next.
     publish(&route, &["9", "10"]);
     assert_eq!(publish_with_id(&route, "7", "a"), "repeat");
     assert_eq!(publish_with_id(&route, "7", "b"), taken);
@@ -347,7 +347,7 @@ fn messages_are_published_together_or_not_at_all() {
 }
 
 #[test]
-fn a_burst_reaches_everybody_who_reads() {
+fn a_burst_reaches_every_subscriber_that_reads() {
     for history in [0, 1, 100, 1024] {
         for is_batch in [false, true] {
             let route = Route::builder().history(history).history_age(Duration::ZERO).build();
@@ -371,7 +371,7 @@ fn a_burst_reaches_everybody_who_reads() {
 }
 
 #[test]
-fn a_burst_is_bounded() {
+fn a_burst_is_limited() {
     let route = Route::builder().history(10).burst_bytes(10_000).build();
     let mut reader = subscribe(&route, "");
     let data = "x".repeat(100);
@@ -383,18 +383,22 @@ fn a_burst_is_bounded() {
     let gap = seen.remove(0);
     assert_eq!(gap, format!("{{\"missed\":{}}}", 1000 - seen.len()));
     assert!((70..100).contains(&seen.len()), "{} are kept", seen.len());
-    // A batch that could not be kept whole is refused, and one that the history or the bound keeps is not.
+    // A batch that could not be kept whole is refused. A batch that fits into the history or the burst is not.
     let batch = |messages| route.publish_all(&vec![Message::new(&*data); messages]);
     assert!(matches!(batch(1000), Err(PublishError::BatchTooLarge)));
     assert_eq!(reader.read_data(), ["-"]);
     assert_eq!(batch(10).unwrap().len(), 10);
     assert_eq!(reader.read_data().len(), 11);
-    // With their ids, 80 would be more than the bound.
+    // With their ids, 80 messages exceed the limit.
     assert!(matches!(batch(80), Err(PublishError::BatchTooLarge)));
     assert_eq!(batch(70).unwrap().len(), 70);
     assert_eq!(reader.read_data().len(), 71);
     let large = "x".repeat(100_000);
-    assert_eq!(route.publish_all([&Message::new(&*large)]).unwrap().len(), 1, "one message is of any size");
+    assert_eq!(
+        route.publish_all([&Message::new(&*large)]).unwrap().len(),
+        1,
+        "one message may have any size"
+    );
 }
 
 #[test]
@@ -412,11 +416,11 @@ fn an_empty_message_is_not_sent() {
     let mut reader = subscribe(&route, "");
     publish(&route, &["1"]);
     route.publish(&Message::empty()).unwrap();
-    assert_eq!(reader.read_data(), ["1", "-"], "and takes no place in the history");
+    assert_eq!(reader.read_data(), ["1", "-"], "the empty message is not in the history");
 }
 
 #[test]
-fn a_head_request_takes_no_place() {
+fn a_head_request_is_not_a_subscriber() {
     let route = Route::new();
     let head = || Request::head("/").body(()).unwrap();
     assert_eq!(route.respond(&head()).status(), 200);
@@ -444,7 +448,7 @@ fn a_body_of_text_has_a_length() {
 }
 
 #[test]
-fn nothing_of_the_messages_is_shown_for_debugging() {
+fn debugging_shows_no_messages() {
     let route = Route::new();
     let reader = subscribe(&route, "");
     publish(&route, &["secret"]);
@@ -468,7 +472,7 @@ fn a_closed_route_drains_and_ends() {
     route.close();
     assert!(route.is_closed());
     assert_eq!(reader.read_data(), ["1", "2", "."]);
-    assert_eq!(reader.read(), ".", "the end stays the end");
+    assert_eq!(reader.read(), ".", "the stream has ended for good");
     assert!(matches!(route.publish(&Message::new("3")), Err(PublishError::Closed)));
     assert!(matches!(route.publish_with(|_| Ok(())), Err(PublishError::Closed)));
 }
@@ -489,7 +493,7 @@ fn clients_of_a_closed_route_get_the_rest_and_are_told_to_stop() {
 }
 
 #[test]
-fn a_shutdown_ends_the_streams_of_its_requests_only() {
+fn a_shutdown_ends_only_the_streams_of_its_requests() {
     let route = Route::new();
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
@@ -501,7 +505,7 @@ fn a_shutdown_ends_the_streams_of_its_requests_only() {
     publish(&route, &["2"]);
     assert_eq!(reader.read_data(), ["1", "2", "."]);
     publish(&route, &["3"]);
-    assert_eq!(reader.read(), ".", "the end stays the end");
+    assert_eq!(reader.read(), ".", "the stream has ended for good");
     assert_eq!(other.read_data(), ["1", "2", "3", "-"]);
 }
 
@@ -518,7 +522,7 @@ fn dropping_the_last_handle_closes_the_route() {
 }
 
 #[tokio::test]
-async fn a_route_is_closed_when_its_last_subscriber_has_gone() {
+async fn a_route_is_closed_when_its_last_subscriber_is_disconnected() {
     let route = Route::new();
     let [mut first, second] = [subscribe(&route, ""), subscribe(&route, "")];
     assert_eq!(route.subscribers(), 2);
@@ -551,7 +555,7 @@ async fn a_waiting_subscriber_is_woken() {
     assert!(reader.await.unwrap().starts_with(b"data: 1\n"));
 }
 
-/// What users rely on: bodies and routes can go to other tasks, and need no pinning.
+/// Users rely on this: bodies and routes can be moved to other tasks, and need no pinning.
 const _: fn() = || {
     fn is<T: Send + Sync + Unpin>() {}
     is::<Route>();
@@ -559,7 +563,7 @@ const _: fn() = || {
 };
 
 #[test]
-fn ids_are_forgotten_though_the_latest_of_each_key_is_kept() {
+fn ids_are_forgotten_though_the_latest_message_of_each_key_is_kept() {
     let route = Route::builder().history(2).lag_policy(LagPolicy::LatestPerKey).build();
     let publish = |key: &str, id: &str, data: &str| {
         let message = Message::new(data).id(EventId::new(id).unwrap());

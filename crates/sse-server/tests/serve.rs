@@ -103,7 +103,7 @@ async fn http2_gets_the_stream_too() {
 }
 
 #[tokio::test]
-async fn a_request_has_the_address_of_its_peer_also_after_a_stream() {
+async fn each_request_has_the_address_of_its_peer_also_after_a_stream() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (route, peers) = (Route::new(), Arc::new(Mutex::new(Vec::new())));
@@ -125,7 +125,7 @@ async fn a_request_has_the_address_of_its_peer_also_after_a_stream() {
     assert_eq!(*peers.lock().unwrap(), [own, own]);
 }
 
-/// Serves a route on a free port by so many threads, until `stop` is sent, and tells of the ends of its streams.
+/// Serves a route on a free port by this number of threads, until `stop` is sent, and sends how its streams end.
 async fn start_observed(route: &Route, threads: usize) -> (Server, UnboundedReceiver<Ended>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listener = Listener::from(listener).write_deadline(Duration::from_millis(300));
@@ -144,7 +144,7 @@ async fn start_observed(route: &Route, threads: usize) -> (Server, UnboundedRece
 }
 
 #[tokio::test]
-async fn it_is_told_how_streams_end_on_their_connections() {
+async fn the_observer_is_told_how_streams_end_on_their_connections() {
     for threads in [0, 2] {
         let route = Route::new();
         let (server, mut ended) = start_observed(&route, threads).await;
@@ -199,7 +199,7 @@ async fn a_head_request_names_no_length() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_frees_its_place() {
+async fn a_client_that_disconnects_is_unsubscribed() {
     let route = Route::new();
     let server = start(&route, Duration::ZERO).await;
     let mut stream = Stream::open(server.address, "").await;
@@ -226,7 +226,7 @@ async fn a_shutdown_ends_streams_and_keeps_the_route() {
     };
     let mut rest = String::new();
     stream.0.read_to_string(&mut rest).await.unwrap();
-    assert!(rest.ends_with("0\r\n\r\n"), "the body ends as a body should: {rest:?}");
+    assert!(rest.ends_with("0\r\n\r\n"), "the body ends properly: {rest:?}");
     server.task.await.unwrap();
 
     route.publish(&Message::new("2")).unwrap();
@@ -236,7 +236,7 @@ async fn a_shutdown_ends_streams_and_keeps_the_route() {
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_those_who_still_read() {
+async fn a_shutdown_waits_for_clients_that_still_read() {
     let route = Route::builder().history(100).history_bytes(1 << 30).build();
     let server = start(&route, Duration::from_secs(60)).await;
     let mut stream = Stream::open(server.address, "").await;
@@ -247,7 +247,7 @@ async fn a_shutdown_waits_for_those_who_still_read() {
         route.publish(&Message::new(&*data)).unwrap();
     }
     server.stop.send(()).unwrap();
-    // It must have begun before anything more is read.
+    // The shutdown must have begun before anything more is read.
     while TcpStream::connect(server.address).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -259,10 +259,10 @@ async fn a_shutdown_waits_for_those_who_still_read() {
 }
 
 #[tokio::test]
-async fn a_shutdown_cuts_what_is_open_after_the_grace() {
+async fn a_shutdown_cuts_open_connections_after_the_grace() {
     let route = Route::builder().history(100_000).history_bytes(1 << 30).build();
     let server = start(&route, Duration::from_millis(50)).await;
-    // It reads nothing, so its stream can't be brought to its end.
+    // The client reads nothing, so its stream can't end.
     let mut stream = Stream::open(server.address, "").await;
     stream.read_until(":").await;
     let data = "x".repeat(1 << 20);
@@ -274,7 +274,7 @@ async fn a_shutdown_cuts_what_is_open_after_the_grace() {
     assert_eq!(route.subscribers(), 0);
 }
 
-/// With `SSE_STREAMS=10000` (and files enough, `ulimit -n`) this is a large server.
+/// With `SSE_STREAMS=10000` (and enough files, `ulimit -n`), this tests a large server.
 #[tokio::test]
 async fn a_shutdown_ends_many_streams_one_by_one_within_the_grace() {
     let streams = std::env::var("SSE_STREAMS").map_or(200, |streams| streams.parse().expect("a number"));
@@ -298,14 +298,14 @@ async fn a_shutdown_ends_many_streams_one_by_one_within_the_grace() {
     server.task.await.unwrap();
     assert!(begin.elapsed() < grace, "{:?}", begin.elapsed());
     let ends: Vec<_> = ends.join_all().await.iter().map(|end| end.duration_since(begin)).collect();
-    // Not a measure of speed: each end is drawn from a second, and 200 of them lie within a half by no chance.
+    // This does not measure speed. Each end is drawn from a second, and 200 ends within half a second are no chance.
     let spread_by = ends.iter().max().unwrap().abs_diff(*ends.iter().min().unwrap());
     assert!(spread_by > spread / 2, "{spread_by:?}");
     eprintln!("{streams} streams ended within {:?}, spread over {spread_by:?}", begin.elapsed());
 }
 
 #[tokio::test]
-async fn half_open_connections_are_closed_and_disturb_nobody() {
+async fn half_open_connections_are_closed_and_disturb_no_other() {
     let route = Route::new();
     let server = start(&route, Duration::ZERO).await;
     let mut idle = Vec::new();
@@ -322,7 +322,7 @@ async fn half_open_connections_are_closed_and_disturb_nobody() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_refused() {
+async fn requests_that_are_not_http_are_refused() {
     let route = Route::new();
     let server = start(&route, Duration::ZERO).await;
     for bad in ["\0\0\0\0\r\n\r\n", "PRI * HTTP/1.1\r\n\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
@@ -335,7 +335,7 @@ async fn what_is_no_http_is_refused() {
     }
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    // It may be closed before all is written.
+    // The connection may be closed before everything is written.
     let _ = stream.write_all(long.as_bytes()).await;
     let _ = stream.shutdown().await;
     let mut response = String::new();
@@ -349,7 +349,7 @@ async fn a_connection_without_a_request_does_not_hold_a_shutdown_up() {
     let route = Route::new();
     let server = start(&route, Duration::from_secs(3600)).await;
     let silent = TcpStream::connect(server.address).await.unwrap();
-    // A second connection is served: so the first has been accepted.
+    // A second connection is served, so the first one has been accepted.
     let mut stream = Stream::open(server.address, "").await;
     stream.read_until(":").await;
     server.stop.send(()).unwrap();
@@ -366,7 +366,7 @@ async fn dropping_the_server_closes_its_connections() {
     server.task.abort();
     let mut rest = Vec::new();
     let _ = stream.0.read_to_end(&mut rest).await;
-    assert!(!rest.ends_with(b"0\r\n\r\n"), "cut, not ended");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "the connection is cut, and the body has not ended");
     assert_eq!(route.subscribers(), 0);
 }
 
@@ -416,7 +416,7 @@ async fn one_server_has_connections_of_several_kinds() {
     unix.read_until("data: to all").await;
     own.read_until("data: to all").await;
     tcp.read_until("data: to all").await;
-    // The shutdown ends all of them, long before its grace.
+    // The shutdown ends all of them, long before its grace is over.
     end.send(()).unwrap();
     unix.read_until("0").await;
     own.read_until("0").await;
@@ -430,13 +430,13 @@ async fn http2_by_bytes(route: Route) -> DuplexStream {
     tokio::spawn(serve(Connections::of(Within(receiver)), route).into_future());
     let (own, other) = duplex(64 * 1024);
     sender.send(other).await.unwrap();
-    // The server ends when nothing can come any more.
+    // The server ends when nothing more can come.
     tokio::spawn(async move { sender.closed().await });
     own
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_of_http2_ends_when_nobody_has_used_it_for_a_while() {
+async fn an_unused_connection_of_http2_is_closed_after_a_while() {
     let route = Route::builder().heartbeat(None).build();
     let own = http2_by_bytes(route).await;
     let executor = TokioExecutor::new();
@@ -445,7 +445,7 @@ async fn a_connection_of_http2_ends_when_nobody_has_used_it_for_a_while() {
     let connection = tokio::spawn(connection);
     let request = Request::get("http://localhost/").body(Empty::<Bytes>::new()).unwrap();
     let response = requests.send_request(request).await.unwrap();
-    // A stream may be silent for as long as it likes.
+    // A stream may send nothing for any time.
     sleep(Duration::from_secs(3600)).await;
     assert!(!connection.is_finished());
     let begun = tokio::time::Instant::now();

@@ -1,10 +1,9 @@
-//! The promise, against chance: each subscriber sees the events in the order of publishing, each once, with none
-//! missing, or is told of the gap by an event.
+//! Tests the promise of sse-server's front page in random runs.
 //!
-//! One run is one seed: a publisher with bursts, batches, pauses and ids of all kinds; a server that crashes, starts anew
-//! and ends the streams of single clients; and some clients that are slow, stall, lose their links and resume, over pipes
-//! with small buffers and a clock that only goes on when all wait. So hours pass in seconds, and a seed gives the same run
-//! each time.
+//! One run is one seed. A publisher publishes bursts, batches and ids of all kinds, and makes pauses. A server crashes,
+//! starts anew, and ends the streams of single clients. Some clients are slow, stall, lose their connections and
+//! resume. The pipes have small buffers, and the clock goes on only when all tasks wait. So hours pass in seconds, and
+//! a seed always gives the same run.
 //!
 //! ```text
 //! SSE_SIMULATION_RUNS=10000 cargo test -p sse-server --release --test simulation
@@ -35,9 +34,9 @@ use tokio::task::{AbortHandle, JoinSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 #[test]
-fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
+fn each_client_gets_all_events_in_order_or_a_gap_event() {
     let Some(seen) = Simulation::new().runs(100).run(simulate) else { return };
-    // Where none of these happens, the promise is not put to the test.
+    // If one of these things does not happen, the runs do not test the promise.
     let Seen { numbers, gaps_by_lag, gaps_by_restart, gaps_of_late_comers, .. } = seen;
     let Seen { resumes_without_loss, fresh_starts, stalls_cut, ends, .. } = seen;
     assert!(numbers > 0 && gaps_by_lag > 0 && gaps_by_restart > 0 && gaps_of_late_comers > 0, "{seen:?}");
@@ -46,7 +45,7 @@ fn subscribers_see_all_in_order_or_are_told_of_the_gap() {
     assert!(early_ends > 0 && own_ids > 0 && repeats > 0 && refused_ids > 0 && batches > 0, "{seen:?}");
 }
 
-/// What has happened in a run, or in many.
+/// How often each thing has happened in a run, or in many.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     numbers: u64,
@@ -55,17 +54,18 @@ struct Seen {
     /// Clients that came back too late.
     gaps_of_late_comers: u64,
     resumes_without_loss: u64,
-    /// Streams that began without an id, up to their first event: first ones, and those after one lost too soon.
+    /// Streams that began without an id and brought an event: first streams, and streams after one that was lost too
+    /// soon.
     fresh_starts: u64,
-    /// Connections that the write deadline cut.
+    /// Connections that were cut by the write deadline.
     stalls_cut: u64,
     /// Streams that were read to the end.
     ends: u64,
-    /// Streams that were ended though the route is open: of a client, or after a time.
+    /// Streams that were ended though the route is open, by the end of a client or after a time.
     early_ends: u64,
     /// Messages that were published with ids of their own.
     own_ids: u64,
-    /// Those of them that were published again.
+    /// Messages of these that were published again.
     repeats: u64,
     /// Ids that were refused.
     refused_ids: u64,
@@ -103,7 +103,7 @@ async fn simulate(seed: u64) -> Seen {
         async move { world.publish_all(&mut rng).await }
     });
     let all = async {
-        // The first that fails ends the run: what others see after it says nothing.
+        // The first failure ends the run, because later ones say nothing.
         while let Some(end) = tasks.join_next().await {
             end.unwrap_or_else(|error| resume_unwind(error.into_panic()));
         }
@@ -111,40 +111,40 @@ async fn simulate(seed: u64) -> Seen {
         route.closed().await;
     };
     let end = timeout(Duration::from_secs(3600), all).await;
-    assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits for ever: {world:?}");
+    assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: a client waits for ever: {world:?}");
     world.seen.get()
 }
 
-/// The server and what is true of it.
+/// The server, and what the judges know of it.
 #[derive(Debug)]
 struct World {
     seed: u64,
     history: usize,
-    /// `None` where the history is bounded by messages alone.
+    /// `None` if the history is limited by the number of messages alone.
     history_bytes: Option<usize>,
     burst_bytes: usize,
     heartbeat: Option<Duration>,
     deadline: Duration,
     max_buffer: usize,
     route: RefCell<Route>,
-    /// Which of the routes it is: one for each start of the server.
+    /// The number of the present route: one for each start of the server.
     life: Cell<u64>,
-    /// The newest number when this life began.
+    /// The newest number when this route was made.
     born: Cell<u64>,
-    /// The padding of each number that was published, from 1 on.
+    /// The padding of each published number, from 1 on.
     published: RefCell<Vec<usize>>,
-    /// The ids that the publisher gave in this life, and their numbers.
+    /// The ids that the publisher gave to this route, and their numbers.
     own_ids: RefCell<Vec<(String, u64)>>,
-    /// One of so many messages gets an id of its publisher's; none, if it is zero.
+    /// One of this number of messages gets a publisher's id; none, if it is zero.
     own_id_share: u32,
-    /// An id that the route gave, in this life or an earlier one.
+    /// An id that this route or an earlier one gave.
     given_id: RefCell<Option<String>>,
     /// How often the streams of each client were ended.
     client_ends: RefCell<Vec<u64>>,
     connections: RefCell<Vec<AbortHandle>>,
-    /// No more crashes, and links hold.
+    /// Whether crashes and lost connections have ended.
     is_calm: Cell<bool>,
-    /// How many clients have yet to see everything.
+    /// How many clients have not seen everything yet.
     waited_for: Cell<usize>,
     seen: Cell<Seen>,
 }
@@ -158,7 +158,7 @@ impl World {
             burst_bytes: rng.choice([0, 1_000, 30_000, 1 << 20]).unwrap(),
             heartbeat: rng.bool().then(|| Duration::from_millis(rng.u64(200..10_000))),
             deadline: Duration::from_millis(rng.u64(500..5_000)),
-            // hyper takes no less than the first.
+            // hyper allows no smaller size than the first.
             max_buffer: rng.choice([8 * 1024, 16 * 1024, 64 * 1024]).unwrap(),
             route: RefCell::default(),
             life: Cell::new(0),
@@ -183,7 +183,7 @@ impl World {
         self.history_bytes.map_or(route.clone(), |bytes| route.history_bytes(bytes)).build()
     }
 
-    /// The whole life of the publisher.
+    /// Runs the publisher from its first to its last message.
     async fn publish_all(&self, rng: &mut Rng) {
         for _ in 0..rng.u32(10..60) {
             match rng.u32(0..40) {
@@ -215,7 +215,7 @@ impl World {
             sleep(Duration::from_millis(rng.u64(0..longest))).await;
         }
         self.is_calm.set(true);
-        // By this one, everybody hears that it is calm now.
+        // After this message, every client knows that the faults have ended.
         self.publish(0, rng);
     }
 
@@ -224,20 +224,23 @@ impl World {
             self.try_bad_id(rng);
         }
         let message = self.next_message(padding, rng);
-        let published = self.route.borrow().publish(&message).expect("it is open");
+        let published = self.route.borrow().publish(&message).expect("the route is open");
         assert!(!published.is_repeat(), "SSE_SIMULATION_SEED={}", self.seed);
-        // A request whose answer was lost is made again.
+        // A request whose response was lost is repeated.
         if rng.u32(0..8) == 0
             && let Some((id, number)) = rng.choice(&*self.own_ids.borrow())
         {
-            let published =
-                self.route.borrow().publish(&self.message(*number, Some(id))).expect("it is the same");
+            let published = self
+                .route
+                .borrow()
+                .publish(&self.message(*number, Some(id)))
+                .expect("the message is the same");
             assert!(published.is_repeat(), "SSE_SIMULATION_SEED={}: {id}", self.seed);
             self.count(|seen| seen.repeats += 1);
         }
     }
 
-    /// Publishes messages together, among them repeats.
+    /// Publishes messages together, with repeats among them.
     fn publish_batch(&self, paddings: &[usize], rng: &mut Rng) {
         let before = (self.published.borrow().len(), self.own_ids.borrow().len());
         let mut batch = Vec::new();
@@ -252,7 +255,7 @@ impl World {
         match self.route.borrow().publish_all(&batch) {
             Ok(published) => assert_eq!(published.len(), batch.len()),
             Err(error) => {
-                // None of them is published, so their numbers are free again.
+                // None of them is published, so their numbers are used again.
                 assert!(
                     matches!(error, PublishError::BatchTooLarge),
                     "SSE_SIMULATION_SEED={}: {error}",
@@ -266,7 +269,7 @@ impl World {
         self.count(|seen| seen.batches += 1);
     }
 
-    /// The message of the next number.
+    /// Returns the message of the next number.
     fn next_message(&self, padding: usize, rng: &mut Rng) -> Message<'static> {
         self.published.borrow_mut().push(padding);
         let number = self.newest();
@@ -281,7 +284,7 @@ impl World {
     }
 
     fn message(&self, number: u64, id: Option<&str>) -> Message<'static> {
-        let padding = self.padding(number).expect("it is published");
+        let padding = self.padding(number).expect("the number is published");
         let message = Message::new(format!("{number} {}", "x".repeat(padding)));
         match id {
             Some(id) => message.id(EventId::new(id).unwrap().into_owned()),
@@ -289,7 +292,7 @@ impl World {
         }
     }
 
-    /// Tries an id that names another message, that the route might have given, or that nobody can bring back.
+    /// Tries an id that names another message, an id of the route's form, or an id that a client can't send back.
     fn try_bad_id(&self, rng: &mut Rng) {
         let taken = rng.choice(&*self.own_ids.borrow()).map(|(id, _)| id.clone());
         let own = self.given_id.borrow().clone();
@@ -307,10 +310,10 @@ impl World {
     fn end_client(&self, rng: &mut Rng) {
         let client = rng.usize(..self.client_ends.borrow().len());
         self.client_ends.borrow_mut()[client] += 1;
-        let _ = self.route.borrow().end_client(&client.to_string()).expect("there is no log");
+        let _ = self.route.borrow().end_client(&client.to_string()).expect("the route has no log");
     }
 
-    /// A crash and a new start: all connections are lost, and all that the server knew but the next number.
+    /// A crash and a new start: all connections are lost, and the server remembers only the next number.
     fn restart(&self) {
         self.connections.borrow_mut().drain(..).for_each(|connection| connection.abort());
         self.route.replace(self.new_route());
@@ -326,11 +329,11 @@ impl World {
         }
     }
 
-    /// Serves a connection. When its request is there, `place` is set to the newest number then.
+    /// Serves a connection. When its request has come, `began_at` is set to the newest number.
     fn serve(
         self: &Rc<Self>,
         io: DuplexStream,
-        place: Rc<Cell<Option<u64>>>,
+        began_at: Rc<Cell<Option<u64>>>,
         client: usize,
         until: Option<Duration>,
     ) {
@@ -339,7 +342,7 @@ impl World {
         builder.timer(TokioTimer::new()).max_buf_size(self.max_buffer);
         let task = spawn_local(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                place.set(Some(world.newest()));
+                began_at.set(Some(world.newest()));
                 let mut subscription = route.subscribe(&request).client(&client.to_string());
                 if let Some(time) = until {
                     subscription = subscription.until(sleep(time));
@@ -364,14 +367,15 @@ impl World {
         self.published.borrow().get(usize::try_from(number).ok()? - 1).copied()
     }
 
-    /// How many bytes the messages after a number have at most.
+    /// Returns how many bytes the messages after a number have at most.
     fn most_bytes_after(&self, number: u64) -> usize {
         let first = usize::try_from(number).unwrap();
         self.published.borrow()[first..].iter().map(|padding| padding + 100).sum()
     }
 
-    /// The newest number that the history may have evicted by now. Where its bytes are bounded, that's all but one.
-    fn lost(&self) -> u64 {
+    /// Returns the newest number that the history may have evicted by now. If its bytes are limited, only the newest
+    /// number is surely kept.
+    fn evicted(&self) -> u64 {
         let kept = if self.history_bytes.is_some() { 1 } else { self.history as u64 };
         self.newest().saturating_sub(kept).max(self.born.get())
     }
@@ -383,7 +387,7 @@ impl World {
     }
 }
 
-/// Whether the write deadline is behind it.
+/// Returns whether the write deadline has passed.
 fn is_time_out(error: &hyper::Error) -> bool {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     causes
@@ -391,7 +395,7 @@ fn is_time_out(error: &hyper::Error) -> bool {
         .any(|io| io.kind() == io::ErrorKind::TimedOut)
 }
 
-/// A client that knows what a client knows, its connection aside.
+/// A client, without its connection. It acts on what a client knows.
 #[derive(Debug)]
 struct Client {
     name: usize,
@@ -399,29 +403,29 @@ struct Client {
     rng: Rng,
     decoder: Decoder,
     standing: Standing,
-    /// Whether it has said that it has seen everything.
+    /// Whether it has reported that it has seen everything.
     is_done: bool,
 }
 
-/// What a client has been told.
+/// What a client was told by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// Nothing: it has no id.
     Nowhere,
-    /// All up to this number, by the server of this life.
-    Behind { life: u64, number: u64 },
-    /// That something is missing behind this number, and not how much.
+    /// Everything up to this number, by the server of this route.
+    After { life: u64, number: u64 },
+    /// That an unknown number of messages after this number is missing.
     Unknown { life: u64, number: u64 },
 }
 
-/// What a client's connection is to the server, and to the judge.
+/// What the server and the judge know of a client's connection.
 #[derive(Debug)]
 struct Connection {
     life: u64,
     /// The newest number when the request was answered.
-    place: Rc<Cell<Option<u64>>>,
+    began_at: Rc<Cell<Option<u64>>>,
     has_id: bool,
-    /// Whether there has been no event.
+    /// Whether it has brought no event yet.
     is_new: bool,
 }
 
@@ -441,7 +445,7 @@ impl Client {
                 continue;
             }
             if self.rng.u32(0..20) == 0 {
-                // Like a page that is loaded anew.
+                // The client forgets its id, like a page that is loaded anew.
                 (self.decoder, self.standing) = (Decoder::new(), Standing::Nowhere);
             }
             let longest = self.rng.choice([3, 300, 10_000, 100_000]).unwrap();
@@ -452,17 +456,17 @@ impl Client {
         }
     }
 
-    /// Connects once, and reads until the connection is over. Returns whether the stream is, too.
+    /// Connects once, and reads until the connection ends. Returns whether the stream has ended, too.
     async fn connect(&mut self, may_stall: bool) -> bool {
         let (mut io, far) = duplex(self.rng.usize(16..4096));
-        let (id, place) = (self.decoder.last_event_id().to_owned(), Rc::default());
+        let (id, began_at) = (self.decoder.last_event_id().to_owned(), Rc::default());
         self.decoder.reset();
         let until =
             (may_stall && self.rng.u32(0..8) == 0).then(|| Duration::from_millis(self.rng.u64(0..20_000)));
         let ends = self.world.client_ends.borrow()[self.name];
-        self.world.serve(far, Rc::clone(&place), self.name, until);
+        self.world.serve(far, Rc::clone(&began_at), self.name, until);
         let mut connection =
-            Connection { life: self.world.life.get(), place, has_id: !id.is_empty(), is_new: true };
+            Connection { life: self.world.life.get(), began_at, has_id: !id.is_empty(), is_new: true };
         let header = if id.is_empty() { String::new() } else { format!("Last-Event-ID: {id}\r\n") };
         let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{header}\r\n");
         if io.write_all(request.as_bytes()).await.is_err() {
@@ -470,7 +474,7 @@ impl Client {
         }
         let mut response = ChunkedResponse::new();
         let mut buffer = vec![0; self.rng.usize(1..4096)];
-        // One in so many reads is late, and by how much.
+        // How often a read is late, and by how much.
         let patience = self.rng.u32(2..200);
         let delay = self.rng.choice([20, 300, 10_000]).unwrap();
         loop {
@@ -494,7 +498,7 @@ impl Client {
                 return false;
             }
             if response.is_whole() || status == Some(204) {
-                self.end(&connection, status.expect("it has come"));
+                self.end(&connection, status.expect("the response has come"));
                 return true;
             }
             assert!(status.is_none_or(|status| status == 200), "{response:?}");
@@ -503,7 +507,7 @@ impl Client {
 
     fn read(&mut self, connection: &mut Connection, mut body: &[u8]) {
         let (mut standing, world) = (self.standing, &self.world);
-        while let Some(event) = self.decoder.next_event(&mut body).expect("it is small") {
+        while let Some(event) = self.decoder.next_event(&mut body).expect("the event is small") {
             standing = connection.starting(standing).and_then(|at| connection.judge(at, event, world)).unwrap_or_else(
                 |fault| {
                     let data = event.data().get(..40).unwrap_or(event.data());
@@ -518,12 +522,12 @@ impl Client {
         if id.split_once('-').is_some_and(|(epoch, _)| epoch.len() == 12) {
             *world.given_id.borrow_mut() = Some(id.to_owned());
         }
-        // The opening has an id and no event.
+        // The opening has an id, but is not an event.
         if !self.decoder.last_event_id().is_empty() {
-            standing = connection.starting(standing).expect("it has been opened");
+            standing = connection.starting(standing).expect("the request was answered");
         }
         self.standing = standing;
-        let has_all = matches!(standing, Standing::Behind { number, .. } if number == world.newest());
+        let has_all = matches!(standing, Standing::After { number, .. } if number == world.newest());
         if has_all && world.is_calm.get() && !self.is_done {
             self.is_done = true;
             world.waited_for.set(world.waited_for.get() - 1);
@@ -533,27 +537,27 @@ impl Client {
         }
     }
 
-    /// The clock has gone on while it read: nobody had anything to do, so all that there was must have come.
+    /// The clock went on while the client read. So no task had anything to do, and everything must have come.
     fn check_that_all_is_here(&self, connection: &Connection, newest: u64) {
         let Self { name, world, .. } = self;
         let standing = connection.starting(self.standing).expect("the request has come");
         let has_all = match standing {
             Standing::Nowhere => false,
-            Standing::Behind { life, number } => life == connection.life && number >= newest,
+            Standing::After { life, number } => life == connection.life && number >= newest,
             Standing::Unknown { life, .. } => life == connection.life && newest == world.born.get(),
         };
         assert!(
             has_all,
-            "SSE_SIMULATION_SEED={}: client {name}, {standing:?}, waits in vain for {newest} over {connection:?}",
+            "SSE_SIMULATION_SEED={}: client {name}, {standing:?}, waits for {newest} without an end over {connection:?}",
             world.seed
         );
     }
 
-    /// The stream has come to its end: it must be closed, and nothing be left of it.
+    /// Checks the end of a stream: the route must be closed, and nothing may be left to read.
     fn end(&self, connection: &Connection, status: u16) {
         let Self { name, world, .. } = self;
-        let standing = connection.starting(self.standing).expect("it was answered");
-        let has_all = standing == Standing::Behind { life: connection.life, number: world.newest() };
+        let standing = connection.starting(self.standing).expect("the request was answered");
+        let has_all = standing == Standing::After { life: connection.life, number: world.newest() };
         assert!(
             world.waited_for.get() == 0 && has_all,
             "SSE_SIMULATION_SEED={}: client {name}, {standing:?}, is told by a {status} that this is all",
@@ -564,30 +568,30 @@ impl Client {
 }
 
 impl Connection {
-    /// Where a client stands that came with nothing: where it came in.
+    /// Returns the standing of a client that came without an id: the number at which it came.
     fn starting(&self, standing: Standing) -> Result<Standing, String> {
         if standing != Standing::Nowhere {
             return Ok(standing);
         }
-        let number = self.place.get().ok_or("an answer without a request")?;
-        Ok(Standing::Behind { life: self.life, number })
+        let number = self.began_at.get().ok_or("a response comes without a request")?;
+        Ok(Standing::After { life: self.life, number })
     }
 
-    /// Where a client stands behind this event, if it may get it.
+    /// Returns the standing of a client after this event, if it may get the event.
     fn judge(&mut self, standing: Standing, event: EventRef<'_>, world: &World) -> Result<Standing, String> {
         let is_new = std::mem::replace(&mut self.is_new, false);
         if is_new && !self.has_id {
             world.count(|seen| seen.fresh_starts += 1);
         }
-        let (Standing::Behind { life: of, number: last } | Standing::Unknown { life: of, number: last }) =
+        let (Standing::After { life: of, number: last } | Standing::Unknown { life: of, number: last }) =
             standing
         else {
-            return Err("it stands nowhere".to_owned());
+            return Err("the client has no position".to_owned());
         };
         let life = self.life;
         if event.event_type() == "gap" {
             let missed = event.data().strip_prefix("{\"missed\":").and_then(|data| data.strip_suffix('}'));
-            let missed = missed.ok_or("no data of a gap")?;
+            let missed = missed.ok_or("the event is not a gap event")?;
             if missed == "null" {
                 if of == life {
                     return Err("this server knows the id".to_owned());
@@ -595,35 +599,35 @@ impl Connection {
                 world.count(|seen| seen.gaps_by_restart += 1);
                 return Ok(Standing::Unknown { life, number: last });
             }
-            let missed: u64 = missed.parse().map_err(|_| "no number of a gap")?;
+            let missed: u64 = missed.parse().map_err(|_| "the gap has no number")?;
             if of != life || missed == 0 {
-                return Err("nobody can know that".to_owned());
+                return Err("the server can't know this number".to_owned());
             }
             world.count(|seen| if is_new { seen.gaps_of_late_comers += 1 } else { seen.gaps_by_lag += 1 });
             if !is_new && world.most_bytes_after(last) <= world.burst_bytes {
-                return Err("a connected subscriber gets what is within the bound of a burst".to_owned());
+                return Err("a connected subscriber must get a burst within the limit".to_owned());
             }
-            // If it is unknown where the gap begins, then the next number shows where it ends.
-            let Standing::Behind { .. } = standing else { return Ok(standing) };
+            // If it is unknown where the gap begins, the next number shows where it ends.
+            let Standing::After { .. } = standing else { return Ok(standing) };
             let number = last + missed;
-            return if number <= world.lost() {
-                Ok(Standing::Behind { life, number })
+            return if number <= world.evicted() {
+                Ok(Standing::After { life, number })
             } else {
-                Err(format!("a gap up to {number}, where only those up to {} may be lost", world.lost()))
+                Err(format!("a gap up to {number}, but only those up to {} may be evicted", world.evicted()))
             };
         }
-        let (number, padding) = event.data().split_once(' ').ok_or("no data of ours")?;
-        let number: u64 = number.parse().map_err(|_| "no number")?;
+        let (number, padding) = event.data().split_once(' ').ok_or("the data is not the publisher's")?;
+        let number: u64 = number.parse().map_err(|_| "the data has no number")?;
         if of != life {
-            return Err("the restart was passed over in silence".to_owned());
+            return Err("the restart was not told by a gap".to_owned());
         }
         if number <= last {
-            return Err("it has seen that before".to_owned());
+            return Err("the client has had this number".to_owned());
         }
-        // Behind a gap of unknown size comes the oldest that is kept.
-        let gone = if matches!(standing, Standing::Behind { .. }) { last } else { last.max(world.lost()) };
+        // After a gap of unknown size, the oldest kept message comes next.
+        let gone = if matches!(standing, Standing::After { .. }) { last } else { last.max(world.evicted()) };
         if number > gone + 1 {
-            return Err(format!("those before it are missing, from {} on", gone + 1));
+            return Err(format!("numbers from {} on are missing", gone + 1));
         }
         let whole = world.padding(number);
         if whole != Some(padding.len()) || !padding.bytes().all(|byte| byte == b'x') {
@@ -633,6 +637,6 @@ impl Connection {
             seen.numbers += 1;
             seen.resumes_without_loss += u64::from(is_new && self.has_id);
         });
-        Ok(Standing::Behind { life, number })
+        Ok(Standing::After { life, number })
     }
 }

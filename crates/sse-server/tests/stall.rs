@@ -1,4 +1,4 @@
-//! Peers that take nothing, over real sockets: what they cost, and how they are noticed.
+//! Peers that take no bytes, over real sockets: what they cost, and how the server notices them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,14 +13,15 @@ use tokio::time::{sleep, timeout};
 /// The data of a large message.
 const DATA: usize = 64 * 1024;
 
-/// How long anything may take that happens at all.
+/// The longest time that anything may take.
 const SOON: Duration = Duration::from_secs(60);
 
 /// Serves a route on a free port.
 fn start(route: RouteBuilder, write_deadline: Duration) -> (Route, SocketAddr) {
     let route = route.build();
     let socket = TcpSocket::new_v4().unwrap();
-    // Of each connection too. Otherwise the kernel holds megabytes for those that take nothing.
+    // The sockets of accepted connections inherit this size. Without it, the kernel holds megabytes for each stalled
+    // client.
     socket.set_send_buffer_size(32 * 1024).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = Listener::from(socket.listen(1024).unwrap()).write_deadline(write_deadline);
@@ -29,7 +30,7 @@ fn start(route: RouteBuilder, write_deadline: Duration) -> (Route, SocketAddr) {
     (route, address)
 }
 
-/// A subscriber that has read its opening and what came with it.
+/// A subscriber that has read its opening and the bytes that came with it.
 struct Subscriber {
     stream: TcpStream,
     response: ChunkedResponse,
@@ -49,7 +50,7 @@ impl Subscriber {
         subscriber
     }
 
-    /// Reads once. Returns how many messages came, and how many are told to be missed.
+    /// Reads once. Returns how many messages came, and how many are missing by gap events.
     async fn read(&mut self) -> (u64, u64) {
         let mut buffer = vec![0; 16 * 1024];
         let len = timeout(SOON, self.stream.read(&mut buffer)).await.expect("more comes soon").unwrap();
@@ -60,7 +61,8 @@ impl Subscriber {
         while let Some(event) = self.decoder.next_event(&mut body).unwrap() {
             if event.event_type() == "gap" {
                 let data = event.data().strip_prefix("{\"missed\":").and_then(|data| data.strip_suffix('}'));
-                missed += data.expect("the data of a gap").parse::<u64>().expect("it is counted");
+                missed +=
+                    data.expect("the event is a gap event").parse::<u64>().expect("the gap has a number");
             } else {
                 assert_eq!(event.data().len(), DATA);
                 came += 1;
@@ -69,7 +71,7 @@ impl Subscriber {
         (came, missed)
     }
 
-    /// Reads until so many messages have come or are told to be missed; returns how many came.
+    /// Reads until `messages` have come or are in a gap. Returns how many came.
     #[cfg(target_os = "linux")]
     async fn read_messages(&mut self, messages: u64) -> u64 {
         let (mut came, mut missed) = (0, 0);
@@ -78,11 +80,11 @@ impl Subscriber {
             came += more.0;
             missed += more.1;
         }
-        assert_eq!(came + missed, messages, "{missed} of them missed");
+        assert_eq!(came + missed, messages, "{missed} messages are missed");
         came
     }
 
-    /// Does this in a task of its own.
+    /// Does the same in a task of its own.
     #[cfg(target_os = "linux")]
     fn read_all(mut self, messages: u64) -> tokio::task::JoinHandle<u64> {
         tokio::spawn(async move { self.read_messages(messages).await })
@@ -98,15 +100,15 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     assert!(timeout(Duration::from_secs(30), wait).await.is_ok(), "never: {what}");
 }
 
-/// A gigabyte goes by a thousand subscribers who take none of it.
+/// A thousand subscribers take no bytes while a gigabyte is published.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_bounded_with_stalled_subscribers() {
     const MESSAGES: u64 = 16 * 1024;
     const HISTORY: usize = 4 << 20;
-    /// At most one frame is held for each, and all that have got as far share it.
+    /// At most one frame is held for each, and all at the same position share it.
     const EACH: usize = DATA;
-    /// The other tests of this file, the allocator's own, and buffers that are read into.
+    /// The memory of the other tests in this file, of the allocator, and of buffers for reading.
     const OTHERS: usize = 32 << 20;
 
     // Both ends of each connection are files of this process.
@@ -125,7 +127,7 @@ async fn memory_is_bounded_with_stalled_subscribers() {
     let message = Message::new("x".repeat(DATA));
     for number in 0..MESSAGES {
         route.publish(&message).unwrap();
-        // Those who take something do it now.
+        // Subscribers that take some bytes take them now.
         tokio::task::yield_now().await;
         if number % 256 == 0 {
             most = most.max(resident());
@@ -133,19 +135,19 @@ async fn memory_is_bounded_with_stalled_subscribers() {
     }
     let came = reader.await.unwrap();
     let grown = most.max(resident()) - before;
-    eprintln!("{subscribers} stalled: {} MiB more; one who reads got {came} of {MESSAGES}", grown >> 20);
+    eprintln!("{subscribers} stalled: {} MiB more; the reading one got {came} of {MESSAGES}", grown >> 20);
     assert!(grown < HISTORY + subscribers * EACH + OTHERS, "{grown} bytes");
     assert!(came > 0);
-    until("the one who reads has gone", || route.stats().catching_up == subscribers).await;
+    until("the reading one is disconnected", || route.stats().catching_up == subscribers).await;
     drop(stalled);
 }
 
-/// Clients that send half a request, a byte at a time, more than they should, or read nothing: hundreds of each.
+/// Hundreds of clients send half a request, a byte at a time, or more than they should, or read nothing.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_clients_cost_little_and_slow_nobody() {
+async fn hostile_clients_cost_little_and_slow_no_other() {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    /// What one of them costs at most, beside the sockets: hyper's first buffer of 8 KiB is the most of it.
+    /// What a client may cost beside its sockets. Most of it is hyper's first buffer of 8 KiB.
     const EACH: usize = 24 * 1024;
     const OTHERS: usize = 16 << 20;
 
@@ -162,7 +164,7 @@ async fn hostile_clients_cost_little_and_slow_nobody() {
             0 => stream.write_all(b"GET / HT").await.unwrap(),
             1 => stream.write_all(b"G").await.unwrap(),
             2 => stream.write_all(GET).await.unwrap(),
-            // As far as somebody takes it.
+            // As far as the server reads it.
             _ => drop(timeout(Duration::from_millis(20), stream.write_all(&GET.repeat(4_000))).await),
         }
         hostile.push(stream);
@@ -177,7 +179,7 @@ async fn hostile_clients_cost_little_and_slow_nobody() {
         route.publish(&Message::new("x".repeat(DATA))).unwrap();
         assert_eq!(reader.read_messages(1).await, 1);
         let took = begin.elapsed();
-        assert!(took < Duration::from_secs(5), "round {round}: the one who reads has waited for {took:?}");
+        assert!(took < Duration::from_secs(5), "round {round}: the reading client has waited for {took:?}");
     }
     let grown = resident().saturating_sub(before);
     eprintln!("{clients} hostile: {} KiB each", grown / clients / 1024);
@@ -185,7 +187,7 @@ async fn hostile_clients_cost_little_and_slow_nobody() {
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_nothing_is_cut() {
+async fn a_peer_that_takes_no_bytes_is_cut() {
     let (route, address) = start(Route::builder().history_bytes(8 << 20), Duration::from_millis(200));
     let stalled = Subscriber::open(address).await;
     // More than the sockets hold.
@@ -193,15 +195,15 @@ async fn a_peer_that_takes_nothing_is_cut() {
     for _ in 0..100 {
         route.publish(&message).unwrap();
     }
-    until("it is cut", || route.stats().stalled == 1 && route.subscribers() == 0).await;
+    until("the peer is cut", || route.stats().stalled == 1 && route.subscribers() == 0).await;
     drop(stalled);
 }
 
-/// Its socket is there, and nothing reaches it any more: as when a cable is pulled.
+/// The socket exists, but no packet reaches it any more, as when a cable is pulled.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_vanished_peer_is_noticed() {
-    /// The program `ret 0`: of each packet, nothing is kept.
+    /// The program `ret 0`, which drops each packet.
     const DROP_ALL: socket2::SockFilter = socket2::SockFilter::new(0x06, 0, 0, 0);
 
     let heartbeat = Route::builder().heartbeat(Duration::from_millis(50));
@@ -209,12 +211,12 @@ async fn a_vanished_peer_is_noticed() {
     let vanished = Subscriber::open(address).await;
     socket2::SockRef::from(&vanished.stream).attach_filter(&[DROP_ALL]).unwrap();
     assert_eq!(route.subscribers(), 1);
-    until("its place is free", || route.subscribers() == 0).await;
+    until("the peer is unsubscribed", || route.subscribers() == 0).await;
     assert_eq!(route.stats().stalled, 1);
     drop(vanished);
 }
 
-/// How many files this process may have open.
+/// Returns how many files this process may open.
 #[cfg(target_os = "linux")]
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
@@ -222,7 +224,7 @@ fn open_files() -> usize {
     soft.expect("a limit").parse().unwrap_or(usize::MAX)
 }
 
-/// How much memory of this process is resident, in bytes. What the kernel holds for sockets is not counted.
+/// Returns how much memory of this process is resident, in bytes, without what the kernel holds for sockets.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -1,4 +1,4 @@
-//! One stream per request.
+//! Streams of one request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use tokio::time::{advance, pause};
 
 fn reader(stream: MessageStream) -> Subscriber {
     let mut reader = Subscriber::of(stream.respond());
-    assert_eq!(reader.read(), ":\n\n", "the first byte goes out at once");
+    assert_eq!(reader.read(), ":\n\n", "the first bytes are sent at once");
     reader
 }
 
-/// Messages from a channel.
+/// Messages from a queue.
 struct Received(mpsc::UnboundedReceiver<&'static str>);
 
 impl Stream for Received {
@@ -31,7 +31,7 @@ impl Stream for Received {
 }
 
 #[test]
-fn what_is_ready_goes_out_together() {
+fn messages_that_are_ready_are_sent_together() {
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut reader = reader(MessageStream::new(Received(receiver)));
     assert_eq!(reader.read(), "-");
@@ -41,11 +41,11 @@ fn what_is_ready_goes_out_together() {
     sender.send("3").unwrap();
     drop(sender);
     assert_eq!(reader.read_data(), ["3", "."]);
-    assert_eq!(reader.read(), ".", "the end stays the end");
+    assert_eq!(reader.read(), ".", "the stream has ended for good");
 }
 
 #[test]
-fn an_endless_stream_goes_out_in_pieces() {
+fn an_endless_stream_is_sent_in_pieces() {
     let data = "x".repeat(1000);
     let mut reader = reader(MessageStream::new(stream::repeat_with(move || Message::new(data.clone()))));
     for _ in 0..3 {
@@ -60,18 +60,18 @@ fn empty_messages_do_not_spin() {
 }
 
 #[test]
-fn an_error_ends_it_with_an_event_of_the_authors_choice() {
+fn an_error_ends_the_stream_with_an_event_of_the_users_choice() {
     let results =
-        stream::iter([Ok(Message::new("1")), Err("the model is gone"), Ok(Message::new("never sent"))]);
+        stream::iter([Ok(Message::new("1")), Err("the model has stopped"), Ok(Message::new("never sent"))]);
     let mut reader = reader(MessageStream::fallible(results, |error| {
         Message::new(error).event_type(EventType::from_static("error"))
     }));
-    assert_eq!(reader.frame(), "data: 1\n\nevent: error\ndata: the model is gone\n\n");
+    assert_eq!(reader.frame(), "data: 1\n\nevent: error\ndata: the model has stopped\n\n");
     assert_eq!(reader.read(), ".");
 }
 
 #[test]
-fn a_client_that_goes_away_drops_the_stream_at_once() {
+fn a_client_that_disconnects_drops_the_stream_at_once() {
     let alive = Arc::new(());
     let held = alive.clone();
     let endless = stream::poll_fn(move |_| {
@@ -93,11 +93,11 @@ fn a_stream_that_panics_ends() {
         Poll::Ready(Some(Message::new("1")))
     })));
     assert_eq!(reader.read_data(), ["1", "."]);
-    assert_eq!(reader.read(), ".", "and is not polled again");
+    assert_eq!(reader.read(), ".", "the stream is not polled again");
 }
 
 #[tokio::test]
-async fn a_silent_stream_gets_a_comment() {
+async fn a_stream_without_messages_gets_a_comment() {
     pause();
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut reader = reader(MessageStream::new(Received(receiver)).heartbeat(Duration::from_secs(10)));
@@ -113,7 +113,7 @@ async fn a_silent_stream_gets_a_comment() {
 }
 
 #[tokio::test]
-async fn a_shutdown_ends_it_if_asked_to() {
+async fn a_shutdown_ends_the_stream_if_asked_to() {
     let shutdown = Shutdown::new();
     let request = Request::get("/").extension(shutdown.clone()).body(()).unwrap();
     let (sender, receiver) = mpsc::unbounded_channel();

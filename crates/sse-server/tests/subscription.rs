@@ -1,5 +1,4 @@
-//! Subscribing with control: where a subscriber goes on, what goes ahead of its stream, what it leaves out, and who
-//! is refused.
+//! Subscriptions with settings: their position, their snapshot, their filter, and refusals.
 
 use std::time::Duration;
 
@@ -15,13 +14,13 @@ fn publish(route: &Route, data: &[&str]) {
     }
 }
 
-/// The id of the newest event.
+/// Returns the id of the newest event.
 fn last_id(route: &Route) -> String {
     let opening = Subscriber::of(route.respond(&request(""))).read();
     field(&opening, "id").expect("an opening has an id").to_owned()
 }
 
-/// What a reader sees that comes with this id, beside the snapshot of the numbers so far.
+/// Checks what a client reads that comes with this id, if its stream has a snapshot.
 #[track_caller]
 fn check_snapshot(route: &Route, last_event_id: &str, expected: &[&str]) {
     let snapshot = || [Message::new("snapshot"), Message::new("more").id(EventId::from_static("x"))];
@@ -31,14 +30,14 @@ fn check_snapshot(route: &Route, last_event_id: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_snapshot_goes_ahead_of_what_comes_after() {
+fn a_snapshot_goes_before_later_events() {
     let route = Route::new();
     publish(&route, &["1", "2"]);
     check_snapshot(&route, "", &["snapshot", "more", "live", "-"]);
 }
 
 #[test]
-fn who_can_resume_needs_no_snapshot() {
+fn a_client_that_can_resume_gets_no_snapshot() {
     let route = Route::new();
     publish(&route, &["1"]);
     let id = last_id(&route);
@@ -47,7 +46,7 @@ fn who_can_resume_needs_no_snapshot() {
 }
 
 #[test]
-fn who_can_not_resume_is_told_and_gets_the_snapshot() {
+fn a_client_that_cant_resume_gets_a_gap_and_the_snapshot() {
     let route = Route::builder().history(1).build();
     let id = last_id(&route);
     publish(&route, &["1", "2", "3"]);
@@ -56,7 +55,7 @@ fn who_can_not_resume_is_told_and_gets_the_snapshot() {
 }
 
 #[test]
-fn the_place_comes_behind_the_snapshot() {
+fn the_id_of_the_position_comes_after_the_snapshot() {
     let route = Route::new();
     publish(&route, &["1"]);
     let subscription = route.subscribe(&request("")).snapshot(|| [Message::new("a"), Message::new("b")]);
@@ -66,7 +65,7 @@ fn the_place_comes_behind_the_snapshot() {
     let ids: Vec<_> = blocks.iter().map(|block| field(block, "id")).collect();
     let [None, None, None, Some(id)] = ids[..] else { panic!("{blocks:?}") };
     assert!(field(&blocks[0], "retry").is_some());
-    // Whoever loses the connection before that id comes again without one, and gets the snapshot again.
+    // A client that loses the connection before that id comes again without one, and gets the snapshot again.
     assert_eq!(subscribe(&route, id).read_data(), ["2", "-"]);
     assert_eq!(reader.read_data(), ["2", "-"]);
 }
@@ -94,7 +93,7 @@ fn a_filter_leaves_events_out() {
 }
 
 #[test]
-fn a_filter_that_passes_nothing_waits() {
+fn a_filter_that_lets_nothing_pass_waits() {
     let route = Route::builder().history(100_000).build();
     let mut reader = Subscriber::of(route.subscribe(&request("")).filter(|_| false).respond());
     reader.read();
@@ -106,7 +105,7 @@ fn a_filter_that_passes_nothing_waits() {
 }
 
 #[test]
-fn a_filter_that_panics_ends_its_own_stream_only() {
+fn a_filter_that_panics_ends_only_its_own_stream() {
     let route = Route::new();
     let mut broken =
         Subscriber::of(route.subscribe(&request("")).filter(|_| panic!("a bug of the user's")).respond());
@@ -114,12 +113,12 @@ fn a_filter_that_panics_ends_its_own_stream_only() {
     broken.read();
     publish(&route, &["1"]);
     assert_eq!(broken.read(), ".");
-    assert_eq!(broken.read(), ".", "the end stays the end");
+    assert_eq!(broken.read(), ".", "the stream has ended for good");
     assert_eq!(other.read_data(), ["1", "-"]);
 }
 
 #[tokio::test]
-async fn a_filtered_stream_tells_its_place_with_the_heartbeat() {
+async fn a_filtered_stream_gets_its_position_with_the_heartbeat() {
     pause();
     let route = Route::builder().history(1).build();
     let mut reader = Subscriber::of(route.subscribe(&request("")).filter(|_| false).respond());
@@ -132,12 +131,12 @@ async fn a_filtered_stream_tells_its_place_with_the_heartbeat() {
         tokio::task::yield_now().await;
     }
     let heartbeat = reader.read();
-    let id = field(&heartbeat, "id").expect("an id");
-    assert_eq!(subscribe(&route, id).read_data(), ["-"], "nothing is missed behind it");
+    let id = field(&heartbeat, "id").expect("the heartbeat has an id");
+    assert_eq!(subscribe(&route, id).read_data(), ["-"], "nothing is missing after it");
 }
 
 #[test]
-fn the_last_event_id_may_stand_in_the_query() {
+fn the_last_event_id_may_be_in_the_query() {
     #[track_caller]
     fn check(route: &Route, query: &str, header: &str, expected: &[&str]) {
         let request =
@@ -180,13 +179,13 @@ fn a_full_route_refuses() {
     assert_eq!(
         route.respond(&request("")).status(),
         StatusCode::OK,
-        "a place that is free again is given again"
+        "the route has room for one subscriber again"
     );
     drop(second);
 }
 
 #[test]
-fn a_client_has_a_bound_of_its_own() {
+fn a_client_has_a_limit_of_its_own() {
     let route = Route::builder().max_subscribers_per_client(1).build();
     let subscribe = |client: &str| route.subscribe(&request("")).client(client);
     let first = subscribe("a");
@@ -202,12 +201,12 @@ fn a_client_has_a_bound_of_its_own() {
 }
 
 #[test]
-fn a_refusal_takes_no_settings() {
+fn a_refused_subscription_ignores_settings() {
     let route = Route::builder().max_subscribers(0).build();
     let subscription = route.subscribe(&request(""));
     assert!(!subscription.is_open());
     let response = subscription
-        .snapshot(|| -> [Message<'_>; 0] { panic!("nobody gets it") })
+        .snapshot(|| -> [Message<'_>; 0] { panic!("no client gets it") })
         .from_start()
         .filter(|_| true)
         .heartbeat(None)
@@ -225,14 +224,14 @@ fn a_stream_may_begin_with_the_oldest_message() {
     publish(&route, &["1", "2", "3"]);
     let subscribe = |id| Subscriber::of(route.subscribe(&request(id)).from_start().respond());
     let mut first = subscribe("");
-    assert_eq!(field(&first.read(), "id"), None, "who loses the connection here begins again");
+    assert_eq!(field(&first.read(), "id"), None, "a client that loses the connection here begins again");
     let id = field(&first.read(), "id").unwrap().to_owned();
     assert_eq!(first.read_data(), ["3", "-"]);
     publish(&route, &["4"]);
     assert_eq!(first.read_data(), ["4", "-"]);
     let mut resumed = subscribe(&id);
     resumed.read();
-    assert_eq!(resumed.read_data(), ["3", "4", "-"], "an id goes before it");
+    assert_eq!(resumed.read_data(), ["3", "4", "-"], "an id counts more");
 }
 
 #[test]
@@ -254,7 +253,7 @@ fn a_stream_may_begin_with_the_newest_messages() {
     check(5, &["1", "2", "4", "5", "6", "-"]);
     check(usize::MAX, &["1", "2", "4", "5", "6", "-"]);
 
-    // An id goes before it, and what is evicted is no gap.
+    // An id counts more, and evicted messages are not a gap.
     let route = Route::builder().history(2).build();
     publish(&route, &["1", "2", "3"]);
     let mut first = Subscriber::of(route.subscribe(&request("")).from_newest(3).respond());
@@ -271,7 +270,11 @@ fn a_post_may_be_answered_by_a_stream() {
     let request = Request::post("/").body(()).unwrap();
     let route = Route::new();
     assert_eq!(route.subscribe(&request).respond().status(), StatusCode::OK);
-    assert_eq!(route.respond(&request).status(), StatusCode::METHOD_NOT_ALLOWED, "if nobody says so");
+    assert_eq!(
+        route.respond(&request).status(),
+        StatusCode::METHOD_NOT_ALLOWED,
+        "unless the handler subscribes"
+    );
 }
 
 #[test]
@@ -314,7 +317,7 @@ async fn a_subscription_may_have_a_heartbeat_of_its_own() {
     publish(&route, &["1"]);
     assert_eq!(rare.read_data(), ["1", "-"]);
     advance(Duration::from_secs(9)).await;
-    assert_eq!(rare.read(), "-", "an event puts it off");
+    assert_eq!(rare.read(), "-", "an event delays the heartbeat");
     advance(Duration::from_secs(2)).await;
     assert_eq!(rare.read(), ":\n\n");
     assert_eq!(rare.read(), "-");
@@ -339,14 +342,14 @@ async fn a_stream_ends_at_its_maximum_age() {
     assert_eq!(open(&mut readers), 50);
     advance(Duration::from_secs(11)).await;
     let left = open(&mut readers);
-    assert!((5..45).contains(&left), "they do not end together: {left}");
+    assert!((5..45).contains(&left), "the streams do not end together: {left}");
     advance(Duration::from_secs(11)).await;
     assert_eq!(open(&mut readers), 0);
     assert!(!route.is_closed());
 }
 
 #[tokio::test]
-async fn the_longest_times_are_as_good_as_never() {
+async fn the_longest_times_never_end() {
     let route =
         Route::builder().max_age(Duration::MAX).heartbeat(Duration::MAX).history_age(Duration::MAX).build();
     let subscription = route.subscribe(&request("")).heartbeat(Duration::MAX);
@@ -367,7 +370,7 @@ fn a_lagging_subscriber_may_be_disconnected() {
     assert_eq!(reader.read(), "-");
     publish(&route, &["2", "3", "4"]);
     assert_eq!(reader.read(), ".");
-    assert_eq!(reader.read(), ".", "the end stays the end");
+    assert_eq!(reader.read(), ".", "the stream has ended for good");
     assert_eq!(subscribe(&route, &id).read_data(), [r#"{"missed":1}"#, "3", "4", "-"]);
     let stats = route.stats();
     assert_eq!((stats.lagged, stats.gaps), (1, 1));
@@ -386,7 +389,7 @@ fn a_lagging_subscriber_may_get_the_latest_of_each_key() {
 }
 
 #[test]
-fn what_is_too_old_is_a_gap() {
+fn expired_messages_are_a_gap() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -401,7 +404,7 @@ fn what_is_too_old_is_a_gap() {
 }
 
 #[test]
-fn the_numbers_add_up() {
+fn the_counts_add_up() {
     let route = Route::builder().history(2).burst_bytes(0).build();
     let mut reader = subscribe(&route, "");
     let stats = route.stats();
@@ -414,9 +417,9 @@ fn the_numbers_add_up() {
     let stats = route.stats();
     assert_eq!((stats.published, stats.delivered, stats.replayed), (3, 2, 0));
     assert_eq!((stats.gaps, stats.lagged, stats.catching_up), (1, 1, 0));
-    let (_, events) = blocks.split_once("\n\n").expect("a gap event and the rest");
+    let (_, events) = blocks.split_once("\n\n").expect("the blocks are a gap event and others");
     assert_eq!(usize::try_from(stats.bytes).unwrap(), events.len());
-    // A late comer: the gap is not a lag, and what it gets from the history is a replay.
+    // A client that comes late: its gap is not a lag, and its messages from the history are a replay.
     let mut late = subscribe(&route, "unknown");
     publish(&route, &["4"]);
     late.read_data();
@@ -438,7 +441,7 @@ async fn a_closing_route_ends_its_streams_one_by_one() {
     assert!(route.publish(&Message::new("2")).is_err());
     advance(Duration::from_secs(5)).await;
     readers.retain_mut(|reader| reader.read() != ".");
-    assert!((5..45).contains(&readers.len()), "they do not end together: {}", readers.len());
+    assert!((5..45).contains(&readers.len()), "the streams do not end together: {}", readers.len());
     advance(Duration::from_secs(6)).await;
     assert!(readers.iter_mut().all(|reader| reader.read() == "."));
     readers.clear();
@@ -457,7 +460,7 @@ fn a_snapshot_goes_before_the_start_in_either_order() {
 }
 
 #[test]
-fn the_data_may_be_made_anew_for_one_subscriber() {
+fn the_data_may_be_changed_for_one_subscriber() {
     let topics = Topics::builder().route(Route::builder().history(2).burst_bytes(0)).build();
     let subscription = topics.subscribe(&request("unknown"), ["a", "b"]);
     let subscription = subscription

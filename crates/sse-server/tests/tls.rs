@@ -1,4 +1,4 @@
-//! TLS around a `WriteDeadline`: a client that takes nothing is cut, as it is without TLS.
+//! TLS around a `WriteDeadline`: a client that takes no bytes is cut, as without TLS.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -23,16 +23,16 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// How long it takes at most until a client is cut.
+/// The longest time until a client is cut.
 const SOON: Duration = Duration::from_secs(30);
 
 #[test]
-fn http1_cuts_a_client_that_takes_nothing() {
+fn http1_cuts_a_client_that_takes_no_bytes() {
     check(false);
 }
 
 #[test]
-fn http2_cuts_a_client_that_takes_nothing() {
+fn http2_cuts_a_client_that_takes_no_bytes() {
     check(true);
 }
 
@@ -41,7 +41,7 @@ fn check(is_http2: bool) {
     let route = Route::new();
     let (acceptor, connector) = tls();
     let address = start(acceptor, route.clone(), is_http2);
-    // Its tasks stop when its `block_on` returns, but its socket stays open: nobody reads from it.
+    // The client's tasks stop when its `block_on` returns, but its socket stays open, and nobody reads from it.
     let client = runtime();
     let response = client.block_on(async {
         let mut response = get(address, connector, is_http2).await;
@@ -67,7 +67,7 @@ fn runtime() -> Runtime {
     runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Both sides of a certificate for 127.0.0.1.
+/// Returns both sides of a certificate for 127.0.0.1.
 fn tls() -> (TlsAcceptor, TlsConnector) {
     let names = ["127.0.0.1".to_owned()];
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
@@ -89,7 +89,7 @@ fn start(tls: TlsAcceptor, route: Route, is_http2: bool) -> SocketAddr {
     thread::spawn(move || {
         runtime().block_on(async {
             let socket = TcpSocket::new_v4().unwrap();
-            // Of the connection too. Otherwise the kernel holds megabytes for a client that takes nothing.
+            // Accepted connections inherit this size. Without it, the kernel holds megabytes for a stalled client.
             socket.set_send_buffer_size(32 * 1024).unwrap();
             socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let listener = socket.listen(1).unwrap();
@@ -116,7 +116,7 @@ async fn get(address: SocketAddr, tls: TlsConnector, is_http2: bool) -> Response
     let request = Request::get("https://127.0.0.1/").body(Empty::<Bytes>::new()).unwrap();
     if is_http2 {
         let mut builder = conn::http2::Builder::new(TokioExecutor::new());
-        // So large that the socket is full before the window is.
+        // So large that the socket is full before the window is closed.
         builder.initial_stream_window_size(1 << 30).initial_connection_window_size(1 << 30);
         let (mut sender, connection) = builder.handshake(io).await.unwrap();
         tokio::spawn(connection);

@@ -52,14 +52,14 @@ fn one_id_resumes_all_of_them() {
         reader.read();
         assert_eq!(reader.read_data(), all[seen..], "after {seen}");
     }
-    // A topic that is added resumes at the same moment.
+    // A topic that is added resumes at the same position.
     let mut reader = subscribe(&topics, &ids[2], &["a", "b", "c"]);
     reader.read();
     assert_eq!(reader.read_data(), ["x", "3", "4", "-"]);
 }
 
 #[tokio::test]
-async fn either_topic_wakes_and_the_last_one_ends() {
+async fn each_topic_wakes_and_the_last_one_ends_the_stream() {
     use http_body_util::BodyExt as _;
 
     let topics = Topics::new();
@@ -103,13 +103,13 @@ async fn several_topics_have_one_heartbeat() {
 }
 
 #[test]
-fn topics_are_bounded() {
+fn topics_are_limited() {
     let topics = Topics::builder().max_topics(2).build();
     let a = topics.route("a").unwrap();
     let _b = topics.route("b").unwrap();
     let TooManyTopics { .. } = topics.route("c").unwrap_err();
     drop(a);
-    assert!(topics.route("c").is_ok(), "an unused one makes room");
+    assert!(topics.route("c").is_ok(), "an unused topic is dropped");
     assert!(topics.get("a").is_none());
     assert_eq!(topics.len(), 2);
 }
@@ -127,7 +127,7 @@ fn a_subscriber_keeps_its_topic() {
 }
 
 #[tokio::test]
-async fn an_unused_topic_is_dropped_and_its_loss_told() {
+async fn an_unused_topic_is_dropped_and_then_a_gap() {
     pause();
     let topics = Topics::new();
     let mut reader = subscribe(&topics, "", &["a"]);
@@ -138,7 +138,7 @@ async fn an_unused_topic_is_dropped_and_its_loss_told() {
     let _b = topics.route("b").unwrap();
     let mut reader = subscribe(&topics, &id, &["a"]);
     reader.read();
-    assert_eq!(reader.read_data(), ["1", "-"], "it lingers");
+    assert_eq!(reader.read_data(), ["1", "-"], "the topic is still kept");
     drop(reader);
     for _ in 0..3 {
         advance(Duration::from_secs(61)).await;
@@ -159,17 +159,17 @@ fn all_topics_can_be_shown() {
         topics.routes().iter().map(|(name, route)| (name.to_string(), route.stats().published)).collect();
     published.sort_unstable();
     assert_eq!(published, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
-    assert!(topics.route("c").is_ok(), "handles that are gone keep no topic");
+    assert!(topics.route("c").is_ok(), "dropped handles keep no topic");
 }
 
 #[test]
-fn no_topic_is_nothing_to_read() {
+fn without_a_topic_there_is_nothing_to_read() {
     let request = Request::get("/").body(()).unwrap();
     assert_eq!(Topics::new().subscribe(&request, []).respond().status(), StatusCode::NO_CONTENT);
 }
 
 #[test]
-fn dropping_the_topics_closes_those_that_nobody_holds() {
+fn dropping_the_topics_closes_those_without_a_handle() {
     let topics = Topics::new();
     let mut reader = subscribe(&topics, "", &["a"]);
     let kept = topics.route("b").unwrap();
@@ -180,7 +180,7 @@ fn dropping_the_topics_closes_those_that_nobody_holds() {
     assert!(!kept.is_closed());
 }
 
-/// Runs when it is dropped, as the code of an executor may.
+/// Calls a function when it is dropped, as the code of an executor may.
 struct OnDrop(Box<dyn Fn() + Send + Sync>);
 
 impl Wake for OnDrop {
@@ -194,7 +194,7 @@ impl Drop for OnDrop {
 }
 
 #[test]
-fn a_topic_that_is_made_again_before_the_last_is_gone_tells_of_the_loss() {
+fn a_topic_that_is_made_again_before_the_last_is_dropped_has_a_gap() {
     let topics = Topics::builder().max_topics(1).build();
     let own = |data| Message::new(data).id(EventId::new("own").unwrap());
     let route = topics.route("a").unwrap();
@@ -203,7 +203,7 @@ fn a_topic_that_is_made_again_before_the_last_is_gone_tells_of_the_loss() {
     publish(&topics, &[("a", "2")]);
     let mut body = route.subscribe_from("").respond().into_body();
     let again = topics.clone();
-    // A subscriber drops its waker, and then lets go of its topic.
+    // A subscriber drops its waker, and then its topic.
     let waker = Waker::from(Arc::new(OnDrop(Box::new(move || {
         drop(again.route("b").unwrap());
         drop(again.route("a").unwrap());
@@ -212,7 +212,7 @@ fn a_topic_that_is_made_again_before_the_last_is_gone_tells_of_the_loss() {
     drop((waker, route));
     drop(body);
     let route = topics.route("a").unwrap();
-    assert_eq!(route.stats().published, 0, "it is another");
+    assert_eq!(route.stats().published, 0, "it is a new topic");
     assert_eq!(subscribe(&topics, &start, &["a"]).read_data(), [r#"{"missed":null}"#, "-"]);
     publish(&topics, &[("a", "3")]);
     route.publish(&own("1")).unwrap();
@@ -221,7 +221,7 @@ fn a_topic_that_is_made_again_before_the_last_is_gone_tells_of_the_loss() {
 }
 
 #[test]
-fn a_topic_makes_no_room_while_somebody_subscribes() {
+fn a_topic_is_not_dropped_while_somebody_subscribes() {
     let topics = Topics::builder().max_topics(1).build();
     let (is_done, other) = (Arc::new(AtomicBool::new(false)), topics.clone());
     let is_over = is_done.clone();
@@ -241,9 +241,9 @@ fn a_topic_makes_no_room_while_somebody_subscribes() {
     taker.join().unwrap();
 }
 
-/// Whoever may subscribe can invent names. None of them takes the room of a topic that holds something.
+/// A client that may subscribe can invent names. No invented name takes the room of a topic that has messages.
 #[test]
-fn invented_names_displace_nothing_and_hold_no_publisher_up() {
+fn invented_names_drop_no_topic_and_stop_no_publisher() {
     let topics = Topics::builder().max_topics(4).build();
     publish(&topics, &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
     let head = |name: &str| {
@@ -258,13 +258,13 @@ fn invented_names_displace_nothing_and_hold_no_publisher_up() {
     for number in 0..1000 {
         assert!(topics.subscribe_to(&request(""), &format!("get {number}")).is_open());
     }
-    assert_eq!(topics.len(), 8, "topics that are only awaited are bounded, too");
+    assert_eq!(topics.len(), 8, "topics that only subscribers asked for are limited, too");
     let stayed = ["a", "b", "c", "d"].map(|name| topics.subscribe_to(&request(""), name).from_start());
     assert!(stayed.iter().all(sse_server::Subscription::is_open));
     let read = |subscription: sse_server::Subscription| Subscriber::of(subscription.respond()).read_data();
     assert_eq!(stayed.map(|subscription| read(subscription)[0].clone()), ["1", "2", "3", "4"]);
 
-    // As many invented names as there may be, for as long as their streams last.
+    // As many invented names as allowed, for as long as their streams last.
     let waiting: Vec<_> = (0..4).map(|number| subscribe(&topics, "", &[&format!("held {number}")])).collect();
     assert_eq!(
         topics.subscribe(&request(""), ["one more"]).respond().status(),
@@ -276,20 +276,20 @@ fn invented_names_displace_nothing_and_hold_no_publisher_up() {
 }
 
 #[test]
-fn an_awaited_topic_is_made_by_its_publisher() {
+fn a_topic_that_subscribers_wait_for_is_made_by_its_publisher() {
     let topics = Topics::builder().max_topics(1).build();
     let mut early = Subscriber::of(topics.subscribe_to(&request(""), "a").respond());
     early.read();
-    assert!(topics.get("a").is_none(), "nobody has published there");
+    assert!(topics.get("a").is_none(), "no publisher has asked for it");
     publish(&topics, &[("a", "1")]);
     assert_eq!(early.read_data(), ["1", "-"]);
     assert_eq!(topics.get("a").unwrap().stats().published, 1);
     assert_eq!(topics.len(), 1);
-    // It is in use, so there is no room for another; an awaited one has its own.
+    // The topic is in use, so there is no room for another. A topic that only subscribers asked for has its own room.
     let TooManyTopics { .. } = topics.route("b").unwrap_err();
     assert!(topics.subscribe_to(&request(""), "b").is_open());
     drop(early);
-    assert!(topics.route("b").is_ok(), "the unused one makes room");
+    assert!(topics.route("b").is_ok(), "the unused topic is dropped");
     assert_eq!(topics.len(), 1);
 }
 

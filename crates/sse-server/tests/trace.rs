@@ -1,4 +1,4 @@
-//! What the feature `tracing` shows of a stream.
+//! What a stream logs with the feature `tracing`.
 #![cfg(feature = "tracing")]
 
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Writes down what happens, a line each.
+/// Records what happens, one line each.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -54,7 +54,7 @@ impl Subscriber for Log {
 }
 
 #[test]
-fn a_stream_is_a_span_with_its_troubles() {
+fn a_stream_is_a_span_with_events_for_its_gaps_and_refusals() {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
         let route = Route::builder().history(1).burst_bytes(0).max_subscribers(1).build();
@@ -88,14 +88,14 @@ mod of_a_log {
 
     use super::*;
 
-    /// A log that can be out of reach.
+    /// A log that can be unavailable.
     #[derive(Clone, Default)]
     struct Far(MemoryLog, Arc<AtomicBool>);
 
     impl Far {
         fn reach(&self) -> Result<&MemoryLog, LogError> {
             let is_away = self.1.load(Ordering::Relaxed);
-            if is_away { Err(LogError::unavailable("no way there")) } else { Ok(&self.0) }
+            if is_away { Err(LogError::unavailable("the test log is away")) } else { Ok(&self.0) }
         }
     }
 
@@ -120,7 +120,7 @@ mod of_a_log {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_log_that_fails_is_told_of() {
+    async fn a_log_that_fails_is_reported() {
         let log = Log::default();
         let _guard = tracing::subscriber::set_default(log.clone());
         let far = Far::default();

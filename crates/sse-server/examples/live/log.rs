@@ -1,11 +1,11 @@
-//! What the keeper sees at a second: a pure function, so that the past can be told again.
+//! The keeper's notes of a second: a pure function, so that the program can publish the past again.
 
 use sse_server::{EventId, EventType, Message};
 
 const WAVE: EventType<'static> = EventType::from_static("wave");
 const SHIP: EventType<'static> = EventType::from_static("ship");
 
-/// Of twenty seconds the last five are quiet: the keeper trims the lamp, and only heartbeats go out.
+/// The last five of each twenty seconds are quiet: the keeper trims the lamp, and only heartbeats are sent.
 const QUIET_FROM: u64 = 15;
 
 /// A ship passes about this often, in seconds.
@@ -29,16 +29,16 @@ const NOTES: [&str; 5] = [
     "Passed close, greeted with the horn 📯",
 ];
 
-/// The entries of the log at `second`, since 1970; each has an id of its own.
+/// Returns the entries of the log at `second`, counted from 1970. Each has an id of its own.
 pub(crate) fn entries(second: u64) -> impl Iterator<Item = Message<'static>> {
     let awake = second % 20 < QUIET_FROM;
     let ship = awake && chance(second).is_multiple_of(SHIP_EVERY);
     [awake.then(|| wave(second)), ship.then(|| passing(second))].into_iter().flatten()
 }
 
-/// The height of the sea: a swell, the waves upon it, and some spray.
+/// Returns the height of the sea: a swell, waves, and some spray.
 fn wave(second: u64) -> Message<'static> {
-    // A day's seconds are few enough to be exact.
+    // A day has few enough seconds for an exact value.
     let time = f64::from(u32::try_from(second % 86_400).unwrap_or_default());
     let spray = f64::from(u32::try_from(chance(second) % 100).unwrap_or_default()) / 100.0;
     let height = 1.4 + 0.7 * (time / 23.0).sin() + 0.3 * (time / 5.3).sin() + 0.25 * spray;
@@ -47,7 +47,7 @@ fn wave(second: u64) -> Message<'static> {
         .id(EventId::from(second))
 }
 
-/// A ship: its name on the first line, remarks on those that follow.
+/// Returns the passing of a ship: its name on the first line, remarks on the following lines.
 fn passing(second: u64) -> Message<'static> {
     let number = chance(second) / SHIP_EVERY;
     let [ship, note] = [pick(&SHIPS, number), pick(&NOTES, number / 64)];
@@ -59,7 +59,7 @@ fn pick(texts: &[&'static str], number: u64) -> &'static str {
     texts[usize::try_from(number % texts.len() as u64).unwrap_or_default()]
 }
 
-/// A number that looks random and belongs to this second (the finaliser of `MurmurHash3`).
+/// Returns a number that looks random and is always the same for this second (the finaliser of `MurmurHash3`).
 fn chance(second: u64) -> u64 {
     let mut hash = second.wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^= hash >> 33;

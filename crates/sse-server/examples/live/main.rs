@@ -5,9 +5,9 @@
 //! cargo run -p sse-server --example live -- 127.0.0.1:8081
 //! ```
 //!
-//! The log is a function of the time, and its ids are too. So this program publishes the last ten minutes again before
-//! it serves anyone, and whoever was connected before a restart resumes without a gap. Stop it, wait, start it: the
-//! curve on the page has no hole.
+//! The log and its ids are a function of the time. So this program publishes the last ten minutes again before it
+//! serves a request, and clients resume without a gap after a restart. Stop it, wait, and start it: the curve on the
+//! page has no hole.
 
 mod log;
 
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .heartbeat(Duration::from_secs(2))
         .reconnection_time(Duration::from_secs(1))
         .build();
-    // The past first: who resumes must find it.
+    // The past is published first, so that clients can resume after it.
     let now = now();
     publish(&route, now.saturating_sub(KEPT.as_secs())..=now)?;
     tokio::spawn(keep_log(route.clone(), now + 1));
@@ -71,14 +71,14 @@ fn respond(route: &Route, request: &Request<Incoming>) -> Response<Body> {
             response
         }
         _ => {
-            let mut response = Response::new(Body::from("there is / and there is /events\n"));
+            let mut response = Response::new(Body::from("use the paths / and /events\n"));
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
         }
     }
 }
 
-/// Publishes what comes, from the second `next` on.
+/// Publishes the notes of each second, from the second `next` on.
 async fn keep_log(route: Route, mut next: u64) -> Result<(), PublishError> {
     let mut looks = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -94,7 +94,7 @@ fn publish(route: &Route, mut seconds: RangeInclusive<u64>) -> Result<(), Publis
     seconds.try_for_each(|second| log::entries(second).try_for_each(|entry| route.publish(&entry).map(drop)))
 }
 
-/// The time in seconds since 1970.
+/// Returns the time in seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

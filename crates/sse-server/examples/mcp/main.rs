@@ -8,10 +8,11 @@
 //! curl -N http://127.0.0.1:8080/mcp -H 'Last-Event-ID: …'
 //! ```
 //!
-//! A request whose `_meta` names its version is of the new kind (`newer.rs`): its stream ends with its response, and
-//! closing it cancels the call. Any other one is of the older kind (`older.rs`): its stream can be resumed.
+//! If the `_meta` of a request names its version, the request is of the new kind (`newer.rs`): its stream ends with its
+//! response, and a client cancels the call by closing the stream. Any other request is of the older kind (`older.rs`):
+//! its stream can be resumed.
 //!
-//! Authentication is left out: it belongs ahead of all this.
+//! Authentication is not part of the example. Add it before these handlers.
 
 mod newer;
 mod older;

@@ -1,7 +1,7 @@
-//! The version 2026-07-28: `POST` alone, no sessions, and a stream for each request, which ends with its response.
+//! The version 2026-07-28: only `POST`, no sessions, and a stream for each request, which ends with its response.
 //!
-//! - Whoever closes a stream cancels its request: the stream of messages is dropped, and the tool with it.
-//! - No event has an id: there is nothing to resume.
+//! - A client cancels its request by closing the stream. The stream of messages is dropped, and with it the tool.
+//! - Events have no ids, because a stream can't be resumed.
 
 use axum::Json;
 use axum::body::Body;
@@ -26,7 +26,7 @@ pub(crate) fn receive(head: &Parts, message: &Value) -> Response {
     }
     let params = &message["params"];
     match message["method"].as_str() {
-        // There are no notifications of clients to take in.
+        // Clients send no notifications that this server needs.
         _ if message["id"].is_null() => StatusCode::ACCEPTED.into_response(),
         Some("server/discover") => {
             let versions = [VERSION, older::VERSION];
@@ -58,7 +58,8 @@ pub(crate) fn tools() -> Value {
     }])
 }
 
-/// What is wrong with a request, if anything is: proxies act by its headers, so that they must say what it says.
+/// Returns the error of a request, if it has one. Proxies act by the headers of a request, so the headers and the
+/// message must be the same.
 fn refusal(headers: &HeaderMap, message: &Value) -> Option<Value> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let meta = &message["params"]["_meta"];
@@ -69,25 +70,31 @@ fn refusal(headers: &HeaderMap, message: &Value) -> Option<Value> {
         return Some(error(message, -32022, "Unsupported protocol version", &data));
     }
     if version.is_none() || !meta["io.modelcontextprotocol/clientCapabilities"].is_object() {
-        return Some(error(message, -32602, "the request does not say what its client can do", &Value::Null));
+        return Some(error(
+            message,
+            -32602,
+            "the request does not name the capabilities of its client",
+            &Value::Null,
+        ));
     }
     let is_call = message["method"] == "tools/call";
     let name = is_call.then(|| message["params"]["name"].as_str().unwrap_or_default());
     let is_same = claimed == version
         && header("mcp-method") == message["method"].as_str()
         && (!is_call || header("mcp-name") == name);
-    (!is_same).then(|| error(message, -32020, "the headers do not say what the message says", &Value::Null))
+    (!is_same)
+        .then(|| error(message, -32020, "the headers and the message name different things", &Value::Null))
 }
 
 // region: count
-/// The tool. Its steps are those of the stream, so that it ends with it.
+/// The tool. It runs as part of the stream, so it ends when the stream is dropped.
 fn count(call: Value) -> impl stream::Stream<Item = Message<'static>> {
     let call = Call { message: call, is_done: false };
     stream::unfold((1, call), |(step, mut call)| async move {
         let token = &call.message["params"]["_meta"]["progressToken"];
         for step in step..=2 {
             sleep(STEP).await;
-            // Only a client that gives a token asks for it.
+            // Only a client that gives a token wants progress messages.
             if !token.is_null() {
                 let params = json!({ "progressToken": token, "progress": step, "total": 3 });
                 let message =
@@ -104,7 +111,8 @@ fn count(call: Value) -> impl stream::Stream<Item = Message<'static>> {
         Some((Message::new(result(&call.message, content).to_string()), (step.max(3), call)))
     })
 }
-/// A call, which says so when it is cancelled.
+
+/// A call, which prints a line when it is cancelled.
 struct Call {
     message: Value,
     is_done: bool,
@@ -119,7 +127,8 @@ impl Drop for Call {
 }
 // endregion
 
-/// A stream of what changes. Nothing does here, which the acknowledgement says; comments show that the stream lives.
+/// Returns a stream of change notifications. Nothing changes here, as the acknowledgement says. Comments show that the
+/// stream is alive.
 fn listen(head: &Parts, message: &Value) -> Response {
     let request = Request::from_parts(head.clone(), ());
     let params = json!({
@@ -139,7 +148,7 @@ fn result(message: &Value, mut result: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })
 }
 
-/// A result that may be kept for an hour.
+/// Returns a result that the client may keep for an hour.
 fn lasting(message: &Value, mut lasting: Value) -> Value {
     lasting["ttlMs"] = json!(3_600_000);
     lasting["cacheScope"] = json!("public");

@@ -1,8 +1,8 @@
-//! The version 2025-11-25: sessions, and streams that their client can lose, or is told to leave, and come back to.
+//! The version 2025-11-25: sessions, and streams that a client can resume after its connection ends.
 //!
-//! - An event id is `STREAM/NUMBER`: it names the stream of its call, and the position in it.
-//! - The first event has no data: it primes the client to come back.
-//! - Each connection ends after a moment, and the client polls, until it has the result. Then there is 204.
+//! - An event id is `STREAM/NUMBER`: the name of the stream of a call, and the position in it.
+//! - The first event has no data. It gives the client an id to resume with.
+//! - Each connection ends after a moment, and the client polls until it has the result. Then it gets 204.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -26,13 +26,13 @@ pub(crate) const VERSION: &str = "2025-11-25";
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How long a connection lasts, more or less. Short, to be seen here; half a minute suits a real server.
+/// About how long a connection lasts. It is short so that you can see it end; half a minute suits a real server.
 const CONNECTION: Duration = Duration::from_millis(1500);
 
-/// How long a client waits before it comes back.
+/// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How many sessions are remembered. A client whose session was forgotten opens another.
+/// How many sessions are remembered. A client whose session was forgotten opens a new one.
 const MAX_SESSIONS: usize = 1000;
 
 /// The streams of calls, each by its name, and the sessions.
@@ -45,7 +45,7 @@ pub(crate) struct Older {
 impl Older {
     pub(crate) fn new() -> Self {
         let route = Route::builder().max_age(CONNECTION).reconnection_time(RETRY);
-        // A stream is kept for a minute after its last use, so that its client can fetch the rest.
+        // A stream is kept for a minute after its last use, so that its client can get the rest.
         Self { streams: Topics::builder().route(route).build(), sessions: Arc::default() }
     }
 
@@ -57,10 +57,11 @@ impl Older {
         session
     }
 
-    /// Refuses a session that there is not, and another version. A request without a session is one of `curl`'s.
+    /// Returns the status for a session that does not exist, or for another version. `curl` sends no session, and is
+    /// served.
     fn refusal(&self, headers: &HeaderMap) -> Option<StatusCode> {
         if let Some(version) = headers.get(PROTOCOL_VERSION).filter(|version| *version != VERSION) {
-            // The newer one knows `POST` alone.
+            // Clients of the newer version only use `POST`.
             let is_newer = version == newer::VERSION;
             return Some(if is_newer { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::BAD_REQUEST });
         }
@@ -81,7 +82,7 @@ pub(crate) async fn end(State(older): State<Older>, headers: HeaderMap) -> Statu
     StatusCode::OK
 }
 
-/// `POST`: answers a request, and takes in a notification or a response.
+/// `POST`: answers a request, and accepts a notification or a response.
 pub(crate) fn receive(older: &Older, head: Parts, call: Value) -> Response {
     if let Some(refusal) = older.refusal(&head.headers) {
         return refusal.into_response();
@@ -111,13 +112,13 @@ pub(crate) fn receive(older: &Older, head: Parts, call: Value) -> Response {
 }
 
 // region: resume
-/// `GET`: goes on with a stream, after the event that its client got last.
+/// `GET`: resumes a stream after the last event that its client got.
 pub(crate) async fn resume(State(older): State<Older>, request: Request) -> Response {
     if let Some(refusal) = older.refusal(request.headers()) {
         return refusal.into_response();
     }
     let Some(id) = request.headers().get(LAST_EVENT_ID) else {
-        // There are no messages but those of a call.
+        // The server has no messages outside calls.
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response();
     };
     let stream = id.to_str().ok().and_then(|id| older.streams.get(id.split_once('/')?.0));
@@ -127,22 +128,22 @@ pub(crate) async fn resume(State(older): State<Older>, request: Request) -> Resp
     }
 }
 
-/// Lets the tool run, and answers with its stream.
+/// Starts the tool, and answers with its stream.
 fn start(streams: &Topics, head: Parts, call: Value) -> Response {
     let Ok(stream) = Stream::open(streams) else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let route = stream.route.clone();
     tokio::spawn(count(stream, call));
-    // Whatever the tool has sent by now.
+    // The stream begins with the messages that the tool has sent by now.
     route.subscribe(&Request::from_parts(head, ())).from_start().respond().map(Body::new)
 }
 // endregion
 
-/// The tool. It goes on when its client is gone: that is no cancellation.
+/// The tool. It goes on when its client disconnects, because a client of this version does not cancel a call so.
 async fn count(mut stream: Stream, call: Value) -> Result<(), PublishError> {
     let token = &call["params"]["_meta"]["progressToken"];
     for progress in 1..=2 {
         sleep(STEP).await;
-        // Only a client that gives a token asks for it.
+        // Only a client that gives a token wants progress messages.
         if !token.is_null() {
             let params = json!({ "progressToken": token, "progress": progress, "total": 3 });
             let method = "notifications/progress";
@@ -157,7 +158,8 @@ fn result(call: &Value, result: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })
 }
 
-/// The stream of one call. It ends when this is dropped, also by a panic of the tool, and its client gets the rest.
+/// The stream of one call. When this value is dropped, also by a panic of the tool, the stream ends after its last
+/// message.
 struct Stream {
     name: String,
     route: Route,
@@ -165,9 +167,9 @@ struct Stream {
 }
 
 impl Stream {
-    /// Opens a stream with the event that primes its client.
+    /// Opens a stream with the event that gives the client an id.
     fn open(streams: &Topics) -> Result<Self, Box<dyn Error>> {
-        // By chance, so that an id of an earlier run names no stream of this one.
+        // A random name, so that an id of an earlier run names no stream of this run.
         let name = format!("{:016x}", fastrand::u64(..));
         let mut stream = Self { route: streams.route(&name)?, name, sent: 0 };
         stream.publish(Message::new(""))?;

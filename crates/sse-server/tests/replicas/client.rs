@@ -1,4 +1,5 @@
-//! A client of the simulation. It knows what a client knows; what it gets is judged by what is true of the log.
+//! A client of the simulation. It acts on what a client knows, and judges what it gets by what the log really
+//! contained.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,22 +14,22 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::log::{Fact, Kind, Truth};
 use crate::simulation::{Life, TOPICS, World};
 
-/// A client that knows what a client knows, and its judge.
+/// A client that acts on what a client knows, and its judge.
 pub(crate) struct Client {
     name: usize,
     topics: Vec<&'static str>,
     world: Rc<World>,
     rng: Rng,
     decoder: Decoder,
-    /// It has everything up to here; `None` if it has not begun.
-    place: Option<u64>,
+    /// The position up to which it has everything; `None` if it has not begun.
+    read_to: Option<u64>,
     /// The newest event.
     newest: u64,
-    /// It was told that something behind its place is missing.
+    /// Whether it was told that something after this position is missing.
     has_gap: bool,
-    /// Of several topics, one gap tells of what all of them miss, so what comes next need not be behind all that.
+    /// With several topics, one gap event is for all of them. So messages up to this position may be missing.
     excused: u64,
-    /// What it has got, for whoever looks for a fault.
+    /// What it has got, for the report of a failure.
     story: Vec<String>,
 }
 
@@ -38,7 +39,18 @@ impl Client {
             topics.push("a");
         }
         let (decoder, story) = (Decoder::new(), Vec::new());
-        Self { name, topics, world, rng, decoder, place: None, newest: 0, has_gap: false, excused: 0, story }
+        Self {
+            name,
+            topics,
+            world,
+            rng,
+            decoder,
+            read_to: None,
+            newest: 0,
+            has_gap: false,
+            excused: 0,
+            story,
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -46,8 +58,8 @@ impl Client {
             let pause = self.rng.choice([1, 100, 3_000]).unwrap();
             sleep(Duration::from_millis(self.rng.u64(0..pause))).await;
             if self.rng.u32(0..20) == 0 && !self.world.is_calm.get() {
-                // Like a page that is loaded anew.
-                (self.decoder, self.place, self.newest) = (Decoder::new(), None, 0);
+                // The client forgets its id, like a page that is loaded anew.
+                (self.decoder, self.read_to, self.newest) = (Decoder::new(), None, 0);
                 (self.has_gap, self.excused) = (false, 0);
                 self.story.push("anew".to_owned());
             }
@@ -60,12 +72,12 @@ impl Client {
         }
     }
 
-    /// Whether it has all that it shall have in the end.
+    /// Returns whether it has everything that it must have at the end.
     fn has_all(&self) -> bool {
         let ends = self.world.ends.borrow();
         let newest = self.topics.iter().filter_map(|topic| ends.get(topic)).max();
         let is_known = ends.len() == TOPICS.len();
-        is_known && newest.is_some_and(|newest| self.place.is_some_and(|place| place >= *newest))
+        is_known && newest.is_some_and(|newest| self.read_to.is_some_and(|read_to| read_to >= *newest))
     }
 
     /// Connects once, and reads until the connection is over. Returns whether it has got everything.
@@ -92,7 +104,7 @@ impl Client {
             if !is_calm && self.rng.u32(0..patience) == 0 {
                 sleep(Duration::from_millis(self.rng.u64(0..delay))).await;
             }
-            // A connection from the time of troubles may be cut; one of the calm must do.
+            // A connection that began before the calm may be cut. A later one must bring everything.
             let until = if began_calm { Instant::now() + Duration::from_secs(1000) } else { cut };
             let look = until.min(Instant::now() + Duration::from_secs(1));
             let frame = tokio::select! {
@@ -100,7 +112,7 @@ impl Client {
                 _ = crashed.wait_for(|&crashed| crashed) => return false,
                 frame = timeout_at(look, body.frame()) => frame,
             };
-            // The end may have been known later than it was here.
+            // The ends may be known only after this client has read them.
             if self.has_all() {
                 return true;
             }
@@ -108,7 +120,7 @@ impl Client {
                 Err(_) if look < until => continue,
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => {
-                    // The streams of a client, and those of one that lags, may end at any time.
+                    // The streams of a client, or of a lagging one, may end at any time.
                     if !self.world.ends_early(self.name) {
                         self.check_end(life);
                     }
@@ -125,12 +137,12 @@ impl Client {
                 let story = &self.story[self.story.len().saturating_sub(30)..];
                 let Truth { trimmed, lost, .. } = *self.world.store.truth.lock().unwrap();
                 panic!(
-                    "SSE_SIMULATION_SEED={}: client {} of {:?} behind {:?}: {fault}\n{story:#?}\n\
+                    "SSE_SIMULATION_SEED={}: client {} of {:?} after {:?}: {fault}\n{story:#?}\n\
                      trimmed {trimmed}, lost {lost}, {:?}",
                     self.world.seed,
                     self.name,
                     self.topics,
-                    self.place,
+                    self.read_to,
                     life.stats()
                 );
             }
@@ -150,7 +162,7 @@ impl Client {
         is_resuming: &mut bool,
         mut bytes: &[u8],
     ) -> Result<(), String> {
-        while let Some(event) = self.decoder.next_event(&mut bytes).expect("it is small") {
+        while let Some(event) = self.decoder.next_event(&mut bytes).expect("the event is small") {
             let event = event.to_event();
             self.story.push(format!("{} {:?} {}", event.event_type(), event.data(), event.last_event_id()));
             if event.event_type() == "gap" {
@@ -158,45 +170,47 @@ impl Client {
                 self.gap(life, losses)?;
                 continue;
             }
-            let position = event.last_event_id().parse().map_err(|_| "no position".to_owned())?;
+            let position =
+                event.last_event_id().parse().map_err(|_| "the id is not a position".to_owned())?;
             self.event(life, position, event.data())?;
             self.world.count(|seen| {
                 seen.events += 1;
                 seen.resumes += u64::from(std::mem::take(is_resuming));
             });
         }
-        // An opening and a heartbeat have an id, and are no events.
+        // An opening and a heartbeat have an id, but are not events.
         let id = self.decoder.last_event_id();
         if let Ok(position) = id.parse::<u64>()
-            && self.place != Some(position)
+            && self.read_to != Some(position)
         {
-            self.story.push(format!("is behind {position}"));
-            if self.place.is_some() {
+            self.story.push(format!("has read to {position}"));
+            if self.read_to.is_some() {
                 self.skip_to(position)?;
             }
-            self.place = Some(position);
+            self.read_to = Some(position);
         }
         Ok(())
     }
 
     fn event(&mut self, life: &Life, position: u64, data: &str) -> Result<(), String> {
         let fact = self.world.store.truth.lock().unwrap().entries.get(&position).cloned();
-        let fact = fact.ok_or("that was never in the log")?;
+        let fact = fact.ok_or("the message was never in the log")?;
         let is_alive =
             fact.kind == Kind::Message || fact.kind == Kind::Dead && !self.knows_end(life, position);
         if fact.data != data || !self.topics.contains(&&*fact.topic) || !is_alive {
             return Err(format!("at {position} there is {fact:?}"));
         }
         if position <= self.newest && !(self.has_gap && self.is_lost(self.newest)) {
-            return Err("it has had that".to_owned());
+            return Err("the client has had this event".to_owned());
         }
         self.skip_to(position - 1)?;
-        (self.place, self.newest, self.has_gap) = (Some(position), position, false);
+        (self.read_to, self.newest, self.has_gap) = (Some(position), position, false);
         Ok(())
     }
 
-    /// Whether a replica must know the end that a message at this position came after: it has seen the end, or had it at
-    /// hand when it was started, the log has not lost it, and the replica has not begun anew.
+    /// Returns whether a replica must know the end that a message at this position came after. That is so if it has
+    /// seen the end, or had it in memory at its start, and the log has not lost the end, and the replica has not begun
+    /// anew.
     fn knows_end(&self, life: &Life, position: u64) -> bool {
         let truth = self.world.store.truth.lock().unwrap();
         let topic = &truth.entries[&position].topic;
@@ -208,37 +222,38 @@ impl Client {
         let was_there =
             end > truth.trimmed && truth.entries.range(end.min(began)..began).count() < self.world.recent;
         let is_at_hand = end >= began || was_there;
-        // It knows the newest end and the newest opening of a topic.
+        // A replica knows the newest end and the newest opening of a topic.
         let changes =
             |kind| truth.entries.range(position..).any(|(_, fact)| fact.topic == *topic && fact.kind == kind);
         let is_newest = !(changes(Kind::End) && changes(Kind::Open));
         truth.losses == 0 && life.stats().losses == 0 && is_at_hand && is_newest
     }
 
-    /// Nothing of its topics may be between its place and this one, but what was lost by the log.
+    /// Checks that no message of its topics is missing up to this position, except those that the log has lost.
     fn skip_to(&self, position: u64) -> Result<(), String> {
-        let place = self.place.ok_or("it stands nowhere")?;
+        let read_to = self.read_to.ok_or("the client has no position")?;
         if self.has_gap {
             return Ok(());
         }
-        if place > position {
+        if read_to > position {
             return Err(format!("it goes back to {position}"));
         }
         let truth = self.world.store.truth.lock().unwrap();
-        let from = place.max(self.excused);
+        let from = read_to.max(self.excused);
         let mut between = truth.entries.range(from.min(position)..=position).filter(|(at, _)| **at > from);
         let missing = between.find(|(_, fact)| is_due(fact) && self.topics.contains(&&*fact.topic));
         missing.map_or(Ok(()), |(at, fact)| Err(format!("{at} is missing: {fact:?}")))
     }
 
-    /// A gap has a cause: this replica began anew since it was last told, or what follows the place is not in the log.
+    /// Checks that a gap has a cause: this replica began anew since the last gap, or the log has lost the next
+    /// messages.
     fn gap(&mut self, life: &Life, losses: &mut u64) -> Result<(), String> {
-        let place = self.place.ok_or("there is no gap ahead of the beginning")?;
+        let read_to = self.read_to.ok_or("a gap comes before the beginning")?;
         let Truth { trimmed, lost, .. } = *self.world.store.truth.lock().unwrap();
         let told = std::mem::replace(losses, life.stats().losses);
         let began_anew = told < *losses;
-        if !began_anew && trimmed <= place && lost < place {
-            return Err("that gap has no cause".to_owned());
+        if !began_anew && trimmed <= read_to && lost < read_to {
+            return Err("the gap has no cause".to_owned());
         }
         self.has_gap = true;
         if self.topics.len() > 1 {
@@ -249,38 +264,39 @@ impl Client {
         Ok(())
     }
 
-    /// The stream has come to its end: each topic must have ended, and nothing before that end be missing.
+    /// Checks the end of a stream: each topic must have ended, and no message before that end may be missing.
     fn check_end(&self, life: &Life) {
         if life.topics.borrow().is_none() {
-            // The replica is going.
+            // The replica is stopping.
             return;
         }
         self.world.count(|seen| seen.ends += 1);
         let truth = self.world.store.truth.lock().unwrap();
-        let place = self.place.unwrap_or(u64::MAX);
+        let read_to = self.read_to.unwrap_or(u64::MAX);
         for topic in &self.topics {
             let of_topic = || truth.entries.iter().filter(|(_, fact)| fact.topic == *topic);
             let is_change = |fact: &Fact| matches!(fact.kind, Kind::End | Kind::Open);
-            let mut changes = of_topic().filter(|(at, fact)| **at <= place && is_change(fact));
+            let mut changes = of_topic().filter(|(at, fact)| **at <= read_to && is_change(fact));
             if changes.next_back().is_some_and(|(_, fact)| fact.kind == Kind::End) {
-                // It has passed that end; the replica may not have seen yet that the topic was opened again.
+                // The client has read that end. The replica may not have seen yet that the topic was opened again.
                 continue;
             }
             let mut ends = of_topic().filter(|(_, fact)| fact.kind == Kind::End).map(|(at, _)| *at);
-            let end = ends.clone().find(|end| *end > place).or_else(|| ends.next_back());
+            let end = ends.clone().find(|end| *end > read_to).or_else(|| ends.next_back());
             let missing = end.and_then(|end| {
-                let before =
-                    |(at, fact): &(&u64, &Fact)| **at > place.max(self.excused) && **at < end && is_due(fact);
+                let before = |(at, fact): &(&u64, &Fact)| {
+                    **at > read_to.max(self.excused) && **at < end && is_due(fact)
+                };
                 of_topic().find(before)
             });
             assert!(
                 end.is_some() && (missing.is_none() || self.has_gap),
-                "SSE_SIMULATION_SEED={}: client {} of {:?} behind {:?} is told that {topic} has ended, at {end:?}, \
+                "SSE_SIMULATION_SEED={}: client {} of {:?} after {:?} is told that {topic} has ended, at {end:?}, \
                  without {missing:?}",
                 self.world.seed,
                 self.name,
                 self.topics,
-                self.place
+                self.read_to
             );
         }
     }
@@ -291,7 +307,7 @@ impl Client {
     }
 }
 
-/// Whether a client must get what the entry says.
+/// Returns whether a client must get the content of an entry.
 fn is_due(fact: &Fact) -> bool {
     !fact.is_lost && fact.kind == Kind::Message
 }

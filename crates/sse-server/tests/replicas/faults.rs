@@ -1,4 +1,4 @@
-//! Stories of a log that is down, slow, trimmed or lost, of who follows it, and of publishers.
+//! Scenes with a log that is unavailable, slow, trimmed or lost; with its followers; and with publishers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,7 +43,7 @@ async fn a_lost_log_is_one_gap_to_all_and_then_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_that_is_lost_as_a_whole_is_one_gap() {
+async fn a_log_that_is_lost_completely_is_one_gap() {
     let log: Arc<Store> = Arc::default();
     let here = replica(&log).await;
     let mut reader = subscribe(&here, "", &["a"]);
@@ -77,7 +77,7 @@ async fn an_id_of_the_lost_part_is_a_gap() {
     }
 }
 
-/// What was read of the part that is lost now is not served to who comes later.
+/// A page that was read before the loss is not served to later clients.
 #[tokio::test(start_paused = true)]
 async fn a_page_from_before_a_loss_is_not_served_after_it() {
     let log: Arc<Store> = Arc::default();
@@ -91,7 +91,7 @@ async fn a_page_from_before_a_loss_is_not_served_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_log_is_down_streams_stay_and_messages_wait() {
+async fn while_the_log_is_unavailable_streams_stay_and_messages_wait() {
     let log = Arc::default();
     let link = Link::new(&log);
     let beating = Topics::builder().route(Route::builder().heartbeat(Duration::from_secs(5)));
@@ -124,7 +124,7 @@ async fn a_message_is_given_up_when_the_patience_is_over() {
     link.set(|weather| weather.is_down = true);
     let begun = Instant::now();
     let message = publisher.publish("a", &Message::new("x")).unwrap();
-    let Err(PublishError::Log(error)) = message.stored().await else { panic!("it can't be stored") };
+    let Err(PublishError::Log(error)) = message.stored().await else { panic!("the log can't store it") };
     assert!(!error.is_refused());
     assert!(begun.elapsed() <= Duration::from_secs(3) && begun.elapsed() > Duration::from_secs(1));
     link.set(|weather| weather.is_down = false);
@@ -156,7 +156,7 @@ async fn a_full_queue_and_own_ids_are_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_whose_answer_is_lost_is_not_doubled() {
+async fn a_batch_whose_response_is_lost_is_not_stored_twice() {
     let log = Arc::default();
     let link = Link::new(&log);
     let publisher = Publisher::new(link.clone());
@@ -189,7 +189,7 @@ async fn the_order_of_one_publisher_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_follows_for_topics_that_are_gone() {
+async fn no_task_follows_the_log_after_the_topics_are_dropped() {
     let log = Arc::default();
     let (topics, link) = small(&log).await;
     settle().await;
@@ -205,9 +205,9 @@ async fn nobody_follows_for_topics_that_are_gone() {
     assert_eq!(Arc::strong_count(&link.0), 1);
 }
 
-/// The log has answered before the replica has seen what came since.
+/// The log has answered before the replica has seen the entries since.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_late_is_no_gap() {
+async fn a_late_answer_is_not_a_gap() {
     let log = Arc::default();
     let here = replica(&log).await;
     let (there, link) = small(&log).await;
@@ -216,7 +216,7 @@ async fn an_answer_that_is_late_is_no_gap() {
     link.set(|weather| weather.delay = Duration::from_secs(2));
     let mut reader = subscribe(&there, &id, &["a"]);
     assert_eq!(reader.read(), "-");
-    // Asked, and the answer, that there is nothing behind it, is on its way.
+    // The log was asked, and its answer is on the way: no entry comes after this position.
     sleep(Duration::from_secs(3)).await;
     assert_eq!(reader.read(), "-");
     link.set(|weather| (weather.is_blind, weather.delay) = (false, Duration::ZERO));
@@ -227,9 +227,9 @@ async fn an_answer_that_is_late_is_no_gap() {
     assert_eq!(seen, numbers(2..=20));
 }
 
-/// One that does not read holds nobody up that reads the same, or something else.
+/// A stalled subscriber delays no other, whether that reads the same pages or not.
 #[tokio::test(start_paused = true)]
-async fn who_stalls_while_catching_up_stops_nobody() {
+async fn a_subscriber_that_stalls_while_it_reads_the_log_stops_no_other() {
     let log = Arc::default();
     let (topics, link) = small(&log).await;
     store_all(&topics, "a", 1..=100).await;
@@ -271,7 +271,7 @@ async fn a_replica_keeps_at_least_one_message() {
     }
 }
 
-/// Whoever waits for what nobody does any more is told so.
+/// A publisher that waits for a task that has ended is told so.
 #[test]
 fn a_publisher_without_its_runtime_is_closed() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -287,7 +287,7 @@ fn a_publisher_without_its_runtime_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_flushed_is_in_the_log() {
+async fn flushed_messages_are_in_the_log() {
     let log = MemoryLog::new();
     let topics = builder(4, 4).build_on(log.clone()).await.unwrap();
     for number in 0..1000 {

@@ -1,4 +1,4 @@
-//! A log that knows everything that was ever in it, and the links by which replicas reach it.
+//! A log that remembers everything that was ever in it, and the links by which replicas reach it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,9 +22,9 @@ pub(crate) struct Store {
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     pub(crate) entries: BTreeMap<u64, Fact>,
-    /// The newest that was trimmed.
+    /// The newest position that was trimmed.
     pub(crate) trimmed: u64,
-    /// The newest that was lost.
+    /// The newest position that was lost.
     pub(crate) lost: u64,
     pub(crate) trims: u64,
     pub(crate) losses: u64,
@@ -38,15 +38,15 @@ pub(crate) struct Fact {
     pub(crate) kind: Kind,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message,
-    /// A message that came after the end of its topic: nobody gets it.
+    /// A message after the end of its topic, which no subscriber gets.
     Dead,
     End,
     Open,
-    /// The end of a client's streams.
+    /// The end of one client's streams.
     EndClient,
 }
 
@@ -55,8 +55,8 @@ impl Store {
         self.log
             .before(None, usize::MAX)
             .now_or_never()
-            .expect("it waits for nobody")
-            .expect("it has no faults")
+            .expect("a memory log never waits")
+            .expect("a memory log never fails")
     }
 
     pub(crate) fn trim(&self, entries: usize) {
@@ -74,24 +74,24 @@ impl Store {
         self.log.lose(entries);
         let mut truth = self.truth.lock().unwrap();
         for entry in before.iter().rev().take(entries) {
-            truth.entries.get_mut(&entry.position.get()).expect("it was appended").is_lost = true;
+            truth.entries.get_mut(&entry.position.get()).expect("the entry was appended").is_lost = true;
             truth.lost = truth.lost.max(entry.position.get());
         }
         if self.log.is_empty() {
-            // It begins anew: ahead of everything, nothing tells it from the one that was lost.
+            // An empty log begins anew. At its beginning, it can't be told from the log before the loss.
             truth.entries.values_mut().for_each(|fact| fact.is_lost = true);
         }
         truth.losses += u64::from(!before.is_empty());
     }
 
-    /// The data of all messages that are in the log.
+    /// Returns the data of all messages in the log.
     pub(crate) fn data(&self) -> Vec<String> {
         self.entries().iter().filter_map(|entry| data(entry.record.as_ref()?)).collect()
     }
 }
 
 impl Truth {
-    /// Whether a topic has ended, as far as the log still knows.
+    /// Returns whether a topic has ended, as far as the log still knows.
     pub(crate) fn is_ended(&self, topic: &str) -> bool {
         let mut facts = self.entries.values().rev().filter(|fact| !fact.is_lost && fact.topic == topic);
         facts
@@ -99,7 +99,7 @@ impl Truth {
             .is_some_and(|fact| fact.kind == Kind::End)
     }
 
-    /// The fact of a record that is appended now.
+    /// Returns the fact of a record that is appended now.
     fn fact(&self, record: &Record) -> Fact {
         let topic = record.topic().to_owned();
         let text = std::str::from_utf8(record.fields()).unwrap().trim_end();
@@ -114,13 +114,13 @@ impl Truth {
     }
 }
 
-/// The data of a message.
+/// Returns the data of a message.
 fn data(record: &Record) -> Option<String> {
     let fields = std::str::from_utf8(record.fields()).unwrap();
     fields.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned)
 }
 
-/// The way of one process to the log.
+/// The link of one process to the log.
 #[derive(Clone)]
 pub(crate) struct Link(pub(crate) Arc<Wire>);
 
@@ -128,31 +128,31 @@ pub(crate) struct Wire {
     store: Arc<Store>,
     weather: Mutex<Weather>,
     changed: Notify,
-    /// How many futures of `follow` there are.
+    /// How many futures of `follow` exist.
     pub(crate) follows: AtomicUsize,
-    /// How often it was told that what it follows is not known.
+    /// How often the log answered that it does not know the position that is followed.
     pub(crate) breaks: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Weather {
     pub(crate) is_down: bool,
-    /// Only following fails.
+    /// Whether only `follow` fails.
     pub(crate) is_blind: bool,
-    /// So many appends are done, and nobody hears of it.
+    /// How many appends succeed, though their responses are lost.
     pub(crate) lost_answers: usize,
-    /// Until an answer comes that was found at once.
+    /// How long it takes until an answer comes.
     pub(crate) delay: Duration,
     pub(crate) storm: Option<Storm>,
 }
 
-/// Faults by chance.
+/// Random faults.
 #[derive(Debug)]
 pub(crate) struct Storm {
     pub(crate) rng: Rng,
-    /// One in so many calls fails.
+    /// One of this number of calls fails.
     pub(crate) calm: u32,
-    /// In milliseconds.
+    /// The longest delay in milliseconds.
     pub(crate) delay: u64,
 }
 
@@ -172,7 +172,7 @@ impl Link {
         self.0.changed.notify_waiters();
     }
 
-    /// Half of a way, there or back.
+    /// One way of a call: of the request, or of the response.
     async fn way(&self) -> Result<(), LogError> {
         let (delay, fails) = {
             let mut weather = self.0.weather.lock().unwrap();
@@ -190,7 +190,7 @@ impl Link {
         } else {
             sleep(delay).await;
         }
-        if fails { Err(LogError::unavailable("the link is down")) } else { Ok(()) }
+        if fails { Err(LogError::unavailable("the link is cut")) } else { Ok(()) }
     }
 
     async fn blinded(&self) {
@@ -204,7 +204,7 @@ impl Link {
         }
     }
 
-    /// A log may give less than it is asked for.
+    /// A log may return fewer entries than it is asked for.
     fn limit(&self, limit: usize) -> usize {
         match &mut self.0.weather.lock().unwrap().storm {
             Some(Storm { rng, .. }) => rng.choice([1, 8, limit]).map_or(limit, |few| few.min(limit)),
@@ -234,7 +234,7 @@ impl Log for Link {
             let mut weather = self.0.weather.lock().unwrap();
             if weather.lost_answers > 0 {
                 weather.lost_answers -= 1;
-                return Err(LogError::unavailable("the answer is lost"));
+                return Err(LogError::unavailable("the response is lost"));
             }
         }
         self.way().await?;
@@ -261,7 +261,7 @@ impl Log for Link {
         let limit = self.limit(limit);
         let entries = tokio::select! {
             biased;
-            () = self.blinded() => return Err(LogError::unavailable("the link is down")),
+            () = self.blinded() => return Err(LogError::unavailable("the link is cut")),
             entries = timeout(Duration::from_secs(5), self.log().follow(position, limit)) => match entries {
                 Ok(entries) => entries?,
                 Err(_) => Some(Vec::new()),
@@ -275,7 +275,7 @@ impl Log for Link {
     }
 }
 
-/// Counts for as long as it lives.
+/// Counts one while it lives.
 struct Follow<'c>(&'c AtomicUsize);
 
 impl<'c> Follow<'c> {

@@ -1,7 +1,7 @@
-//! Replicas of one log: what a client may rely on, whichever of them it comes to; and then the same against chance.
+//! Replicas of one log: scenes of what a client may rely on at any replica, and random runs.
 //!
-//! The log is a [`MemoryLog`](sse_testing::log::MemoryLog), reached over links that delay, fail, and lose answers. Time
-//! is paused: it goes on when all wait.
+//! The log is a [`MemoryLog`](sse_testing::log::MemoryLog). Its links delay calls, fail, and lose responses. Time is
+//! paused: it goes on when all tasks wait.
 //!
 //! ```text
 //! SSE_SIMULATION_RUNS=10000 cargo test -p sse-server --release --test replicas

@@ -1,4 +1,4 @@
-//! Stories of clients that resume, catch up, lag, or have a gap.
+//! Scenes with clients that resume, read the log, lag, or have a gap.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +39,14 @@ async fn a_client_resumes_at_the_other_replica_with_any_id() {
             {
                 let left = all_data.iter().filter(|&&number| number >= seen).map(ToString::to_string);
                 let mut reader = subscribe(topics, id, names);
-                assert_eq!(all(&mut reader).await, left.collect::<Vec<_>>(), "{names:?} behind {id}");
+                assert_eq!(all(&mut reader).await, left.collect::<Vec<_>>(), "{names:?} after {id}");
             }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_replica_serves_what_was_there() {
+async fn a_replica_that_starts_later_serves_earlier_messages() {
     let log = Arc::default();
     let here = replica(&log).await;
     let id = store_all(&here, "a", 1..=9).await;
@@ -57,7 +57,7 @@ async fn a_later_replica_serves_what_was_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_topic_begins_with_what_there_is() {
+async fn a_topic_that_is_made_later_begins_with_its_messages() {
     let log = Arc::default();
     let (here, there) = (replica(&log).await, replica(&log).await);
     let mut other = subscribe(&there, "", &["b"]);
@@ -80,7 +80,7 @@ async fn an_old_id_is_served_from_the_log_without_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_id_is_served_while_others_publish() {
+async fn an_old_id_is_served_while_messages_are_published() {
     for delay in [0, 3] {
         let log = Arc::default();
         let (topics, link) = small(&log).await;
@@ -100,7 +100,7 @@ async fn an_old_id_is_served_while_others_publish() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_at_one_place_is_few_reads() {
+async fn many_clients_at_one_position_take_few_reads() {
     for delay in [0, 1] {
         let log = Arc::default();
         let (topics, link) = small(&log).await;
@@ -109,7 +109,7 @@ async fn a_herd_at_one_place_is_few_reads() {
         let mut readers: Vec<_> = (0..1000).map(|_| subscribe(&topics, &first, &["a"])).collect();
         let mut seen = vec![Vec::new(); readers.len()];
         for _ in 0..20 {
-            // Each would be a task of its own, with a budget of its own.
+            // Each client would be a task of its own, with a budget of its own.
             tokio::task::unconstrained(async {
                 for (reader, seen) in readers.iter_mut().zip(&mut seen) {
                     seen.extend(reader.read_data().into_iter().filter(|data| data != "-"));
@@ -122,13 +122,13 @@ async fn a_herd_at_one_place_is_few_reads() {
             assert_eq!(seen, numbers(2..=600), "{delay}");
         }
         let LogStats { reads, .. } = log_stats(&topics);
-        // The last page is not kept, as more may come behind it.
+        // The last page is not kept, because more entries may come after it.
         assert!(reads <= if delay == 0 { 1002 } else { 6 }, "{reads}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trimmed_id_is_a_gap_and_then_what_is_kept() {
+async fn a_trimmed_id_is_a_gap_and_then_the_kept_messages() {
     for delay in [0, 2] {
         let log: Arc<Store> = Arc::default();
         let first = store_all(&replica(&log).await, "a", 1..=20).await;
@@ -143,7 +143,7 @@ async fn a_trimmed_id_is_a_gap_and_then_what_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_gave_as_an_id_is_a_gap() {
+async fn an_id_that_was_never_given_is_a_gap() {
     let log = Arc::default();
     let (topics, _) = small(&log).await;
     store_all(&topics, "a", 1..=3).await;
@@ -156,7 +156,7 @@ async fn what_nobody_gave_as_an_id_is_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_ahead_of_the_replica_waits() {
+async fn an_id_that_the_replica_has_not_read_yet_waits() {
     let log = Arc::default();
     let here = replica(&log).await;
     let (there, link) = small(&log).await;
@@ -173,7 +173,7 @@ async fn an_id_ahead_of_the_replica_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_heartbeat_of_a_replica_that_is_behind_moves_no_client_back() {
+async fn a_heartbeat_of_a_late_replica_moves_no_client_back() {
     let log = Arc::default();
     let here = replica(&log).await;
     let link = Link::new(&log);
@@ -188,7 +188,7 @@ async fn a_heartbeat_of_a_replica_that_is_behind_moves_no_client_back() {
     sleep(Duration::from_secs(11)).await;
     let heartbeat = reader.read();
     assert!(heartbeat.starts_with(':'), "{heartbeat:?}");
-    assert!(field(&heartbeat, "id").is_none_or(|new| new == id), "{heartbeat:?} to one that has {id}");
+    assert!(field(&heartbeat, "id").is_none_or(|new| new == id), "{heartbeat:?} to a client with {id}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +207,7 @@ async fn a_slow_subscriber_reads_on_from_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_lags_is_disconnected_where_that_is_the_policy() {
+async fn a_lagging_subscriber_is_disconnected_if_the_policy_says_so() {
     let log = Arc::default();
     let route = Route::builder().history(4).burst_bytes(0).heartbeat(None).lag_policy(LagPolicy::Disconnect);
     let topics = Topics::builder().route(route).recent(4).build_on(Link::new(&log)).await.unwrap();
@@ -220,7 +220,7 @@ async fn who_lags_is_disconnected_where_that_is_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_catches_up_does_not_lag() {
+async fn a_subscriber_that_reads_the_log_does_not_lag() {
     let log = Arc::default();
     let route = Route::builder().history(4).burst_bytes(0).heartbeat(None).lag_policy(LagPolicy::Disconnect);
     let topics = Topics::builder().route(route).recent(4).build_on(Link::new(&log)).await.unwrap();
@@ -229,7 +229,7 @@ async fn who_catches_up_does_not_lag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_too_late_is_told_and_not_disconnected() {
+async fn a_client_that_comes_too_late_gets_a_gap_and_is_not_disconnected() {
     let log: Arc<Store> = Arc::default();
     let route = Route::builder().history(4).burst_bytes(0).heartbeat(None).lag_policy(LagPolicy::Disconnect);
     let topics = Topics::builder().route(route).recent(4).build_on(Link::new(&log)).await.unwrap();
@@ -242,7 +242,7 @@ async fn who_comes_too_late_is_told_and_not_disconnected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_memory_cannot_vouch_for_gets_the_snapshot() {
+async fn a_client_whose_messages_are_not_in_memory_gets_the_snapshot() {
     for (id, expected) in [("1", &[GAP, "snapshot", "live"][..]), ("18", &["19", "20", "live"])] {
         let log = Arc::default();
         let (topics, _) = small(&log).await;
@@ -254,12 +254,12 @@ async fn who_memory_cannot_vouch_for_gets_the_snapshot() {
         store(&topics, "a", "live").await;
         seen.append(&mut all(&mut reader).await);
         assert_eq!(seen, expected, "{id}");
-        assert_eq!(log_stats(&topics).reads, 0, "it needs nothing of the log");
+        assert_eq!(log_stats(&topics).reads, 0, "the log is not read");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_the_start_is_what_is_kept() {
+async fn from_the_start_are_the_kept_messages() {
     let log = Arc::default();
     let (topics, _) = small(&log).await;
     store_all(&topics, "a", 1..=20).await;
@@ -268,7 +268,7 @@ async fn from_the_start_is_what_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_route_ends_everywhere_when_all_is_sent() {
+async fn a_closed_route_ends_on_all_replicas_after_its_messages() {
     for delay in [0, 5, 20] {
         let log = Arc::default();
         let (here, link) = small(&log).await;
@@ -276,7 +276,7 @@ async fn a_closed_route_ends_everywhere_when_all_is_sent() {
         let mut readers = [subscribe(&here, "", &["a"]), subscribe(&there, "", &["a"])];
         let first = store_all(&here, "a", 1..=20).await;
         let mut late = subscribe(&here, &first, &["a"]);
-        // What is stored just before the end takes as long as it may to come back.
+        // A message that is stored just before the end may take long to come back.
         link.set(|weather| weather.delay = Duration::from_millis(delay));
         for number in 21..=23 {
             publish(&here, "a", number).stored().await.unwrap();
@@ -287,12 +287,12 @@ async fn a_closed_route_ends_everywhere_when_all_is_sent() {
         assert_eq!(all(&mut readers[0]).await, ended(1), "{delay}");
         assert_eq!(all(&mut readers[1]).await, ended(1), "{delay}");
         assert_eq!(all(&mut late).await, ended(2), "{delay}");
-        assert_eq!(end.stored().await.unwrap(), None, "an end is no event");
+        assert_eq!(end.stored().await.unwrap(), None, "an end has no id of an event");
         drop((readers, late));
         here.route("a").unwrap().closed().await;
         there.route("a").unwrap().closed().await;
         assert!(matches!(there.route("a").unwrap().publish(&Message::new("x")), Err(PublishError::Closed)));
-        // Also where the topic, or the replica, is made later.
+        // The same for a topic, or a replica, that is made later.
         let later = replica(&log).await;
         for topics in [&here, &there, &later] {
             let status = |id| topics.subscribe(&request(id), ["a"]).respond().status();
@@ -307,7 +307,7 @@ async fn a_closed_route_ends_everywhere_when_all_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_leaves_out_what_comes_from_the_log() {
+async fn a_filter_leaves_out_events_from_the_log() {
     for delay in [0, 5] {
         let log = Arc::default();
         let (topics, link) = small(&log).await;
@@ -345,7 +345,7 @@ async fn a_quiet_topic_resumes_by_its_heartbeats() {
     assert_eq!(all(&mut resumed).await, ["y"]);
 }
 
-/// Its last event may be trimmed: it has everything up to the newest entry all the same.
+/// The last event of the topic may be trimmed. The subscriber has everything up to the newest entry all the same.
 #[tokio::test(start_paused = true)]
 async fn a_quiet_topic_that_lags_has_no_gap() {
     let log: Arc<Store> = Arc::default();
@@ -358,7 +358,7 @@ async fn a_quiet_topic_that_lags_has_no_gap() {
     assert_eq!(all(&mut reader).await, ["y"]);
     store_all(&topics, "loud", 21..=40).await;
     log.trim(5);
-    // Nothing else wakes it, so it hears of the newest entry when it beats.
+    // Nothing else wakes the subscriber, so it learns of the newest entry at a heartbeat.
     topics.route("quiet").unwrap().set_heartbeat(Duration::from_secs(5));
     sleep(Duration::from_secs(6)).await;
     assert_eq!(all(&mut reader).await, [""; 0]);

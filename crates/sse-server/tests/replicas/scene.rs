@@ -1,4 +1,4 @@
-//! What the stories are told with: replicas, what they publish, and who reads it.
+//! Helpers of the scenes: replicas, publishers, and subscribers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::log::{Link, Store};
 
 pub(crate) const GAP: &str = r#"{"missed":null}"#;
 
-/// Replicas with little memory, or much, that are silent unless there is something to say.
+/// Returns settings for replicas without heartbeats, with this number of messages in memory.
 pub(crate) fn builder(history: usize, recent: usize) -> TopicsBuilder {
     Topics::builder().route(Route::builder().history(history).burst_bytes(0).heartbeat(None)).recent(recent)
 }
@@ -20,7 +20,7 @@ pub(crate) async fn replica(store: &Arc<Store>) -> Topics {
     builder(1000, 1000).build_on(Link::new(store)).await.unwrap()
 }
 
-/// A replica that keeps four messages.
+/// Returns a replica that keeps four messages.
 pub(crate) async fn small(store: &Arc<Store>) -> (Topics, Link) {
     let link = Link::new(store);
     (builder(4, 4).build_on(link.clone()).await.unwrap(), link)
@@ -33,7 +33,7 @@ pub(crate) fn publish(topics: &Topics, topic: &str, data: impl ToString + Copy) 
 /// Publishes, and returns the id.
 pub(crate) async fn store(topics: &Topics, topic: &str, data: impl ToString + Copy) -> String {
     let id = publish(topics, topic, data).stored().await.unwrap();
-    // It has to come back from the log.
+    // The message has to come back from the log.
     settle().await;
     id.expect("an event has an id").as_str().to_owned()
 }
@@ -60,12 +60,12 @@ pub(crate) fn subscribe(topics: &Topics, last_event_id: &str, names: &[&str]) ->
     reader
 }
 
-/// Lets the replicas do what they have to do now.
+/// Lets the replicas do everything that they can do now.
 pub(crate) async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
 
-/// All data that a reader gets, until there has been nothing more for a while; then a dot if the stream has ended.
+/// Returns all data that a subscriber gets, until nothing more has come for a while, and a dot if the stream has ended.
 pub(crate) async fn all(reader: &mut Subscriber) -> Vec<String> {
     let (mut seen, mut idle) = (Vec::new(), 0);
     // A read of the log may take some hundred milliseconds.
@@ -88,5 +88,5 @@ pub(crate) fn numbers(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
 }
 
 pub(crate) fn log_stats(topics: &Topics) -> LogStats {
-    topics.route("stats").unwrap().stats().log.expect("there is a log")
+    topics.route("stats").unwrap().stats().log.expect("the topics have a log")
 }

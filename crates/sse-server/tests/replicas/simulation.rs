@@ -1,4 +1,4 @@
-//! Replicas, publishers and clients against chance: each seed is another run.
+//! Replicas, publishers and clients in random runs: each seed is another run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,9 +21,9 @@ use crate::client::Client;
 use crate::log::{Fact, Link, Store, Storm, Truth, Weather};
 
 #[test]
-fn each_sees_all_in_order_or_is_told_of_the_gap() {
+fn each_client_gets_all_events_in_order_or_a_gap_event() {
     let Some(seen) = Simulation::new().runs(60).run(simulate) else { return };
-    // Where none of these happens, the promise is not put to the test.
+    // If one of these things does not happen, the runs do not test the promise.
     let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes, .. } = seen;
     let Seen { closed, opened, client_ends, ends, batches, .. } = seen;
     assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
@@ -31,16 +31,16 @@ fn each_sees_all_in_order_or_is_told_of_the_gap() {
     assert!(closed > 0 && opened > 0 && client_ends > 0 && ends > 0 && batches > 0, "{seen:?}");
 }
 
-/// What has happened in a run, or in many.
+/// How often each thing has happened in a run, or in many.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) events: u64,
-    /// Connections with an id that brought an event, and no gap before it.
+    /// Connections with an id that brought an event, without a gap before it.
     pub(crate) resumes: u64,
     pub(crate) gaps: u64,
-    /// Of what the replicas had no longer in memory.
+    /// Reads of entries that the replicas no longer had in memory.
     reads: u64,
-    /// Of appends.
+    /// Retries of appends.
     retries: u64,
     outages: u64,
     trims: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Seen {
     closed: u64,
     opened: u64,
     client_ends: u64,
-    /// Streams that were told that their topics had ended.
+    /// Streams that ended because their topics had ended.
     pub(crate) ends: u64,
     batches: u64,
 }
@@ -78,8 +78,8 @@ pub(crate) const TOPICS: [&str; 3] = ["a", "b", "c"];
 async fn simulate(seed: u64) -> Seen {
     let mut rng = Rng::with_seed(seed);
     let world = Rc::new(World::new(seed, &mut rng));
-    for place in 0..world.places() {
-        world.start(place).await;
+    for slot in 0..world.slots() {
+        world.start(slot).await;
     }
     let mut tasks = JoinSet::new();
     for name in 0..rng.usize(2..=6) {
@@ -102,47 +102,47 @@ async fn simulate(seed: u64) -> Seen {
         }
     };
     let end = timeout(Duration::from_secs(60), all).await;
-    assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: somebody waits in vain: {world:?}");
+    assert!(end.is_ok(), "SSE_SIMULATION_SEED={seed}: a client waits for ever: {world:?}");
     world.check_the_log();
-    for place in 0..world.places() {
-        world.stop(place, false);
+    for slot in 0..world.slots() {
+        world.stop(slot, false);
     }
     let Truth { trims, losses, .. } = *world.store.truth.lock().unwrap();
     Seen { trims, losses, ..world.seen.get() }
 }
 
-/// The log, its replicas, and what is true of them.
+/// The log, its replicas, and what the judges know of them.
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) store: Arc<Store>,
     settings: TopicsBuilder,
-    /// How many entries a replica has at hand.
+    /// How many entries a replica has in memory.
     pub(crate) recent: usize,
-    /// Whether subscribers that lag are disconnected.
+    /// Whether lagging subscribers are disconnected.
     disconnects: bool,
     client_ends: RefCell<BTreeMap<String, u64>>,
     calm: u32,
     delay: u64,
     replicas: RefCell<Vec<Option<Rc<Life>>>>,
     links: RefCell<Vec<Link>>,
-    /// No more faults.
+    /// Whether the faults have ended.
     pub(crate) is_calm: Cell<bool>,
-    /// The newest entry of each topic, when it is calm.
+    /// The newest entry of each topic, after the faults have ended.
     pub(crate) ends: RefCell<BTreeMap<&'static str, u64>>,
     /// Messages that were accepted.
     published: RefCell<Vec<(String, Published)>>,
     seen: Cell<Seen>,
 }
 
-/// A replica, from one start to the next crash.
+/// A replica, from one start to the next stop.
 pub(crate) struct Life {
-    /// Until it goes: connections are left then that end when all has been sent.
+    /// `None` when the replica stops. Its connections then end after their last messages.
     pub(crate) topics: RefCell<Option<Topics>>,
     link: Link,
     route: Route,
-    /// The newest entry of the log when it was started.
+    /// The newest entry of the log when the replica was started.
     pub(crate) began: u64,
-    /// Connections are cut when it says so.
+    /// Set to `true` when the connections are cut.
     pub(crate) crashed: watch::Sender<bool>,
 }
 
@@ -187,15 +187,15 @@ impl World {
         link
     }
 
-    /// Starts a replica; tries again until the log lets it.
-    async fn start(&self, place: usize) {
+    /// Starts a replica, and tries again until the log answers.
+    async fn start(&self, slot: usize) {
         loop {
             let link = self.link(Rng::with_seed(fastrand::u64(..)));
             if let Ok(topics) = self.settings.clone().build_on(link.clone()).await {
                 let began = self.store.truth.lock().unwrap().entries.keys().next_back().copied().unwrap_or(0);
                 let (route, crashed) = (topics.route("stats").unwrap(), watch::Sender::new(false));
                 let topics = RefCell::new(Some(topics));
-                self.replicas.borrow_mut()[place] =
+                self.replicas.borrow_mut()[slot] =
                     Some(Rc::new(Life { topics, link, route, began, crashed }));
                 return;
             }
@@ -203,9 +203,9 @@ impl World {
         }
     }
 
-    /// Stops a replica. Its connections are cut, or end when all has been sent.
-    fn stop(&self, place: usize, is_crash: bool) {
-        let Some(life) = self.replicas.borrow_mut()[place].take() else { return };
+    /// Stops a replica. Its connections are cut, or end after their last messages.
+    fn stop(&self, slot: usize, is_crash: bool) {
+        let Some(life) = self.replicas.borrow_mut()[slot].take() else { return };
         life.check(self.seed);
         let LogStats { reads, retries, .. } = life.stats();
         self.count(|seen| {
@@ -216,31 +216,31 @@ impl World {
         life.crashed.send_replace(is_crash);
     }
 
-    fn places(&self) -> usize {
+    fn slots(&self) -> usize {
         self.replicas.borrow().len()
     }
 
-    /// Whether the stream of a client may end though its topics have not.
+    /// Returns whether the stream of a client may end though its topics have not.
     pub(crate) fn ends_early(&self, client: usize) -> bool {
         self.disconnects || self.client_ends.borrow().contains_key(&client.to_string())
     }
 
-    /// A replica that is up.
+    /// Returns a replica that runs.
     pub(crate) fn any(&self, rng: &mut Rng) -> Option<Rc<Life>> {
         rng.choice(self.replicas.borrow().iter().flatten().cloned().collect::<Vec<_>>())
     }
 
-    /// What happens to the log, its links, and the replicas.
+    /// Makes trouble for the log, its links, and the replicas.
     async fn trouble(&self, rng: &mut Rng) {
         for _ in 0..rng.u32(10..50) {
             match rng.u32(0..16) {
                 0 => {
-                    let place = rng.usize(..self.places());
+                    let slot = rng.usize(..self.slots());
                     let (is_crash, pause) = (rng.bool(), rng.u64(0..1000));
-                    self.stop(place, is_crash);
+                    self.stop(slot, is_crash);
                     self.count(|seen| seen.crashes += 1);
                     sleep(Duration::from_millis(pause)).await;
-                    self.start(place).await;
+                    self.start(slot).await;
                 }
                 1..4 => {
                     let (is_down, time) = (rng.bool(), rng.choice([50, 500, 15_000]).unwrap());
@@ -256,7 +256,7 @@ impl World {
                     let Some(life) = self.any(rng) else { continue };
                     let topic = rng.choice(TOPICS).unwrap();
                     let topics = life.topics.borrow();
-                    let topics = topics.as_ref().expect("it is up");
+                    let topics = topics.as_ref().expect("the replica runs");
                     if self.store.truth.lock().unwrap().is_ended(topic) {
                         let _ = topics.open(topic).unwrap();
                         self.count(|seen| seen.opened += 1);
@@ -270,8 +270,8 @@ impl World {
                     let client = rng.u32(0..6).to_string();
                     *self.client_ends.borrow_mut().entry(client.clone()).or_default() += 1;
                     let topics = life.topics.borrow();
-                    let topics = topics.as_ref().expect("it is up");
-                    // Told twice, or by a queue that is full: it is all the same.
+                    let topics = topics.as_ref().expect("the replica runs");
+                    // The command may come twice, or the queue may be full: both are allowed.
                     let _ = topics.end_client(&client);
                     let _ = topics.route("a").unwrap().end_client(&client);
                     self.count(|seen| seen.client_ends += 1);
@@ -284,7 +284,7 @@ impl World {
         }
     }
 
-    /// The whole life of a publisher.
+    /// Runs a publisher from its first to its last message.
     async fn publish_all(&self, name: usize, mut rng: Rng) {
         let alone = Publisher::builder().patience(Duration::from_secs(2)).build(self.link(rng.fork()));
         let mut number = 0;
@@ -334,7 +334,7 @@ impl World {
         alone.flush().await;
     }
 
-    /// No more faults: what comes now must arrive.
+    /// Ends the faults: later messages must arrive.
     async fn calm_down(&self) {
         self.is_calm.set(true);
         for link in &*self.links.borrow() {
@@ -344,17 +344,17 @@ impl World {
         let stored = published.into_iter().map(async |(data, published)| (data, published.stored().await));
         for (data, stored) in futures_util::future::join_all(stored).await {
             let Ok(id) = stored else { continue };
-            let position: u64 = id.expect("it is an event").as_str().parse().unwrap();
+            let position: u64 = id.expect("the message is an event").as_str().parse().unwrap();
             let truth = self.store.truth.lock().unwrap();
             assert_eq!(truth.entries[&position].data, data, "SSE_SIMULATION_SEED={}", self.seed);
         }
-        // Who is late learns of its losses now, so that the last message of each topic is missed by nobody.
+        // A late replica learns of its losses now, so that no client misses the last message of each topic.
         sleep(Duration::from_secs(30)).await;
         let last = Publisher::new(Link::new(&self.store));
         for topic in TOPICS {
-            // Wherever it is open already, that changes nothing.
+            // If the topic is open already, this changes nothing.
             for life in self.replicas.borrow().iter().flatten() {
-                let _ = life.topics.borrow().as_ref().expect("it is up").open(topic).unwrap();
+                let _ = life.topics.borrow().as_ref().expect("the replica runs").open(topic).unwrap();
             }
         }
         sleep(Duration::from_secs(30)).await;
@@ -365,7 +365,7 @@ impl World {
         }
     }
 
-    /// Each publisher's messages are in the log once and in order; unless a replica that has crashed had some left.
+    /// Each publisher's messages are in the log once and in order, unless a replica that has crashed had some left.
     fn check_the_log(&self) {
         let truth = self.store.truth.lock().unwrap();
         if truth.losses > 0 {
@@ -376,11 +376,11 @@ impl World {
         for Fact { data, .. } in
             truth.entries.values().filter(|fact| fact.data != "9 9" && !fact.data.is_empty())
         {
-            assert!(known.insert(data), "SSE_SIMULATION_SEED={seed}: {data} is there twice");
+            assert!(known.insert(data), "SSE_SIMULATION_SEED={seed}: {data} is in the log twice");
             let (name, number) = data.split_once(' ').unwrap();
             let number: u64 = number.parse().unwrap();
             if name == "0" {
-                assert!(number > alone, "SSE_SIMULATION_SEED={seed}: {number} behind {alone}");
+                assert!(number > alone, "SSE_SIMULATION_SEED={seed}: {number} comes after {alone}");
                 alone = number;
             }
         }
@@ -402,10 +402,10 @@ impl std::fmt::Debug for World {
 
 impl Life {
     pub(crate) fn stats(&self) -> LogStats {
-        self.route.stats().log.expect("there is a log")
+        self.route.stats().log.expect("the topics have a log")
     }
 
-    /// It began anew only where the log did not know any more what it follows.
+    /// A replica began anew only if the log did not know the position that it followed.
     fn check(&self, seed: u64) {
         let (losses, breaks) = (self.stats().losses, self.link.0.breaks.load(Ordering::Relaxed));
         assert!(losses <= breaks as u64, "SSE_SIMULATION_SEED={seed}: {losses} for {breaks}");
