@@ -1,12 +1,12 @@
-//! Where the blocks of a stream end.
+//! Finds the ends of the blocks of a stream.
 
 use std::fmt;
 
-/// Bytes of a stream, up to the end of a block.
+/// The bytes of a block that has not ended.
 #[derive(Default)]
 pub(crate) struct Blocks {
     rest: Vec<u8>,
-    /// The last byte was a CR that ended a block: an LF after it belongs to the same line end.
+    /// Whether the last byte was a CR that ended a block. An LF after it belongs to the same line end.
     ended_by_cr: bool,
 }
 
@@ -31,7 +31,7 @@ impl Blocks {
         blocks
     }
 
-    /// Whether a block has begun and not ended.
+    /// Returns whether a block has begun and not ended.
     pub(crate) fn has_rest(&self) -> bool {
         !self.rest.is_empty()
     }
@@ -43,7 +43,7 @@ impl fmt::Debug for Blocks {
     }
 }
 
-/// How many bytes the first block has, with the empty line at its end; `None` if it does not end here.
+/// Returns how many bytes the first block has, including the empty line at its end; `None` if it does not end here.
 fn block_length(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut line_is_empty) = (0, true);
     while let Some(&byte) = bytes.get(at) {
@@ -58,8 +58,8 @@ fn block_length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The value of a field in the text of a block: of the first line of this name. `name` is followed by a colon and a
-/// space there, as `sse-server` writes it.
+/// Returns the value of a field in the text of a block, from the first line of this name. There must be a colon and a
+/// space after the name, as `sse-server` writes it.
 ///
 /// ```
 /// let block = "event: tick\ndata: 1\nid: 7\n\n";
@@ -81,7 +81,7 @@ mod tests {
             let mut blocks = Blocks::default();
             let found: Vec<_> = chunks.iter().flat_map(|chunk| blocks.feed(chunk)).collect();
             assert!(!blocks.has_rest());
-            // The LF of a CRLF is lost if it comes later than its CR.
+            // If a CR and its LF come separately, the LF is skipped.
             found.iter().map(|block| block.trim_end().to_owned()).collect::<Vec<_>>()
         });
         assert_eq!(blocks, expected, "{text:?}");

@@ -1,7 +1,7 @@
-//! Bytes in pieces, as a network delivers them.
+//! Bytes in chunks, as a network delivers them.
 //!
 //! A client gets the bytes of a stream in chunks that end anywhere: in a character, between the CR and the LF of a line
-//! end, in an event. What it makes of them must not depend on the cuts. [`check`] tests that:
+//! end, in an event. Its result must not depend on the cuts. [`check`] tests that:
 //!
 //! ```
 //! use sse_testing::cuts;
@@ -30,14 +30,14 @@ use fastrand::Rng;
 /// How many random cuts [`check`] tries.
 const RANDOM: u64 = 100;
 
-/// Calls `read` with the bytes in one piece, byte by byte, in every cut in two, and in 100 random cuts, and returns what
-/// it returns for one piece.
+/// Calls `read` with the bytes in one chunk, byte by byte, in every cut in two, and in 100 random cuts. Returns the
+/// result for one chunk.
 ///
-/// That are `bytes.len() + 103` calls. The random cuts are the same each time.
+/// These are `bytes.len() + 103` calls. The random cuts are the same each time.
 ///
 /// # Panics
 ///
-/// If `read` returns something else for one of the cuts: with the chunks of this cut.
+/// If the result of `read` differs for one of the cuts. The message shows the chunks of this cut.
 #[track_caller]
 pub fn check<T: Debug + PartialEq>(bytes: &[u8], mut read: impl FnMut(&[&[u8]]) -> T) -> T {
     let whole = read(&[bytes]);
@@ -48,7 +48,7 @@ pub fn check<T: Debug + PartialEq>(bytes: &[u8], mut read: impl FnMut(&[&[u8]]) 
         let seen = read(&chunks);
         if seen != whole {
             let chunks: Vec<_> = chunks.iter().map(|chunk| chunk.escape_ascii().to_string()).collect();
-            panic!("in these chunks it is\n  {seen:?}, not\n  {whole:?}\n  {chunks:?}");
+            panic!("in these chunks the result is\n  {seen:?}, not\n  {whole:?}\n  {chunks:?}");
         }
     }
     whole
@@ -59,7 +59,7 @@ pub fn byte_by_byte(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.chunks(1).collect()
 }
 
-/// Cuts the bytes in two, at each place: `bytes.len() + 1` times, from an empty first part to an empty second one.
+/// Returns the bytes in every cut in two: `bytes.len() + 1` times, from an empty first part to an empty second part.
 pub fn in_two(bytes: &[u8]) -> impl Iterator<Item = [&[u8]; 2]> {
     (0..=bytes.len()).map(|length| {
         let (first, second) = bytes.split_at(length);
@@ -67,7 +67,7 @@ pub fn in_two(bytes: &[u8]) -> impl Iterator<Item = [&[u8]; 2]> {
     })
 }
 
-/// Cuts the bytes as chance has it. The same seed gives the same cuts of the same bytes. Some chunks may be empty.
+/// Returns the bytes in random chunks. The same seed gives the same cuts of the same bytes. Some chunks may be empty.
 pub fn random(bytes: &[u8], seed: u64) -> Vec<&[u8]> {
     let mut rng = Rng::with_seed(seed);
     // Many short chunks, or few long ones.
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     #[should_panic = "[\"a\\\\r\", \"\\\\nb\"]"]
-    fn what_depends_on_a_cut_is_told_with_the_cut() {
+    fn a_result_that_depends_on_a_cut_is_reported_with_the_cut() {
         check(b"a\r\nb", |chunks| {
             let [first, .., _] = chunks else { return 0 };
             usize::from(*first == b"a\r")

@@ -1,7 +1,7 @@
 //! A response over HTTP/1.1, as the bytes of a connection.
 
-/// Reads a response over HTTP/1.1 from bytes that come in any pieces, for tests that have a connection and no client:
-/// over a pipe in a simulation, or over a socket that stalls. The body comes in chunks, or there is none.
+/// Reads a response over HTTP/1.1 from the bytes of a connection, which may come in any pieces. It is for tests without
+/// a client, over a pipe in a simulation or over a socket that stalls. The body must have chunks, or be missing.
 ///
 /// ```
 /// let mut response = sse_testing::ChunkedResponse::new();
@@ -14,36 +14,36 @@
 /// ```
 #[derive(Debug, Default)]
 pub struct ChunkedResponse {
-    /// Zero until the head is whole.
+    /// Zero until the head is complete.
     status: u16,
     is_whole: bool,
-    /// The line that is being read, of the head or of a chunk's size.
+    /// The line that is being read, of the head or of the size of a chunk.
     line: Vec<u8>,
-    /// How much of the chunk is still to come.
+    /// How many bytes of the chunk have not come yet.
     chunk: usize,
 }
 
 impl ChunkedResponse {
-    /// A response of which nothing has come.
+    /// Returns a response before its first byte.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The status; `None` until the head has come as a whole.
+    /// Returns the status, or `None` until the head has come completely.
     pub fn status(&self) -> Option<u16> {
         (self.status != 0).then_some(self.status)
     }
 
-    /// Whether the body has come to its end. A body that was cut is not whole.
+    /// Returns whether the body has come to its end. A body that was cut is not whole.
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// Returns what `bytes`, the next of the connection, hold of the body.
+    /// Returns the part of the body in `bytes`, which are the next bytes of the connection.
     ///
     /// # Panics
     ///
-    /// If the bytes are no response, or its body does not come in chunks.
+    /// If the bytes are not a response, or its body does not have chunks.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut body = Vec::with_capacity(bytes.len());
         while let Some(&byte) = bytes.first() {
@@ -70,7 +70,7 @@ impl ChunkedResponse {
             let status = line.strip_prefix("HTTP/1.1 ").and_then(|line| line.get(..3));
             self.status = status.and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{line:?}"));
         } else if !line.is_empty() {
-            // An empty line ends a chunk, or the body.
+            // An empty line ends a chunk or the body.
             self.chunk =
                 usize::from_str_radix(line, 16).unwrap_or_else(|_| panic!("a chunk's size: {line:?}"));
             self.is_whole = self.chunk == 0;

@@ -18,10 +18,10 @@ use self::answer::Next;
 pub use self::request::Request;
 use crate::PATIENCE;
 
-/// A server on loopback TCP that gives the answers of a script, right or wrong, and keeps the requests.
+/// A server on 127.0.0.1 that gives the answers of a script, right or wrong, and keeps the requests.
 ///
-/// It speaks HTTP/1.1 without TLS. Each connection has a thread, and no async runtime is needed, so it serves blocking
-/// and async tests alike. When it is dropped, it closes the connections that are left.
+/// It speaks HTTP/1.1 without TLS. Each connection has a thread, and no async runtime is needed, so it works in
+/// blocking and in async tests. When the server is dropped, it closes its connections.
 ///
 /// ```
 /// use std::io::{Read as _, Write as _};
@@ -53,29 +53,29 @@ pub struct Server {
 /// What the threads of a server share.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Requests that the test has not taken.
+    /// Requests that the test has not read.
     requests: Mutex<VecDeque<Request>>,
     request_came: Condvar,
     /// Connections that are open, by their numbers.
     connections: Mutex<HashMap<usize, TcpStream>>,
-    /// The thread that accepts connections, until it is to end.
+    /// The thread that accepts connections; `None` after its end.
     listening: Mutex<Option<JoinHandle<()>>>,
-    /// No more connections are accepted.
+    /// Whether the server accepts no more connections.
     is_over: AtomicBool,
 }
 
 /// How requests are answered.
 struct Script {
     answer: Box<dyn FnMut(&Request) -> Answer + Send>,
-    /// How many requests there were.
+    /// How many requests have come.
     asked: usize,
     /// How many requests are answered.
     limit: usize,
 }
 
 impl Server {
-    /// Starts a server that gives these answers, one for each request, in this order. When the last request has come,
-    /// nobody listens any more: further connections are refused.
+    /// Starts a server that gives these answers in their order, one for each request. After the last request, it
+    /// accepts no more connections.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl Server {
         Self::start_on(bind(), answers)
     }
 
-    /// Starts a server that answers each request as `answer` says.
+    /// Starts a server that answers each request with the result of `answer`.
     ///
     /// # Panics
     ///
@@ -93,7 +93,7 @@ impl Server {
         Self::answering_on(bind(), answer)
     }
 
-    /// As [`start`](Self::start), on a listener of the caller's.
+    /// The same as [`start`](Self::start), on a listener of the caller's.
     ///
     /// # Panics
     ///
@@ -103,11 +103,11 @@ impl Server {
         let limit = answers.len();
         let mut answers = answers.into_iter();
         let answer =
-            move |_: &Request| answers.next().expect("there is one for each request up to the limit");
+            move |_: &Request| answers.next().expect("there is an answer for each request up to the limit");
         Self::launch(listener, Script { answer: Box::new(answer), asked: 0, limit })
     }
 
-    /// As [`answering`](Self::answering), on a listener of the caller's.
+    /// The same as [`answering`](Self::answering), on a listener of the caller's.
     ///
     /// # Panics
     ///
@@ -123,28 +123,28 @@ impl Server {
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared::default());
         if script.limit > 0 {
-            // One that came from tokio would not wait.
+            // A listener from tokio would not wait.
             listener.set_nonblocking(false).expect("a listener can wait");
             let (accepting, script) = (shared.clone(), Arc::new(Mutex::new(script)));
-            // Locked first: the last request may come before the thread is noted.
+            // Locked first, because the last request may come before the thread is stored.
             let mut listening = lock(&shared.listening);
             *listening = Some(thread::spawn(move || accept(&listener, &accepting, &script)));
         }
         Self { address, shared }
     }
 
-    /// The address at which it listens.
+    /// Returns the address at which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of a path, which begins with `/`.
+    /// Returns the URL of a path, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Takes the next request, and waits for it on any executor. Requests are queued in the order in which they came.
-    /// If the future is dropped, no request is lost.
+    /// Waits for the next request, on any executor, and returns it. Requests are queued in the order in which they
+    /// came. If the future is dropped, no request is lost.
     ///
     /// # Panics
     ///
@@ -157,7 +157,7 @@ impl Server {
             }
             assert!(Instant::now() < deadline, "no request came within {PATIENCE:?}");
             let (shared, waker) = (self.shared.clone(), cx.waker().clone());
-            // No timer of a runtime: its clock may be paused, and then would not wait for a socket.
+            // The timer of a runtime may be paused, and then would not wait for a socket.
             thread::spawn(move || {
                 drop(shared.wait_for_request(deadline));
                 waker.wake();
@@ -167,7 +167,7 @@ impl Server {
         .await
     }
 
-    /// Takes the next request, and blocks the thread until it comes.
+    /// Blocks the thread until the next request comes, and returns it.
     ///
     /// # Panics
     ///
@@ -177,7 +177,7 @@ impl Server {
         requests.pop_front().unwrap_or_else(|| panic!("no request came within {PATIENCE:?}"))
     }
 
-    /// Takes all requests that have come and were not taken, without waiting.
+    /// Returns all requests that have come and were not read, without waiting.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).drain(..).collect()
     }
@@ -187,14 +187,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop_listening(self.address);
         for stream in lock(&self.shared.connections).values() {
-            // The client may have hung up.
+            // The client may have closed its connection.
             _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
 impl Shared {
-    /// Waits until there is a request that was not taken, or until the deadline.
+    /// Waits until there is a request that was not read, or until the deadline.
     fn wait_for_request(&self, deadline: Instant) -> MutexGuard<'_, VecDeque<Request>> {
         let requests = lock(&self.requests);
         let time = deadline.saturating_duration_since(Instant::now());
@@ -208,13 +208,13 @@ impl Shared {
         self.is_over.store(true, Ordering::Release);
         // Wakes the thread, which may wait for a connection.
         drop(TcpStream::connect_timeout(&address, PATIENCE));
-        // What has become of it is no matter.
+        // It does not matter whether the thread has panicked.
         _ = thread.join();
     }
 }
 
 impl Script {
-    /// The answer to a request, and whether it is the last one; `None` if there is none left.
+    /// Returns the answer to a request, and whether it is the last one; `None` if there is no answer left.
     fn next(&mut self, request: &mut Request) -> Option<(Answer, bool)> {
         if self.asked == self.limit {
             return None;
@@ -235,14 +235,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, script: &Arc<Mutex<Scrip
         if shared.is_over.load(Ordering::Acquire) {
             return;
         }
-        // A client that has hung up already is none.
+        // A client that has already closed its connection is not counted.
         let Ok(Ok(clone)) = stream.as_ref().map(TcpStream::try_clone) else { continue };
         let Ok(stream) = stream else { continue };
         lock(&shared.connections).insert(connection, clone);
         let (shared, script) = (shared.clone(), script.clone());
         thread::spawn(move || {
             converse(stream, connection, address, &shared, &script);
-            // Closes the connection: it is the last handle, unless the test has taken one.
+            // This closes the connection: it is the last handle, unless the test has taken one.
             lock(&shared.connections).remove(&connection);
         });
     }
@@ -256,7 +256,7 @@ fn converse(
     shared: &Shared,
     script: &Mutex<Script>,
 ) {
-    // Each write is a segment of its own.
+    // So that each write is a segment of its own.
     _ = stream.set_nodelay(true);
     let Ok(mut reader) = stream.try_clone().map(BufReader::new) else { return };
     let mut stream = stream;
@@ -265,7 +265,8 @@ fn converse(
         lock(&shared.requests).push_back(request);
         shared.request_came.notify_all();
         if is_last {
-            // Before the answer: a client that comes again because of it must find nobody.
+            // The listener closes before the answer is sent, so that a client that reconnects after the answer is
+            // refused.
             shared.stop_listening(address);
         }
         match answer.give(stream) {
@@ -275,7 +276,7 @@ fn converse(
     }
 }
 
-/// A lock whose owner may have panicked: what it guards is whole between two statements.
+/// Locks a mutex whose owner may have panicked. Its value is consistent between any two statements.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,7 @@
-//! Runs of a simulation: each has a seed, which makes the same run again.
+//! Random runs of a test. Each run has a seed, and the same seed gives the same run.
 //!
-//! A simulation is a test in which chance decides what happens: a story with a random server, random clients and random
-//! faults. Its clock stands still while there is something to do, and jumps to the next timer when all tasks wait, so
-//! that hours pass in milliseconds.
+//! A simulation is a test with random events: a server, clients and faults that act at random. Its clock stands still
+//! while a task can run, and jumps to the next timer when all tasks wait. So hours pass in milliseconds.
 //!
 //! ```
 //! use std::time::Duration;
@@ -18,7 +17,8 @@
 //!     seen.count(if start.elapsed() < Duration::from_secs(500) { "early" } else { "late" });
 //!     seen
 //! });
-//! // A simulation in which this never happens tests nothing. It is `None` if only one seed was asked for.
+//! // If one of the two never happened, the simulation would test nothing. `seen` is `None` if the environment asks
+//! // for one seed only.
 //! if let Some(seen) = seen {
 //!     assert!(seen.get("early") > 0 && seen.get("late") > 0, "{seen:?}");
 //! }
@@ -52,7 +52,7 @@ pub use self::tally::Tally;
 const RUNS: &str = "SSE_SIMULATION_RUNS";
 const SEED: &str = "SSE_SIMULATION_SEED";
 
-/// Settings of a simulation. [`run`](Self::run) runs it.
+/// The settings of a simulation. [`run`](Self::run) runs it.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Simulation {
@@ -61,37 +61,38 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A simulation of 100 runs, each of which may take one day of its own time.
+    /// Returns a simulation of 100 runs, each of which may take one day by its own clock.
     pub fn new() -> Self {
         Self { runs: 100, limit: Duration::from_secs(24 * 60 * 60) }
     }
 
-    /// How many runs there are, unless the environment says otherwise.
+    /// Sets how many runs there are, unless the environment says otherwise.
     pub fn runs(mut self, runs: u64) -> Self {
         self.runs = runs;
         self
     }
 
-    /// How long a run may take by its own clock. A run in which tasks wait for each other without end fails after this
-    /// time.
+    /// Sets how long a run may take by its own clock. If the tasks of a run wait for each other for ever, the run fails
+    /// after this time.
     ///
-    /// The clock does not go on while a task is busy: a loop without end is not noticed.
+    /// The clock stands still while a task is busy, so an endless loop is not noticed.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Runs the simulation with the seeds from 0 on, and returns the sum of what the runs return, which it also prints
-    /// to standard error. Returns `None` if the environment asks for one seed only, or for no run.
+    /// Runs `story` with the seeds from 0 on, and returns the sum of its results, which is also printed to standard
+    /// error. Returns `None` if the environment asks for one seed only, or for no run.
     ///
-    /// Each run has a runtime of its own, with one thread, a [`LocalSet`] and a paused clock. The thread's generator of
-    /// `fastrand` is seeded before each run; `sse-server` and `sse-client` take their random numbers from it, so a seed
-    /// gives the same run each time. Other sources of chance (`HashMap`, threads, real sockets) break this.
+    /// Each run has a runtime of its own, with one thread, a [`LocalSet`] and a paused clock. The generator of
+    /// `fastrand` of this thread is seeded before each run. `sse-server` and `sse-client` take their random numbers
+    /// from it, so a seed always gives the same run. Other random sources (`HashMap`, threads, real sockets) break
+    /// this.
     ///
     /// # Panics
     ///
-    /// If a run panics, or takes longer than the [`limit`](Self::limit). The seed is then printed to standard error.
-    /// Also if a variable of the environment is not a number.
+    /// If a run panics, or takes longer than the [`limit`](Self::limit). The seed is then printed to standard error. It
+    /// also panics if an environment variable is not a number.
     pub fn run<S: AddAssign + Debug>(&self, story: impl AsyncFn(u64) -> S) -> Option<S> {
         if let Some(seed) = number(SEED) {
             let seen = self.run_seed(seed, story);
@@ -107,16 +108,16 @@ impl Simulation {
         Some(sum)
     }
 
-    /// Makes one run with this seed, whatever the environment says. Returns what the story returns.
+    /// Runs `story` once with this seed, whatever the environment says, and returns its result.
     ///
     /// # Panics
     ///
-    /// As [`run`](Self::run).
+    /// The same as [`run`](Self::run).
     pub fn run_seed<S>(&self, seed: u64, story: impl AsyncFn(u64) -> S) -> S {
         let named = SeedOfPanic(seed);
         fastrand::seed(seed);
         let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.expect("a runtime without I/O needs nothing of the system");
+        let runtime = runtime.expect("a runtime without I/O needs no resources of the system");
         let end = LocalSet::new().block_on(&runtime, async { timeout(self.limit, story(seed)).await });
         let Ok(result) = end else { panic!("the run has not ended within {:?} of its own time", self.limit) };
         drop(named);

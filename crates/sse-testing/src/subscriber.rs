@@ -18,11 +18,11 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::block::Blocks;
 
-/// Reads the response of a handler as a client would, without a socket. `B` is the body of any crate that implements
+/// Reads the response of a handler as a client does, without a socket. `B` is any body that implements
 /// [`http_body::Body`].
 ///
-/// A stream is blocks of lines, each with an empty line at its end. A block is an event if it has data; otherwise it is
-/// a comment (a heartbeat), or tells a reconnection time or an id.
+/// A stream consists of blocks of lines, each with an empty line at its end. A block is an event if it has data. Other
+/// blocks are a comment (a heartbeat), a reconnection time, or an id.
 ///
 /// | method | returns | waits |
 /// |---|---|---|
@@ -32,8 +32,8 @@ use crate::block::Blocks;
 /// | [`read_data`](Self::read_data) | the data of all events that are there | no |
 /// | [`frame`](Self::frame) | a frame of the body | no |
 ///
-/// The methods that don't wait poll the body with a waker that does nothing. They return `-` if there is nothing to read
-/// now, and `.` at the end of the stream, so that an assertion says in one line what came and what did not:
+/// The methods that don't wait poll the body with a waker that does nothing. They return `-` if there is nothing to
+/// read now, and `.` at the end of the stream. So one assertion checks what came, and that nothing more came:
 ///
 /// ```
 /// use sse_server::{Message, Route};
@@ -44,7 +44,7 @@ use crate::block::Blocks;
 /// route.publish(&Message::new("1"))?;
 /// assert_eq!(subscriber.read_data(), ["1", "-"]);
 ///
-/// // More than the history keeps: the subscriber is told of the gap.
+/// // More than the history keeps, so the subscriber gets a gap event.
 /// for data in ["2", "3", "4"] {
 ///     route.publish(&Message::new(data))?;
 /// }
@@ -55,12 +55,12 @@ use crate::block::Blocks;
 ///
 /// # Panics
 ///
-/// Each method that reads panics if the body fails, if it is not UTF-8, or if it ends in the middle of a block: a client
-/// never sees the event of such a block.
+/// Each method that reads panics if the body fails, if it is not UTF-8, or if it ends in the middle of a block. A
+/// client would not see the event of such a block.
 pub struct Subscriber<B = sse_server::Body> {
     body: Pin<Box<B>>,
     blocks: Blocks,
-    /// Blocks that came and were not read.
+    /// Blocks that have come and were not read.
     queue: VecDeque<String>,
     decoder: Decoder,
     patience: Duration,
@@ -70,21 +70,21 @@ pub struct Subscriber<B = sse_server::Body> {
 ///
 /// # Panics
 ///
-/// If the id can't stand in a header: it has a line end or another control character.
+/// If the id can't be in a header, because it has a line end or another control character.
 pub fn request(last_event_id: &str) -> Request<()> {
     let mut request = Request::get("/events");
     if !last_event_id.is_empty() {
         request = request.header("last-event-id", last_event_id);
     }
-    request.body(()).expect("an id without control characters")
+    request.body(()).expect("the id has no control characters")
 }
 
-/// Subscribes to a route with this last event ID, which may be empty, and reads the opening of the stream: a comment,
-/// the reconnection time, and an id.
+/// Subscribes to a route with this last event ID, which may be empty. Reads the opening of the stream: a comment, the
+/// reconnection time, and an id.
 ///
 /// # Panics
 ///
-/// If the route answers with anything but a stream.
+/// If the route responds with anything but a stream.
 #[track_caller]
 pub fn subscribe(route: &Route, last_event_id: &str) -> Subscriber {
     let mut subscriber = Subscriber::of(route.respond(&request(last_event_id)));
@@ -98,7 +98,8 @@ impl<B: Body<Error: Display>> Subscriber<B> {
     ///
     /// # Panics
     ///
-    /// Unless the status is 200 and the content type `text/event-stream`, as a client must have it.
+    /// If the status is not 200, or the content type is not `text/event-stream`, because a client would refuse the
+    /// response.
     #[track_caller]
     pub fn of(response: Response<B>) -> Self {
         assert_eq!(response.status(), 200);
@@ -109,25 +110,26 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         Self::of_body(response.into_body())
     }
 
-    /// Reads a body, whatever its response says.
+    /// Reads a body, whatever its response is.
     pub fn of_body(body: B) -> Self {
         let (body, decoder) = (Box::pin(body), Decoder::new());
         Self { body, blocks: Blocks::default(), queue: VecDeque::new(), decoder, patience: PATIENCE }
     }
 
-    /// How long the methods that wait do so, by the clock of tokio: 30 seconds by default. A paused clock jumps to this
-    /// time if nothing else can happen.
+    /// Sets how long the methods that wait do so, by the clock of tokio: 30 seconds by default. A paused clock jumps to
+    /// the end of this time if all tasks wait.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Waits for the next event, and returns it; `None` at the end of the stream. Blocks without data, such as
-    /// heartbeats, are read on the way. A gap is an event of the type `gap`.
+    /// Waits for the next event, and returns it; `None` at the end of the stream. It skips blocks without data, such as
+    /// heartbeats. A gap is an event of the type `gap`.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with timers, or if no event comes within the [`patience`](Self::patience).
+    /// If it is not called within a tokio runtime with timers, or if no event comes within the
+    /// [`patience`](Self::patience).
     pub async fn next_event(&mut self) -> Option<Event> {
         let patience = self.patience;
         let next = async {
@@ -145,7 +147,8 @@ impl<B: Body<Error: Display>> Subscriber<B> {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with timers, or if no block comes within the [`patience`](Self::patience).
+    /// If it is not called within a tokio runtime with timers, or if no block comes within the
+    /// [`patience`](Self::patience).
     pub async fn next_block(&mut self) -> Option<String> {
         let next = timeout(self.patience, poll_fn(|cx| self.poll_text(cx))).await;
         let block = next.unwrap_or_else(|_| panic!("no block came within {:?}", self.patience))?;
@@ -153,7 +156,8 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         Some(block)
     }
 
-    /// Returns the text of the next block that is there: `-` if there is none yet, `.` at the end of the stream.
+    /// Returns the text of the next block that is there. Returns `-` if there is none yet, and `.` at the end of the
+    /// stream.
     pub fn read(&mut self) -> String {
         match self.poll_text(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => "-".to_owned(),
@@ -165,8 +169,8 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         }
     }
 
-    /// Returns the data of each event that is there, and then `-`, or `.` if the stream has ended. A gap shows as its
-    /// data, `{"missed":12}` or `{"missed":null}`.
+    /// Returns the data of all events that are there, and then `-`, or `.` if the stream has ended. A gap event has its
+    /// data, such as `{"missed":12}` or `{"missed":null}`.
     pub fn read_data(&mut self) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
@@ -179,19 +183,23 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         seen
     }
 
-    /// Returns the next frame of the body that is there, which may be several blocks: `-` if there is none yet, `.` at
-    /// the end of the stream.
+    /// Returns the next frame of the body that is there, which may have several blocks. Returns `-` if there is no
+    /// frame yet, and `.` at the end of the stream.
     ///
     /// # Panics
     ///
-    /// If blocks of an earlier frame were not read, or the frame cuts a block.
+    /// If blocks of an earlier frame were not read, or if the frame ends in the middle of a block.
     pub fn frame(&mut self) -> String {
         assert!(self.queue.is_empty(), "{} blocks of the last frame were not read", self.queue.len());
         match self.poll_frame(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => "-".to_owned(),
             Poll::Ready(false) => ".".to_owned(),
             Poll::Ready(true) => {
-                assert!(!self.blocks.has_rest(), "the frame cuts a block: {:?}", self.blocks);
+                assert!(
+                    !self.blocks.has_rest(),
+                    "the frame ends in the middle of a block: {:?}",
+                    self.blocks
+                );
                 let frame: String = self.queue.drain(..).collect();
                 self.take(&frame);
                 frame
@@ -199,30 +207,33 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         }
     }
 
-    /// The id with which a client that has read as far as this subscriber resumes; empty if the stream has told none.
+    /// Returns the id with which a client resumes that has read as far as this subscriber. It is empty if there was no
+    /// id.
     pub fn last_event_id(&self) -> &str {
         self.decoder.last_event_id()
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> &B {
         &self.body
     }
 
-    /// The body, to poll it with a waker of the caller's. What is read from it here, the subscriber does not see.
+    /// Returns the body, to poll it with a waker of the caller's. The subscriber does not see what is read from it
+    /// here.
     pub fn body_mut(&mut self) -> Pin<&mut B> {
         self.body.as_mut()
     }
 
-    /// The body, with what was not read from it. Blocks that came together with one that was read are dropped.
+    /// Returns the body with everything that was not read from it. Blocks that came in the same frame as a block that
+    /// was read are dropped.
     pub fn into_body(self) -> Pin<Box<B>> {
         self.body
     }
 
-    /// Reads what a block says: the event, if it is one, and the id.
+    /// Reads a block. Returns its event, if it is one.
     fn take(&mut self, text: &str) -> Option<Event> {
         let (mut chunk, mut last) = (text.as_bytes(), None);
-        while let Some(event) = self.decoder.next_event(&mut chunk).expect("an event of less than 16 MiB") {
+        while let Some(event) = self.decoder.next_event(&mut chunk).expect("the event has less than 16 MiB") {
             last = Some(event.to_event());
         }
         last
@@ -239,12 +250,12 @@ impl<B: Body<Error: Display>> Subscriber<B> {
         }
     }
 
-    /// Queues the blocks of the next frame; `false` at the end.
+    /// Queues the blocks of the next frame. Returns `false` at the end.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         match ready!(self.body.as_mut().poll_frame(cx)) {
             Some(Err(error)) => panic!("the body fails: {error}"),
             Some(Ok(frame)) => {
-                // Trailers say nothing of the stream.
+                // Trailers are not part of the stream.
                 if let Ok(mut data) = frame.into_data() {
                     self.queue.extend(self.blocks.feed(&data.copy_to_bytes(data.remaining())));
                 }

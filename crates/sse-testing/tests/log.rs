@@ -1,4 +1,4 @@
-//! The suite for logs: it finds nothing wrong with the log in memory, and what is wrong with broken ones.
+//! The suite for logs accepts the log in memory, and names the fault of each broken log.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ use tokio::task::yield_now;
 
 use Fault::*;
 
-/// What is wrong with a log.
+/// A fault of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Sound,
     OneLogForAllNames,
     StartIsUnknown,
-    // What `append` does.
+    // Faults of `append`.
     Doubles,
     DoublesOfOtherHandles,
     ForgetsAllButTheNewestPublisher,
@@ -36,7 +36,7 @@ enum Fault {
     RefusesLargeBatches,
     RefusesHalf,
     NeverAppends,
-    // What the entries are.
+    // Faults of entries.
     PositionsFall,
     PositionsOfPairs,
     FirstIsAtStart,
@@ -48,7 +48,7 @@ enum Fault {
     TrimsTopics,
     LosesComments,
     TruncatesLarge,
-    // What pages are.
+    // Faults of pages.
     AfterIsReversed,
     AfterIgnoresTheLimit,
     AfterIsEmpty,
@@ -62,7 +62,7 @@ enum Fault {
     BeforeHasTheEntryItself,
     BeforeIsEmpty,
     BeforeKnowsEntriesOnly,
-    // What `follow` does.
+    // Faults of `follow`.
     FollowNeverWakes,
     FollowNeverWaits,
     FollowKnowsAll,
@@ -72,13 +72,13 @@ enum Fault {
     FollowLosesWhatItHadRead,
     AnEntryAppearsLate,
     FollowHidesTheNewest,
-    // What ids are.
+    // Faults of ids.
     IdIsEmpty,
     IdIsNoHeader,
     IdHasSpaces,
     IdIsNotRead,
     IdHasManyTexts,
-    // What trimming does.
+    // Faults of trimming.
     TrimsNothing,
     TrimsTheNewest,
     LinksToStartWhenTrimmed,
@@ -105,7 +105,7 @@ struct Broken {
 #[derive(Default)]
 struct Shared {
     is_trimmed: AtomicBool,
-    /// The batches that were appended.
+    /// The appended batches.
     done: Mutex<HashMap<(u64, u64), Vec<Position>>>,
 }
 
@@ -124,12 +124,12 @@ impl Broken {
         self.shared.is_trimmed.load(Ordering::Relaxed)
     }
 
-    /// A batch under another number.
+    /// Appends a batch under another number.
     async fn append_as(&self, publisher: u64, number: u64, batch: &Batch) -> Result<Vec<Position>, LogError> {
         self.log.append(&Batch::new(publisher, number, batch.records().to_vec())).await
     }
 
-    /// A batch that no log takes for one that was there.
+    /// Appends a batch as a new one, though it may have been appended before.
     async fn append_anew(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
         self.append_as(self.log.len() as u64, u64::MAX, batch).await
     }
@@ -149,7 +149,7 @@ impl Broken {
         Record::from_parts(topic.into(), key.map(Into::into), fields).unwrap()
     }
 
-    /// Where the entry at a position of the sound log is said to be.
+    /// Returns the position that the log says an entry of the sound log has.
     fn shown(&self, position: Position) -> Position {
         let number = position.get();
         Position::new(match self.fault {
@@ -195,7 +195,7 @@ fn next(position: Position) -> Position {
     Position::new(position.get() + 1)
 }
 
-/// How many entries the suite has trimmed, and the first of the 50 that are kept.
+/// How many entries the suite appends before it trims, and the first of the 50 kept ones.
 const ENTRIES: u64 = 402;
 const FIRST_KEPT: u64 = ENTRIES - 49;
 
@@ -224,12 +224,13 @@ impl Log for Broken {
                 theirs.into_iter().cycle().take(batch.records().len()).collect()
             }
             IgnoresTheSignOfThePublisher => self.append_as(publisher << 1, number, batch).await?,
-            // The whole batch is known again; what was done of it when it was dropped is not.
+            // A repeated batch is known as a whole. A batch that was appended in part, because its future was dropped,
+            // is not known.
             HalfIsLeftBehind if done.contains_key(&(publisher, number)) => done[&(publisher, number)].clone(),
             HalfIsLeftBehind | OneByOne => {
                 let mut positions = Vec::new();
                 for (record, place) in batch.records().iter().zip(0..) {
-                    // Each place is known again for itself.
+                    // Each message is known on its own.
                     let one = Batch::new(publisher ^ (place + 1) << 32, number, vec![record.clone()]);
                     positions.extend(match self.fault {
                         OneByOne => self.log.append(&one).await?,
@@ -240,12 +241,12 @@ impl Log for Broken {
                 positions
             }
             RefusesNulls if batch.records().iter().any(has_null) => {
-                return Err(LogError::refused("no NUL in a text"));
+                return Err(LogError::refused("a text has NUL"));
             }
-            RefusesLargeBatches if bytes > 65_536 => return Err(LogError::refused("too large")),
+            RefusesLargeBatches if bytes > 65_536 => return Err(LogError::refused("the batch is too large")),
             RefusesHalf if bytes > 1_000_000 => {
                 self.log.append(&Batch::new(publisher, number, batch.records()[..1].to_vec())).await?;
-                return Err(LogError::refused("too large"));
+                return Err(LogError::refused("the batch is too large"));
             }
             NeverAppends => pending().await,
             ForgetsBatchesWhenTrimmed if self.is_trimmed() => self.append_anew(batch).await?,
@@ -285,7 +286,7 @@ impl Log for Broken {
             BeforeIsEmpty if limit > 20 => entries.clear(),
             BeforeKnowsEntriesOnly if !is_known => entries.clear(),
             BeforeFailsWhenTrimmed if self.is_trimmed() && entries.len() < limit => {
-                return Err(LogError::unavailable("it is gone"));
+                return Err(LogError::unavailable("the entry was trimmed"));
             }
             BeforeOfGoneIsTheOldestWhenTrimmed if self.is_trimmed() && !is_known && entries.is_empty() => {
                 entries = self.log.after(Position::new(FIRST_KEPT - 1), limit).await?.unwrap_or_default();
@@ -300,20 +301,20 @@ impl Log for Broken {
         let position = self.meant(position);
         let mut page = self.log.after(position, limit).await?;
         let all: Vec<Entry> = self.log.before(None, usize::MAX).await?;
-        let behind = || all.iter().filter(|entry| entry.position > position).take(limit).cloned().collect();
+        let later = || all.iter().filter(|entry| entry.position > position).take(limit).cloned().collect();
         match self.fault {
             StartIsUnknown if all.is_empty() => page = None,
             AfterIsReversed => page = page.map(|page| page.into_iter().rev().collect()),
             AfterIgnoresTheLimit => page = self.log.after(position, usize::MAX).await?,
             AfterIsEmpty if limit > 1 && limit < 5 => page = page.map(|_| Vec::new()),
-            AfterKnowsAll => page = Some(behind()),
+            AfterKnowsAll => page = Some(later()),
             AfterFailsBeyondSigned if i64::try_from(number).is_err() => {
                 return Err(LogError::refused("the number is out of range"));
             }
             AfterTheLastIsNone => page = page.filter(|page| !page.is_empty() || all.is_empty()),
             AfterSkips if limit == 7 => page = page.map(|page| page.into_iter().skip(1).collect()),
-            KnowsStartWhenTrimmed if number == 0 => page = Some(behind()),
-            KnowsGoneWhenTrimmed if number > 0 && self.is_trimmed() => page = Some(behind()),
+            KnowsStartWhenTrimmed if number == 0 => page = Some(later()),
+            KnowsGoneWhenTrimmed if number > 0 && self.is_trimmed() => page = Some(later()),
             ForgetsTheLastGoneWhenTrimmed if self.is_trimmed() && number == FIRST_KEPT - 1 => page = None,
             _ => {}
         }
@@ -378,7 +379,7 @@ impl Log for Broken {
     }
 }
 
-/// What the suite says of a log with this fault; nothing, if it finds none.
+/// Returns the panic of the suite for a log with this fault; `None` if it accepts the log.
 fn said_of(fault: Fault) -> Option<String> {
     let run = async {
         let logs = Logs::default();
@@ -395,7 +396,7 @@ fn said_of(fault: Fault) -> Option<String> {
         })
         .await;
     };
-    // What waits in vain for a time-out does not wait for it.
+    // The clock is paused, so the test does not really wait for a time-out.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let panic = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run))).err()?;
@@ -405,16 +406,19 @@ fn said_of(fault: Fault) -> Option<String> {
 #[track_caller]
 fn check(fault: Fault, rule: &str) {
     let said = said_of(fault).unwrap_or_else(|| panic!("{fault:?} is not noticed"));
-    assert!(said.contains(&format!("rule `{rule}`")), "{fault:?} is noticed, but not by `{rule}`: {said}");
+    assert!(
+        said.contains(&format!("rule `{rule}`")),
+        "{fault:?} is noticed, but not by the rule `{rule}`: {said}"
+    );
 }
 
 #[test]
-fn nothing_is_wrong_with_the_log_in_memory() {
+fn the_log_in_memory_is_accepted() {
     assert_eq!(said_of(Sound), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_store_can_have_a_log_of_the_names() {
+async fn a_store_can_open_logs_by_their_names() {
     let logs = Logs::default();
     let open = async |name: &str| open(&logs, Sound, name);
     log::check(&open).await;
@@ -468,13 +472,13 @@ fn each_fault_is_noticed_and_named() {
         (BeforeHasTheEntryItself, "before_has_the_newest_of_the_earlier"),
         (BeforeIsEmpty, "before_has_the_newest_of_the_earlier"),
         (BeforeKnowsEntriesOnly, "before_has_the_newest_of_the_earlier"),
-        (FollowKnowsAll, "follow_returns_what_is_there"),
-        (FollowIgnoresTheLimit, "follow_returns_what_is_there"),
-        (FollowBeginsAtTheEnd, "follow_returns_what_is_there"),
-        (FollowHidesTheNewest, "follow_returns_what_is_there"),
-        (FollowNeverWakes, "follow_waits_for_what_is_new"),
-        (FollowNeverWaits, "follow_waits_for_what_is_new"),
-        (FollowGoesOnWhereItWas, "follow_waits_for_what_is_new"),
+        (FollowKnowsAll, "follow_returns_existing_entries"),
+        (FollowIgnoresTheLimit, "follow_returns_existing_entries"),
+        (FollowBeginsAtTheEnd, "follow_returns_existing_entries"),
+        (FollowHidesTheNewest, "follow_returns_existing_entries"),
+        (FollowNeverWakes, "follow_waits_for_new_entries"),
+        (FollowNeverWaits, "follow_waits_for_new_entries"),
+        (FollowGoesOnWhereItWas, "follow_waits_for_new_entries"),
         (FollowLosesWhatItHadRead, "a_follow_that_is_dropped_loses_nothing"),
         (OneByOne, "appends_at_one_time_do_not_mix"),
         (AnEntryAppearsLate, "appends_at_one_time_do_not_mix"),
@@ -483,17 +487,17 @@ fn each_fault_is_noticed_and_named() {
         (IdIsNoHeader, "an_id_passes_through_a_header"),
         (IdHasSpaces, "an_id_passes_through_a_header"),
         (IdHasManyTexts, "an_id_of_no_position_is_none"),
-        (TrimsNothing, "what_is_kept_is_unchanged"),
-        (TrimsTheNewest, "what_is_kept_is_unchanged"),
-        (LinksToStartWhenTrimmed, "what_is_kept_is_unchanged"),
-        (BeforeFailsWhenTrimmed, "what_is_kept_is_unchanged"),
-        (ForgetsTheLastGoneWhenTrimmed, "the_first_kept_is_after_the_last_gone"),
-        (KnowsStartWhenTrimmed, "what_follows_a_gone_entry_is_not_known"),
-        (KnowsGoneWhenTrimmed, "what_follows_a_gone_entry_is_not_known"),
-        (FollowsGoneWhenTrimmed, "what_follows_a_gone_entry_is_not_known"),
-        (BeforeOfGoneIsTheOldestWhenTrimmed, "before_ends_at_the_first_kept"),
+        (TrimsNothing, "kept_entries_are_unchanged"),
+        (TrimsTheNewest, "kept_entries_are_unchanged"),
+        (LinksToStartWhenTrimmed, "kept_entries_are_unchanged"),
+        (BeforeFailsWhenTrimmed, "kept_entries_are_unchanged"),
+        (ForgetsTheLastGoneWhenTrimmed, "the_first_kept_entry_follows_the_last_trimmed"),
+        (KnowsStartWhenTrimmed, "entries_after_a_trimmed_one_are_unknown"),
+        (KnowsGoneWhenTrimmed, "entries_after_a_trimmed_one_are_unknown"),
+        (FollowsGoneWhenTrimmed, "entries_after_a_trimmed_one_are_unknown"),
+        (BeforeOfGoneIsTheOldestWhenTrimmed, "before_ends_at_the_first_kept_entry"),
         (LinksAnewWhenTrimmed, "a_trimmed_log_goes_on"),
-        (ForgetsBatchesWhenTrimmed, "a_repeated_batch_is_known_though_it_is_gone"),
+        (ForgetsBatchesWhenTrimmed, "a_repeated_batch_is_known_after_trimming"),
     ] {
         check(fault, rule);
     }

@@ -1,4 +1,4 @@
-//! The server that misbehaves on command, as a client without a library sees it.
+//! The server that misbehaves on command, and a client without a library.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ fn send(server: &Server, text: &str) -> TcpStream {
 
 const GET: &str = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// What the server writes until it ends the connection.
+/// Returns what the server writes until it ends the connection.
 fn answer(server: &Server) -> String {
     let mut seen = String::new();
     send(server, GET).read_to_string(&mut seen).unwrap();
@@ -31,7 +31,7 @@ fn check(answer: Answer, expected: &str) {
 }
 
 #[test]
-fn an_answer_is_what_it_says() {
+fn an_answer_writes_its_bytes() {
     check(
         Answer::stream("data: 1\n\n"),
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n",
@@ -48,7 +48,7 @@ fn an_answer_is_what_it_says() {
 }
 
 #[test]
-fn answers_are_given_in_order_and_then_nobody_listens() {
+fn answers_are_given_in_order_and_then_connections_are_refused() {
     let server = Server::start(["a", "b", "c"].map(Answer::raw));
     assert_eq!([answer(&server), answer(&server), answer(&server)], ["a", "b", "c"]);
     assert!(TcpStream::connect(server.address()).is_err());
@@ -59,7 +59,7 @@ fn answers_are_given_in_order_and_then_nobody_listens() {
 #[test]
 fn a_request_is_kept_as_it_came() {
     let server = Server::answering(|request| Answer::raw(request.number().to_string()));
-    // A connection without a request is none.
+    // A connection without a whole request is not counted.
     drop(TcpStream::connect(server.address()).unwrap());
     drop(send(&server, "GET / HTTP/1.1\r\n"));
     drop(send(&server, "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab"));
@@ -106,7 +106,7 @@ fn a_held_connection_ends_with_its_server() {
 }
 
 #[test]
-fn an_endless_answer_ends_with_its_server_though_nobody_reads() {
+fn an_endless_answer_ends_with_its_server_though_no_client_reads() {
     let server = Server::start([Answer::raw("").endless("data: 1\n\n")]);
     let mut stream = send(&server, GET);
     let mut seen = vec![0; 100_000];
@@ -144,7 +144,7 @@ fn a_closure_can_have_the_connection() {
     assert_eq!(seen, "ab");
 }
 
-/// A clock that is paused jumps ahead when a test waits; a socket does not become faster by that.
+/// A paused clock jumps when a test waits, but a socket does not become faster by that.
 #[tokio::test(start_paused = true)]
 async fn requests_are_waited_for_in_real_time() {
     let server = Server::answering(|_| Answer::status(204));

@@ -1,4 +1,4 @@
-//! The harness of seeds and runs.
+//! The runs and seeds of a simulation.
 
 use std::env;
 use std::process::{Command, Output};
@@ -23,7 +23,7 @@ fn check(test: &str, variables: &[(&str, &str)], is_success: bool, says: &str) {
     assert!(output.status.success() == is_success && printed.contains(says), "{says:?} is not in\n{printed}");
 }
 
-/// A run whose seed is 3 fails, if the test is run by another one.
+/// Another test runs this one. The run with the seed 3 fails.
 #[test]
 fn the_environment_chooses_the_runs_and_a_failure_tells_its_seed() {
     const NAME: &str = "the_environment_chooses_the_runs_and_a_failure_tells_its_seed";

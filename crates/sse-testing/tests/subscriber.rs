@@ -1,4 +1,4 @@
-//! A subscriber without a socket, of routes and of foreign bodies.
+//! A subscriber without a socket, of routes and of other bodies.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ fn of(chunks: &[&[u8]]) -> Subscriber<Chunks> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_are_waited_for_past_heartbeats() {
+async fn heartbeats_are_skipped_on_the_way_to_an_event() {
     let route = Route::new();
     let mut subscriber = subscribe(&route, "");
     let publisher = tokio::spawn(async move {
@@ -50,7 +50,7 @@ async fn events_are_waited_for_past_heartbeats() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic = "no event came within 60s"]
-async fn an_event_that_does_not_come_is_told() {
+async fn an_event_that_does_not_come_is_reported() {
     let route = Route::new();
     subscribe(&route, "").patience(Duration::from_secs(60)).next_event().await;
 }
@@ -83,13 +83,13 @@ fn any_body_in_any_cut_is_read() {
 
 #[test]
 #[should_panic = "the stream ends in the middle of a block: \"data: 2\\n\""]
-fn an_event_that_is_not_finished_is_told() {
+fn an_unfinished_event_is_reported() {
     of(&[b"data: 1\n\ndata: 2\n"]).read_data();
 }
 
 #[test]
 #[should_panic = "the content type is \"text/html\""]
-fn a_page_is_no_stream() {
+fn a_page_is_not_a_stream() {
     let response = Response::builder().header("content-type", "text/html").body(Chunks(Vec::new())).unwrap();
     Subscriber::of(response);
 }

@@ -1,4 +1,4 @@
-//! What the rules are checked with: a log that knows the rule that is being checked, and names it if it is broken.
+//! Checks the calls of a log, and panics with the name of the rule that the log breaks.
 
 use std::collections::HashSet;
 use std::fmt::{Debug, Display};
@@ -12,7 +12,7 @@ use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// What is longer is not "a bounded time".
+/// The longest time that counts as "a bounded time".
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const PAGE: usize = 512;
@@ -33,17 +33,17 @@ pub(crate) struct Checked<L> {
 /// A log whose oldest entries were trimmed.
 pub(crate) struct Trimmed<L> {
     pub(crate) log: Checked<L>,
-    /// A handle that was opened afterwards.
+    /// A handle that was opened after the trimming.
     pub(crate) fresh: Checked<L>,
-    /// What there was before.
+    /// The entries before the trimming.
     pub(crate) before: Vec<Entry>,
     pub(crate) kept: Vec<Entry>,
-    /// The first batch, the newest of its publisher: it is gone.
+    /// The first batch, which is the newest of its publisher. Its entries were trimmed.
     pub(crate) first: Batch,
     pub(crate) placed: Vec<Placed>,
 }
 
-/// A message, and where the log says that it is.
+/// A message, and the position that the log has returned for it.
 pub(crate) type Placed = (Position, Record);
 
 /// Makes batches.
@@ -79,14 +79,14 @@ impl<L> Checked<L> {
         });
     }
 
-    /// As [`same`](Self::same), but says where they differ.
+    /// The same as [`same`](Self::same), but the panic tells where they differ.
     #[track_caller]
     pub(crate) fn same_list<T: Debug + PartialEq>(&self, what: &str, seen: &[T], expected: &[T]) {
         let place = seen.iter().zip(expected).take_while(|(seen, expected)| seen == expected).count();
         self.require(seen == expected, || {
             let (seen_there, expected_there) = (seen.get(place), expected.get(place));
             format!(
-                "{what}: of {} entries, where {} are right, number {} is\n    {}, not\n    {}",
+                "{what}: of {} entries, the first {} are right, and number {} is\n    {}, not\n    {}",
                 seen.len(),
                 expected.len(),
                 place + 1,
@@ -101,10 +101,10 @@ impl<L> Checked<L> {
         self.same_list(what, seen, expected);
     }
 
-    /// The entries hold these messages and no others.
+    /// Checks that the entries have these messages and no others.
     #[track_caller]
     pub(crate) fn holds(&self, entries: &[Entry], appended: &[Placed]) {
-        self.same_list("what was read of what was appended", &placed(entries), appended);
+        self.same_list("the messages that were read", &placed(entries), appended);
     }
 
     #[track_caller]
@@ -117,7 +117,7 @@ impl<L> Checked<L> {
     pub(crate) fn is_chain(&self, entries: &[Entry], mut previous: Position) {
         for Entry { position, previous: named, .. } in entries {
             self.require(*named == previous, || {
-                format!("the entry at {position} names {named} as the one before, not {previous}")
+                format!("the entry at {position} names {named} as the entry before, not {previous}")
             });
             self.require(*position > previous, || {
                 format!("the entry at {position} is after one at {previous}")
@@ -130,18 +130,21 @@ impl<L> Checked<L> {
     pub(crate) fn is_adjacent(&self, entries: &[Entry], batch: &[Placed]) {
         let start = entries.iter().position(|entry| entry.position == batch[0].0);
         let start = start.unwrap_or_else(|| {
-            self.broken(format_args!("there is no entry at {}, which append has returned", batch[0].0))
+            self.broken(format_args!(
+                "there is no entry at {}, a position that `append` has returned",
+                batch[0].0
+            ))
         });
         let end = entries.len().min(start + batch.len());
         self.same_list("the entries of a batch, from its first", &placed(&entries[start..end]), batch);
     }
 
-    /// What an append has returned, with the messages.
+    /// Returns the messages with the positions that `append` has returned.
     #[track_caller]
     pub(crate) fn placed(&self, batch: &Batch, positions: Vec<Position>) -> Vec<Placed> {
         let (messages, returned) = (batch.records().len(), positions.len());
         self.require(messages == returned, || {
-            format!("append of {messages} messages has returned {returned} positions")
+            format!("`append` of {messages} messages has returned {returned} positions")
         });
         positions.into_iter().zip(batch.records().iter().cloned()).collect()
     }
@@ -189,7 +192,7 @@ impl<L: Log> Checked<L> {
 
     pub(crate) async fn known(&self, position: Position, limit: usize) -> Vec<Entry> {
         let Some(page) = self.after(position, limit).await else {
-            self.broken(format_args!("after({position}) is `None`, though what follows is known"));
+            self.broken(format_args!("after({position}) is `None`, though the next entries are known"));
         };
         page
     }
@@ -203,7 +206,7 @@ impl<L: Log> Checked<L> {
         loop {
             let page = self.known(position, PAGE).await;
             let Some(last) = page.last() else { return entries };
-            // Else it might never end.
+            // Otherwise the loop might never end.
             self.require(last.position > position, || {
                 format!("the last of the entries after {position} is at {}", last.position)
             });
@@ -212,7 +215,7 @@ impl<L: Log> Checked<L> {
         }
     }
 
-    /// All entries, from the end.
+    /// Returns all entries, read from the end.
     pub(crate) async fn newest(&self) -> Vec<Entry> {
         let mut entries = self.before(None, PAGE).await;
         while let Some(first) = entries.first() {
@@ -227,7 +230,7 @@ impl<L: Log> Checked<L> {
         entries
     }
 
-    /// Reads these entries, which are all, from the end.
+    /// Reads these entries, which are all of the log, from the end.
     pub(crate) async fn pages_backwards(&self, limit: usize, entries: &[Entry]) {
         let mut ahead = entries.len();
         loop {
@@ -235,7 +238,7 @@ impl<L: Log> Checked<L> {
             let page = self.before(position, limit).await;
             let asked = format!("before({position:?}, {limit})");
             self.require(page.is_empty() == (ahead == 0), || {
-                format!("{asked} has {} entries, of {ahead} that there are", page.len())
+                format!("{asked} has {} entries, and {ahead} exist", page.len())
             });
             self.require(page.len() <= limit, || format!("{asked} has {} entries", page.len()));
             self.same_entries(&asked, &page, &entries[ahead.saturating_sub(page.len())..ahead]);
@@ -246,13 +249,15 @@ impl<L: Log> Checked<L> {
         }
     }
 
-    /// Follows until it has seen so many messages.
+    /// Follows the log until `messages` have come.
     pub(crate) async fn followed(&self, mut position: Position, messages: usize) -> Vec<Entry> {
         let following = async {
             let mut entries = Vec::new();
             while placed(&entries).len() < messages {
                 let Some(page) = self.follow(position, PAGE).await else {
-                    self.broken(format_args!("follow({position}) is `None`, though what follows is known"));
+                    self.broken(format_args!(
+                        "follow({position}) is `None`, though the next entries are known"
+                    ));
                 };
                 position = page.last().map_or(position, |entry| entry.position);
                 entries.extend(page);
@@ -265,7 +270,7 @@ impl<L: Log> Checked<L> {
 }
 
 impl<L: Log> Trimmed<L> {
-    /// Most entries are trimmed: a log may trim some hundred at once, and no fewer.
+    /// Most entries are trimmed, because a log may trim only some hundred at once.
     pub(crate) async fn new(open: impl AsyncFn() -> Checked<L>, trim: impl AsyncFn(usize)) -> Self {
         let log = open().await;
         let first = Publisher::new().batch(2);
@@ -279,14 +284,14 @@ impl<L: Log> Trimmed<L> {
         let fresh = open().await;
         let kept = fresh.newest().await;
         log.require((1..before.len() - first.records().len()).contains(&kept.len()), || {
-            format!("`trim` was to leave about 50 of {} entries, and has left {}", before.len(), kept.len())
+            format!("`trim` must leave about 50 of {} entries, and has left {}", before.len(), kept.len())
         });
         Self { log, fresh, before, kept, first, placed }
     }
 }
 
 impl Publisher {
-    /// Its number is random, as those of replicas. The highest bit is one: that is where signed numbers end.
+    /// The number of a publisher is random, as for replicas. The highest bit is set, because signed numbers end there.
     pub(crate) fn new() -> Self {
         Self { id: fastrand::u64(..) | 1 << 63, number: 0 }
     }
@@ -296,7 +301,7 @@ impl Publisher {
         Batch::new(self.id, self.number, records)
     }
 
-    /// A batch of messages that there are only once.
+    /// Returns a batch of messages that no other batch has.
     pub(crate) fn batch(&mut self, messages: usize) -> Batch {
         let Self { id, number } = *self;
         let fields = |message| format!("data: {message} of {number} of {id}\n");
@@ -304,7 +309,8 @@ impl Publisher {
     }
 }
 
-/// A log of at least so many entries, by two publishers, in batches of several sizes; and the entries.
+/// Fills a log with at least this number of entries, by two publishers, in batches of several sizes. Returns the log
+/// and the entries.
 pub(crate) async fn filled<L: Log>(
     open: impl AsyncFn() -> Checked<L>,
     messages: usize,
@@ -329,7 +335,7 @@ pub(crate) async fn filled<L: Log>(
     (log, entries)
 }
 
-/// Positions of no entry, and not the one before the first entry either.
+/// Returns positions that have no entry, and are not the position before the first entry.
 pub(crate) fn unknown(entries: &[Entry]) -> Vec<Position> {
     let known: HashSet<_> = with_start(entries).collect();
     let numbers = entries.iter().map(|entry| entry.position.get());
@@ -355,7 +361,7 @@ pub(crate) fn record(topic: &str, key: Option<&str>, fields: &str) -> Record {
     Record::from_parts(topic.into(), key.map(Into::into), fields).expect("the fields of a message")
 }
 
-/// Polls a future so many times, and drops it, if it is not done.
+/// Polls a future up to this number of times, and drops it if it is not ready.
 pub(crate) async fn drop_after(polls: usize, future: impl Future) {
     let mut future = pin!(future);
     let mut polled = 0;
@@ -367,7 +373,7 @@ pub(crate) async fn drop_after(polls: usize, future: impl Future) {
     .await;
 }
 
-/// What a reader of a panic's message needs of a value: a large message is not read to its end.
+/// Returns the part of a value that a panic shows, because nobody reads a large message to its end.
 pub(crate) fn shown(value: &impl Debug) -> String {
     let mut text = format!("{value:?}");
     if let Some((end, _)) = text.char_indices().nth(400) {

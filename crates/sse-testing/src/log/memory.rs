@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sse_server::log::{Batch, Entry, Log, LogError, Position};
 use tokio::sync::Notify;
 
-/// A log in the memory of one process, for tests of a program that has several replicas. It is a handle: clones are the
-/// same log. It keeps every entry until [`trim`](Self::trim) or [`lose`](Self::lose) is called.
+/// A log in the memory of one process, for tests of a program with several replicas. It is a handle, and its clones are
+/// the same log. It keeps all entries until [`trim`](Self::trim) or [`lose`](Self::lose) is called.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog(Arc<Shared>);
 
@@ -21,26 +21,26 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     entries: VecDeque<Entry>,
-    /// The highest position that there has been.
+    /// The highest position that was ever given.
     last: Position,
-    /// The position of the newest entry: what the next one names as the one before.
+    /// The position of the newest entry, which the next entry names as the one before.
     end: Position,
     /// The newest batch of each publisher.
     batches: HashMap<u64, (u64, Vec<Position>)>,
 }
 
 impl MemoryLog {
-    /// An empty log.
+    /// Returns an empty log.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many entries it holds.
+    /// Returns how many entries the log has.
     pub fn len(&self) -> usize {
         self.0.lock().entries.len()
     }
 
-    /// Whether it holds no entry.
+    /// Returns whether the log has no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -52,8 +52,8 @@ impl MemoryLog {
         state.entries.drain(..surplus);
     }
 
-    /// Loses this number of its newest entries, as a server does that fails before it has saved them. Entries that are
-    /// appended later get higher positions than the lost ones had.
+    /// Loses this number of the newest entries, like a server that fails before it has saved them. Entries that are
+    /// appended later get higher positions than the lost entries had.
     pub fn lose(&self, entries: usize) {
         let mut state = self.0.lock();
         let left = state.entries.len().saturating_sub(entries);
@@ -112,7 +112,8 @@ impl Log for MemoryLog {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while the lock is held; if it did, the state would still be whole between two statements.
+        // No code panics while it has the lock; and if it did, the state would be consistent between any two
+        // statements.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
-//! The rules that replicas rely on, each with the words that a panic says of it.
+//! The rules that replicas rely on, each with the text that a panic shows.
 //!
-//! A rule is a function that gets a log of its own. Nothing else is expected of a log: pages may be short, and entries
-//! without a message may lie between batches.
+//! A rule is a function that gets a log of its own. A log may do everything that no rule forbids: for example, pages
+//! may be short, and entries without a message may be between batches.
 
 mod appending;
 mod ids;
@@ -15,18 +15,18 @@ use super::checked::{Checked, Rule, Trimmed};
 macro_rules! check_each {
     ($subject:ident: $($module:ident::$rule:ident, $says:literal;)*) => {$(
         let rule = Rule { name: stringify!($rule), says: $says };
-        // Boxed, so that the future of all of them is not as large as they are together.
+        // Boxed, so that the future is not as large as the futures of all rules together.
         Box::pin($module::$rule(async || $subject(rule).await)).await;
     )*};
 }
 
-/// Checks that a log does what replicas rely on, by some twenty rules.
+/// Checks that a log does what replicas rely on, by about twenty rules.
 ///
-/// `open` opens the log of a name: an empty log for a new name, and another handle of the same log for a known name,
-/// with a connection of its own if the log has connections. A name has at most 63 characters, of `a` to `z` and `_`.
-/// The names are the same in each run: if the logs outlive the test, add something new to them.
+/// `open` opens the log of a name. For a new name it returns an empty log. For a known name it returns another handle
+/// of the same log, with a connection of its own if the log has connections. A name has at most 63 characters, from `a`
+/// to `z` and `_`. The names are the same in each run: if the logs outlive the test, add something new to them.
 ///
-/// Needs a tokio runtime with timers. An operation that takes longer than 30 seconds breaks a rule.
+/// It needs a tokio runtime with timers. An operation that takes longer than 30 seconds breaks a rule.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -43,10 +43,10 @@ macro_rules! check_each {
 ///
 /// # Panics
 ///
-/// If the log breaks a rule: with the name and the text of the rule, and with what was seen.
+/// If the log breaks a rule. The message has the name and the text of the rule, and what was seen.
 pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
     let open = async |rule: Rule| Checked { log: open(&rule.log_name()).await, rule };
-    // The rules that the others build on come first, so that a fault is named by its own rule.
+    // Rules that others build on come first, so that a fault is reported by its own rule.
     check_each! { open:
         reading::a_new_log_is_empty,
             "a log that `open` opens for a new name is empty, and its first entry will come after `START`";
@@ -84,9 +84,9 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
         reading::before_has_the_newest_of_the_earlier,
             "`before` returns the newest of the entries before a position, oldest first: at least one, if \
              there is one, and at most `limit`";
-        reading::follow_returns_what_is_there,
+        reading::follow_returns_existing_entries,
             "`follow` returns what `after` returns, if that is an entry or `None`";
-        reading::follow_waits_for_what_is_new,
+        reading::follow_waits_for_new_entries,
             "`follow` waits some seconds for an entry if there is none yet; only the first call may return \
              at once";
         reading::a_follow_that_is_dropped_loses_nothing,
@@ -107,7 +107,7 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
 /// Checks the rules for a log whose oldest entries are trimmed. Call it in addition to [`check`], with the same `open`.
 ///
 /// `trim` makes the log of a name keep about this number of its newest entries. The suite appends 402 entries and trims
-/// the log to 50: at least one entry must be kept then, and the first two must be gone.
+/// the log to 50. At least one entry must be kept, and the first two must be trimmed.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -125,7 +125,7 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
 ///
 /// # Panics
 ///
-/// If the log breaks a rule: with the name and the text of the rule, and with what was seen.
+/// If the log breaks a rule. The message has the name and the text of the rule, and what was seen.
 pub async fn check_trimming<L: Log>(open: impl AsyncFn(&str) -> L, trim: impl AsyncFn(&str, usize)) {
     let trimmed = async |rule: Rule| {
         let name = rule.log_name();
@@ -133,18 +133,18 @@ pub async fn check_trimming<L: Log>(open: impl AsyncFn(&str) -> L, trim: impl As
         Trimmed::new(open, async |entries| trim(&name, entries).await).await
     };
     check_each! { trimmed:
-        trimming::what_is_kept_is_unchanged,
+        trimming::kept_entries_are_unchanged,
             "the entries that are kept are as before; `previous` of the first one is the position of the last \
              trimmed entry";
-        trimming::the_first_kept_is_after_the_last_gone,
+        trimming::the_first_kept_entry_follows_the_last_trimmed,
             "`after` returns the first kept entry for the position of the last trimmed entry";
-        trimming::what_follows_a_gone_entry_is_not_known,
+        trimming::entries_after_a_trimmed_one_are_unknown,
             "`after` returns `None` for a position after which entries were trimmed";
-        trimming::before_ends_at_the_first_kept,
+        trimming::before_ends_at_the_first_kept_entry,
             "`before` returns the kept entries only, and none for the first kept position";
         trimming::a_trimmed_log_goes_on,
             "new entries have higher positions, and `previous` is the position of the entry before";
-        trimming::a_repeated_batch_is_known_though_it_is_gone,
+        trimming::a_repeated_batch_is_known_after_trimming,
             "if the newest batch of this publisher has this number, `append` appends nothing, and returns the \
              positions of the first time, also when its entries were trimmed";
     }

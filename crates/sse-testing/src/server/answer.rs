@@ -1,4 +1,4 @@
-//! What a server of a test does with a request.
+//! The answers of a test server.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// What a [`Server`](super::Server) does with one request: which bytes it writes, and what becomes of the connection.
+/// An answer of a [`Server`](super::Server) to one request: the bytes that it writes, and how it ends the connection.
 ///
-/// After its bytes, an answer closes the connection, unless one of [`held`](Self::held), [`reset`](Self::reset),
-/// [`endless`](Self::endless), [`live`](Self::live), [`keep_alive`](Self::keep_alive) and [`then`](Self::then) says
-/// otherwise. Of these, the last call counts.
+/// After its bytes, an answer closes the connection, unless [`held`](Self::held), [`reset`](Self::reset),
+/// [`endless`](Self::endless), [`live`](Self::live), [`keep_alive`](Self::keep_alive) or [`then`](Self::then) sets
+/// another end. Of these calls, the last one counts.
 #[must_use]
 pub struct Answer {
     steps: Vec<Step>,
-    /// The pause before each byte. Without one, all bytes of a step are written at once.
+    /// The pause before each byte. Without a pause, all bytes of a step are written at once.
     drip: Option<Duration>,
     end: End,
 }
@@ -37,53 +37,53 @@ enum End {
     Then(Box<dyn FnOnce(TcpStream) + Send>),
 }
 
-/// What follows an answer on its connection.
+/// What happens on a connection after an answer.
 pub(super) enum Next {
     Request(TcpStream),
     End,
 }
 
 impl Answer {
-    /// An event stream with this body, which ends with the connection.
+    /// Returns an event stream with this body. It ends with the connection.
     pub fn stream(body: &str) -> Self {
         Self::response(&format!("200 OK\r\nContent-Type: text/event-stream\r\n\r\n{body}"))
     }
 
-    /// An empty response with this status, as in `204`.
+    /// Returns an empty response with this status, such as `204`.
     pub fn status(status: u16) -> Self {
         Self::response(&format!("{status} -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
     }
 
-    /// A redirect to this location.
+    /// Returns a redirect to this location.
     pub fn redirect(status: u16, location: &str) -> Self {
         let rest = "Content-Length: 0\r\nConnection: close\r\n\r\n";
         Self::response(&format!("{status} -\r\nLocation: {location}\r\n{rest}"))
     }
 
-    /// A response of these headers and this body. `text` follows `HTTP/1.1 `, as in
-    /// `"200 OK\r\nContent-Type: text/html\r\n\r\n<p>Hello"`.
+    /// Returns a response with these headers and this body. `text` follows `HTTP/1.1 `, as in `"200 OK\r\nContent-Type:
+    /// text/html\r\n\r\n<p>Hello"`.
     pub fn response(text: &str) -> Self {
         Self::raw(format!("HTTP/1.1 {text}"))
     }
 
-    /// Bytes, which need not be a response.
+    /// Returns an answer of any bytes, which need not be a response.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { steps: vec![Step::Write(bytes.into())], drip: None, end: End::Close }
     }
 
-    /// Writes these bytes after what the answer writes so far.
+    /// Adds bytes to the end of the answer.
     pub fn and(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.steps.push(Step::Write(bytes.into()));
         self
     }
 
-    /// Writes nothing for this time, after what the answer writes so far.
+    /// Adds a pause at the end of the answer, during which nothing is written.
     pub fn pause(mut self, time: Duration) -> Self {
         self.steps.push(Step::Pause(time));
         self
     }
 
-    /// Writes only the first `length` bytes of what the answer writes so far. The head of the response counts too.
+    /// Cuts the answer: only its first `length` bytes so far are written. The head of the response counts, too.
     pub fn cut(mut self, mut length: usize) -> Self {
         for step in &mut self.steps {
             if let Step::Write(bytes) = step {
@@ -100,25 +100,26 @@ impl Answer {
         self
     }
 
-    /// Keeps the connection open and silent, until the client hangs up.
+    /// Keeps the connection open, without writing more, until the client closes it.
     pub fn held(mut self) -> Self {
         self.end = End::Hold;
         self
     }
 
-    /// Resets the connection. Bytes that the client has not read by then may be lost.
+    /// Resets the connection after the answer. Bytes that the client has not read by then may be lost.
     pub fn reset(mut self) -> Self {
         self.end = End::Reset;
         self
     }
 
-    /// Writes these bytes again and again, until the client hangs up.
+    /// Writes these bytes again and again, until the client closes the connection.
     pub fn endless(mut self, bytes: &str) -> Self {
         self.end = End::Endless(bytes.repeat(4096 / bytes.len().max(1) + 1).into_bytes());
         self
     }
 
-    /// Writes what the test sends through a channel, until its senders are dropped or the client hangs up.
+    /// Writes the bytes that the test sends to this receiver, until its senders are dropped or the client closes the
+    /// connection.
     pub fn live(mut self, bytes: Receiver<Vec<u8>>) -> Self {
         self.end = End::Live(bytes);
         self
@@ -131,7 +132,7 @@ impl Answer {
         self
     }
 
-    /// Gives the connection to a closure, which runs on the connection's thread and may block.
+    /// Gives the connection to a closure. It runs on the thread of the connection and may block.
     pub fn then(mut self, then: impl FnOnce(TcpStream) + Send + 'static) -> Self {
         self.end = End::Then(Box::new(then));
         self
@@ -147,7 +148,7 @@ impl Answer {
                 }
                 Step::Write(bytes) => write(&mut stream, &bytes, drip),
             };
-            // The client has hung up. A closure is called all the same: it may have to tell of it.
+            // The client has closed the connection. A closure is called all the same, because it may report that.
             if done.is_err() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! A request, as a server of a test sees it.
+//! A request to a test server.
 
 use std::fmt;
 use std::io::{BufRead, Read as _};
@@ -13,46 +13,46 @@ pub struct Request {
 }
 
 impl Request {
-    /// The method, such as `GET`.
+    /// Returns the method, such as `GET`.
     pub fn method(&self) -> &str {
         self.head.split(' ').next().unwrap_or_default()
     }
 
-    /// The path and the query, as the client has sent them.
+    /// Returns the path and the query, as the client has sent them.
     pub fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
-    /// The value of a header, without white space around it; of the first one, if there are several. `name` is in lower
-    /// case.
+    /// Returns the value of a header, without white space around it; the first value, if there are several. `name` must
+    /// be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     }
 
-    /// The request line and the headers, up to and with the empty line, for comparisons with text. The names of headers
-    /// are in lower case, whatever the client has sent. Bytes that are not UTF-8 are replaced by U+FFFD.
+    /// Returns the request line and the headers, including the empty line, for comparisons with text. The names of
+    /// headers are in lower case, whatever the client has sent. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// The body as text. Bytes that are not UTF-8 are replaced by U+FFFD.
+    /// Returns the body as text. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub fn body(&self) -> &str {
         &self.body
     }
 
-    /// How many requests came to the server before this one.
+    /// Returns how many requests came to the server before this one.
     pub fn number(&self) -> usize {
         self.number
     }
 
-    /// How many connections were accepted before the one that this request came on.
+    /// Returns how many connections were accepted before the connection of this request.
     pub fn connection(&self) -> usize {
         self.connection
     }
 
-    /// Reads a request; `None` if the connection ends before the request does.
+    /// Reads a request. Returns `None` if the connection ends before the request does.
     ///
-    /// The body is as long as `content-length` says; a body in chunks is left unread.
+    /// The body has the length of `content-length`. A body in chunks is not read.
     pub(super) fn read(reader: &mut impl BufRead, connection: usize) -> Option<Self> {
         let mut head = String::new();
         loop {
@@ -74,7 +74,7 @@ impl Request {
         let mut request = Self { head, body: String::new(), number: 0, connection };
         let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = Vec::new();
-        // Not allocated at once: a length is only a claim.
+        // The length may be wrong, so it is not allocated at once.
         reader.take(length).read_to_end(&mut body).ok()?;
         if (body.len() as u64) < length {
             return None;
@@ -84,7 +84,7 @@ impl Request {
     }
 }
 
-/// The request as text: the [head](Self::head) and the [body](Self::body).
+/// Shows the request as text: the [head](Self::head) and the [body](Self::body).
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.head, self.body)

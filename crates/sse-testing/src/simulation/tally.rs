@@ -1,25 +1,25 @@
-//! What happened in a run, and how often.
+//! Counts what happened in a run.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// How often each thing happened. Tallies of several runs can be added up.
+/// Counts of things that happened. The counts of several runs can be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally<K>(BTreeMap<K, u64>);
 
 impl<K: Ord> Tally<K> {
-    /// A tally of nothing.
+    /// Returns an empty tally.
     pub const fn new() -> Self {
         Self(BTreeMap::new())
     }
 
-    /// Counts one more of `what`.
+    /// Counts `what` once more.
     pub fn count(&mut self, what: K) {
         *self.0.entry(what).or_default() += 1;
     }
 
-    /// How often `what` was counted.
+    /// Returns how often `what` was counted.
     pub fn get<Q: Ord + ?Sized>(&self, what: &Q) -> u64
     where
         K: Borrow<Q>,
@@ -27,7 +27,7 @@ impl<K: Ord> Tally<K> {
         self.0.get(what).copied().unwrap_or(0)
     }
 
-    /// What was counted at least once, in the order of the keys.
+    /// Returns everything that was counted at least once, in the order of the keys.
     pub fn seen(&self) -> impl Iterator<Item = &K> {
         self.0.keys()
     }

@@ -1,4 +1,4 @@
-//! What `append` does.
+//! The rules of `append`.
 
 use sse_server::log::{Log, Position};
 use tokio::task::yield_now;
@@ -13,7 +13,7 @@ pub(crate) async fn positions_only_rise<L: Log>(open: impl AsyncFn() -> Checked<
         let batches = [log.append(&here.batch(messages)).await, other.append(&there.batch(messages)).await];
         for (position, _) in batches.concat() {
             log.require(position > last, || {
-                format!("an entry at {position} was appended after the one at {last}")
+                format!("an entry at {position} was appended after the entry at {last}")
             });
             last = position;
         }
@@ -77,7 +77,7 @@ pub(crate) async fn a_large_message_is_whole_or_refused<L: Log>(open: impl Async
     match log.try_append(&batch).await {
         Ok(positions) => appended.extend(log.placed(&batch, positions)),
         Err(error) if error.is_refused() => {}
-        Err(error) => log.broken(format_args!("append of 1 MiB has failed: {error}")),
+        Err(error) => log.broken(format_args!("`append` of 1 MiB has failed: {error}")),
     }
     appended.extend(log.append(&publisher.batch(1)).await);
     reader.holds(&reader.all().await, &appended);
@@ -101,11 +101,11 @@ pub(crate) async fn a_repeated_batch_appends_nothing<L: Log>(open: impl AsyncFn(
         appended.extend(first.clone());
         for (handle, log) in [("the same", &log), ("another", &other), ("the same", &log)] {
             let again = log.append(&batch).await;
-            log.same(&format!("append of the same batch again, by {handle} handle"), &again, &first);
+            log.same(&format!("`append` of the same batch again, by {handle} handle"), &again, &first);
             log.holds(&log.all().await, &appended);
         }
         appended.extend(other.append(&Publisher::new().batch(1)).await);
-        log.same("append of the same batch, after another one", &log.append(&batch).await, &first);
+        log.same("`append` of the same batch, after another one", &log.append(&batch).await, &first);
         log.holds(&log.all().await, &appended);
     }
 }
@@ -117,11 +117,11 @@ pub(crate) async fn an_older_batch_appends_nothing<L: Log>(open: impl AsyncFn() 
     let appended =
         [log.append(&batches[0]).await, log.append(&batches[1]).await, log.append(&batches[2]).await];
     for (log, batch) in [(&log, &batches[0]), (&other, &batches[1]), (&other, &batches[0])] {
-        // What is returned does not matter.
+        // The returned positions do not matter.
         if let Err(error) = log.try_append(batch).await
             && !error.is_refused()
         {
-            log.broken(format_args!("append of an older batch has failed: {error}"));
+            log.broken(format_args!("`append` of an older batch has failed: {error}"));
         }
         log.holds(&log.all().await, &appended.concat());
     }
@@ -130,7 +130,7 @@ pub(crate) async fn an_older_batch_appends_nothing<L: Log>(open: impl AsyncFn() 
 pub(crate) async fn each_publisher_has_its_own_numbers<L: Log>(open: impl AsyncFn() -> Checked<L>) {
     let (log, other) = (open().await, open().await);
     let (mut one, mut two) = (Publisher::new(), Publisher::new());
-    // They differ in one bit: the high one, where a signed number has its sign, or the lowest.
+    // Their numbers differ in one bit: in the highest, where a signed number has its sign, or in the lowest.
     let mut high = Publisher { id: one.id ^ 1 << 63, number: 0 };
     let mut low = Publisher { id: one.id ^ 1, number: 0 };
     let mut appended = log.append(&one.batch(2)).await;
@@ -160,7 +160,7 @@ pub(crate) async fn appends_at_one_time_do_not_mix<L: Log>(open: impl AsyncFn() 
         let mut batches = Vec::new();
         for number in 0..25 {
             batches.push(log.append(&publisher.batch(1 + number % 5)).await);
-            // A log that never waits would let nobody else in.
+            // A log that never waits would let no other task run.
             yield_now().await;
         }
         batches
@@ -173,11 +173,11 @@ pub(crate) async fn appends_at_one_time_do_not_mix<L: Log>(open: impl AsyncFn() 
             log.is_adjacent(&entries, batch);
         }
         let is_in_order = publisher.concat().is_sorted_by_key(|&(position, _)| position);
-        log.require(is_in_order, || "a batch is before one that its publisher appended earlier".into());
+        log.require(is_in_order, || "a batch is before an earlier batch of its publisher".into());
     }
     let mut appended = [one, two, three, four].concat().concat();
     appended.sort_by_key(|&(position, _)| position);
     log.holds(&entries, &appended);
     log.is_chain(&entries, Position::START);
-    log.same_entries("what a follower has seen meanwhile", &followed, &entries);
+    log.same_entries("the entries that a follower has seen meanwhile", &followed, &entries);
 }

@@ -1,4 +1,4 @@
-//! What ids are, and how they are read.
+//! The rules of ids.
 
 use http::HeaderValue;
 use sse_server::log::Log;
@@ -43,7 +43,7 @@ pub(crate) async fn an_id_of_no_position_is_none<L: Log>(open: impl AsyncFn() ->
     .map(str::to_owned)
     .into();
     texts.extend(["0", " ", "+", "-", "\u{feff}"].map(|ahead| format!("{ahead}{real}")));
-    texts.extend(["0", " ", "-", "-0", "\n", "\u{301}"].map(|behind| format!("{real}{behind}")));
+    texts.extend(["0", " ", "-", "-0", "\n", "\u{301}"].map(|suffix| format!("{real}{suffix}")));
     texts.extend([u64::MAX.to_string(), "9".repeat(23), "9".repeat(100_000), real.repeat(2)]);
     for text in texts {
         let Some(position) = log.log.position(&text) else { continue };
@@ -52,7 +52,7 @@ pub(crate) async fn an_id_of_no_position_is_none<L: Log>(open: impl AsyncFn() ->
             &log.log.id(position).as_str(),
             &text.as_str(),
         );
-        // Whatever is known of it, it is not an error: that would be asked for again and again.
+        // The result does not matter, but an error would be tried again and again.
         log.after(position, PAGE).await;
     }
 }

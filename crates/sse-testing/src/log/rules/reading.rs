@@ -1,4 +1,4 @@
-//! What `before`, `after` and `follow` return.
+//! The rules of `before`, `after` and `follow`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::log::checked::{Checked, PAGE, Publisher, drop_after, filled, unknown};
 
-/// A call that waits for "some seconds" does not return as fast as this.
+/// A call that waits for "some seconds" takes longer than this.
 const SHORT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn a_new_log_is_empty<L: Log>(open: impl AsyncFn() -> Checked<L>) {
@@ -33,7 +33,7 @@ pub(crate) async fn after_has_the_next_entries<L: Log>(open: impl AsyncFn() -> C
             let position = seen.checked_sub(1).map_or(Position::START, |last| entries[last].position);
             let page = log.known(position, limit).await;
             let asked = format!("after({position}, {limit})");
-            log.require(!page.is_empty(), || format!("{asked} is empty, though there is an entry"));
+            log.require(!page.is_empty(), || format!("{asked} is empty, though there are entries"));
             log.is_page(&asked, &page, limit, &entries[seen..]);
             seen += page.len();
         }
@@ -48,7 +48,7 @@ pub(crate) async fn each_entry_knows_the_one_before<L: Log>(open: impl AsyncFn()
 pub(crate) async fn an_unknown_position_is_none<L: Log>(open: impl AsyncFn() -> Checked<L>) {
     let (log, entries) = filled(&open, 8).await;
     for position in unknown(&entries) {
-        log.same(&format!("after({position}), which is no entry"), &log.after(position, PAGE).await, &None);
+        log.same(&format!("after({position}), which has no entry"), &log.after(position, PAGE).await, &None);
     }
 }
 
@@ -59,10 +59,10 @@ pub(crate) async fn before_has_the_newest_of_the_earlier<L: Log>(open: impl Asyn
     }
     let beyond = Position::new(entries[entries.len() - 1].position.get() + 1);
     let page = log.before(Some(beyond), 1).await;
-    log.same_entries(&format!("before({beyond}, 1), beyond the end"), &page, &entries[entries.len() - 1..]);
+    log.same_entries(&format!("before({beyond}, 1), after the end"), &page, &entries[entries.len() - 1..]);
 }
 
-pub(crate) async fn follow_returns_what_is_there<L: Log>(open: impl AsyncFn() -> Checked<L>) {
+pub(crate) async fn follow_returns_existing_entries<L: Log>(open: impl AsyncFn() -> Checked<L>) {
     let (log, entries) = filled(&open, 30).await;
     for limit in [1, 7, PAGE] {
         let log = open().await;
@@ -72,7 +72,7 @@ pub(crate) async fn follow_returns_what_is_there<L: Log>(open: impl AsyncFn() ->
             let page = log.follow(position, limit).await;
             let asked = format!("follow({position}, {limit})");
             let Some(page) = page.filter(|page| !page.is_empty()) else {
-                log.broken(format_args!("{asked} is without entries, though there are some"));
+                log.broken(format_args!("{asked} has no entries, though there are some"));
             };
             log.is_page(&asked, &page, limit, &entries[seen..]);
             seen += page.len();
@@ -80,11 +80,11 @@ pub(crate) async fn follow_returns_what_is_there<L: Log>(open: impl AsyncFn() ->
     }
     for position in unknown(&entries) {
         let page = open().await.follow(position, PAGE).await;
-        log.same(&format!("follow({position}) by a new handle, which is no entry"), &page, &None);
+        log.same(&format!("follow({position}) by a new handle, without an entry there"), &page, &None);
     }
 }
 
-pub(crate) async fn follow_waits_for_what_is_new<L: Log>(open: impl AsyncFn() -> Checked<L>) {
+pub(crate) async fn follow_waits_for_new_entries<L: Log>(open: impl AsyncFn() -> Checked<L>) {
     let (reader, mut publisher) = (open().await, Publisher::new());
     let mut position = Position::START;
     for is_begun in [false, true, true] {
@@ -94,14 +94,14 @@ pub(crate) async fn follow_waits_for_what_is_new<L: Log>(open: impl AsyncFn() ->
             let page = reader.follow(position, PAGE).await;
             (page, begun.elapsed())
         };
-        // To open another handle takes a while, so that the follower is waiting by then.
+        // It takes a while to open another handle, so the follower is waiting by then.
         let append = async { open().await.append(&batch).await };
         let ((page, time), appended) = tokio::join!(follow, append);
         reader.require(page.is_some(), || format!("follow({position}) is `None`, at the end of the log"));
         let is_patient = !is_begun || page.is_some_and(|page| !page.is_empty()) || time >= SHORT;
         reader.require(is_patient, || {
             format!(
-                "follow({position}), by a handle that had followed before, was back in {time:?} without any"
+            "follow({position}), by a handle that had followed before, returned after {time:?} without any"
             )
         });
         let seen = reader.followed(position, 2).await;
