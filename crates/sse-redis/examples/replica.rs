@@ -1,4 +1,4 @@
-//! One of many replicas: start it as often as you like, and any of them resumes the clients of any other.
+//! One of several replicas. Start it as often as you like: each of them resumes the clients of the others.
 //!
 //! ```sh
 //! cargo run -p sse-redis --example replica -- 127.0.0.1:8081 redis://localhost/
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let redis = arguments.next().unwrap_or_else(|| "redis://localhost/".to_owned());
 
-    // A machine that starts along with Redis waits for it.
+    // A machine that starts at the same time as Redis waits for Redis.
     let log = RedisLog::builder("replica").connect_within(Duration::from_secs(30)).connect(&redis).await?;
     let topics = Topics::builder().build_on(log).await?;
     let listener = Listener::from(TcpListener::bind(address).await?);
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/topics/{names}", get(subscribe).post(publish))
         .with_state(topics)
-        // The streams find it in their requests, and end with the server.
+        // The streams find the signal in their requests, and end with the server.
         .layer(Extension(shutdown.clone()));
     let begun = shutdown.clone();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move { begun.begun().await });
@@ -45,17 +45,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         shutdown.begin();
         Ok(())
     };
-    // The interrupt first: it is listened for before anyone is served.
+    // The interrupt is polled first, so that no request is served before the program listens for it.
     tokio::try_join!(interrupt, server.into_future())?;
     Ok(())
 }
 
-/// The stream of one topic, or of several with commas between them.
+/// Responds with the stream of one topic, or of several with commas between them.
 async fn subscribe(State(topics): State<Topics>, Path(names): Path<String>, request: Request) -> Response {
     topics.subscribe(&request, names.split(',')).respond().map(Body::new)
 }
 
-/// Answers with the event's id when the event is in the log, and so will be seen at every replica.
+/// Responds with the event's id, when the log has stored the event for all replicas.
 async fn publish(State(topics): State<Topics>, Path(name): Path<String>, data: String) -> Response {
     match append(&topics, &name, &data).await {
         Ok(id) => id.into_response(),

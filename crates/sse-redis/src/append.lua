@@ -1,10 +1,10 @@
--- Appends a batch of messages behind all others: all or none, and once, however often it is sent.
+-- Appends a batch of messages at the end: all or none, and only once, however often it is sent.
 --
--- KEYS: the stream; what is remembered of this publisher.
--- ARGV: the number of the batch, how many entries to keep, how many milliseconds to keep them (0: no bound);
+-- KEYS: the stream; the key of this publisher.
+-- ARGV: the number of the batch, how many entries to keep, how many milliseconds to keep them (0: no limit);
 --       then for each message its topic, whether it has a key ('0' or '1'), the key, and the fields.
 
-local MOST = 1048576 -- ids with one time
+local MOST = 1048576 -- ids with the same time
 local DAY = 86400000
 local REMEMBERED = 7200 -- seconds: longer than a publisher repeats a batch
 
@@ -18,8 +18,8 @@ local function parse(id)
   return tonumber(ms), tonumber(seq)
 end
 
--- Whether a batch counts: whether it was there when the entry after it was appended. If it was not, Redis has loaded it
--- from an incomplete transaction in its file (see chain.rs), and no reader returns it.
+-- Returns whether a batch counts: whether it existed when the next entry was appended. If it did not, Redis has loaded
+-- it from an incomplete transaction in its file (see chain.rs), and no reader returns it.
 local function counts(ms, seq)
   local last = tonumber(seq) + messages - 1
   local following = redis.call('XRANGE', stream, '(' .. ms .. '-' .. text(last), '+', 'COUNT', 1)[1]
@@ -51,16 +51,16 @@ if newest then
   if last_ms > now + DAY then
     return redis.error_reply('ERR the newest entry of the log, ' .. previous .. ', is more than a day ahead of the clock')
   end
-  -- A clock that was set back must not set the ids back.
+  -- The ids must rise also if the clock is set back.
   if last_ms >= now then
     ms, seq = last_ms, last_seq + 1
     if seq + messages > MOST then ms, seq = ms + 1, 0 end
   end
 end
 
--- Redis does not undo what a script has written before an error. If a user may use XADD but not SET, a script that calls
--- SET last appends the messages again with each attempt. So the batch is remembered first, and forgotten if Redis refuses
--- one of the commands that follow.
+-- Redis does not undo the commands of a script before an error. If a user may use XADD but not SET, a script that calls
+-- SET last would append the messages again with each attempt. So the batch is remembered first, and forgotten if Redis
+-- refuses one of the following commands.
 local function remember(value) redis.call('SET', publisher, value, 'EX', REMEMBERED) end
 remember(text(number) .. ' ' .. text(ms) .. ' ' .. text(seq))
 local refusal
@@ -70,7 +70,7 @@ local function write(command)
   return not refusal
 end
 
--- Trimming may be refused too, so it comes before the messages.
+-- Trimming may be refused, too, so it comes before the messages.
 local room = math.max(most - messages, 0)
 local is_written = (most == 0 or write({'XTRIM', stream, 'MAXLEN', '~', text(room)}))
   and (oldest == 0 or write({'XTRIM', stream, 'MINID', '~', text(math.max(now - oldest, 0))}))

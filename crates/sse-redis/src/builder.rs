@@ -1,4 +1,4 @@
-//! Settings of a log.
+//! The settings of a log.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::error::ConnectError;
 use crate::log::RedisLog;
 use crate::server::Server;
 
-/// Settings of a [`RedisLog`].
+/// The settings of a [`RedisLog`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -45,37 +45,36 @@ impl RedisLogBuilder {
         }
     }
 
-    /// How many entries the stream keeps, about, of all topics together; 100,000 by default, `None` for any number.
-    /// Redis lets go of whole nodes of the stream (of 100 entries, if it is configured as usual), so it may keep a few
-    /// more.
+    /// Sets about how many entries the stream keeps, of all topics together: 100,000 by default, `None` for any number.
+    /// Redis removes whole nodes of the stream (100 entries by default), so it may keep a few more.
     ///
-    /// The stream is cut by those who publish: give all of them the same bounds.
+    /// Publishers trim the stream, so give the same limits to all of them.
     pub fn max_entries(mut self, entries: impl Into<Option<usize>>) -> Self {
         self.max_entries = entries.into();
         self
     }
 
-    /// For how long the stream keeps entries, about; `None`, the default, for as long as there is room. What is too old
-    /// is let go of when something is published.
+    /// Sets about how long the stream keeps entries. `None`, the default, keeps them as long as there is room. Older
+    /// entries are removed at the next publish.
     pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.max_age = age.into();
         self
     }
 
-    /// How long Redis may take to accept a connection, or to answer; 5 s by default, at least 10 ms.
+    /// Sets how long Redis may take to accept a connection, or to respond: 5 s by default, at least 10 ms.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = time.max(Duration::from_millis(10));
         self
     }
 
-    /// How long to try to connect at the start, before it is an error; by default once. Later on, it is tried again for
-    /// as long as it takes.
+    /// Sets how long the start tries to connect before it fails. By default it tries once. After the start, a lost
+    /// connection is tried again without an end.
     pub fn connect_within(mut self, time: Duration) -> Self {
         self.connect_within = time;
         self
     }
 
-    /// Connects to a server; see [`RedisLog::connect`].
+    /// Connects to a server. See [`RedisLog::connect`].
     ///
     /// # Errors
     ///
@@ -84,12 +83,12 @@ impl RedisLogBuilder {
         self.begin(Server::single(url)).await
     }
 
-    /// Connects to a Redis Cluster, of which at least one node is named. The whole log lies on one of its shards: other
-    /// namespaces may lie on others.
+    /// Connects to a Redis Cluster by the URLs of some of its nodes, at least one. The whole log is on one of the
+    /// shards. Other namespaces may be on other shards.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// The same as of [`connect`](Self::connect).
     #[cfg(feature = "cluster")]
     pub async fn connect_cluster<U: AsRef<str>>(
         self,
@@ -99,13 +98,13 @@ impl RedisLogBuilder {
         self.begin(Server::cluster(urls)).await
     }
 
-    /// Connects to a master of which Sentinels know where it is: at the start, and whenever the connection is lost. The
-    /// master's URL has its name in place of the host, and its password, if it has one, as in
+    /// Connects to a master that Sentinels name. They are asked at the start, and whenever the connection is lost. The
+    /// master's URL has its name in place of the host, and its password if it has one, as in
     /// `redis://:password@mymaster`.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// The same as of [`connect`](Self::connect).
     #[cfg(feature = "sentinel")]
     pub async fn connect_sentinel<U: AsRef<str>>(
         self,

@@ -1,10 +1,10 @@
-//! Which entries of the stream count: those that were there when the entry after them was appended.
+//! Finds the entries of the stream that count: those that existed when the next entry was appended.
 //!
 //! Redis writes the commands of a script to its append-only file as a transaction: `MULTI`, the commands, `EXEC`. If
-//! Redis is killed while it writes, the file ends within the transaction. When Redis loads this file, it executes nothing
-//! of the transaction. But it removes only the last, incomplete command from the file: `MULTI` and the complete commands
-//! stay there, without an `EXEC` (Redis 7.0, for one; Valkey has corrected it by its pull request 4342). The next
-//! transaction is written after them. When Redis loads the file again, it takes both for one transaction:
+//! Redis is killed while it writes, the file ends within the transaction. When Redis loads this file, it executes no
+//! command of the transaction. But it removes only the last, incomplete command from the file. `MULTI` and the complete
+//! commands stay there, without an `EXEC` (Redis 7.0, for one; Valkey has corrected it by its pull request 4342). The
+//! next transaction is written after them. When Redis loads the file again, it reads both as one transaction:
 //!
 //! ```text
 //! MULTI  SET …  XADD 7-0 (rain, previous 5-0)              what is left of the incomplete transaction
@@ -12,14 +12,14 @@
 //! ```
 //!
 //! After the second load, both `7-0` and `9-0` are in the stream, and only `9-0` was ever acknowledged. The field
-//! `previous` shows it: `5-0` was the newest entry when `9-0` was appended, so `7-0` was not there. If an entry was there,
-//! the `previous` of the next entry is that entry or a later one.
+//! `previous` shows it. `5-0` was the newest entry when `9-0` was appended, so `7-0` did not exist then. If an entry
+//! existed, the `previous` of the next entry is that entry or a later one.
 
 use sse_server::log::{Batch, Entry, Position, timed};
 
 use crate::wire;
 
-/// A part of the stream: the entries that count, oldest first.
+/// A part of the stream: its entries that count, oldest first.
 #[derive(Debug)]
 pub(crate) struct Part {
     entries: Vec<Entry>,
@@ -27,15 +27,16 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// A part from all of its entries, oldest first. `is_end` if nothing comes after them in the stream.
+    /// Returns the part with these entries of the stream, oldest first. `is_end` if nothing comes after them in the
+    /// stream.
     pub(crate) fn new(entries: Vec<Entry>, is_end: bool) -> Self {
         let entries = linked(entries);
         let sure = if is_end { entries.len() } else { sure(&entries) };
         Self { entries, sure }
     }
 
-    /// The rest of a part that was read from this position on. `None` if the entry at the position does not count: then it
-    /// is not known what comes after it.
+    /// Returns the rest of a part that was read from this position on. `None` if the entry at the position does not
+    /// count: then it is not known what comes after it.
     pub(crate) fn after(mut self, position: Position) -> Option<Self> {
         if self.entries.first()?.position != position {
             return None;
@@ -45,7 +46,7 @@ impl Part {
         Some(self)
     }
 
-    /// How many entries to read in addition if it is not known of any entry whether it counts; else `None`.
+    /// Returns how many more entries to read if it is not known of any entry whether it counts; otherwise `None`.
     pub(crate) fn missing(&self) -> Option<usize> {
         if self.sure > 0 || self.entries.is_empty() {
             return None;
@@ -55,14 +56,14 @@ impl Part {
         Some((Batch::MAX_BYTES * self.entries.len() / bytes.max(1)).clamp(1, Batch::MAX_MESSAGES))
     }
 
-    /// The first entries of those that are known to count, at most `most`; at least one, if there is one.
+    /// Returns the first entries that are known to count, at most `most`; at least one, if there is one.
     pub(crate) fn page(mut self, most: usize) -> Vec<Entry> {
         self.entries.truncate(self.sure.clamp(1, most.max(1)));
         self.entries
     }
 }
 
-/// Returns the entries that count. Nothing is known of the last entry, so it is returned too.
+/// Returns the entries that count. It is not known whether the last one counts; it is returned, too.
 pub(crate) fn linked(entries: Vec<Entry>) -> Vec<Entry> {
     let mut chain: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -79,9 +80,9 @@ pub(crate) fn linked(entries: Vec<Entry>) -> Vec<Entry> {
 
 /// Returns how many of the first entries are known to count, whatever comes after the last one.
 ///
-/// What is left of a transaction may be several messages of one batch, and each names the one before it. So an entry is
-/// known to count only by an entry of another batch: an entry with another time, or one that comes so much later that a
-/// batch is not that large. The entries before an entry that counts count too.
+/// The rest of a transaction may be several messages of one batch, and each of them names the one before it. So only an
+/// entry of another batch shows that an entry counts: an entry with another time, or one so much later that no batch is
+/// that large. If an entry counts, the entries before it count, too.
 fn sure(linked: &[Entry]) -> usize {
     let mut bytes = linked.last().map_or(0, size);
     let is_known = |&count: &usize| {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_holds_entries_that_are_known_to_count() {
+    fn a_page_has_entries_that_are_known_to_count() {
         let stream = "5-0<0-0 7-0<5-0 7-1<7-0 9-0<7-1 9-1<9-0";
         check_page("", true, 3, "");
         check_page("", false, 3, "");
@@ -178,7 +179,7 @@ mod tests {
         check_after(&stream[24..], "9-0", Some(""));
     }
 
-    /// How many of the entries of one time are known to count, and how many are missing.
+    /// Checks how many of the entries with one time are known to count, and how many more to read.
     #[track_caller]
     fn check_batch(length: usize, bytes: usize, sure: usize, missing: Option<usize>) {
         let message = Message::new("x".repeat(bytes));

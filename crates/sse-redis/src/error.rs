@@ -1,19 +1,19 @@
-//! Why there is no log.
+//! The error of opening a log.
 
 use std::error::Error;
 use std::fmt;
 
 use sse_server::log::LogError;
 
-/// Why a log could not be opened.
+/// The reason why a log could not be opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The namespace is empty, or has a brace.
+    /// The namespace is empty, or contains a brace.
     Namespace,
-    /// The address can't be used.
+    /// The URL can't be used.
     Address(redis::RedisError),
-    /// Redis can't be reached, or refuses: a password is missing, or something else has the stream's name.
+    /// Redis can't be reached, or refuses: a password is missing, or a key with the stream's name has another type.
     Log(LogError),
 }
 
@@ -31,7 +31,7 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Namespace => None,
-            // The message has the error's own already.
+            // The message of the error contains its source already.
             Self::Address(error) => error.source(),
             Self::Log(error) => error.source(),
         }

@@ -1,4 +1,4 @@
-//! The log: what [`sse_server::log::Log`] asks for, in the words of Redis Streams.
+//! The log: [`sse_server::log::Log`] by the commands of Redis Streams.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,27 +16,27 @@ use crate::error::ConnectError;
 use crate::server::{Connection, Server};
 use crate::wire::{self, RawEntry};
 
-/// How many seconds a reader waits for what is new before it asks again.
+/// How many seconds a reader waits for new entries before it asks again.
 const BLOCK: u32 = 5;
 
-/// A page of entries is as many as have been about so many bytes before.
+/// About how many bytes a page has, by the size of the entries before it.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// How many entries are read with a page: the one before it, and the one after it, which shows whether the last entry of
-/// the page counts.
+/// How many more entries are read with a page: the entry before it, and the entry after it, which shows whether the
+/// last entry of the page counts.
 const AROUND: usize = 2;
 
-/// How often more is read where too little was read to know whether any entry counts. It takes more than one read only if
-/// the messages of a batch differ much in size.
+/// How often more entries are read if it is not known of any entry whether it counts. It takes more than one read only
+/// if the messages of a batch differ much in size.
 const READS: usize = 4;
 
-/// The first page is read before it is known how large entries are.
+/// How many entries the first page has, because their size is not known yet.
 const FIRST_PAGE: usize = 16;
 
-/// A log in one stream of a Redis server, of Valkey, or of what speaks their protocol. It is a handle: clones share
+/// A log in one stream of Redis, Valkey, or another server with their protocol. It is a handle, and its clones share
 /// its connections.
 ///
-/// Any process that has one may publish, follow, or both; see [`sse_server::TopicsBuilder::build_on`] and
+/// A process with such a log can publish, serve subscribers, or both: see [`sse_server::TopicsBuilder::build_on`] and
 /// [`sse_server::log::Publisher`].
 #[derive(Clone, Debug)]
 pub struct RedisLog(Arc<Shared>);
@@ -46,9 +46,9 @@ struct Shared {
     server: Server,
     settings: RedisLogBuilder,
     script: Script,
-    /// For all but the reader.
+    /// The connection for everything except reading new entries.
     connection: Mutex<Option<Connection>>,
-    /// The reader's own: who waits for what is new would keep all others waiting.
+    /// A connection for reading new entries, because its commands block.
     reader: Mutex<Option<Connection>>,
     /// How many entries a page may have.
     page: AtomicUsize,
@@ -56,7 +56,7 @@ struct Shared {
 
 impl RedisLog {
     /// Connects to a server: `redis://[user:password@]host[:port][/database]`, or `rediss://` with the feature `tls`.
-    /// The stream has the name of the namespace; if there is none yet, the first message makes it.
+    /// The stream has the name of the namespace. If the stream does not exist, the first message makes it.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl RedisLog {
         Self::builder(namespace).connect(url).await
     }
 
-    /// Settings for a log.
+    /// Returns the settings for a new log.
     pub fn builder(namespace: &str) -> RedisLogBuilder {
         RedisLogBuilder::new(namespace)
     }
@@ -81,7 +81,7 @@ impl RedisLog {
         }))
     }
 
-    /// Asks the server whether it has the stream, or could have it.
+    /// Checks that the server has the stream, or could have it.
     pub(crate) async fn check(&self) -> Result<(), LogError> {
         self.before(None, 1).await.map(drop)
     }
@@ -92,7 +92,7 @@ impl Shared {
         self.server.connect(self.settings.timeout, timeout).await
     }
 
-    /// The connection that is shared; after a failure, another one.
+    /// Returns the shared connection; after a failure, a new one.
     async fn connection(&self) -> Result<Connection, LogError> {
         let mut shared = self.connection.lock().await;
         if let Some(connection) = &*shared {
@@ -102,8 +102,8 @@ impl Shared {
         Ok(shared.insert(connection).clone())
     }
 
-    /// What Redis has said on the shared connection, or has not. After a failure, the next one to ask does so on another
-    /// connection: this one may be broken, or be that of a master that is none any more.
+    /// Converts the response to a command on the shared connection. After a failure, the next command gets a new
+    /// connection: this one may be broken, or may be to a server that is no longer the master.
     async fn answer<T>(&self, answer: RedisResult<T>) -> Result<T, LogError> {
         if answer.is_err() {
             *self.connection.lock().await = None;
@@ -124,7 +124,7 @@ impl Shared {
         limit.min(self.page.load(Ordering::Relaxed)).max(1)
     }
 
-    /// The entries of an answer; how large they are says how many to ask for next time.
+    /// Converts the entries of a response. Their size decides how many to ask for next time.
     fn entries(&self, raw: Vec<RawEntry>) -> Vec<Entry> {
         let count = raw.len();
         let values = raw.iter().flat_map(|(_, fields)| fields);
@@ -137,7 +137,7 @@ impl Shared {
         raw.into_iter().filter_map(wire::entry).collect()
     }
 
-    /// The entries after a position, as [`Log::after`] returns them.
+    /// Returns the entries after a position, as [`Log::after`] does.
     async fn after(
         &self,
         connection: &mut Connection,
@@ -155,7 +155,7 @@ impl Shared {
         Ok(part.map(|part| part.page(page)))
     }
 
-    /// The entries after a position, of `count` entries from there on.
+    /// Reads `count` entries from a position on, and returns those after the position.
     async fn part_after(
         &self,
         connection: &mut Connection,
@@ -164,7 +164,7 @@ impl Shared {
     ) -> RedisResult<Option<Part>> {
         let stream = &self.settings.namespace;
         let mut commands = redis::pipe();
-        // As one transaction: both are of the same state.
+        // One transaction, so that both responses are of the same state.
         commands.atomic();
         commands.cmd("XRANGE").arg(stream).arg(timed::text(position)).arg("+").arg("COUNT").arg(count);
         commands.cmd("XRANGE").arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
@@ -174,13 +174,12 @@ impl Shared {
         if entries.first().is_some_and(|entry| entry.position == position) {
             return Ok(Part::new(entries, is_end).after(position));
         }
-        // There is no entry at this place: the first one must have been appended behind it, which is then the first of
-        // those that follow.
-        let behind = match first.into_iter().next() {
+        // There is no entry at this position. Then the first entry after it must have been appended directly after it.
+        let previous = match first.into_iter().next() {
             Some(first) => wire::entry(first).map(|first| first.previous),
             None => Some(Position::START),
         };
-        Ok((behind == Some(position)).then(|| Part::new(entries, is_end)))
+        Ok((previous == Some(position)).then(|| Part::new(entries, is_end)))
     }
 }
 
@@ -189,7 +188,7 @@ impl Log for RedisLog {
         let Shared { settings, script, .. } = &*self.0;
         let namespace = &settings.namespace;
         let mut call = script.prepare_invoke();
-        // The braces let a cluster keep both keys at one place.
+        // With the braces, a cluster keeps both keys on one shard.
         call.key(namespace).key(format!("{{{namespace}}}:publisher:{:016x}", batch.publisher()));
         call.arg(batch.number()).arg(settings.max_entries.unwrap_or(0));
         call.arg(settings.max_age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
@@ -202,12 +201,13 @@ impl Log for RedisLog {
         let (time, number): (u64, u64) = self.0.answer(first).await?;
         let numbers = (number..).take(batch.records().len());
         let positions: Option<Vec<_>> = numbers.map(|number| timed::position(time, number)).collect();
-        positions.ok_or_else(|| LogError::refused(format!("the id {time}-{number} is out of bounds")))
+        positions
+            .ok_or_else(|| LogError::refused(format!("the id {time}-{number} is too large for a position")))
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
         let page = self.0.page(limit);
-        // The entry at the position is read too: it shows whether the one before it counts.
+        // The entry at the position is read, too, because it shows whether the entry before it counts.
         let end = position.map_or("+".to_owned(), timed::text);
         let mut count = page + usize::from(position.is_some());
         loop {
@@ -223,7 +223,7 @@ impl Log for RedisLog {
                 entries.drain(..entries.len().saturating_sub(page));
                 return Ok(entries);
             }
-            // No entry of this part counts, but there are earlier ones.
+            // No entry of this part counts, but there are earlier entries.
             count *= 2;
         }
     }
@@ -234,20 +234,20 @@ impl Log for RedisLog {
     }
 
     async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
-        // It is put back when Redis has answered: a call that was dropped, or has failed, leaves none.
+        // It is put back after a response. If the call is dropped or fails, the next call makes a new connection.
         let reader = self.0.reader.lock().await.take();
         let (connection, followed) = if let Some(mut connection) = reader {
             let read = read(&mut connection, &self.0, position, limit).await;
             (connection, read.map(Some))
         } else {
-            // Redis may have been another one meanwhile: is it the log that was followed?
+            // Redis may have been replaced. This checks that it still has the log that was followed.
             let timeout = Duration::from_secs(BLOCK.into()) + self.0.settings.timeout;
             let mut connection = self.0.connect(timeout).await.map_err(|error| self.0.error(&error))?;
             let entries = self.0.after(&mut connection, position, limit).await;
             (connection, entries)
         };
         let followed = followed.map_err(|error| self.0.error(&error))?;
-        // Where the place is lost, it is looked at again, until there is another.
+        // If the position is lost, it is asked again until the caller has another one.
         if followed.is_some() {
             *self.0.reader.lock().await = Some(connection);
         }
@@ -263,7 +263,7 @@ impl Log for RedisLog {
     }
 }
 
-/// Waits for what is new.
+/// Waits for new entries.
 async fn read(
     connection: &mut Connection,
     log: &Shared,
@@ -282,7 +282,7 @@ async fn read(
     Ok(part.page(page))
 }
 
-/// Waits for new entries, and reads at most `count`.
+/// Waits for new entries, and reads at most `count` of them.
 async fn read_part(
     connection: &mut Connection,
     log: &Shared,
@@ -292,14 +292,14 @@ async fn read_part(
     let mut command = redis::cmd("XREAD");
     command.arg("COUNT").arg(count).arg("BLOCK").arg(BLOCK * 1000);
     command.arg("STREAMS").arg(&log.settings.namespace).arg(timed::text(position));
-    // Each stream with its entries; nothing if there is nothing new.
+    // Each stream with its entries; nothing if there are no new entries.
     let streams: Option<Vec<(String, Vec<RawEntry>)>> = command.query_async(connection).await?;
     let raw: Vec<RawEntry> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
     let (is_foreign, is_end) = (!raw.is_empty(), raw.len() < count);
     let entries = log.entries(raw);
     if entries.is_empty() && is_foreign {
-        // It would be read again and again.
-        return Err((ErrorKind::Client, "the newest entry has an id that is none of this crate's").into());
+        // Such an entry would be read again and again.
+        return Err((ErrorKind::Client, "the newest entry has an id that this crate did not give").into());
     }
     Ok(Part::new(entries, is_end))
 }

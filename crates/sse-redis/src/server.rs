@@ -8,10 +8,10 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
 };
 
-/// Where Redis is.
+/// The servers that have the log.
 #[allow(
     clippy::large_enum_variant,
-    reason = "there is one for each log, and with all features there is none"
+    reason = "each log has only one, and with all features the lint does not apply"
 )]
 pub(crate) enum Server {
     Single(Client),
@@ -43,12 +43,12 @@ impl Server {
     pub(crate) fn cluster<U: IntoConnectionInfo>(urls: impl IntoIterator<Item = U>) -> RedisResult<Self> {
         choose_cryptography();
         let nodes: Vec<_> = urls.into_iter().map(U::into_connection_info).collect::<RedisResult<_>>()?;
-        // What it finds wrong with them is said now.
+        // Connecting reports later what is wrong with the URLs, so they are checked now.
         redis::cluster::ClusterClient::new(nodes.clone())?;
         Ok(Self::Cluster(nodes))
     }
 
-    /// The host of the master's URL is the name by which Sentinels know it.
+    /// Returns a master that Sentinels name. The host of its URL is the name by which they know it.
     #[cfg(feature = "sentinel")]
     pub(crate) fn sentinel<U: IntoConnectionInfo>(
         sentinels: impl IntoIterator<Item = U>,
@@ -68,7 +68,13 @@ impl Server {
             ConnectionAddr::TcpTls { host, insecure, .. } => {
                 (host, node.set_tls_mode(if *insecure { TlsMode::Insecure } else { TlsMode::Secure }))
             }
-            _ => return Err((ErrorKind::InvalidClientConfig, "a master's URL names it as its host").into()),
+            _ => {
+                return Err((
+                    ErrorKind::InvalidClientConfig,
+                    "the URL of a master must have its name as the host",
+                )
+                    .into());
+            }
         };
         let master = name.clone();
         let client =
@@ -76,7 +82,7 @@ impl Server {
         Ok(Self::Sentinel { client: client.into(), master })
     }
 
-    /// A new connection, on which an answer takes `timeout` at most.
+    /// Returns a new connection, on which a response takes at most `timeout`.
     pub(crate) async fn connect(&self, connecting: Duration, timeout: Duration) -> RedisResult<Connection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connecting))
@@ -90,7 +96,7 @@ impl Server {
                 let client = redis::cluster::ClusterClientBuilder::new(nodes.clone())
                     .connection_timeout(connecting)
                     .response_timeout(timeout)
-                    // Those who call try again, and know what they may repeat.
+                    // The callers try again, because they know what they may repeat.
                     .retries(0)
                     .build()?;
                 client.get_async_connection().await.map(Connection::Cluster)
@@ -103,7 +109,7 @@ impl Server {
     }
 }
 
-/// `redis` leaves the choice to the process. If the process has made one, it stays.
+/// `redis` leaves the choice to the process. If the process has made a choice, that stays.
 fn choose_cryptography() {
     #[cfg(feature = "tls")]
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -141,7 +147,7 @@ impl ConnectionLike for Connection {
 }
 
 impl fmt::Display for Server {
-    /// Where it is, without passwords.
+    /// Shows the address, without passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Single(client) => client.get_connection_info().addr().fmt(f),

@@ -1,16 +1,16 @@
-//! Entries as Redis sends them.
+//! Converts entries as Redis sends them.
 
 use std::sync::Arc;
 
 use sse_server::log::{Entry, Position, Record, timed};
 
-/// An id, and the fields with their values.
+/// The id of an entry, and its fields with their values.
 pub(crate) type RawEntry = (String, Vec<(String, Vec<u8>)>);
 
-/// What an entry says; `None` if its id can't be one of this crate's, so that there is no place for it.
+/// Converts an entry. Returns `None` if its id can't be converted to a position.
 pub(crate) fn entry((id, fields): RawEntry) -> Option<Entry> {
     let Some(position) = timed::parse(&id) else {
-        skipped(&id, "its id is not one that this crate gives");
+        skipped(&id, "its id can't be converted to a position");
         return None;
     };
     let (mut topic, mut key, mut event, mut previous) = (None, None, None, None);
@@ -27,15 +27,15 @@ pub(crate) fn entry((id, fields): RawEntry) -> Option<Entry> {
     let record = match record {
         Some(Ok(record)) => Some(record),
         Some(Err(_)) => {
-            skipped(&id, "its event is not one in the form of the wire");
+            skipped(&id, "its field `event` is not an event without an id");
             None
         }
         None => {
-            skipped(&id, "it has no topic or no event");
+            skipped(&id, "it has no field `topic` or no field `event`");
             None
         }
     };
-    // Where it is not known what an entry was appended behind, that is not what any reader has seen: it is a gap.
+    // An entry without a valid `previous` is a gap for every reader.
     let previous = previous.unwrap_or(Position::new(position.get().saturating_sub(1)));
     Some(Entry::new(position, previous, record))
 }
@@ -46,7 +46,7 @@ fn text(value: Vec<u8>) -> Option<Arc<str>> {
 
 #[cfg(feature = "tracing")]
 pub(crate) fn skipped(id: &str, reason: &'static str) {
-    tracing::warn!(id, reason, "an entry of the stream is passed over");
+    tracing::warn!(id, reason, "an entry of the stream is skipped");
 }
 
 #[cfg(not(feature = "tracing"))]
@@ -56,7 +56,7 @@ pub(crate) fn skipped(_id: &str, _reason: &'static str) {}
 mod tests {
     use super::*;
 
-    /// What becomes of an entry with these fields: its topic, key and event, and what it is behind.
+    /// Checks the record of an entry with these fields (its topic, key and event), and the entry before it.
     #[track_caller]
     fn check(fields: &[(&str, &str)], record: Option<(&str, Option<&str>, &str)>, previous: &str) {
         let fields =
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_keeps_its_place() {
+    fn an_entry_that_is_not_a_message_keeps_its_position() {
         check(&[], None, "7-0");
         check(&[("topic", "t"), ("previous", "6-2")], None, "6-2");
         check(&[("event", "data: x\n"), ("previous", "6-2")], None, "6-2");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_others_has_no_place() {
+    fn an_id_that_is_not_a_position_is_skipped() {
         assert_eq!(entry(("7-9999999".to_owned(), vec![])), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the log does what replicas rely on.
+//! Checks that the log does what replicas rely on.
 
 mod common;
 
@@ -7,13 +7,13 @@ use sse_redis::RedisLog;
 use sse_testing::log;
 
 #[tokio::test]
-async fn the_log_is_as_replicas_need_it() {
+async fn the_log_does_what_replicas_rely_on() {
     let redis = Redis::start();
     log::check(async |name: &str| RedisLog::connect(&redis.url(), name).await.unwrap()).await;
 }
 
 #[tokio::test]
-async fn what_is_let_go_of_is_known_to_be_gone() {
+async fn trimmed_entries_are_known_to_be_trimmed() {
     let redis = Redis::start();
     let open = async |name: &str| RedisLog::connect(&redis.url(), name).await.unwrap();
     log::check_trimming(open, async |name: &str, entries: usize| {

@@ -1,5 +1,5 @@
-//! What goes wrong between a replica and its Redis: nothing is lost, doubled, or passed over in silence. Faults at single
-//! bytes are in `once.rs` (requests and answers) and `torn.rs` (the file).
+//! Faults between a replica and its Redis: no message is lost or doubled, and each gap is told. Faults at single bytes
+//! are in `once.rs` (requests and responses) and `torn.rs` (the file).
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -41,7 +41,7 @@ async fn publish_and_wait(route: &Route, data: &str) {
 
 async fn all_stored(published: Vec<Published>) {
     for one in published {
-        timeout(SOON, one.stored()).await.expect("it is stored soon").unwrap();
+        timeout(SOON, one.stored()).await.expect("the message is stored soon").unwrap();
     }
 }
 
@@ -49,25 +49,25 @@ fn numbers(range: Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
 }
 
-/// The log's refusal of what nobody waits any longer for.
+/// Returns the error of a message that the publisher has given up.
 async fn refused(published: Published) -> String {
-    match timeout(SOON, published.stored()).await.expect("an answer comes soon") {
+    match timeout(SOON, published.stored()).await.expect("a response comes soon") {
         Err(PublishError::Log(error)) => {
             assert!(error.is_refused(), "{error}");
             error.to_string()
         }
-        other => panic!("it is not refused: {other:?}"),
+        other => panic!("the message is not refused: {other:?}"),
     }
 }
 
-/// Publishers that give up at the first failure.
+/// Returns settings of publishers that give up at the first failure.
 fn impatient() -> sse_server::log::PublisherBuilder {
     Publisher::builder().patience(Duration::ZERO)
 }
 
-// Who can't connect is told why.
+// Errors of connecting.
 
-/// Why there is no connection, which must say this, and never the password.
+/// Checks that an error contains this text, and never the password.
 #[track_caller]
 fn check_refusal(outcome: Result<RedisLog, ConnectError>, says: &str) {
     let error = outcome.expect_err(says);
@@ -79,14 +79,14 @@ fn check_refusal(outcome: Result<RedisLog, ConnectError>, says: &str) {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_down_is_named_without_its_password() {
-    // Nobody listens at the first port.
+async fn an_unreachable_redis_is_named_without_its_password() {
+    // No server listens at the first port.
     let outcome = RedisLog::connect("redis://user:secret@127.0.0.1:1/", "app").await;
     check_refusal(outcome, "127.0.0.1:1");
 }
 
 #[tokio::test]
-async fn an_address_or_a_namespace_that_can_not_be_is_told_without_asking() {
+async fn an_invalid_address_or_namespace_is_refused_without_a_connection() {
     for url in ["http://:secret@localhost/", "secret", "", "redis://:secret@localhost:port/"] {
         let outcome = RedisLog::connect(url, "app").await;
         assert!(matches!(outcome, Err(ConnectError::Address(_))), "{url:?}: {outcome:?}");
@@ -100,7 +100,7 @@ async fn an_address_or_a_namespace_that_can_not_be_is_told_without_asking() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_wrong_or_missing_is_told() {
+async fn a_wrong_or_missing_password_is_reported() {
     let redis = Redis::start_with(&["--requirepass", "right"]);
     let with = |password: &str| redis.url().replace("//", &format!("//{password}"));
     RedisLog::connect(&with(":right@"), "app").await.unwrap();
@@ -113,7 +113,7 @@ async fn a_password_that_is_wrong_or_missing_is_told() {
 }
 
 #[tokio::test]
-async fn something_else_of_the_streams_name_is_told() {
+async fn another_key_with_the_streams_name_is_reported() {
     let redis = Redis::start();
     let _: () = redis.ask(&["SET", "app", "x"]);
     check_refusal(RedisLog::connect(&redis.url(), "app").await, "WRONGTYPE");
@@ -123,7 +123,7 @@ async fn something_else_of_the_streams_name_is_told() {
 async fn a_redis_that_starts_later_is_waited_for() {
     let mut redis = Redis::start();
     redis.kill();
-    // By this one it is known that there has been an attempt that failed.
+    // This proxy shows when an attempt has failed.
     let other = TcpListener::bind((host(), redis.port)).unwrap();
     let url = redis.url();
     let connecting =
@@ -147,9 +147,9 @@ async fn the_wait_for_a_redis_ends() {
     check_refusal(outcome, host());
 }
 
-// Connections break.
+// Broken connections.
 
-/// Cuts connections again and again while numbers are published: each is seen once, in order.
+/// Cuts connections again and again while numbers are published. Each number must be seen once, in order.
 async fn check_cuts(cut: impl Fn(&Redis)) {
     let redis = Redis::start();
     let (here, there) = (topics(&redis).await, topics(&redis).await);
@@ -159,7 +159,7 @@ async fn check_cuts(cut: impl Fn(&Redis)) {
         let last = round * 10 + 9;
         published.extend(publish(&here, round * 10..last + 1));
         cut(&redis);
-        // At times all come to rest in between, at others the cuts follow each other.
+        // Sometimes the log recovers in between, and sometimes the next cut follows at once.
         if round % 4 == 0 {
             all_stored(std::mem::take(&mut published)).await;
             subscribers[0].read_to(&last.to_string()).await;
@@ -177,7 +177,7 @@ async fn check_cuts(cut: impl Fn(&Redis)) {
 }
 
 #[tokio::test]
-async fn cut_connections_lose_and_double_nothing() {
+async fn cut_connections_lose_and_double_no_message() {
     check_cuts(|redis| {
         let _: u64 = redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
     })
@@ -185,17 +185,17 @@ async fn cut_connections_lose_and_double_nothing() {
 }
 
 #[tokio::test]
-async fn cut_readers_lose_and_double_nothing() {
+async fn cut_readers_lose_and_double_no_message() {
     check_cuts(|redis| {
         for reader in readers(redis) {
-            // It may have gone.
+            // The connection may have ended.
             let _: redis::Value = redis.ask(&["CLIENT", "KILL", "ID", &reader, "SKIPME", "yes"]);
         }
     })
     .await;
 }
 
-/// The connections on which what is new is waited for.
+/// Returns the connections that wait for new entries.
 fn readers(redis: &Redis) -> Vec<String> {
     let clients: String = redis.ask(&["CLIENT", "LIST"]);
     let readers = clients.lines().filter(|client| client.contains("cmd=xread"));
@@ -204,7 +204,7 @@ fn readers(redis: &Redis) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_outage_is_seen_in_the_numbers_and_so_is_its_end() {
+async fn an_outage_and_its_end_are_seen_in_the_stats() {
     let mut redis = Redis::start();
     let topics = topics(&redis).await;
     let mut subscriber = Subscriber::new(&topics, "t").await;
@@ -216,7 +216,7 @@ async fn an_outage_is_seen_in_the_numbers_and_so_is_its_end() {
         assert_eq!(log_stats(&topics).interruptions, outage);
         redis.start_again();
         // Nothing new is published.
-        until("it goes on", || log_stats(&topics).is_following).await;
+        until("the log is followed again", || log_stats(&topics).is_following).await;
         assert_eq!(log_stats(&topics).interruptions, outage);
     }
     assert_eq!(log_stats(&topics).losses, 0);
@@ -225,7 +225,7 @@ async fn an_outage_is_seen_in_the_numbers_and_so_is_its_end() {
 }
 
 #[tokio::test]
-async fn a_redis_that_hangs_stops_no_heartbeat_and_loses_nothing() {
+async fn a_redis_that_hangs_stops_no_heartbeat_and_loses_no_message() {
     let redis = Redis::start();
     let log =
         RedisLog::builder("app").timeout(Duration::from_millis(200)).connect(&redis.url()).await.unwrap();
@@ -239,9 +239,9 @@ async fn a_redis_that_hangs_stops_no_heartbeat_and_loses_nothing() {
     redis.signal("-STOP");
     let patient = publish(&topics, 1..10);
     let given_up = publish(&hasty, 10..11).remove(0);
-    let outcome = timeout(SOON, given_up.stored()).await.expect("it waits no longer than it is told to");
+    let outcome = timeout(SOON, given_up.stored()).await.expect("the publisher waits only for its patience");
     let Err(PublishError::Log(error)) = outcome else { panic!("{outcome:?}") };
-    assert!(!error.is_refused(), "it may be in the log: {error}");
+    assert!(!error.is_refused(), "the log may have the message: {error}");
     until("the outage is noticed", || !log_stats(&topics).is_following).await;
     for _ in 0..5 {
         let block = subscriber.block().await;
@@ -252,14 +252,14 @@ async fn a_redis_that_hangs_stops_no_heartbeat_and_loses_nothing() {
     all_stored(patient).await;
     all_stored(publish(&topics, 11..12)).await;
     let seen = subscriber.read_to("11").await;
-    // What was given up may be there, but once.
+    // The log may have the message that was given up, but only once.
     let given_up = seen.iter().filter(|&data| data == "10").count();
     assert!(given_up <= 1, "{seen:?}");
     let rest: Vec<_> = seen.iter().filter(|&data| data != "10").cloned().collect();
     assert_eq!(rest, [numbers(0..10), numbers(11..12)].concat());
 }
 
-// Redis refuses.
+// Redis refuses messages.
 
 #[tokio::test]
 async fn a_full_redis_refuses_until_there_is_room() {
@@ -273,7 +273,7 @@ async fn a_full_redis_refuses_until_there_is_room() {
     assert!(error.contains("OOM"), "{error}");
     assert_eq!(log_stats(&hasty).failed, 1);
     let published = publish(&patient, 1..3);
-    until("it tries again", || log_stats(&patient).retries > 1).await;
+    until("the publisher tries again", || log_stats(&patient).retries > 1).await;
     let _: () = redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     all_stored(published).await;
     assert_eq!(subscriber.read_to("2").await, ["1", "2"]);
@@ -299,27 +299,27 @@ async fn a_read_only_replica_of_redis_refuses_and_can_be_followed() {
     assert_eq!(subscriber.read_to("2").await, ["1", "2"]);
 }
 
-// The log is cut.
+// The log is trimmed.
 
 #[tokio::test]
-async fn the_stream_keeps_about_as_many_entries_as_it_is_told_to() {
+async fn the_stream_keeps_about_as_many_entries_as_set() {
     let redis = Redis::start();
     let log = RedisLog::builder("app").max_entries(200).connect(&redis.url()).await.unwrap();
     let topics = topics_on(log).await;
     let mut subscriber = Subscriber::new(&topics, "t").await;
     for round in 0..20 {
         all_stored(publish(&topics, round * 100..round * 100 + 100)).await;
-        // Who is not as fast as the stream is cut has a gap.
+        // A subscriber that reads more slowly than the stream is trimmed has a gap.
         subscriber.read_to(&(round * 100 + 99).to_string()).await;
     }
     let length: u32 = redis.ask(&["XLEN", "app"]);
-    // One node of 100 entries more, and what came with the last batch.
+    // One node of 100 entries more, and the entries of the last batch.
     assert!((200..=300).contains(&length), "{length}");
     assert_eq!(subscriber.seen, numbers(0..2000));
 }
 
 #[tokio::test]
-async fn the_stream_lets_go_of_what_is_too_old() {
+async fn the_stream_removes_old_entries() {
     let redis = Redis::start();
     let log =
         RedisLog::builder("app").max_age(Duration::from_millis(500)).connect(&redis.url()).await.unwrap();
@@ -328,15 +328,15 @@ async fn the_stream_lets_go_of_what_is_too_old() {
     let begun = Instant::now();
     let mut number = 1000;
     while redis.ask::<u32>(&["XLEN", "app"]) >= 900 {
-        assert!(begun.elapsed() < SOON, "nothing is let go of");
+        assert!(begun.elapsed() < SOON, "no entry is removed");
         all_stored(publish(&topics, number..number + 1)).await;
         number += 1;
     }
     let (newest, _) = redis.entries("app").pop().unwrap();
-    assert_eq!(newest, log_id(&redis, number - 1), "but not of the newest");
+    assert_eq!(newest, log_id(&redis, number - 1), "the newest entry is kept");
 }
 
-/// The id of the entry that holds a number.
+/// Returns the id of the entry that has a number.
 fn log_id(redis: &Redis, number: u32) -> String {
     let event = format!("data: {number}\n");
     let entries = redis.entries("app");
@@ -345,7 +345,7 @@ fn log_id(redis: &Redis, number: u32) -> String {
 }
 
 #[tokio::test]
-async fn an_entry_that_was_deleted_is_a_gap_for_whom_it_was_to_come() {
+async fn a_deleted_entry_is_a_gap_for_subscribers_before_it() {
     let redis = Redis::start();
     all_stored(publish(&topics(&redis).await, 0..10)).await;
     let [first, fifth] = [0, 5].map(|number| log_id(&redis, number));
@@ -360,7 +360,7 @@ async fn an_entry_that_was_deleted_is_a_gap_for_whom_it_was_to_come() {
 }
 
 #[tokio::test]
-async fn what_the_log_says_of_a_place_is_told_at_once() {
+async fn a_gap_that_the_log_reports_is_told_at_once() {
     let redis = Redis::start();
     let log = RedisLog::connect(&redis.url(), "app").await.unwrap();
     let here = topics(&redis).await;
@@ -373,7 +373,7 @@ async fn what_the_log_says_of_a_place_is_told_at_once() {
     // Nothing else wakes the subscriber.
     let silent = Topics::builder().route(Route::builder().heartbeat(None)).recent(2);
     let topics = silent.build_on(log).await.unwrap();
-    // All that is in the log only is of another topic: of its own, there is one in memory.
+    // Only entries of another topic are just in the log. Of this topic, one message is in memory.
     let mut subscriber = Subscriber::resume(&topics, "t", &ids[16]);
     assert_eq!(subscriber.next().await, "9");
     let _: u64 = redis.ask(&["XTRIM", "app", "MAXLEN", "10"]);
@@ -381,10 +381,10 @@ async fn what_the_log_says_of_a_place_is_told_at_once() {
     assert_eq!(subscriber.next().await, "gap");
 }
 
-// Others write into the stream.
+// Other programs write into the stream.
 
-/// What a subscriber sees of `0`, an entry that was added by hand, and `1`. One that comes from ahead of all
-/// this to a replica that was started later sees as much, or is told of a gap.
+/// Checks what a subscriber reads: `0`, an entry that was added by hand, and `1`. A client that comes with an earlier
+/// id to a replica that was started later gets the same, or a gap.
 async fn check_by_hand(id: &str, fields: &[&str], seen: &[&str]) {
     let redis = Redis::start();
     let replica = topics(&redis).await;
@@ -412,7 +412,7 @@ async fn check_by_hand(id: &str, fields: &[&str], seen: &[&str]) {
 }
 
 #[tokio::test]
-async fn an_entry_added_by_hand_is_a_gap_because_it_does_not_say_what_it_is_behind() {
+async fn an_entry_added_by_hand_is_a_gap_because_it_has_no_previous() {
     let gap = ["0", "gap", "1"];
     check_by_hand("*", &["some", "thing"], &gap).await;
     check_by_hand("*", &["topic", "t"], &gap).await;
@@ -424,7 +424,7 @@ async fn an_entry_added_by_hand_is_a_gap_because_it_does_not_say_what_it_is_behi
 }
 
 #[tokio::test]
-async fn an_entry_that_is_no_message_is_passed_over() {
+async fn an_entry_that_is_not_a_message_is_skipped() {
     let nothing = ["0", "1"];
     check_by_hand("*", &["previous", "NEWEST"], &nothing).await;
     check_by_hand("*", &["topic", "t", "previous", "NEWEST"], &nothing).await;
@@ -435,20 +435,20 @@ async fn an_entry_that_is_no_message_is_passed_over() {
 }
 
 #[tokio::test]
-async fn an_entry_with_an_id_that_is_none_of_ours_is_a_gap() {
+async fn an_entry_with_a_foreign_id_is_a_gap() {
     let gap = ["0", "gap", "1"];
     check_by_hand("TIME-9999999", &["topic", "t", "event", "data: x\n", "previous", "NEWEST"], &gap).await;
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_of_ours_is_not_asked_for_all_the_time() {
+async fn a_foreign_id_is_not_read_all_the_time() {
     let redis = Redis::start();
     let topics = topics(&redis).await;
     all_stored(publish(&topics, 0..1)).await;
     let (time, _) =
         log_id(&redis, 0).split_once('-').map(|(time, number)| (time.to_owned(), number.len())).unwrap();
     let _: String = redis.ask(&["XADD", "app", &format!("{time}-9999999"), "some", "thing"]);
-    // As long as that one is the newest: some answers of Redis to others.
+    // As long as that entry is the newest, Redis responds only to other commands.
     let before = redis.calls("xread");
     for _ in 0..200 {
         let _: String = redis.ask(&["PING"]);
@@ -459,7 +459,7 @@ async fn an_id_that_is_none_of_ours_is_not_asked_for_all_the_time() {
 }
 
 #[tokio::test]
-async fn a_log_of_nothing_but_what_is_no_message_is_begun_with() {
+async fn a_log_without_messages_can_be_opened() {
     let redis = Redis::start();
     for _ in 0..50 {
         let _: String = redis.ask(&["XADD", "app", "*", "some", "thing"]);
@@ -470,13 +470,13 @@ async fn a_log_of_nothing_but_what_is_no_message_is_begun_with() {
     assert_eq!(subscriber.next().await, "0");
 }
 
-// What should make no difference.
+// Things that must make no difference.
 
 #[tokio::test]
 async fn two_logs_at_one_server_do_not_mix() {
     let redis = Redis::start();
     let mut logs = Vec::new();
-    // Also where the one's name looks like a key of the other.
+    // Also if the name of one log looks like a key of the other.
     for namespace in ["app", "app2", "app:publisher", "a p\n*"] {
         let topics = topics_on(RedisLog::connect(&redis.url(), namespace).await.unwrap()).await;
         let subscriber = Subscriber::new(&topics, "t").await;
@@ -494,7 +494,7 @@ async fn two_logs_at_one_server_do_not_mix() {
 }
 
 #[tokio::test]
-async fn a_message_of_8_mib_goes_through() {
+async fn a_message_of_8_mib_is_stored_and_read() {
     let redis = Redis::start();
     let here = topics(&redis).await;
     let log = RedisLog::connect(&redis.url(), "app").await.unwrap();
@@ -504,12 +504,15 @@ async fn a_message_of_8_mib_goes_through() {
     for data in ["0", &large, "1"] {
         publish_and_wait(&here.route("t").unwrap(), data).await;
     }
-    assert!(subscriber.read_to("1").await.iter().eq(["0", &large, "1"]), "it follows");
-    // One that has nothing else in memory asks the log.
+    assert!(subscriber.read_to("1").await.iter().eq(["0", &large, "1"]), "the subscriber follows");
+    // A replica that has nothing else in memory asks the log.
     for recent in [1, 2, 16_384] {
         let there = Topics::builder().recent(recent).build_on(log.clone()).await.unwrap();
         let mut late = Subscriber::resume(&there, "t", &start);
-        assert!(late.read_to("1").await.iter().eq(["0", &large, "1"]), "it resumes with recent({recent})");
+        assert!(
+            late.read_to("1").await.iter().eq(["0", &large, "1"]),
+            "the client resumes with recent({recent})"
+        );
     }
 }
 

@@ -1,5 +1,5 @@
-//! Once, and only once: whatever happens to requests and answers, a message is in the stream once, at the id with which it
-//! was acknowledged. Faults in the file are in `torn.rs`.
+//! Faults of requests and responses: a message is in the stream once, at the id with which it was acknowledged. Faults
+//! in the file are in `torn.rs`.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -16,7 +16,7 @@ use sse_server::{Message, Published};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// A publisher that waits for answers for a short time, and tries again for a long time.
+/// Returns a publisher that waits for responses for a short time, and tries again for a long time.
 async fn publisher(url: &str, stream: &str) -> Publisher {
     let log = RedisLog::builder(stream).timeout(Duration::from_millis(150)).connect_within(SOON);
     Publisher::builder().patience(2 * SOON).build(log.connect(url).await.unwrap())
@@ -26,12 +26,17 @@ fn publish(publisher: &Publisher, data: &str) -> Published {
     publisher.publish("t", &Message::new(data)).unwrap()
 }
 
-/// The id that a message is acknowledged with.
+/// Returns the id with which a message is acknowledged.
 async fn id(published: Published) -> String {
-    timeout(2 * SOON, published.stored()).await.expect("it is stored soon").unwrap().unwrap().to_string()
+    timeout(2 * SOON, published.stored())
+        .await
+        .expect("the message is stored soon")
+        .unwrap()
+        .unwrap()
+        .to_string()
 }
 
-/// Checks that the stream holds numbers from 0 on, with these ids, and nothing else.
+/// Checks that the stream has the numbers from 0 on, with these ids, and nothing else.
 #[track_caller]
 fn check_stream(redis: &Redis, stream: &str, ids: &[String], what: &str) {
     let entries = redis.entries(stream).into_iter();
@@ -41,22 +46,22 @@ fn check_stream(redis: &Redis, stream: &str, ids: &[String], what: &str) {
     assert_eq!(stored, expected, "{what}");
 }
 
-// What goes wrong between the log and Redis.
+// Faults between the log and Redis.
 
-/// How long the request and the answer are by which two messages are appended.
+/// The lengths of the request and the response that append two messages.
 struct Exchange {
     request: usize,
     answer: usize,
 }
 
-/// Publishes five messages, of which the second and the third are one batch. The proxy has this fault while that batch is
-/// appended.
+/// Publishes five messages, of which the second and the third are one batch. The proxy has this fault while that batch
+/// is appended.
 async fn exchange(redis: &Redis, stream: &str, fault: Option<Fault>, whole: usize) -> Exchange {
     let proxy = Proxy::start(redis).await;
     let publisher = publisher(&proxy.url(), stream).await;
     let mut ids = vec![id(publish(&publisher, "0")).await];
     proxy.arm(fault, whole);
-    // Nothing else runs in between: they are one batch.
+    // No other task runs in between, so they are one batch.
     let pair = [publish(&publisher, "1"), publish(&publisher, "2")];
     for one in pair {
         ids.push(id(one).await);
@@ -64,7 +69,7 @@ async fn exchange(redis: &Redis, stream: &str, fault: Option<Fault>, whole: usiz
     assert!(proxy.is_done(), "{fault:?} was not reached");
     let (request, answer) = proxy.passed();
     ids.push(id(publish(&publisher, "3")).await);
-    // What was held arrives after the next message was appended.
+    // The held bytes arrive after the next message was appended.
     proxy.release();
     proxy.settle(1).await;
     ids.push(id(publish(&publisher, "4")).await);
@@ -72,17 +77,17 @@ async fn exchange(redis: &Redis, stream: &str, fault: Option<Fault>, whole: usiz
     Exchange { request, answer }
 }
 
-/// Checks a fault at every byte of the request and of the answer.
+/// Checks a fault at every byte of the request and of the response.
 async fn check_every_byte(kind: Kind) {
     let redis = Arc::new(Redis::start());
-    // All names are of the same length, so all requests are.
+    // All names have the same length, so all requests have.
     let whole = exchange(&redis, "whole 0000", None, 0).await;
     let requests = (0..=whole.request).map(|at| (Direction::Request, at));
     let answers = (0..=whole.answer).map(|at| (Direction::Answer, at));
     let mut cases = requests.chain(answers).enumerate();
     let mut running = JoinSet::new();
     loop {
-        // Most of the time passes with waiting.
+        // The cases run at once, because each waits most of its time.
         while running.len() < 24
             && let Some((number, (direction, at))) = cases.next()
         {
@@ -100,22 +105,22 @@ async fn check_every_byte(kind: Kind) {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_at_any_byte_doubles_nothing() {
+async fn a_connection_that_is_cut_at_any_byte_doubles_no_message() {
     check_every_byte(Kind::Cut).await;
 }
 
 #[tokio::test]
-async fn a_request_or_an_answer_that_is_late_from_any_byte_on_doubles_nothing() {
+async fn a_request_or_response_that_is_late_from_any_byte_on_doubles_no_message() {
     check_every_byte(Kind::Hold).await;
 }
 
 #[tokio::test]
-async fn a_request_that_is_repeated_at_any_byte_doubles_nothing() {
+async fn a_request_that_is_repeated_at_any_byte_doubles_no_message() {
     check_every_byte(Kind::Repeat).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_while_the_script_is_sent_doubles_nothing() {
+async fn a_connection_that_is_cut_while_the_script_is_sent_doubles_no_message() {
     let redis = Redis::start();
     let proxy = Proxy::start(&redis).await;
     let publisher = publisher(&proxy.url(), "app").await;
@@ -135,10 +140,10 @@ async fn a_connection_that_is_cut_while_the_script_is_sent_doubles_nothing() {
     check_stream(&redis, "app", &ids, "the script is sent");
 }
 
-// What goes wrong with Redis.
+// Faults of Redis.
 
 #[tokio::test]
-async fn a_redis_that_is_killed_before_its_answer_has_come_doubles_nothing() {
+async fn a_redis_that_is_killed_before_its_response_doubles_no_message() {
     let mut redis = Redis::start();
     let proxy = Proxy::start(&redis).await;
     let publisher = publisher(&proxy.url(), "app").await;
@@ -146,18 +151,18 @@ async fn a_redis_that_is_killed_before_its_answer_has_come_doubles_nothing() {
     for _ in 0..5 {
         proxy.arm(Fault { kind: Kind::Hold, direction: Direction::Answer, at: 0 }, 0);
         let pair = [0, 1].map(|more| publish(&publisher, &(ids.len() + more).to_string()));
-        until("Redis has answered", || proxy.is_done()).await;
+        until("Redis has responded", || proxy.is_done()).await;
         redis.kill();
         redis.start_again();
         proxy.release();
         for one in pair {
             ids.push(id(one).await);
         }
-        check_stream(&redis, "app", &ids, "it was killed");
+        check_stream(&redis, "app", &ids, "Redis was killed");
     }
 }
 
-// Two at the same time.
+// Several requests at the same time.
 
 fn batch(publisher: u64, number: u64, data: &[&str]) -> Batch {
     let record = |data: &&str| Record::new("t", &Message::new(*data)).unwrap();
@@ -169,7 +174,7 @@ fn ids(log: &RedisLog, positions: &[Position]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_under_way_on_several_connections_is_appended_once() {
+async fn a_batch_that_is_sent_on_several_connections_is_appended_once() {
     let redis = Redis::start();
     for round in 0..5 {
         let stream = round.to_string();
@@ -177,7 +182,7 @@ async fn a_batch_that_is_under_way_on_several_connections_is_appended_once() {
         for _ in 0..4 {
             logs.push(RedisLog::connect(&redis.url(), &stream).await.unwrap());
         }
-        // Redis finds all of them when it goes on.
+        // Redis reads all of them when it goes on.
         redis.signal("-STOP");
         let mut appends = JoinSet::new();
         for log in logs.clone() {
@@ -191,10 +196,10 @@ async fn a_batch_that_is_under_way_on_several_connections_is_appended_once() {
     }
 }
 
-// Redis refuses.
+// Redis refuses a command.
 
 #[tokio::test]
-async fn a_batch_that_is_refused_half_way_is_not_there() {
+async fn a_batch_that_is_refused_half_way_is_not_in_the_stream() {
     let redis = Redis::start();
     for command in ["set", "xadd", "xtrim"] {
         let user = |rule: &str| {
@@ -214,7 +219,7 @@ async fn a_batch_that_is_refused_half_way_is_not_there() {
             check_stream(&redis, command, &stored, command);
         }
         user("+@all");
-        // The last batch is known, still.
+        // The last batch is still known.
         assert_eq!(ids(&log, &log.append(&batch(7, 1, &["0", "1"])).await.unwrap()), stored);
         stored.extend(ids(&log, &log.append(&batch(7, 2, &["2", "3"])).await.unwrap()));
         check_stream(&redis, command, &stored, command);

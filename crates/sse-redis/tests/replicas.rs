@@ -1,5 +1,5 @@
-//! Replicas as processes, one Redis, and clients that come to whichever they like: each sees the events in the
-//! order of the log, each once, with none missing.
+//! Replicas as processes, one Redis, and clients that connect to any replica: each client sees the events of the log in
+//! order, and each event once.
 //!
 //! ```text
 //! SSE_REDIS_ROUNDS=50 cargo test -p sse-redis --test replicas
@@ -28,12 +28,12 @@ use sse_server::log::Publisher;
 use sse_server::{Message, Topics};
 use tokio::time::{sleep, timeout};
 
-/// The stream of the example.
+/// The name of the example's stream.
 const STREAM: &str = "replica";
 
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// What clients ask for.
+/// The topics that clients ask for.
 const READ: [&str; 6] = ["a", "b", "c,d", "a,c", "b,c,d", "a,b,c,d"];
 
 const CLIENTS: usize = 20;
@@ -41,9 +41,9 @@ const CLIENTS: usize = 20;
 /// How many messages each publisher publishes.
 const MESSAGES: usize = 150;
 
-// Chance.
+// Random runs.
 
-/// The seeds of the rounds: `SSE_REDIS_SEED` alone, or `SSE_REDIS_ROUNDS` of them.
+/// Returns the seeds of the rounds: `SSE_REDIS_SEED` alone, or `SSE_REDIS_ROUNDS` of them.
 fn seeds(rounds: u64) -> Vec<u64> {
     let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
     match number("SSE_REDIS_SEED") {
@@ -100,7 +100,8 @@ async fn clients_keep_their_connections_while_redis_is_away() {
         let url = replicas[round % 2].url("a");
         let in_flight = tokio::spawn(async move { post(&http_client(), &url, &round.to_string()).await });
         redis.start_again();
-        let id = timeout(SOON, in_flight).await.unwrap().unwrap().expect("its patience is longer than that");
+        let id =
+            timeout(SOON, in_flight).await.unwrap().unwrap().expect("the patience is longer than the outage");
         for client in &mut clients {
             assert_eq!(client.next().await, (id.clone(), round.to_string()));
         }
@@ -110,10 +111,10 @@ async fn clients_keep_their_connections_while_redis_is_away() {
     }
 }
 
-// What the log does not hold any more.
+// The log does not have the next entries any more.
 
 #[tokio::test]
-async fn a_client_whose_place_was_let_go_of_gets_a_gap_and_what_is_kept() {
+async fn a_client_whose_position_was_trimmed_gets_a_gap_and_the_kept_entries() {
     let redis = Redis::start();
     let [remembers, mut restarted] = [Replica::start(&redis), Replica::start(&redis)];
     let ids = post_all(&remembers, &numbers(0..20)).await;
@@ -122,16 +123,16 @@ async fn a_client_whose_place_was_let_go_of_gets_a_gap_and_what_is_kept() {
     restarted.start_again();
     check_resume(&restarted, &ids[3], [vec!["gap".to_owned()], numbers(15..20)].concat()).await;
     check_resume(&restarted, &ids[13], [vec!["gap".to_owned()], numbers(15..20)].concat()).await;
-    // What follows the last one that is gone is all there.
+    // Everything after the last trimmed entry is kept.
     check_resume(&restarted, &ids[14], numbers(15..20)).await;
     check_resume(&restarted, &ids[17], numbers(18..20)).await;
-    // The other one has it in memory, still.
+    // The other replica still has the entry in memory.
     check_resume(&remembers, &ids[3], numbers(4..20)).await;
 }
 
 #[tokio::test]
 async fn a_log_that_was_emptied_is_a_gap_for_all() {
-    // Nobody is told of it: it is noticed by the next entry.
+    // Nothing reports the loss. The next entry shows it.
     check_loss(false, |redis| {
         let _: () = redis.ask(&["FLUSHALL"]);
     })
@@ -139,8 +140,8 @@ async fn a_log_that_was_emptied_is_a_gap_for_all() {
 }
 
 #[tokio::test]
-async fn a_redis_that_comes_back_with_nothing_is_a_gap_for_all() {
-    // It is noticed by those who connect anew.
+async fn a_redis_that_comes_back_empty_is_a_gap_for_all() {
+    // The loss is seen when the replica connects again.
     check_loss(true, |redis| {
         redis.kill();
         redis.wipe();
@@ -149,7 +150,7 @@ async fn a_redis_that_comes_back_with_nothing_is_a_gap_for_all() {
     .await;
 }
 
-/// After the loss of the log, those who are connected and those who come get one gap, and then what is new.
+/// Checks the loss of the log: connected and new clients get one gap, and then new events.
 async fn check_loss(is_noticed: bool, lose: impl FnOnce(&mut Redis)) {
     let mut redis = Redis::start();
     let [mut replica, other] = [Replica::start(&redis), Replica::start(&redis)];
@@ -162,11 +163,11 @@ async fn check_loss(is_noticed: bool, lose: impl FnOnce(&mut Redis)) {
     lose(&mut redis);
     let third = Replica::start(&redis);
     let mut early = Connection::new(&third.url("a"), &ids[2]);
-    assert_eq!(early.take(1).await, ["gap"], "before there is anything new");
+    assert_eq!(early.take(1).await, ["gap"], "before there is a new event");
 
     if is_noticed {
         for client in &mut connected {
-            assert_eq!(client.take(1).await, ["gap"], "before there is anything new");
+            assert_eq!(client.take(1).await, ["gap"], "before there is a new event");
         }
     }
     post_all(&replica, &numbers(5..7)).await;
@@ -186,18 +187,18 @@ async fn check_loss(is_noticed: bool, lose: impl FnOnce(&mut Redis)) {
     check_resume(&replica, &ids[2], seen).await;
 }
 
-/// What a client sees that comes with this id, up to what is published then.
+/// Checks what a client reads that resumes after this id, up to a message that is published then.
 async fn check_resume(replica: &Replica, last_event_id: &str, seen: Vec<String>) {
     let mut client = Connection::new(&replica.url("a"), last_event_id);
     assert_eq!(client.take(seen.len()).await, seen, "from {last_event_id}");
 }
 
-/// Publishes to the first topic, one after the other.
+/// Publishes to the first topic, one message after the other.
 async fn post_all(replica: &Replica, messages: &[String]) -> Vec<String> {
     let client = http_client();
     let mut ids = Vec::new();
     for data in messages {
-        ids.push(post(&client, &replica.url("a"), data).await.expect("all is well"));
+        ids.push(post(&client, &replica.url("a"), data).await.expect("the message is stored"));
     }
     ids
 }
@@ -206,16 +207,16 @@ fn numbers(range: Range<usize>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
 }
 
-// Many at once.
+// Many clients at once.
 
 const HERD: usize = 1000;
 
-/// A herd that comes to a replica that has just started. Returns how often Redis was asked for entries.
+/// Subscribes many clients to a replica that has just started. Returns how often Redis was asked for entries.
 async fn herd(redis: &Redis, topic: &'static str, came: impl Fn(usize) -> (String, Vec<String>)) -> u64 {
     let log = RedisLog::connect(&redis.url(), STREAM).await.unwrap();
     let topics = Topics::builder().build_on(log).await.unwrap();
-    // It begins to wait for what is new when it has read all that it wants of its own.
-    until("it follows", || redis.calls("xread") > 0).await;
+    // It waits for new entries when it has read everything for its start.
+    until("the replica follows the log", || redis.calls("xread") > 0).await;
     let reads = |redis: &Redis| redis.calls("xrange") + redis.calls("xrevrange");
     let before = reads(redis);
     let mut subscribers = Vec::new();
@@ -223,8 +224,8 @@ async fn herd(redis: &Redis, topic: &'static str, came: impl Fn(usize) -> (Strin
         let (last_event_id, expected) = came(number);
         let mut subscriber = Subscriber::resume(&topics, topic, &last_event_id);
         subscribers.push(tokio::spawn(async move {
-            subscriber.read_to(expected.last().expect("something is to come")).await;
-            // Without the thousands of numbers.
+            subscriber.read_to(expected.last().expect("an event is expected")).await;
+            // Not by `assert_eq`, which would show thousands of numbers.
             assert!(subscriber.seen == expected, "from {last_event_id}: {} events", subscriber.seen.len());
         }));
     }
@@ -236,7 +237,7 @@ async fn herd(redis: &Redis, topic: &'static str, came: impl Fn(usize) -> (Strin
     reads
 }
 
-/// Publishes numbers, of which every so many is one of `t`, the others are of another topic. Returns the ids.
+/// Publishes numbers: one of every `every` to the topic `t`, and the others to another topic. Returns the ids.
 async fn fill(redis: &Redis, messages: usize, every: usize) -> Vec<String> {
     let log = RedisLog::connect(&redis.url(), STREAM).await.unwrap();
     let publisher = Publisher::new(log);
@@ -256,11 +257,11 @@ async fn fill(redis: &Redis, messages: usize, every: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_herd_from_the_last_2000_events_reads_nothing() {
+async fn many_clients_from_the_last_2000_events_read_nothing() {
     let redis = Redis::start();
     let ids = fill(&redis, 8000, 4).await;
     let reads = herd(&redis, "t", |number| {
-        // From the last 2,000, of which a quarter is of the topic.
+        // From the last 2,000 events. A quarter of them belongs to the topic.
         let last = 6000 + number * 7 % 1990;
         (
             ids[last].clone(),
@@ -272,23 +273,23 @@ async fn a_herd_from_the_last_2000_events_reads_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_herd_from_further_back_than_the_topic_remembers_reads_nothing() {
+async fn many_clients_from_before_the_topics_memory_read_nothing() {
     let redis = Redis::start();
     let ids = fill(&redis, 3000, 1).await;
-    // A topic remembers its last 1,024 events, but all that was read at the start is at hand.
-    let place = |number: usize| 1000 + number * 7 % 1990;
+    // A topic remembers its last 1,024 events, but all entries that were read at the start are in memory.
+    let index = |number: usize| 1000 + number * 7 % 1990;
     let reads =
-        herd(&redis, "t", |number| (ids[place(number)].clone(), numbers(place(number) + 1..3000))).await;
+        herd(&redis, "t", |number| (ids[index(number)].clone(), numbers(index(number) + 1..3000))).await;
     assert_eq!(reads, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_herd_from_the_same_place_far_back_reads_once() {
+async fn many_clients_from_one_old_position_read_once() {
     let redis = Redis::start();
     let ids = fill(&redis, 20_000, 20).await;
     let expected: Vec<_> = (1..1000).map(|number| (number * 20).to_string()).collect();
     let reads = herd(&redis, "t", |_| (ids[0].clone(), expected.clone())).await;
-    // Of 20,000, 16,384 are in memory: the others are 15 pages of 256, and each is two XRANGE.
+    // Of 20,000 entries, 16,384 are in memory. The others are 15 pages of 256, and each page takes two XRANGE.
     assert!(reads <= 2 * (15 + 3), "{reads} reads");
 }
 
@@ -298,11 +299,11 @@ struct Round {
     replicas: [Replica; 2],
     clients: Vec<tokio::task::JoinHandle<Story>>,
     publishers: Vec<tokio::task::JoinHandle<Vec<Outcome>>>,
-    /// How many clients have a place in the stream.
+    /// How many clients have a position in the stream.
     begun: Arc<AtomicUsize>,
 }
 
-/// What a client has seen: where it began, and the id and the data of each event.
+/// Everything that a client has seen: its first id, and the id and the data of each event.
 #[derive(Debug)]
 struct Story {
     topics: &'static str,
@@ -310,7 +311,7 @@ struct Story {
     events: Vec<(String, String)>,
 }
 
-/// What became of a message: its id, if it was acknowledged.
+/// The outcome of a message: its id, if it was acknowledged.
 struct Outcome {
     topic: &'static str,
     data: String,
@@ -339,7 +340,7 @@ impl Round {
         self.publishers.iter().all(tokio::task::JoinHandle::is_finished)
     }
 
-    /// Lets all come to rest, and compares what they have seen with the log.
+    /// Waits until everything is quiet, and compares what the clients have seen with the log.
     async fn finish(self) {
         let mut outcomes = Vec::new();
         for publisher in self.publishers {
@@ -348,7 +349,7 @@ impl Round {
         until("every client has begun", || self.begun.load(Ordering::Relaxed) == CLIENTS).await;
         let client = http_client();
         for topic in TOPICS {
-            post(&client, &self.replicas[0].url(topic), "end").await.expect("all is well again");
+            post(&client, &self.replicas[0].url(topic), "end").await.expect("the message is stored");
         }
         let mut stories = Vec::new();
         for client in self.clients {
@@ -362,8 +363,8 @@ impl Round {
     }
 }
 
-/// The events of the log: id, topic, data. The stream may hold more: a Redis that is killed while it writes may bring a part
-/// of a batch back.
+/// Returns the id, the topic and the data of each event in the log. The stream may have more entries: a Redis that is
+/// killed while it writes may bring a part of a batch back.
 fn entries(redis: &Redis) -> Vec<(String, String, String)> {
     let entry = |(id, mut fields): (String, HashMap<String, String>)| {
         let event = fields.remove("event").expect("an event");
@@ -373,32 +374,32 @@ fn entries(redis: &Redis) -> Vec<(String, String, String)> {
     redis.linked_entries(STREAM).into_iter().map(entry).collect()
 }
 
-/// What was acknowledged is in the log at its id, what was not is there once at most, and all in order.
+/// Checks the log: each acknowledged message is there at its id, each other message at most once, and all in order.
 fn check_publishers(log: &[(String, String, String)], outcomes: &[Outcome]) {
-    let mut places: HashMap<&str, (usize, &str, &str)> = HashMap::new();
-    for (place, (id, topic, data)) in log.iter().enumerate().filter(|(_, (_, _, data))| data != "end") {
-        let doubled = places.insert(data, (place, topic, id));
+    let mut entries: HashMap<&str, (usize, &str, &str)> = HashMap::new();
+    for (index, (id, topic, data)) in log.iter().enumerate().filter(|(_, (_, _, data))| data != "end") {
+        let doubled = entries.insert(data, (index, topic, id));
         assert_eq!(doubled, None, "{data:?} is in the log twice, again at {id}");
     }
     let known: HashSet<&str> = outcomes.iter().map(|outcome| &*outcome.data).collect();
-    let foreign = places.keys().find(|data| !known.contains(*data));
-    assert_eq!(foreign, None, "nobody here has published it");
+    let foreign = entries.keys().find(|data| !known.contains(*data));
+    assert_eq!(foreign, None, "no publisher of this test has published it");
     let mut last: HashMap<&str, usize> = HashMap::new();
     for Outcome { topic, data, id } in outcomes {
         let Some(id) = id else { continue };
-        let &(place, in_topic, at) =
-            places.get(&**data).unwrap_or_else(|| panic!("{data:?} is not in the log"));
+        let &(index, in_topic, at) =
+            entries.get(&**data).unwrap_or_else(|| panic!("{data:?} is not in the log"));
         assert_eq!((in_topic, at), (*topic, &**id), "{data:?}");
-        // Each publisher waits for the answer before it goes on.
+        // Each publisher waits for the response before it goes on.
         let publisher = data.split(' ').next().unwrap();
-        let before = last.insert(publisher, place);
-        assert!(before.is_none_or(|before| before < place), "{data:?} is ahead of the one before it");
+        let before = last.insert(publisher, index);
+        assert!(before.is_none_or(|before| before < index), "{data:?} is before an earlier message");
     }
     let acknowledged = outcomes.iter().filter(|outcome| outcome.id.is_some()).count();
     assert!(acknowledged * 2 > outcomes.len(), "{acknowledged} of {} were acknowledged", outcomes.len());
 }
 
-/// A client has seen what the log holds of its topics, from where it began.
+/// Checks that a client has seen the entries of its topics in the log, from its first id on.
 #[track_caller]
 fn check_story(log: &[(String, String, String)], story: &Story) {
     let Story { topics, start, events } = story;
@@ -406,36 +407,36 @@ fn check_story(log: &[(String, String, String)], story: &Story) {
     let wanted: HashSet<_> = topics.split(',').collect();
     let expected = log
         .iter()
-        .filter(|(id, topic, _)| place(id) > place(start) && wanted.contains(&**topic))
+        .filter(|(id, topic, _)| order(id) > order(start) && wanted.contains(&**topic))
         .map(|(id, _, data)| (id, data));
     let mut seen = events.iter().map(|(id, data)| (id, data));
     for (number, expected) in expected.enumerate() {
         let seen = seen.next();
         assert_eq!(seen, Some(expected), "event {number} of a client of {topics:?} that began at {start}");
     }
-    assert_eq!(seen.next(), None, "more than there is in the log");
+    assert_eq!(seen.next(), None, "the client has seen more than the log has");
 }
 
-/// An id as what it is ordered by.
-fn place(id: &str) -> (u64, u64) {
-    let (time, number) = id.split_once('-').expect("an id of Redis");
+/// Returns an id as numbers, which give its order.
+fn order(id: &str) -> (u64, u64) {
+    let (time, number) = id.split_once('-').expect("the id is one of Redis");
     (time.parse().expect("a time"), number.parse().expect("a number"))
 }
 
-/// Publishes through either replica. A message whose fate is not known is not published again.
+/// Publishes through either replica. A message whose outcome is not known is not published again.
 async fn publisher(number: usize, urls: [String; 2], mut random: Rng) -> Vec<Outcome> {
     let client = http_client();
     let mut outcomes = Vec::new();
     let round = random.u32(..);
     for message in 0..MESSAGES {
-        // Most go to a topic of its own, the others to one that all share.
+        // Most messages go to a topic of this publisher, and the others to a topic that all share.
         let topic = if random.u8(..4) == 0 { TOPICS[0] } else { TOPICS[number] };
         let url = format!("{}{topic}", random.choice(&urls).expect("there are two"));
-        // Of no other round.
+        // The data is different in each round.
         let data = format!("{number} {message} {round}");
         let id = post(&client, &url, &data).await;
         if id.is_none() {
-            // A replica that is gone refuses at once, and all that there is to publish.
+            // A stopped replica refuses at once. Without a pause, it would refuse all messages of this publisher.
             sleep(Duration::from_millis(random.u64(10..50))).await;
         }
         outcomes.push(Outcome { topic, data, id });
@@ -444,15 +445,15 @@ async fn publisher(number: usize, urls: [String; 2], mut random: Rng) -> Vec<Out
     outcomes
 }
 
-/// The id that a message was acknowledged with.
-/// A client as the crate makes it: in a workspace with TLS, reqwest's own has no provider of cryptography.
+/// Returns a client as the crate makes it. In a workspace with TLS, reqwest's default client has no provider of
+/// cryptography.
 fn http_client() -> Client {
     sse_client::client_builder().build().unwrap()
 }
 
 async fn post(client: &Client, url: &str, data: &str) -> Option<String> {
     let response =
-        timeout(SOON, client.post(url).body(data.to_owned()).send()).await.expect("an answer").ok()?;
+        timeout(SOON, client.post(url).body(data.to_owned()).send()).await.expect("a response comes").ok()?;
     if response.status() != StatusCode::OK {
         return None;
     }
@@ -461,7 +462,7 @@ async fn post(client: &Client, url: &str, data: &str) -> Option<String> {
     Some(id)
 }
 
-/// Follows its topics, now at one replica, now at the other, up to the last event of each.
+/// Follows its topics, at one replica and then at the other, up to the last event of each topic.
 async fn client(topics: &'static str, urls: [String; 2], mut random: Rng, begun: Arc<AtomicUsize>) -> Story {
     let http = http_client();
     let (mut start, mut last, mut events) = (String::new(), String::new(), Vec::new());
@@ -474,7 +475,7 @@ async fn client(topics: &'static str, urls: [String; 2], mut random: Rng, begun:
             while !left.is_empty() {
                 let (id, data) = connection.next().await;
                 if data == "end" {
-                    // Which topic's it is, the log knows.
+                    // The event does not tell its topic.
                     left.remove(*left.iter().next().expect("one is left"));
                 }
                 events.push((id, data));
@@ -496,7 +497,7 @@ struct Connection {
     told: Arc<Mutex<Told>>,
 }
 
-/// What an event source has told of itself.
+/// What an event source has reported.
 #[derive(Default)]
 struct Told {
     connections: u32,
@@ -530,15 +531,15 @@ impl Connection {
         Self { source: builder.build().expect("a source"), told }
     }
 
-    /// The id and the data of the next event; a gap is `gap`.
+    /// Returns the id and the data of the next event; `gap` for a gap event.
     async fn next(&mut self) -> (String, String) {
         let event = timeout(SOON, self.source.next()).await.expect("an event comes soon");
-        let event = event.expect("the stream goes on").expect("no error");
+        let event = event.expect("the stream goes on").expect("the stream has no error");
         let data = if event.event_type() == "gap" { "gap" } else { event.data() };
         (event.last_event_id().to_owned(), data.to_owned())
     }
 
-    /// The data of the next events.
+    /// Returns the data of the next events.
     async fn take(&mut self, events: usize) -> Vec<String> {
         let mut taken = Vec::with_capacity(events);
         for _ in 0..events {
@@ -547,7 +548,7 @@ impl Connection {
         taken
     }
 
-    /// Waits until it has its place in the stream.
+    /// Waits until it has its position in the stream.
     async fn opened(&mut self) {
         while self.last_event_id().is_empty() {
             let early = timeout(Duration::from_millis(5), self.source.next()).await;

@@ -45,7 +45,7 @@ async fn each_namespace_of_a_cluster_is_on_one_of_its_shards() {
     })
     .await;
 
-    // Each at a node that it need not be on.
+    // Each publisher connects to a node that need not have its shard.
     for name in ["a", "b", "c", "d", "e", "f"] {
         let log = RedisLog::builder(name).connect_cluster([shards[0].url()]).await.unwrap();
         let topics = Topics::builder().build_on(log).await.unwrap();
@@ -54,11 +54,11 @@ async fn each_namespace_of_a_cluster_is_on_one_of_its_shards() {
         assert_eq!(subscriber.read_to("4").await, numbers(0..5));
     }
     let keys = shards.each_ref().map(|shard| shard.ask::<u64>(&["DBSIZE"]));
-    assert!(keys.iter().all(|&keys| keys > 0), "both have some: {keys:?}");
+    assert!(keys.iter().all(|&keys| keys > 0), "both shards have some: {keys:?}");
     assert_eq!(keys.iter().sum::<u64>(), 12, "six streams, and six publishers beside them");
 }
 
-/// A Sentinel that takes half a second of silence for a failure.
+/// A Sentinel that reports a failure after half a second without a response.
 struct Sentinel {
     _process: Running,
     url: String,
@@ -83,14 +83,14 @@ impl Sentinel {
         Self { _process: Running(process), url: format!("redis://{host}:{port}/"), _folder: folder }
     }
 
-    /// What it says; nothing if it is not there yet.
+    /// Returns the response of the Sentinel; `None` if it does not run yet.
     fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {
         let mut connection = redis::Client::open(self.url.as_str()).unwrap().get_connection().ok()?;
         redis::cmd("SENTINEL").arg(command).query(&mut connection).ok()
     }
 }
 
-/// How many entries a server has.
+/// Returns how many entries a server has.
 fn length(server: &Redis) -> u64 {
     let url = server.url().replace("//", "//:secret@");
     let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
@@ -98,7 +98,7 @@ fn length(server: &Redis) -> u64 {
 }
 
 #[tokio::test]
-async fn a_failover_to_a_replica_that_has_everything_is_not_noticed() {
+async fn a_failover_to_a_complete_replica_is_not_noticed() {
     let settings = ["--requirepass", "secret", "--masterauth", "secret", "--replica-announce-ip", host()];
     let mut master = Redis::start_with(&settings);
     let port = master.port.to_string();
@@ -123,5 +123,5 @@ async fn a_failover_to_a_replica_that_has_everything_is_not_noticed() {
     master.kill();
     publish(&topics, "t", 20..40).await;
     assert_eq!(subscriber.read_to("39").await, numbers(0..40));
-    assert_eq!(length(&replica), 40, "it is the master now");
+    assert_eq!(length(&replica), 40, "the replica is now the master");
 }

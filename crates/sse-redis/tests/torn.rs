@@ -45,10 +45,10 @@ fn last() -> Batch {
     batch(FIRST, 2, &["1", "2", "3"])
 }
 
-/// A file in which the last batch can be torn.
+/// A file in which the last batch can be cut.
 struct Torn {
     redis: Redis,
-    /// What is in the file, and how many bytes of it come before the last batch.
+    /// The bytes of the file, and how many of them come before the last batch.
     file: Vec<u8>,
     ahead: usize,
     /// The acknowledged position of the message before that batch.
@@ -67,10 +67,10 @@ impl Torn {
         Self { redis, file, ahead, zero }
     }
 
-    /// The lengths to cut the file to: from the beginning of the last batch to its end.
+    /// Returns the lengths to cut the file to: from the beginning of the last batch to its end.
     fn cuts(&self) -> impl Iterator<Item = usize> + use<> {
         let end = self.file.len();
-        // The last command ends the transaction: the last two cuts are within it and after it.
+        // The last command ends the transaction, so the last two cuts are within it and after it.
         (self.ahead..end - 1).step_by(step()).chain([end - 1, end])
     }
 
@@ -87,19 +87,19 @@ impl Torn {
         self.redis.start_again();
     }
 
-    /// How many entries of the stream do not count.
+    /// Returns how many entries of the stream do not count.
     fn returned(&self) -> usize {
         self.redis.entries(STREAM).len() - self.redis.linked_entries(STREAM).len()
     }
 }
 
-/// Checks that the log holds these messages at these positions, in whatever pages it is read.
+/// Checks that the log has these messages at these positions, in pages of any size.
 async fn check_log(torn: &Torn, expected: &[(Position, &str)], what: &str) {
     let log = open(&torn.redis).await;
     for limit in [1, 2, 3, 100] {
         let (mut read, mut position) = (Vec::new(), Position::START);
         loop {
-            let page = log.after(position, limit).await.unwrap().expect("the position is there");
+            let page = log.after(position, limit).await.unwrap().expect("the log knows the position");
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { break };
             position = last.position;
@@ -137,14 +137,14 @@ fn check_entries(read: &[Entry], expected: &[(Position, &str)], what: &str) {
     assert_eq!(read, expected, "{what}");
 }
 
-/// Numbers at their positions.
+/// Returns data at positions.
 fn at<'a>(positions: &[Position], data: &[&'a str]) -> Vec<(Position, &'a str)> {
     assert_eq!(positions.len(), data.len());
     positions.iter().copied().zip(data.iter().copied()).collect()
 }
 
 #[tokio::test]
-async fn a_batch_that_is_cut_at_any_byte_and_repeated_is_there_once() {
+async fn a_batch_that_is_cut_at_any_byte_and_repeated_is_in_the_log_once() {
     let mut torn = Torn::new().await;
     let mut returned = 0;
     for cut in torn.cuts() {
@@ -161,7 +161,7 @@ async fn a_batch_that_is_cut_at_any_byte_and_repeated_is_there_once() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_cut_at_any_byte_and_repeated_after_another_is_there_once() {
+async fn a_batch_that_is_cut_at_any_byte_and_repeated_after_another_is_in_the_log_once() {
     let mut torn = Torn::new().await;
     let mut returned = 0;
     for cut in torn.cuts() {
@@ -169,10 +169,10 @@ async fn a_batch_that_is_cut_at_any_byte_and_repeated_after_another_is_there_onc
         let other = open(&torn.redis).await.append(&batch(OTHER, 1, &["4"])).await.unwrap();
         torn.load_again();
         returned += usize::from(torn.returned() > 0);
-        // The first publisher comes only now.
+        // The first publisher repeats its batch only now.
         let positions = open(&torn.redis).await.append(&last()).await.unwrap();
         let (other, positions) = (at(&other, &["4"]), at(&positions, &["1", "2", "3"]));
-        // Redis had all of it, or nothing.
+        // Redis had all of the batch, or nothing.
         let is_whole = cut == torn.file.len();
         let appended = if is_whole { [positions, other] } else { [other, positions] };
         let expected = [at(&[torn.zero], &["0"]), appended.concat()].concat();
@@ -182,9 +182,9 @@ async fn a_batch_that_is_cut_at_any_byte_and_repeated_after_another_is_there_onc
 }
 
 #[tokio::test]
-async fn a_subscriber_sees_a_message_once_that_came_back() {
+async fn a_subscriber_sees_a_returned_message_once() {
     let mut torn = Torn::new().await;
-    // In the middle of the third message: two come back.
+    // The cut is in the middle of the third message, so two messages come back.
     torn.load(torn.ahead + (torn.file.len() - torn.ahead) * 3 / 5);
     let log = open(&torn.redis).await;
     let resumes = log.id(torn.zero).to_string();
@@ -192,7 +192,7 @@ async fn a_subscriber_sees_a_message_once_that_came_back() {
     torn.load_again();
     let log = open(&torn.redis).await;
     log.append(&batch(OTHER, 1, &["4"])).await.unwrap();
-    // What is not in memory is read from the log.
+    // Messages that are not in memory are read from the log.
     for recent in [1, 2, 3, 4, 1000] {
         let topics = Topics::builder().recent(recent).build_on(log.clone()).await.unwrap();
         let mut subscriber = Subscriber::resume(&topics, "t", &resumes);

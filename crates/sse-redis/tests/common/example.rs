@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 use super::running::Running;
 use super::{Redis, free_port, host};
 
-/// Where the example is, once it is built: cargo does not build it for every way to run a test.
+/// The path of the built example. cargo does not build it for every way to run a test.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "-p", "sse-redis", "--example", "replica", "--profile", profile]);
-    // What cargo tells the test of its package: `ring` would be built anew because of it, each time.
+    // cargo sets these variables for a test. With them, `ring` would be built anew each time.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()
@@ -22,7 +22,7 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
             command.env_remove(name);
         }
     }
-    // As the test has them, so that nothing is built twice.
+    // The features of this test, so that nothing is built twice.
     let features = [
         ("cluster", cfg!(feature = "cluster")),
         ("sentinel", cfg!(feature = "sentinel")),
@@ -32,12 +32,12 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     for (feature, _) in features.iter().filter(|(_, is_on)| *is_on) {
         command.args(["--features", feature]);
     }
-    assert!(command.status().expect("there is cargo").success(), "the example can't be built");
+    assert!(command.status().expect("cargo can be started").success(), "the example can't be built");
     let test = std::env::current_exe().expect("the test's own path");
     test.ancestors().nth(2).expect("the folder of the profile").join("examples/replica")
 });
 
-/// A replica that runs, and is killed with the test.
+/// A running replica, which is killed when the test ends.
 pub struct Replica {
     process: Running,
     address: String,
@@ -47,7 +47,7 @@ pub struct Replica {
 impl Replica {
     pub fn start(redis: &Redis) -> Self {
         let redis = redis.url();
-        // Another process may take the port between the look for a free one and the start.
+        // Another process may take the port between the search for a free port and the start.
         for _ in 0..10 {
             let address = format!("{}:{}", host(), free_port());
             if let Some(process) = launch(&address, &redis) {
@@ -61,12 +61,12 @@ impl Replica {
         format!("http://{}/topics/{topics}", self.address)
     }
 
-    /// Kills it at once, with whatever it is doing.
+    /// Kills the process at once.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again where it was.
+    /// Starts the replica again with the same address.
     pub fn start_again(&mut self) {
         let Self { process, address, redis } = self;
         process.launch_again(|| launch(address, redis));
@@ -81,7 +81,7 @@ fn launch(address: &str, redis: &str) -> Option<Running> {
     match output.next() {
         Some(Ok(line)) if line.starts_with("listening on ") => Some(Running(process)),
         _ => {
-            process.wait().expect("it ends");
+            process.wait().expect("the process ends");
             None
         }
     }

@@ -1,4 +1,4 @@
-//! A real Redis, on a port and in a folder of its own; and who uses what is in it.
+//! A real Redis, with a port and a folder of its own, and helpers for its clients.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
@@ -22,10 +22,10 @@ use tempfile::TempDir;
 
 use self::running::Running;
 
-/// For whatever is waited for: long, because it only passes when something is wrong.
+/// How long to wait. It is long, because only a failing test waits for it.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// Waits until it is so.
+/// Waits until a condition is true.
 pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -34,7 +34,7 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A Redis server that lives as long as this.
+/// A Redis server, which is stopped when this value is dropped.
 #[derive(Debug)]
 pub struct Redis {
     process: Running,
@@ -48,11 +48,11 @@ impl Redis {
         Self::start_with(&[])
     }
 
-    /// A server with these settings, as in `["--maxmemory", "4mb"]`.
+    /// Starts a server with these settings, such as `["--maxmemory", "4mb"]`.
     pub fn start_with(settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        // Another process may take the port between the look for a free one and the server's start.
+        // Another process may take the port between the search for a free port and the start.
         for _ in 0..10 {
             let port = free_port();
             if let Some(process) = launch(port, &folder, &settings) {
@@ -66,29 +66,29 @@ impl Redis {
         format!("redis://{}:{}/", host(), self.port)
     }
 
-    /// Kills it at once, with whatever it is doing.
+    /// Kills the server at once.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again where it was, with what it has saved.
+    /// Starts the server again, with the data that it has saved.
     pub fn start_again(&mut self) {
         let Self { process, port, folder, settings } = self;
         process.launch_again(|| launch(*port, folder, settings));
     }
 
-    /// Removes all that it has saved. It must not run.
+    /// Removes all data that the server has saved. The server must not run.
     pub fn wipe(&self) {
-        for file in fs::read_dir(self.folder.path()).expect("its folder") {
+        for file in fs::read_dir(self.folder.path()).expect("the server has a folder") {
             let path = file.expect("a file").path();
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.expect("it is our file");
+            removed.expect("the file can be removed");
         }
     }
 
-    /// The file to which it appends what it writes.
+    /// Returns the append-only file.
     pub fn file(&self) -> PathBuf {
-        // Redis 6 has one file, later ones have a folder.
+        // Redis 6 has one file, and later versions have a folder.
         let folder = self.folder.path().join("appendonlydir");
         let Ok(files) = fs::read_dir(folder) else { return self.folder.path().join("appendonly.aof") };
         let mut files = files.map(|file| file.expect("a file").path());
@@ -97,23 +97,23 @@ impl Redis {
 
     pub fn signal(&self, signal: &str) {
         let done = Command::new("kill").args([signal, &self.process.0.id().to_string()]).status();
-        assert!(done.expect("there is `kill`").success());
+        assert!(done.expect("`kill` can be started").success());
     }
 
-    /// What the server says to a command.
+    /// Returns the response to a command.
     pub fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
         let client = redis::Client::open(self.url()).expect("a URL");
         let mut connection = client.get_connection().expect("a connection");
         let (name, arguments) = command.split_first().expect("a command");
-        redis::cmd(name).arg(arguments).query(&mut connection).expect("an answer")
+        redis::cmd(name).arg(arguments).query(&mut connection).expect("Redis responds")
     }
 
-    /// What a stream holds, oldest first: the ids, and the fields of each.
+    /// Returns the ids and fields of the entries of a stream, oldest first.
     pub fn entries(&self, stream: &str) -> Vec<(String, HashMap<String, String>)> {
         self.ask(&["XRANGE", stream, "-", "+"])
     }
 
-    /// The entries of the stream that count: from the newest one back, each is the `previous` of the next.
+    /// Returns the entries of the stream that count: from the newest one back, each is the `previous` of the next.
     pub fn linked_entries(&self, stream: &str) -> Vec<(String, HashMap<String, String>)> {
         let mut entries = self.entries(stream);
         let mut known: Option<String> = None;
@@ -129,7 +129,7 @@ impl Redis {
         entries
     }
 
-    /// How often a command was run, by `INFO commandstats`.
+    /// Returns how often a command was run, by `INFO commandstats`.
     pub fn calls(&self, command: &str) -> u64 {
         let info: String = self.ask(&["INFO", "commandstats"]);
         let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
@@ -137,8 +137,7 @@ impl Redis {
     }
 }
 
-/// An address of this process alone, where all of the loopback network is there. What is restarted is gone for a
-/// moment: nobody else takes its port then.
+/// Returns a loopback address that only this process uses. So no other process takes a port during a restart.
 pub fn host() -> &'static str {
     static HOST: LazyLock<String> = LazyLock::new(|| match process::id().to_be_bytes() {
         [_, high, middle, low] if cfg!(target_os = "linux") => format!("127.{}.{middle}.{low}", high | 0x80),
@@ -147,7 +146,7 @@ pub fn host() -> &'static str {
     &HOST
 }
 
-/// A port at which nobody listens, or will, and which no connection goes out from.
+/// Returns a free port, which no server of this process and no outgoing connection gets later.
 pub fn free_port() -> u16 {
     static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let ports = std::iter::repeat_with(|| fastrand::u16(10_000..22_000)).take(1000);
@@ -157,7 +156,7 @@ pub fn free_port() -> u16 {
     free.next().expect("a free port")
 }
 
-/// Starts a server, which saves every write before it answers; `None` if it ends before it is ready.
+/// Starts a server, which saves every write before it responds. Returns `None` if it ends before it is ready.
 fn launch(port: u16, folder: &TempDir, settings: &[String]) -> Option<Running> {
     let program = env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
     let mut process = Command::new(&program)
@@ -173,10 +172,10 @@ fn launch(port: u16, folder: &TempDir, settings: &[String]) -> Option<Running> {
     let output = BufReader::new(process.stdout.take().expect("its output is a pipe"));
     let mut lines = output.lines().map_while(Result::ok);
     if lines.any(|line| line.contains("Ready to accept connections")) {
-        // Nobody reads on: a pipe that is full would stop it.
+        // The output is read to its end, because a full pipe would stop the server.
         thread::spawn(move || lines.for_each(drop));
         return Some(Running(process));
     }
-    process.wait().expect("it ends");
+    process.wait().expect("the process ends");
     None
 }

@@ -1,4 +1,4 @@
-//! A proxy between the log and Redis, which has one fault at one byte.
+//! A proxy between the log and Redis, with one fault at one byte.
 
 use std::future::pending;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{Redis, host, until};
 
-/// A fault that happens when `at` bytes have passed in one direction.
+/// A fault that happens after `at` bytes in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
@@ -23,9 +23,9 @@ pub struct Fault {
 pub enum Kind {
     /// The connection is closed.
     Cut,
-    /// The bytes that follow are held until [`Proxy::release`].
+    /// The following bytes are held until [`Proxy::release`].
     Hold,
-    /// Redis gets the whole request twice more, by another connection; then this one is closed.
+    /// Redis gets the whole request twice more on another connection. Then this connection is closed.
     Repeat,
 }
 
@@ -35,7 +35,7 @@ pub enum Direction {
     Answer,
 }
 
-/// The proxy. It counts bytes from [`arm`](Self::arm) on, of all connections together.
+/// The proxy. After [`arm`](Self::arm), it counts the bytes of all connections together.
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -51,7 +51,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     fault: Option<Fault>,
-    /// The bytes of requests, and how many there are to be.
+    /// The bytes of requests, and how many bytes to expect.
     requests: Vec<u8>,
     whole: usize,
     answers: usize,
@@ -80,20 +80,20 @@ impl Proxy {
         format!("redis://{}:{}/", host(), self.port)
     }
 
-    /// From now on bytes are counted. `whole` is how long the requests are that are to be repeated.
+    /// Starts to count bytes. `whole` is the length of the requests that are repeated.
     pub fn arm(&self, fault: impl Into<Option<Fault>>, whole: usize) {
         let mut state = self.shared.state.lock().unwrap();
         let connections = state.connections;
         *state = State { fault: fault.into(), whole, connections, ..State::default() };
     }
 
-    /// How many bytes of requests and of answers have passed.
+    /// Returns how many bytes of requests and of responses have passed.
     pub fn passed(&self) -> (usize, usize) {
         let state = self.shared.state.lock().unwrap();
         (state.requests.len(), state.answers)
     }
 
-    /// Whether the fault has happened.
+    /// Returns whether the fault has happened.
     pub fn is_done(&self) -> bool {
         self.shared.state.lock().unwrap().fault.is_none()
     }
@@ -103,14 +103,14 @@ impl Proxy {
         self.shared.released.send_modify(|times| *times += 1);
     }
 
-    /// Waits until only so many connections are left: Redis has read all requests of the others.
+    /// Waits until only this number of connections is left. Redis has then read all requests of the others.
     pub async fn settle(&self, connections: usize) {
         until("the other connections end", || self.shared.state.lock().unwrap().connections <= connections)
             .await;
     }
 }
 
-/// What to do with bytes that have come.
+/// How to handle bytes that have come.
 enum Next {
     Pass,
     Fault(Kind, usize),
@@ -118,10 +118,10 @@ enum Next {
 
 impl Shared {
     async fn serve(self: Arc<Self>, client: TcpStream) {
-        // Redis may be down.
+        // Redis may not run.
         let Ok(server) = TcpStream::connect(self.server).await else { return };
         for socket in [&client, &server] {
-            socket.set_nodelay(true).expect("it is connected");
+            socket.set_nodelay(true).expect("the socket is connected");
         }
         self.state.lock().unwrap().connections += 1;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
@@ -135,8 +135,8 @@ impl Shared {
         self.state.lock().unwrap().connections -= 1;
     }
 
-    /// Passes bytes on, up to the end. If the receiver is gone, the rest is read all the same, so that Redis executes all
-    /// requests.
+    /// Passes bytes on, up to the end. If the receiver has closed its end, the rest is read all the same, so that Redis
+    /// executes all requests.
     async fn pump(
         &self,
         direction: Direction,
@@ -159,7 +159,7 @@ impl Shared {
             match kind {
                 Kind::Hold => {
                     let mut released = self.released.subscribe();
-                    released.changed().await.expect("the proxy is there");
+                    released.changed().await.expect("the proxy exists");
                     let _ = to.write_all(rest).await;
                     continue;
                 }
@@ -167,7 +167,7 @@ impl Shared {
                     if direction == Direction::Request {
                         self.read_on(&mut from).await.expect("the whole request comes");
                     }
-                    self.repeat().await.expect("Redis is there");
+                    self.repeat().await.expect("Redis runs");
                 }
                 Kind::Cut => {}
             }

@@ -1,4 +1,4 @@
-//! A process of a test's own.
+//! A process of a test.
 
 use std::process::Child;
 use std::thread;
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use super::SOON;
 
-/// A process that is killed with the test.
+/// A process that is killed when the test ends.
 #[derive(Debug)]
 pub struct Running(pub Child);
 
 impl Running {
-    /// Kills it at once, with whatever it is doing.
+    /// Kills the process at once.
     pub fn kill(&mut self) {
-        self.0.kill().expect("it is our process");
-        self.0.wait().expect("it ends");
+        self.0.kill().expect("the process can be killed");
+        self.0.wait().expect("the process ends");
     }
 
-    /// Launches it again where it was, which may not be free at once.
+    /// Launches the process again with the same port, which may not be free at once.
     pub fn launch_again(&mut self, mut launch: impl FnMut() -> Option<Self>) {
         let begun = Instant::now();
         *self = loop {
@@ -32,7 +32,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // The process may have ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
