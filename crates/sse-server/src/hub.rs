@@ -1,12 +1,13 @@
-//! What topics with one order share, and each topic as its publishers and subscribers meet there.
+//! The hub: topics that share one order of messages, and each topic for its publishers and subscribers.
 //!
-//! - One lock for all topics, so that several of them can be read as one stream, and one id says how far.
-//! - No user's code runs under the lock, but a log's that writes or reads an id: wakers are cloned before it is taken,
-//!   woken and dropped after.
+//! - One lock is for all topics, so that several of them can be read as one stream, and one id gives the position in
+//!   all of them.
+//! - No user's code runs under the lock, except that a log writes or reads an id. Wakers are cloned before the lock is
+//!   taken, and are woken and dropped after it is released.
 
 mod follower;
 pub(crate) mod heartbeat;
-#[expect(clippy::module_inception, reason = "the type that the folder is named after")]
+#[expect(clippy::module_inception, reason = "the folder has the name of its type")]
 mod hub;
 mod settings;
 mod source;

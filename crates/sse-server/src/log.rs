@@ -1,9 +1,10 @@
-//! The log of [`Topics`](crate::Topics) that many replicas share: what they need of one, and how to publish into one.
+//! The log that the replicas of [`Topics`](crate::Topics) share, and how to publish into one.
 //!
-//! By default a route's history is in its own memory. With a log, any number of processes have the same topics: each
-//! publishes into the log, follows it, and serves its subscribers from memory; a client resumes at any of them. The
-//! crate `sse-redis` has a log in Redis Streams. Another is made by implementing [`Log`], which is four operations on
-//! an ordered list; the crate `sse-testing` checks whether it does what replicas rely on.
+//! By default, the history of a route is in the memory of its process. With a log, any number of processes have the
+//! same topics. Each process publishes into the log, follows it, and serves its subscribers from memory. A client can
+//! resume at any of them. The crate `sse-redis` has a log in Redis Streams, and `sse-disk` has one on the local disk.
+//! To make your own, implement [`Log`]: four operations on an ordered list. The crate `sse-testing` checks that it does
+//! what replicas rely on.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -13,7 +14,7 @@
 //! let log = MemoryLog::new();
 //! let (here, there) = (Topics::builder().build_on(log.clone()).await?, Topics::builder().build_on(log).await?);
 //! let id = here.route("news")?.publish(&Message::new("rain"))?.stored().await?;
-//! // A client that has seen it here resumes there.
+//! // A client that has this id from `here` resumes at `there`.
 //! # drop((there, id));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();

@@ -1,4 +1,4 @@
-//! The task that follows a log, and keeps a hub up to date.
+//! The task that follows a log for a hub.
 
 use std::sync::{Arc, Weak};
 
@@ -13,14 +13,14 @@ use crate::log::{Backoff, LogError, Outbox, SharedLog, trace};
 /// How many entries are read at once.
 const PAGE: usize = 512;
 
-/// How much of the log's end a hub begins with.
+/// How many of the newest entries of the log a hub begins with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Beginning {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
 }
 
-/// A hub whose topics are copies of what is in a log, which it follows within the current runtime.
+/// Returns a hub whose topics are copies of the log. It follows the log in the current runtime.
 pub(crate) async fn follow_log(
     log: SharedLog,
     outbox: Outbox,
@@ -40,16 +40,16 @@ pub(crate) async fn follow_log(
     Ok(hub)
 }
 
-/// Reads the end of the log.
+/// Reads the newest entries of the log.
 async fn newest(log: &SharedLog, beginning: Beginning) -> Result<Vec<Entry>, LogError> {
     let Beginning { messages, bytes } = beginning;
-    // Pages, the newest first.
+    // The pages, the newest first.
     let mut pages: Vec<Vec<Entry>> = Vec::new();
     let (mut count, mut size) = (0, 0);
     while count < messages && size < bytes {
         let oldest = pages.last().and_then(|page| page.first());
         let page = log.before(oldest.map(|entry| entry.position), (messages - count).min(PAGE)).await?;
-        // An entry between two pages may be gone by now: what is ahead of it does not belong to the rest.
+        // An entry between two pages may have been evicted since. Then the earlier page does not belong to the rest.
         let follows = match (page.last(), oldest) {
             (Some(last), Some(oldest)) => oldest.previous == last.position,
             (last, _) => last.is_some(),
@@ -62,13 +62,13 @@ async fn newest(log: &SharedLog, beginning: Beginning) -> Result<Vec<Entry>, Log
         pages.push(page);
     }
     let mut entries: Vec<Entry> = pages.into_iter().rev().flatten().collect();
-    // What follows the last break in the chain.
+    // The entries after the last break in the chain.
     let linked = entries.windows(2).rposition(|pair| pair[1].previous != pair[0].position);
     entries.drain(..linked.map_or(0, |position| position + 1));
     Ok(entries)
 }
 
-/// Follows a log for as long as the hub lives.
+/// Follows a log as long as the hub lives.
 async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginning: Beginning) {
     let stopped = Stopped(hub.clone());
     let mut wait = Backoff::default();
@@ -98,7 +98,7 @@ async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginnin
     drop(stopped);
 }
 
-/// What was to follow the position is lost: the hub begins with what there is, and tells all subscribers of a gap.
+/// Begins anew, because the entries after the position are lost. All subscribers get a gap event.
 async fn begin_anew(
     hub: &Hub,
     replica: &Replica,
@@ -107,7 +107,7 @@ async fn begin_anew(
 ) -> Result<(), LogError> {
     let entries = newest(replica.log(), beginning).await?;
     let last = entries.last().map_or(Position::START, |entry| entry.position);
-    // A log that was emptied says so again and again, until there is something in it.
+    // An empty log reports the loss again and again, until it has an entry.
     if *position != last {
         trace::log_lost(&hub.source().id(*position));
         *position = last;
@@ -116,7 +116,7 @@ async fn begin_anew(
     Ok(())
 }
 
-/// Tells when nobody follows the log any more, though the hub lives: the runtime is gone, or the log has panicked.
+/// Reports that nobody follows the log any more though the hub lives: its runtime has ended, or the log has panicked.
 struct Stopped(Weak<Hub>);
 
 impl Drop for Stopped {

@@ -1,7 +1,7 @@
-//! The heartbeat: one timer per topic.
+//! The heartbeat, with one timer for each topic.
 //!
-//! A comment goes to every subscriber when nothing else did for an interval: proxies and clients take a silent
-//! connection for a dead one (9.2.7).
+//! A comment is sent to every subscriber when nothing else was sent for an interval, because proxies and clients close
+//! an idle connection (9.2.7).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,21 +11,21 @@ use sse_codec::{EventId, Message};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// The interval of a new route. The standard suggests "every 15 seconds or so".
+/// The default interval. The standard suggests "every 15 seconds or so".
 pub(crate) const DEFAULT: Duration = Duration::from_secs(15);
 
-/// The shortest interval: below it the heartbeats would be the load.
+/// The shortest interval. With a shorter one, the heartbeats would be the main load.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// What is sent: an empty comment and an empty line, which end no event because the route sends whole blocks.
+/// An empty comment and an empty line. They end no event, because the route sends whole blocks.
 pub(crate) const BLOCK: &[u8] = b":\n\n";
 
-/// The same, with the id by which a subscriber resumes, where it may need one.
+/// Returns the same, with the id by which a subscriber resumes if it may need one.
 pub(crate) fn block(id: Option<EventId<'_>>) -> Bytes {
     id.map_or(Bytes::from_static(BLOCK), |id| Message::empty().comment("").id(id).to_bytes())
 }
 
-/// An interval that can be kept.
+/// Returns the nearest interval that can be kept.
 pub(crate) fn clamp(interval: Option<Duration>) -> Option<Duration> {
     interval.map(|interval| interval.max(SHORTEST))
 }
@@ -34,24 +34,24 @@ pub(crate) fn clamp(interval: Option<Duration>) -> Option<Duration> {
 #[derive(Debug)]
 pub(crate) struct Beats {
     interval: Option<Duration>,
-    /// How many there have been.
+    /// How many heartbeats there have been.
     count: u64,
-    /// When the subscribers were last sent anything.
+    /// When something was last sent to the subscribers.
     last_sent: Instant,
-    /// The number of the timer that runs, if one does.
+    /// The number of the running timer, if there is one.
     timer: Option<u64>,
     /// How many timers there have been.
     timers: u64,
 }
 
-/// What a timer has to do now.
+/// What a timer does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
-    /// Send a heartbeat, and look again after this time.
+    /// Sends a heartbeat, and looks again after this time.
     Now(Duration),
-    /// Look again after this time.
+    /// Looks again after this time.
     Later(Duration),
-    /// Nobody waits for a heartbeat: the timer ends, and the next subscriber starts one.
+    /// Ends, because nobody waits for a heartbeat. The next subscriber starts a new timer.
     Never,
 }
 
@@ -64,7 +64,7 @@ impl Beats {
         self.count
     }
 
-    /// Puts the next one off: something was sent.
+    /// Delays the next heartbeat, because something was sent.
     pub(crate) fn put_off(&mut self, now: Instant) {
         self.last_sent = now;
     }
@@ -73,7 +73,7 @@ impl Beats {
         self.interval = interval;
     }
 
-    /// Whether one is due, for a topic that has subscribers or not.
+    /// Returns what the timer does now, if the topic has subscribers or not.
     pub(crate) fn beat(&mut self, now: Instant, is_used: bool) -> Beat {
         let Some(interval) = self.interval.filter(|_| is_used) else {
             self.timer = None;
@@ -88,21 +88,21 @@ impl Beats {
         Beat::Now(interval)
     }
 
-    /// Whether a timer is missing.
+    /// Returns whether a timer must be started.
     pub(crate) fn needs_timer(&self) -> bool {
         self.timer.is_none() && self.interval.is_some()
     }
 
-    /// The number of a new timer.
+    /// Starts a timer, and returns its number.
     pub(crate) fn start_timer(&mut self, now: Instant) -> u64 {
         self.timers += 1;
         self.timer = Some(self.timers);
-        // Nobody was listening until now: the interval begins here.
+        // The interval begins now, because there was no subscriber before.
         self.last_sent = now;
         self.timers
     }
 
-    /// A timer is gone, with the runtime that drove it. Returns whether it was the one that counts.
+    /// Notes that a timer has ended with its runtime. Returns whether it was the current timer.
     pub(crate) fn lose_timer(&mut self, number: u64) -> bool {
         let is_current = self.timer == Some(number);
         if is_current {
@@ -112,16 +112,17 @@ impl Beats {
     }
 }
 
-/// What has a heartbeat.
+/// A type that has a heartbeat.
 pub(crate) trait Beating {
-    /// Sends a heartbeat if one is due. Returns how long to wait for the next look; `None` if nobody waits for one.
+    /// Sends a heartbeat if one is due. Returns how long to wait for the next look; `None` if nobody waits for a
+    /// heartbeat.
     fn beat(&self, now: Instant) -> Option<Duration>;
 
-    /// The timer of this number is gone.
+    /// Notes that the timer with this number has ended.
     fn timer_lost(&self, number: u64);
 }
 
-/// A timer, which does not keep alive what it beats for. When it goes, that is told.
+/// A timer. It does not keep its topic alive, and it reports when it is dropped.
 pub(crate) struct Timer<T: Beating> {
     beating: Weak<T>,
     number: u64,
@@ -135,17 +136,17 @@ impl<T: Beating> Timer<T> {
 
 impl<T: Beating> Drop for Timer<T> {
     fn drop(&mut self) {
-        // A runtime without time makes it panic: another one would do the same.
+        // A panic shows a runtime without time. A new timer would panic, too.
         if let Some(beating) = self.beating.upgrade().filter(|_| !std::thread::panicking()) {
             beating.timer_lost(self.number);
         }
     }
 }
 
-/// Beats until nobody listens.
+/// Sends heartbeats until no subscriber is left.
 pub(crate) async fn run<T: Beating>(timer: Timer<T>, changed: Arc<Notify>) {
     while let Some(wait) = timer.beating.upgrade().and_then(|beating| beating.beat(Instant::now())) {
-        // Elapsed or told of a change: both lead to another look.
+        // The time has passed, or something has changed: both lead to another look.
         let _ = timeout(wait, changed.notified()).await;
     }
 }

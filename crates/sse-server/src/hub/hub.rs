@@ -1,4 +1,4 @@
-//! The hub: its lock, its settings, and how subscribers are woken.
+//! The hub: its lock, its settings, and the waking of subscribers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use crate::history::{Broken, Entry, Epoch, Position};
 use crate::log::trace;
 use crate::sync::{Mutex, MutexGuard, Waiting};
 
-/// What topics with one order share.
+/// What topics with one order of messages share.
 pub(crate) struct Hub {
     settings: Settings,
     source: Source,
-    /// Whether there is one topic only, so that no position is another's.
+    /// Whether there is only one topic, so that no position belongs to another.
     is_single: bool,
     started: Instant,
-    /// The same by the clock of the machine.
+    /// The same moment by the clock of the machine.
     started_at: SystemTime,
     state: Mutex<State>,
 }
 
 impl Hub {
-    /// A hub of one topic. What it holds is bounded by its own settings.
+    /// Returns a hub of one topic. Its memory is limited by its own settings.
     pub(crate) fn single(epoch: Epoch, settings: Settings) -> Self {
         Self::of(Source::Memory(epoch), settings, true, State::new(0, 0, usize::MAX))
     }
 
-    /// A hub of its own publishers, whose topics take so much memory together.
+    /// Returns a hub without a log, whose topics may take `max_memory` together.
     pub(crate) fn new(epoch: Epoch, settings: Settings, max_memory: usize) -> Self {
         Self::of(Source::Memory(epoch), settings, false, State::new(0, 0, max_memory))
     }
 
-    /// A hub whose topics are copies of what is in a log, of which it keeps so many of the newest entries at hand.
+    /// Returns a hub whose topics are copies of a log. It keeps some of the newest entries in memory.
     pub(crate) fn of_log(
         source: Source,
         settings: Settings,
@@ -71,7 +71,7 @@ impl Hub {
         self.state.lock()
     }
 
-    /// How long the hub has been there.
+    /// Returns how long the hub has existed.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
     }
@@ -81,20 +81,20 @@ impl Hub {
         matches!(self.source, Source::Memory(_)).then(|| self.started_at + at)
     }
 
-    /// Whether what a gap misses can be counted.
+    /// Returns whether the missing messages of a gap can be counted.
     pub(crate) fn counts_gaps(&self) -> bool {
         self.is_single && !self.settings.lag_policy.is_latest_per_key()
     }
 
-    /// Takes the wakers of a topic out, frees the lock, and wakes.
+    /// Removes the wakers of a topic, releases the lock, and wakes.
     pub(crate) fn wake(&self, mut state: MutexGuard<'_, State>, key: usize) {
         let wakers = state.topic_mut(key).touch();
         drop(state);
         self.wake_up(key, wakers);
     }
 
-    /// Takes the wakers of several topics out, frees the lock, and wakes. Those that wait for the end of a topic are
-    /// told, too.
+    /// Removes the wakers of several topics, releases the lock, and wakes. Tasks that wait for the end of a topic are
+    /// notified, too.
     pub(crate) fn wake_all(&self, mut state: MutexGuard<'_, State>, keys: Vec<usize>) {
         let mut drained = Vec::new();
         let touched: Vec<_> = keys
@@ -136,8 +136,8 @@ impl Hub {
         replica.backlog().clear();
     }
 
-    /// Takes what is new in the log, and wakes the subscribers. Returns the position of the newest entry; if the
-    /// entries do not go on where the last ones ended, the log must be begun anew.
+    /// Takes in new entries of the log, and wakes the subscribers. Returns the position of the newest entry. If the
+    /// entries do not come directly after the last ones, the hub must begin anew.
     pub(crate) fn take_in(&self, replica: &Replica, entries: Vec<Entry>) -> Result<Position, Broken> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -159,7 +159,7 @@ impl Hub {
 }
 
 impl fmt::Debug for Hub {
-    /// Shows nothing of the messages, and takes no lock.
+    /// Shows no messages, and takes no lock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").finish_non_exhaustive()
     }

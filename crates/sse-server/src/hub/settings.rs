@@ -1,4 +1,4 @@
-//! How a route treats its subscribers.
+//! The settings of a route for its subscribers.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -22,21 +22,20 @@ pub(crate) struct Settings {
     pub(crate) proxy_headers: bool,
 }
 
-/// What happens to a connected subscriber that lags so far that what it should get next is no longer kept.
+/// What happens to a connected subscriber that lags so far that its next message was evicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LagPolicy {
-    /// It gets a gap event, and goes on at the oldest message that is kept. With a
-    /// [log](crate::TopicsBuilder::build_on), it gets what it missed from there, and a gap event only if the log does not
-    /// have it any more.
+    /// It gets a gap event, and goes on at the oldest kept message. With a [log](crate::TopicsBuilder::build_on), it
+    /// gets the evicted messages from the log, and a gap event only if the log does not have them any more.
     #[default]
     Gap,
-    /// Its stream ends. When it comes back, it gets the gap event.
+    /// Its stream ends. When its client comes back, it gets the gap event.
     Disconnect,
-    /// It gets the newest message of each [key](crate::Publication::key), and a gap event only if it missed a message
-    /// that no later message with the same key replaces. For this, the newest message of each key is kept when the
-    /// history has no room for it any more, up to as many such messages as the
-    /// [history](crate::RouteBuilder::history) holds.
+    /// It gets the newest message of each [key](crate::Publication::key). It gets a gap event only if it missed a
+    /// message that no later message with the same key replaces. For this, the newest message of each key is kept after
+    /// the history has evicted it. The number of such messages is at most the number of messages in the
+    /// [history](crate::RouteBuilder::history).
     LatestPerKey,
 }
 
@@ -47,7 +46,7 @@ impl LagPolicy {
 }
 
 impl Settings {
-    /// A time for a subscriber to wait before it reconnects.
+    /// Returns a time for a client to wait before it reconnects.
     pub(crate) fn any_reconnection_time(&self) -> Option<Duration> {
         let range = self.reconnection_time.as_ref()?;
         let spread = range.end().saturating_sub(*range.start());

@@ -1,4 +1,4 @@
-//! Where the messages of a hub come from.
+//! The source of a hub's messages.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,20 +10,20 @@ use crate::history::{Epoch, Position, is_hubs};
 use crate::log::{Backlog, Outbox, SharedLog};
 use crate::message::InvalidId;
 
-/// Where the messages of a hub come from, and what gives them their ids.
+/// The source of a hub's messages and of their ids.
 pub(crate) enum Source {
-    /// Its publishers: a message has its position as soon as it is published.
+    /// The publishers of this process: a message gets its position when it is published.
     Memory(Epoch),
-    /// A log that other processes share: a message has its position when it comes back from there.
+    /// A log that other processes share: a message has its position when it comes back from the log.
     Log(Box<Replica>),
 }
 
-/// How a hub reaches its log.
+/// The connection of a hub to its log.
 pub(crate) struct Replica {
     log: SharedLog,
     outbox: Outbox,
     backlog: Arc<Backlog>,
-    /// The task that follows the log; it ends with the hub.
+    /// The task that follows the log. It ends with the hub.
     follower: OnceLock<AbortHandle>,
 }
 
@@ -33,7 +33,7 @@ impl Source {
         Self::Log(Box::new(Replica { log, outbox, backlog, follower: OnceLock::new() }))
     }
 
-    /// The log, if there is one.
+    /// Returns the connection to the log, if there is one.
     pub(crate) fn replica(&self) -> Option<&Replica> {
         match self {
             Self::Memory(_) => None,
@@ -41,7 +41,7 @@ impl Source {
         }
     }
 
-    /// The hub's id of a position.
+    /// Returns the hub's id of a position.
     pub(crate) fn id(&self, position: Position) -> EventId<'static> {
         match self {
             Self::Memory(epoch) => epoch.id(position),
@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    /// The position of an id that the hub gave.
+    /// Returns the position of an id that the hub gave.
     pub(crate) fn position(&self, id: &str) -> Option<Position> {
         match self {
             Self::Memory(epoch) => epoch.position(id),
@@ -57,7 +57,7 @@ impl Source {
         }
     }
 
-    /// Checks that an id can be a publisher's.
+    /// Checks that a publisher can give this id.
     pub(crate) fn check_own_id(id: &EventId<'_>) -> Result<(), InvalidId> {
         if is_hubs(id.as_str()) { Err(InvalidId::Reserved) } else { InvalidId::check(id) }
     }
@@ -76,13 +76,13 @@ impl Replica {
         &self.backlog
     }
 
-    /// The task that follows the log ends with the hub.
+    /// Lets the task that follows the log end with the hub.
     pub(crate) fn stop_with(&self, follower: AbortHandle) {
-        // There is one task.
+        // There is only one task.
         let _ = self.follower.set(follower);
     }
 
-    /// How it stands with the log, as far as this process writes to it and reads its past.
+    /// Returns the counts of this process for its log: appended messages, and reads of older ones.
     pub(crate) fn stats(&self) -> LogStats {
         let numbers = self.outbox.numbers();
         LogStats {

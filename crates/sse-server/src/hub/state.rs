@@ -1,4 +1,4 @@
-//! What is under the lock of a hub.
+//! The state of a hub, which its lock protects.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ pub(crate) struct State {
     /// The newest position of any topic that was dropped.
     dropped: Position,
     topics: Slab<TopicState>,
-    /// What the topics hold together.
+    /// The memory that the topics take together.
     memory: Memory,
-    /// What topics that were dropped have done.
+    /// The counts of topics that were dropped.
     past: Stats,
     /// The names of dropped topics whose publishers gave ids, as hashes, and in the order in which they were dropped.
     forgotten: HashSet<u64>,
@@ -35,12 +35,12 @@ pub(crate) struct State {
 /// How many names of dropped topics are remembered.
 const REMEMBERED: usize = 16 * 1024;
 
-/// What a hub has seen of its log. Without a log, nothing.
+/// What a hub has seen of its log; empty without a log.
 struct View {
     recent: Recent,
-    /// The topics that there are here.
+    /// The topics of this process.
     names: HashMap<Arc<str>, usize>,
-    /// How often the log began anew: a subscriber from before that has lost its position.
+    /// How often the log began anew. The position of a subscriber from before that is no longer valid.
     generation: u32,
     is_following: bool,
     interruptions: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Resume {
     pub(crate) needs_log: bool,
 }
 
-/// What came of entries that were taken in, to be done when the lock is free.
+/// What the caller must do after entries were taken in, when the lock is released.
 #[derive(Debug, Default)]
 pub(crate) struct TakenIn {
     /// The topics whose subscribers must be woken.
@@ -66,8 +66,8 @@ pub(crate) struct TakenIn {
 }
 
 impl State {
-    /// The state of a hub that keeps so many of the newest entries of its log, and whose topics take so much memory
-    /// together.
+    /// Returns the state of a hub that keeps this number of the newest entries of its log, and whose topics may take
+    /// `max_memory` together.
     pub(crate) fn new(recent_messages: usize, recent_bytes: usize, max_memory: usize) -> Self {
         let view = View {
             recent: Recent::new(recent_messages, recent_bytes),
@@ -88,12 +88,12 @@ impl State {
         }
     }
 
-    /// The position of the newest message.
+    /// Returns the position of the newest message.
     pub(crate) fn last(&self) -> Position {
         self.last
     }
 
-    /// Gives the next message its position.
+    /// Returns the position for the next message.
     pub(crate) fn next_position(&mut self) -> Position {
         self.last = self.last.next();
         self.last
@@ -107,7 +107,7 @@ impl State {
         &mut self.topics[key]
     }
 
-    /// A topic that may have been dropped meanwhile.
+    /// Returns a topic that may have been dropped meanwhile.
     pub(crate) fn get_topic_mut(&mut self, key: usize) -> Option<&mut TopicState> {
         self.topics.get_mut(key)
     }
@@ -119,7 +119,7 @@ impl State {
         keys.map(|key| self.topics[key].ring())
     }
 
-    /// Adds a topic. With a log, it begins with what was seen of it.
+    /// Adds a topic. With a log, it begins with the messages that were seen of it.
     pub(crate) fn add_topic(
         &mut self,
         name: &Arc<str>,
@@ -130,7 +130,7 @@ impl State {
     ) -> usize {
         let topic = match source {
             Source::Memory(_) => {
-                // An earlier one of this name may be about to be dropped.
+                // An earlier topic of this name may be about to be dropped.
                 let earlier = self.view.names.get(name).map(|&key| &self.topics[key]);
                 let evicted = earlier.map_or(self.dropped, |topic| self.dropped.max(topic.ring().newest()));
                 let has_lost_own_ids = earlier.is_some_and(TopicState::has_own_ids)
@@ -156,7 +156,8 @@ impl State {
         key
     }
 
-    /// Appends a message to a topic, and makes room for it. The subscribers are to be [told](TopicState::touch).
+    /// Appends a message to a topic, and makes room for it. The caller must [notify](TopicState::touch) the
+    /// subscribers.
     pub(crate) fn push(&mut self, key: usize, kept: Kept, now: Instant) {
         let topic = &mut self.topics[key];
         topic.push(kept, now);
@@ -164,8 +165,7 @@ impl State {
         self.make_room();
     }
 
-    /// Evicts the oldest messages of all topics, and what is remembered of older ones, until the rest is within the bound.
-    /// The newest message stays.
+    /// Evicts the oldest messages and ids of all topics until the rest is within the limit. The newest message stays.
     fn make_room(&mut self) {
         while self.memory.is_over()
             && let Some((place, key)) = self.memory.oldest()
@@ -179,12 +179,12 @@ impl State {
         }
     }
 
-    /// How much memory the topics may take together.
+    /// Returns how much memory the topics may take together.
     pub(crate) fn max_memory(&self) -> usize {
         self.memory.bound()
     }
 
-    /// The numbers of all topics, together and each.
+    /// Returns the counts of all topics, together and for each.
     pub(crate) fn stats(&self, source: &Source) -> TopicsStats {
         let mut total = Stats { log: self.log_stats(source), ..self.past };
         self.topics.iter().for_each(|(_, topic)| total.add(&topic.stats()));
@@ -192,10 +192,10 @@ impl State {
         TopicsStats { total, topics: each.collect(), max_memory: self.max_memory() }
     }
 
-    /// Takes a topic out: whoever resumes what it held, in a later one, is told of a gap.
+    /// Removes a topic. A client that resumes in a later topic of this name gets a gap event.
     #[must_use = "it may be large: drop it without the lock"]
     pub(crate) fn drop_topic(&mut self, key: usize, name: &str) -> TopicState {
-        // Another topic may have taken its name over.
+        // Another topic may have this name by now.
         if self.view.names.get(name) == Some(&key) {
             self.view.names.remove(name);
         }
@@ -214,8 +214,8 @@ impl State {
         topic
     }
 
-    /// Where a subscriber begins that comes with this last event ID. One that comes with none reads from now on. The id
-    /// may be one that a publisher gave to an event of the topic `own_id_key`.
+    /// Returns where a subscriber begins that resumes after this last event ID. With an empty id, it reads from now on.
+    /// The id may be one that a publisher gave to an event of the topic `own_id_key`.
     pub(crate) fn resume(
         &self,
         own_id_key: Option<usize>,
@@ -246,7 +246,7 @@ impl State {
         }
     }
 
-    /// The name of the topic that an event with a hub's id belongs to, as far as the event is at hand.
+    /// Returns the name of the topic of an event with a hub's id, if the event is in memory.
     pub(crate) fn topic_of(&self, position: Position) -> Option<Arc<str>> {
         let is_here = |key: usize| {
             let before = Position::new(position.get().checked_sub(1)?);
@@ -257,18 +257,18 @@ impl State {
         name.or_else(|| self.view.recent.topic_of(position))
     }
 
-    /// How often the log began anew.
+    /// Returns how often the log began anew.
     pub(crate) fn generation(&self) -> u32 {
         self.view.generation
     }
 
-    /// The entries of the log right after a position, at most `limit`, if they are at hand.
+    /// Returns the entries of the log directly after a position, at most `limit`, if they are in memory.
     pub(crate) fn recent_after(&self, position: Position, limit: usize) -> Option<Arc<[Entry]>> {
         Some(self.view.recent.after(position)?.take(limit).cloned().collect())
     }
 
-    /// Begins with the newest entries of the log, for the first time or anew. Returns what it held before, to be
-    /// dropped without the lock; all subscribers must be woken.
+    /// Begins with the newest entries of the log, for the first time or anew. Returns what it held before, which the
+    /// caller drops without the lock. All subscribers must be woken.
     #[must_use = "it may be large: drop it without the lock"]
     pub(crate) fn begin(
         &mut self,
@@ -285,7 +285,7 @@ impl State {
         let mut dropped = Vec::with_capacity(topics.len());
         for (name, &key) in &view.names {
             let topic = &mut topics[key];
-            // Its end may be among what was lost.
+            // The log may have lost the end of the topic.
             topic.set_lifetime(view.recent.lifetime(name));
             dropped.push(topic.replace_ring(view.ring(name, settings, log, now, memory)));
             topic.take_place(key, memory);
@@ -294,7 +294,7 @@ impl State {
         dropped
     }
 
-    /// Takes what is new in the log.
+    /// Takes in new entries of the log.
     pub(crate) fn take_in(
         &mut self,
         entries: Vec<Entry>,
@@ -347,19 +347,19 @@ impl State {
         touched
     }
 
-    /// All topics.
+    /// Returns the keys of all topics.
     pub(crate) fn keys(&self) -> Vec<usize> {
         self.topics.iter().map(|(key, _)| key).collect()
     }
 
-    /// The log can't be followed at the moment.
+    /// Notes that the log can't be followed at the moment.
     pub(crate) fn lose_sight(&mut self) {
         self.view.interruptions += u64::from(self.view.is_following);
         self.view.is_following = false;
         self.view.recent.lose_sight();
     }
 
-    /// How it stands with the log, if there is one.
+    /// Returns the counts and the state of the log, if there is one.
     pub(crate) fn log_stats(&self, source: &Source) -> Option<LogStats> {
         Some(LogStats {
             is_following: self.view.is_following,
@@ -400,7 +400,7 @@ impl View {
     }
 }
 
-/// A ring whose readers are told of a gap if they come from before `evicted`.
+/// Returns an empty ring. Subscribers with a position before `evicted` get a gap event.
 fn new_ring(settings: &Settings, evicted: Position, memory: &Memory) -> Ring {
     Ring::new(settings.bounds, settings.lag_policy.is_latest_per_key(), evicted, memory.share())
 }

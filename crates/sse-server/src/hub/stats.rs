@@ -1,63 +1,63 @@
-//! Numbers for operators.
+//! Counts for operators.
 
 use std::sync::Arc;
 
-/// What a route has done since it was made, and how it stands: from [`Route::stats`](crate::Route::stats).
+/// The counts of a route since it was made, and its present state. [`Route::stats`](crate::Route::stats) returns it.
 ///
-/// All but [`subscribers`](Self::subscribers), [`catching_up`](Self::catching_up), [`history`](Self::history) and
-/// [`memory`](Self::memory) are sums that only rise.
+/// All fields except [`subscribers`](Self::subscribers), [`catching_up`](Self::catching_up), [`history`](Self::history)
+/// and [`memory`](Self::memory) are counters that only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// How many subscribers are connected now.
     pub subscribers: usize,
-    /// How many of them have not read everything: they are about to, or their sockets are full.
+    /// How many of the subscribers have not read everything, because they are about to read, or because their sockets
+    /// are full.
     pub catching_up: usize,
-    /// Messages that are kept now.
+    /// How many messages are kept now.
     pub history: usize,
-    /// How many bytes of memory the history takes now: messages with what each of them takes beside its text, and the
-    /// publishers' ids that are remembered.
+    /// How many bytes of memory the history takes now: the messages with their overhead, and the remembered ids of
+    /// publishers.
     pub memory: usize,
-    /// Messages that were evicted to make room for those of other topics: see
+    /// Messages that were evicted because of the limit of all topics together,
     /// [`TopicsBuilder::max_memory`](crate::TopicsBuilder::max_memory).
     pub evicted: u64,
-    /// Subscriptions that were refused because a bound was reached.
+    /// Subscriptions that were refused because a limit was reached.
     pub refused: u64,
     /// Messages published.
     pub published: u64,
     /// Messages that were not published because they had been: repeats, by the ids of their publishers.
     pub repeated: u64,
-    /// Messages handed to connections, one for each subscriber.
+    /// Messages that were passed to connections, one for each subscriber.
     pub delivered: u64,
     /// The bytes of those messages.
     pub bytes: u64,
-    /// Of the messages delivered, those that were published before their subscriber came.
+    /// Delivered messages that were published before their subscriber came.
     pub replayed: u64,
-    /// Gap events, to subscribers that came too late or lagged.
+    /// Gap events, for subscribers that came too late or lagged.
     pub gaps: u64,
     /// How often a connected subscriber lagged so far that it missed messages.
     pub lagged: u64,
-    /// Subscribers whose connections were cut because the write deadline passed; known under
-    /// [`serve`](crate::serve) only.
+    /// Subscribers whose connections were cut by the write deadline. Only counted under [`serve`](crate::serve).
     pub stalled: u64,
-    /// How it stands with the log, if there is one.
+    /// The state of the log, if there is one.
     pub log: Option<LogStats>,
 }
 
-/// The numbers of all [`Topics`](crate::Topics), at one moment: from [`Topics::stats`](crate::Topics::stats).
+/// The counts of all [`Topics`](crate::Topics) at one moment. [`Topics::stats`](crate::Topics::stats) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicsStats {
-    /// Of all topics together, also of those that were dropped since: so what only rises goes on rising.
+    /// The sums of all topics, including those that were dropped, so that counters never fall.
     pub total: Stats,
-    /// Of each topic that there is, in no order.
+    /// The counts of each topic that exists, in no order.
     pub topics: Vec<(Arc<str>, Stats)>,
     /// How many bytes of memory the histories of all topics may take together.
     pub max_memory: usize,
 }
 
 impl Stats {
-    /// Adds the numbers of another topic; those of the log stay.
+    /// Adds the counts of another topic. The state of the log stays.
     pub(crate) fn add(&mut self, other: &Self) {
         let Self {
             subscribers,
@@ -93,19 +93,19 @@ impl Stats {
     }
 }
 
-/// How it stands with the log of [`Topics`](crate::Topics): the same for all of their routes.
+/// The state of the log of [`Topics`](crate::Topics), which is the same for all of their routes.
 ///
-/// All but [`is_following`](Self::is_following) and [`queued`](Self::queued) are sums that only rise.
+/// All fields except [`is_following`](Self::is_following) and [`queued`](Self::queued) are counters that only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogStats {
-    /// Whether the log is being followed: if not, subscribers get nothing new until it can be reached again.
+    /// Whether the log is being followed. If not, subscribers get nothing new until it can be reached again.
     pub is_following: bool,
-    /// How often the log could not be followed any more.
+    /// How often following the log was interrupted.
     pub interruptions: u64,
-    /// How often what was to come next was no longer in the log, so that all subscribers were told of a gap.
+    /// How often the log did not have the next entries any more, so that all subscribers got a gap event.
     pub losses: u64,
-    /// Reads of what is older than this process keeps in memory, for subscribers that resume there.
+    /// Reads of entries that this process no longer has in memory, for subscribers that resume there.
     pub reads: u64,
     /// Messages of this process that wait to be appended.
     pub queued: usize,

@@ -1,7 +1,9 @@
-//! One topic, as its publishers and its subscribers hold it.
+//! One topic, for its publishers and its subscribers.
 //!
-//! - Publishing takes the lock, appends, takes the wakers out, and wakes when the lock is free again.
-//! - A subscriber that finds nothing to read leaves its waker under the same lock, so that no event slips between.
+//! - To publish, a publisher takes the lock, appends the message, removes the wakers, and wakes them after it has
+//!   released the lock.
+//! - A subscriber that finds nothing to read leaves its waker under the same lock, so that it misses no message in
+//!   between.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,18 +25,18 @@ use crate::log::{OnFailure, PublishError, Published};
 use crate::message::{Control, Draft, Record, fingerprint};
 use crate::sync::{AtomicUsize, MutexGuard};
 
-/// A topic of a hub. It stays as long as somebody holds it, and is open as long as a publisher has a handle.
+/// A topic of a hub. It exists as long as somebody holds it, and is open as long as a publisher has a handle.
 pub(crate) struct Topic {
     hub: Arc<Hub>,
     key: usize,
     name: Arc<str>,
     signals: Arc<Signals>,
-    /// How many publishers' handles there are.
+    /// How many handles publishers have.
     handles: AtomicUsize,
 }
 
 impl Topic {
-    /// A new topic of a hub, with one publisher's handle.
+    /// Returns a new topic of a hub, with one handle of a publisher.
     pub(crate) fn new(hub: &Arc<Hub>, name: &str) -> Arc<Self> {
         let (name, signals): (Arc<str>, _) = (name.into(), Arc::<Signals>::default());
         let now = hub.age(Instant::now());
@@ -46,27 +48,27 @@ impl Topic {
         &self.hub
     }
 
-    /// The topic's name; empty where it is the only one.
+    /// Returns the name of the topic, which is empty on a route of its own.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// The topic's key in the hub, as long as it is held.
+    /// Returns the key of the topic in the hub, which is valid as long as the topic is held.
     pub(crate) fn key(&self) -> usize {
         self.key
     }
 
-    /// The version of what subscribers see.
+    /// Returns the version of what subscribers see.
     pub(crate) fn version(&self) -> u64 {
         self.signals.version()
     }
 
-    /// Counts one more publisher's handle.
+    /// Counts one more handle of a publisher.
     pub(crate) fn add_handle(&self) {
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A publisher's handle is gone. When the last one goes, the topic ends here.
+    /// Notes that a handle of a publisher was dropped. After the last one, the topic ends in this process.
     pub(crate) fn drop_handle(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             let mut state = self.hub.lock();
@@ -75,12 +77,12 @@ impl Topic {
         }
     }
 
-    /// Whether there is another handle, or a subscriber.
+    /// Returns whether there is another handle, or a subscriber.
     pub(crate) fn is_used(&self) -> bool {
         self.handles.load(Ordering::Acquire) > 1 || self.subscribers() > 0
     }
 
-    /// Publishes a message, if anything was written.
+    /// Publishes a message, unless it is empty.
     pub(crate) fn publish(&self, draft: Draft) -> Result<Published, PublishError> {
         match self.hub.source() {
             Source::Memory(_) => self.append(draft),
@@ -91,7 +93,7 @@ impl Topic {
         }
     }
 
-    /// Publishes messages next to each other: all or none.
+    /// Publishes messages, one directly after the other: all or none.
     pub(crate) fn publish_all(&self, drafts: Vec<Draft>) -> Result<Vec<Published>, PublishError> {
         match self.hub.source() {
             Source::Memory(_) => self.append_all(drafts),
@@ -117,10 +119,10 @@ impl Topic {
         drafts.iter().try_for_each(check_id)?;
         let now = Instant::now();
         let mut state = self.lock_open()?;
-        // The ids that the batch itself gives, so that each names one message there, too.
+        // The ids of the batch itself, because each id must name one message there, too.
         let mut own_ids = HashMap::new();
         let (mut messages, mut bytes) = (0, 0);
-        // None of the ids that the hub gives is longer than the last.
+        // The ids that the hub gives are not longer than the last one.
         let last = Position::new(state.last().get().saturating_add(drafts.len() as u64));
         let hub_id = self.hub.source().id(last);
         for draft in drafts.iter().filter(|draft| !draft.is_empty()) {
@@ -163,7 +165,7 @@ impl Topic {
         state.topic(self.key).look_up_own_id(fingerprint(id.as_str()), draft.fingerprint())
     }
 
-    /// What becomes of a message that was published before, by its publisher's id.
+    /// Returns the outcome of a message that was published before, by its publisher's id.
     fn find_repeat(&self, state: &mut State, draft: &Draft) -> Result<Option<Published>, PublishError> {
         match self.look_up(state, draft) {
             KnownId::New => Ok(None),
@@ -194,7 +196,7 @@ impl Topic {
             return Err(PublishError::OwnId);
         }
         let records = drafts.into_iter().map(|draft| Record::of(self.name.clone(), draft)).collect();
-        // Under the lock, so that a message comes before the end that it was published before.
+        // Under the lock, so that a message comes before an end that is published after it.
         let state = self.lock_open()?;
         let published = replica.outbox().enqueue(records);
         drop(state);
@@ -202,8 +204,8 @@ impl Topic {
         published
     }
 
-    /// Ends the topic: for all replicas, if there is a log. Each stream ends at a random moment within `spread`, when
-    /// it has got everything.
+    /// Ends the topic: with a log, for all replicas. Each stream ends at a random moment within `spread` after its last
+    /// message.
     pub(crate) fn end(&self, spread: Duration) -> Published {
         let Source::Log(replica) = self.hub.source() else {
             self.end_here(spread);
@@ -224,15 +226,15 @@ impl Topic {
         published.unwrap_or_else(Published::failed)
     }
 
-    /// Opens an ended topic again: for all replicas, if there is a log.
+    /// Opens an ended topic again: with a log, for all replicas.
     pub(crate) fn open(&self) {
         let mut state = self.hub.lock();
         let topic = state.topic_mut(self.key);
         match self.hub.source() {
             Source::Memory(_) => topic.open_here(),
             Source::Log(_) if topic.is_known_open() => {}
-            // Whoever opens it may know of an end that is not known here. And an opening that the log has not brought back
-            // may be lost: it is asked for again.
+            // The caller may know of an end that this process has not read. And an opening that has not come back may
+            // be lost, so it is sent again.
             Source::Log(replica) => {
                 if replica.outbox().enqueue_control(self.record(Control::Open), self.not_asked()).is_ok() {
                     topic.ask_for_open();
@@ -250,7 +252,7 @@ impl Topic {
         self.hub.wake_all(state, vec![self.key]);
     }
 
-    /// Ends the streams of a client: on all replicas, if there is a log.
+    /// Ends the streams of a client: with a log, on all replicas.
     pub(crate) fn end_client(&self, client: &str) -> Result<Published, PublishError> {
         let mut state = self.hub.lock();
         if state.topic_mut(self.key).end_client(client) {
@@ -263,11 +265,11 @@ impl Topic {
         replica.outbox().tell(self.record(control))
     }
 
-    /// What to do if the log could not be asked to end the topic, or to open it.
+    /// Returns what to do if the log could not store an end or an opening of the topic.
     fn not_asked(&self) -> OnFailure {
         let (hub, signals, key) = (Arc::downgrade(&self.hub), Arc::downgrade(&self.signals), self.key);
         Box::new(move || {
-            // As long as the signals are there, the key is this topic's.
+            // As long as the signals exist, the key belongs to this topic.
             let Some((hub, _signals)) = hub.upgrade().zip(signals.upgrade()) else { return };
             if let Some(topic) = hub.lock().get_topic_mut(key) {
                 topic.stop_asking();
@@ -279,7 +281,7 @@ impl Topic {
         Record::control(self.name.clone(), control)
     }
 
-    /// Whether a subscriber that comes with this last event ID would find something, now or later.
+    /// Returns whether a subscriber that resumes after this last event ID has something to read, now or later.
     pub(crate) fn has_more(&self, last_event_id: &str, reads_own_ids: bool) -> bool {
         let state = self.hub.lock();
         let keys = std::iter::once(self.key);
@@ -300,21 +302,21 @@ impl Topic {
         self.hub.lock().topic(self.key).subscribers()
     }
 
-    /// How many subscribers wait.
+    /// Returns how many subscribers wait.
     #[cfg(all(test, shuttle))]
     pub(crate) fn waiting(&self) -> usize {
         self.hub.lock().topic(self.key).waiting()
     }
 
-    /// Whether messages can't be published any more.
+    /// Returns whether messages can't be published any more.
     pub(crate) fn is_closed(&self) -> bool {
         !self.hub.lock().topic(self.key).is_open()
     }
 
-    /// Completes when the topic has ended and its last subscriber has gone.
+    /// Completes when the topic has ended and its last subscriber is disconnected.
     pub(crate) async fn drained(&self) {
         loop {
-            // Before the look at the state, so that a change after it is not missed.
+            // Created before the state is read, so that it hears of all later changes.
             let drained = self.signals.drained.notified();
             if self.is_drained() {
                 return;
@@ -323,7 +325,7 @@ impl Topic {
         }
     }
 
-    /// Tells those that wait for it, if no subscriber is left of an ended topic.
+    /// Notifies the tasks that wait for the topic, if it has ended and no subscriber is left.
     pub(crate) fn has_lost_one(&self) {
         if self.is_drained() {
             self.signals.drained.notify_waiters();
@@ -337,12 +339,12 @@ impl Topic {
     pub(crate) fn set_heartbeat(&self, interval: Option<Duration>) {
         let mut state = self.hub.lock();
         state.topic_mut(self.key).beats_mut().set_interval(interval);
-        // If no timer runs, the first that is woken starts one.
+        // If no timer runs, the first woken subscriber starts one.
         self.hub.wake(state, self.key);
         self.signals.heartbeat_changed.notify_one();
     }
 
-    /// Starts the heartbeat's timer, if one is missing and there is a runtime to drive it.
+    /// Starts the timer of the heartbeat, if there is none and there is a runtime to drive it.
     pub(crate) fn start_timer(self: &Arc<Self>) {
         let mut state = self.hub.lock();
         let beats = state.topic_mut(self.key).beats_mut();
@@ -352,7 +354,7 @@ impl Topic {
         let Ok(runtime) = Handle::try_current() else { return };
         let timer = Timer::new(Arc::downgrade(self), beats.start_timer(Instant::now()));
         let changed = self.signals.heartbeat_changed.clone();
-        // A runtime that is shutting down drops the task at once, and the timer with it, which takes the lock.
+        // A runtime that is shutting down drops the task at once, and with it the timer, which takes the lock.
         drop(state);
         runtime.spawn(heartbeat::run(timer, changed));
     }
@@ -362,7 +364,7 @@ impl Beating for Topic {
     fn beat(&self, now: Instant) -> Option<Duration> {
         let mut state = self.hub.lock();
         let topic = state.topic_mut(self.key);
-        // What was kept for a burst is not needed for ever.
+        // Messages that were kept for a burst are not needed for ever.
         topic.trim(self.hub.age(now));
         match topic.beat(now) {
             Beat::Never => None,
@@ -376,21 +378,21 @@ impl Beating for Topic {
 
     fn timer_lost(&self, number: u64) {
         let mut state = self.hub.lock();
-        // Whoever is woken starts another.
+        // The next woken subscriber starts another timer.
         if state.topic_mut(self.key).beats_mut().lose_timer(number) {
             self.hub.wake(state, self.key);
         }
     }
 }
 
-/// Checks that the id of a message can be a publisher's.
+/// Checks that a publisher can give the id of a message.
 fn check_id(draft: &Draft) -> Result<(), PublishError> {
     draft.own_id().map_or(Ok(()), |id| Source::check_own_id(id).map_err(PublishError::InvalidId))
 }
 
 impl Drop for Topic {
     fn drop(&mut self) {
-        // What it held is dropped without the lock.
+        // The state of the topic is dropped without the lock.
         let topic = self.hub.lock().drop_topic(self.key, &self.name);
         drop(topic);
         self.signals.heartbeat_changed.notify_one();
@@ -398,7 +400,7 @@ impl Drop for Topic {
 }
 
 impl fmt::Debug for Topic {
-    /// Shows nothing of the messages, and takes no lock.
+    /// Shows no messages, and takes no lock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topic").field("name", &self.name).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! One topic, under the lock of its hub.
+//! One topic, protected by the lock of its hub.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,43 +16,43 @@ use super::stats::Stats;
 use crate::history::{Cursor, Frame, Kept, KnownId, Lifetime, Memory, OwnIds, Position, Ring};
 use crate::sync::{AtomicU64, Ticket, Waiting, Wakers};
 
-/// What a topic holds, and who reads it.
+/// The messages of a topic, and its subscribers.
 pub(crate) struct TopicState {
     ring: Ring,
     own_ids: OwnIds,
-    /// Where it stands among the topics that share the memory.
+    /// The position by which the topic is sorted in the memory that the topics share.
     place: Option<Position>,
-    /// Whether an earlier topic of this name had ids of its publishers, of which nothing is known any more.
+    /// Whether an earlier topic of this name had publishers' ids, which are forgotten.
     has_lost_own_ids: bool,
     lifetime: Lifetime,
-    /// What this process has asked the log for, in order.
+    /// The commands of this process that have not come back from the log, in order.
     asked: Vec<Asked>,
     subscribers: usize,
-    /// How often the streams of a client have been ended.
+    /// How often the streams of a client were ended.
     client_ends: u64,
-    /// The clients of those subscribers that have said whose they are.
+    /// The clients of the subscribers that have named one.
     clients: HashMap<Box<str>, Client>,
-    /// Of the subscribers, those that have read everything.
+    /// The wakers of the subscribers that have read everything.
     wakers: Wakers,
-    /// Whether there are messages of which the subscribers have not been told.
+    /// Whether there are messages of which the subscribers were not notified.
     has_news: bool,
     beats: Beats,
     stats: Stats,
     signals: Arc<Signals>,
 }
 
-/// What is told of a topic without its lock.
+/// State of a topic that is read without its lock.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
-    /// Rises, under the lock, with everything that subscribers have to look at.
+    /// Rises, under the lock, with everything that subscribers must look at.
     version: AtomicU64,
-    /// Told when the heartbeat's interval changes, or the topic is dropped.
+    /// Notified when the heartbeat's interval changes, or when the topic is dropped.
     pub(crate) heartbeat_changed: Arc<Notify>,
-    /// Told when an ended topic has lost its last subscriber.
+    /// Notified when an ended topic has lost its last subscriber.
     pub(crate) drained: Notify,
 }
 
-/// What is on its way into the log.
+/// A command that is on its way into the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     End,
@@ -63,16 +63,16 @@ enum Asked {
 #[derive(Debug, Default)]
 struct Client {
     streams: usize,
-    /// How often they have been ended.
+    /// How often the streams of the client were ended.
     ends: u64,
 }
 
-/// A client's stream, by which it is told whether it has been ended.
+/// A ticket of a client's stream, which shows whether the stream was ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientTicket(u64);
 
 impl Signals {
-    /// The version now; one that is read without the lock may be old.
+    /// Returns the present version. If it is read without the lock, it may be old.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -108,7 +108,7 @@ impl TopicState {
         std::mem::replace(&mut self.ring, ring)
     }
 
-    /// Appends a message. The subscribers are to be [told](Self::touch).
+    /// Appends a message. The caller must [notify](Self::touch) the subscribers.
     pub(crate) fn push(&mut self, kept: Kept, now: Instant) {
         let is_awaited = self.is_awaited();
         self.ring.push(kept, is_awaited);
@@ -117,13 +117,13 @@ impl TopicState {
         self.beats.put_off(now);
     }
 
-    /// Evicts what is too old, or was kept for subscribers that have read it.
+    /// Evicts expired messages, and messages that were kept for subscribers that have read them.
     pub(crate) fn trim(&mut self, now: Duration) {
         let is_awaited = self.is_awaited();
         self.ring.trim(now, is_awaited);
     }
 
-    /// Evicts its oldest message, or forgets its oldest id if that is older, to make room for other topics.
+    /// Evicts the oldest message, or forgets the oldest id if that is older, to make room for other topics.
     pub(crate) fn make_room(&mut self) {
         match (self.ring.oldest(), self.own_ids.oldest()) {
             (Some(message), id) if id.is_none_or(|id| message <= id) => {
@@ -134,37 +134,37 @@ impl TopicState {
         }
     }
 
-    /// The position of its oldest message or id.
+    /// Returns the position of the oldest message or id.
     pub(crate) fn oldest(&self) -> Option<Position> {
         [self.ring.oldest(), self.own_ids.oldest()].into_iter().flatten().min()
     }
 
-    /// Takes the place of its oldest message or id among the topics that share the memory.
+    /// Sorts the topic by its oldest message or id in the memory that the topics share.
     pub(crate) fn take_place(&mut self, key: usize, memory: &mut Memory) {
         let oldest = self.oldest();
         memory.put(key, self.place, oldest);
         self.place = oldest;
     }
 
-    /// Takes a place, if it has none.
+    /// Does the same, if the topic is not there yet.
     pub(crate) fn need_place(&mut self, key: usize, memory: &mut Memory) {
         if self.place.is_none() {
             self.take_place(key, memory);
         }
     }
 
-    /// Leaves the topics that share the memory.
+    /// Removes the topic from the memory that the topics share.
     pub(crate) fn leave_place(&mut self, key: usize, memory: &mut Memory) {
         memory.put(key, self.place.take(), None);
     }
 
-    /// Whether a subscriber has not read everything.
+    /// Returns whether a subscriber has not read everything.
     fn is_awaited(&self) -> bool {
         let read_all = if self.has_news { 0 } else { self.wakers.len() };
         self.subscribers > read_all
     }
 
-    /// What is known of an id of a publisher's, by their hashes.
+    /// Looks up an id of a publisher's with its message, both as hashes.
     pub(crate) fn look_up_own_id(&self, id: u64, fingerprint: u64) -> KnownId {
         self.own_ids.look_up(id, fingerprint)
     }
@@ -173,19 +173,19 @@ impl TopicState {
         self.own_ids.insert(id, position, fingerprint, |position| self.ring.keeps(position));
     }
 
-    /// Where a subscriber reads on that comes with an id of a publisher's.
+    /// Returns where a subscriber begins that resumes after a publisher's id.
     pub(crate) fn resume_by_own_id(&self, id: u64) -> Option<Cursor> {
         let position = self.own_ids.position(id)?;
-        // The client may have had it from the earlier topic, and then other messages came after it.
+        // The client may have the id from the earlier topic, after which other messages came.
         Some(if self.has_lost_own_ids { Cursor::unknown_after(position) } else { Cursor::after(position) })
     }
 
-    /// An earlier topic of this name had ids of its publishers.
+    /// Notes that an earlier topic of this name had publishers' ids.
     pub(crate) fn lose_own_ids(&mut self) {
         self.has_lost_own_ids = true;
     }
 
-    /// Whether a publisher has given ids.
+    /// Returns whether a publisher has given ids.
     pub(crate) fn has_own_ids(&self) -> bool {
         self.has_lost_own_ids || self.own_ids.is_used()
     }
@@ -195,26 +195,26 @@ impl TopicState {
     }
 
     /// Lets all subscribers know that there is something to look at. The caller must wake everything that is returned.
-    #[must_use = "whoever is not woken sleeps on"]
+    #[must_use = "a subscriber that is not woken waits for ever"]
     pub(crate) fn touch(&mut self) -> Slab<Waiting> {
         self.has_news = false;
         self.signals.version.fetch_add(1, Ordering::Release);
         self.wakers.take()
     }
 
-    /// Keeps the storage of wakers for the next time; returns what is not needed.
-    #[must_use = "its storage is freed better without a lock"]
+    /// Keeps the storage of wakers for the next time. Returns the storage that is not needed.
+    #[must_use = "its storage should be freed without a lock"]
     pub(crate) fn give_back(&mut self, drained: Slab<Waiting>) -> Slab<Waiting> {
         self.wakers.give_back(drained)
     }
 
-    /// Lets a subscriber wait for the next change. Returns the version, and the waker that it left before.
+    /// Leaves a waker for the next change. Returns the version, and the waker that was replaced.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> (u64, Option<Waker>) {
         self.wait_for(ticket, waker, 1)
     }
 
-    /// The same for one that waits for several subscribers.
+    /// Leaves a waker for several subscribers.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn wait_for(
         &mut self,
@@ -226,7 +226,7 @@ impl TopicState {
         (self.signals.version.load(Ordering::Relaxed), replaced)
     }
 
-    /// Takes out the waker of one that waits for subscribers, if it waits.
+    /// Removes the waker of a subscriber or a group, if it waits.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn stop_waiting(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         self.wakers.remove(ticket)
@@ -236,9 +236,9 @@ impl TopicState {
         &self.signals
     }
 
-    // Ends.
+    // The end of the topic.
 
-    /// Whether messages can be published.
+    /// Returns whether messages can be published.
     pub(crate) fn is_open(&self) -> bool {
         match self.asked.last() {
             Some(Asked::End) => false,
@@ -247,42 +247,42 @@ impl TopicState {
         }
     }
 
-    /// Whether nothing will come any more.
+    /// Returns whether nothing more will come.
     pub(crate) fn is_ended(&self) -> bool {
         self.lifetime.is_ended()
     }
 
-    /// Whether nothing need be asked of the log so that the topic is open.
+    /// Returns whether the topic is open without another command to the log.
     pub(crate) fn is_known_open(&self) -> bool {
         self.is_open() && self.lifetime.is_known_open()
     }
 
-    /// Whether the topic had ended at a position; `None` if that is not known.
+    /// Returns whether the topic had ended at a position; `None` if that is not known.
     pub(crate) fn has_ended_at(&self, position: Position) -> Option<bool> {
         self.lifetime.has_ended_at(position)
     }
 
-    /// The newest end, and over how long the streams end.
+    /// Returns the newest end, and the time within which the streams end.
     pub(crate) fn last_end(&self) -> (Position, Duration) {
         self.lifetime.last_end()
     }
 
-    /// Whether an end is the last that has happened to the topic.
+    /// Returns whether an end is the last change of the topic.
     pub(crate) fn is_last_change(&self, end: Position) -> bool {
         self.lifetime.changed() == end
     }
 
-    /// Over how long the streams of an ended topic end.
+    /// Returns the time within which the streams of an ended topic end.
     pub(crate) fn spread(&self) -> Duration {
         self.lifetime.spread()
     }
 
-    /// This process has asked the log to end the topic.
+    /// Notes that this process has sent an end of the topic to the log.
     pub(crate) fn ask_for_end(&mut self) {
         self.ask_for(Asked::End);
     }
 
-    /// This process has asked the log to open the topic again.
+    /// Notes that this process has sent an opening of the topic to the log.
     pub(crate) fn ask_for_open(&mut self) {
         self.ask_for(Asked::Open);
     }
@@ -293,58 +293,59 @@ impl TopicState {
         }
     }
 
-    /// What was asked for has come back, or was asked for by another process. What was asked before it has come or is
-    /// lost; what was asked later counts.
+    /// Notes that a command has come back, from this or another process. Commands from before it have come or are lost,
+    /// and later ones still count.
     fn answer(&mut self, answered: Asked) {
         if let Some(number) = self.asked.iter().position(|asked| *asked == answered) {
             self.asked.drain(..=number);
         }
     }
 
-    /// The log did not take what it was asked for first.
+    /// Notes that the log has not stored the first of the commands.
     pub(crate) fn stop_asking(&mut self) {
         self.asked.drain(..self.asked.len().min(1));
     }
 
-    /// The log says that the topic ends at a position. The subscribers are to be [told](Self::touch).
+    /// Ends the topic at a position of the log. The caller must [notify](Self::touch) the subscribers.
     pub(crate) fn end(&mut self, at: Position, spread: Duration) {
         self.answer(Asked::End);
         self.lifetime.end(at, spread);
     }
 
-    /// The log says that the topic is open again.
+    /// Opens the topic at a position of the log.
     pub(crate) fn open(&mut self, at: Position) {
         self.answer(Asked::Open);
         self.lifetime.open(at);
     }
 
-    /// Takes over what is known of the topic from its log.
+    /// Takes over the state of the topic in its log.
     pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
         self.lifetime.replace_with(lifetime);
     }
 
-    /// Ends the topic right now, and here only. The subscribers are to be [told](Self::touch).
+    /// Ends the topic at once, in this process only. The caller must [notify](Self::touch) the subscribers.
     pub(crate) fn end_here(&mut self, spread: Duration) {
         self.lifetime.end(self.lifetime.changed().max(self.ring.newest()).next(), spread);
     }
 
-    /// Ends the topic because its last publisher's handle is gone. The subscribers are to be [told](Self::touch).
+    /// Ends the topic because its last publisher has dropped its handle. The caller must [notify](Self::touch) the
+    /// subscribers.
     pub(crate) fn end_for_good(&mut self) {
         self.asked.clear();
         self.lifetime.end_for_good();
     }
 
-    /// Opens the topic again right now, and here only.
+    /// Opens the topic at once, in this process only.
     pub(crate) fn open_here(&mut self) {
         self.lifetime.reopen();
     }
 
-    /// Whether it has ended and nobody reads it any more.
+    /// Returns whether the topic has ended and has no subscriber left.
     pub(crate) fn is_drained(&self) -> bool {
         self.is_ended() && self.subscribers == 0
     }
 
-    // Subscribers.
+    // The subscribers.
 
     pub(crate) fn subscribers(&self) -> usize {
         self.subscribers
@@ -361,13 +362,13 @@ impl TopicState {
         }
     }
 
-    /// How many subscribers wait.
+    /// Returns how many subscribers wait.
     #[cfg(all(test, shuttle))]
     pub(crate) fn waiting(&self) -> usize {
         self.wakers.len()
     }
 
-    /// Counts a subscriber that was refused.
+    /// Counts a refused subscription.
     pub(crate) fn refuse(&mut self) {
         self.stats.refused += 1;
     }
@@ -376,19 +377,19 @@ impl TopicState {
         self.subscribers += 1;
     }
 
-    /// Takes a subscriber out. Returns its waker, if it was waiting.
+    /// Removes a subscriber. Returns its waker, if it was waiting.
     #[must_use = "dropped under a lock, a waker runs the executor's code there"]
     pub(crate) fn remove_subscriber(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         self.subscribers -= 1;
         self.wakers.remove(ticket)
     }
 
-    /// How many streams a client has.
+    /// Returns how many streams a client has.
     pub(crate) fn streams_of(&self, client: &str) -> usize {
         self.clients.get(client).map_or(0, |client| client.streams)
     }
 
-    /// Counts a stream of a client's.
+    /// Counts a stream of a client.
     pub(crate) fn join_client(&mut self, client: &str) -> ClientTicket {
         let client = self.clients.entry(client.into()).or_default();
         client.streams += 1;
@@ -402,8 +403,8 @@ impl TopicState {
         }
     }
 
-    /// Ends the streams of a client. Returns whether there are any; then the subscribers are to be
-    /// [told](Self::touch).
+    /// Ends the streams of a client. Returns whether there are any. If so, the caller must [notify](Self::touch) the
+    /// subscribers.
     pub(crate) fn end_client(&mut self, client: &str) -> bool {
         let client = self.clients.get_mut(client);
         let has_streams = client.is_some();
@@ -419,14 +420,14 @@ impl TopicState {
         self.client_ends
     }
 
-    /// Whether the streams of a client have been ended since one of them joined.
+    /// Returns whether the streams of a client were ended since one of them joined.
     pub(crate) fn is_client_ended(&self, client: &str, ticket: ClientTicket) -> bool {
         self.clients.get(client).is_some_and(|client| client.ends != ticket.0)
     }
 
     // Reading.
 
-    /// The next frame after a position. What was published before `start` counts as replayed.
+    /// Returns the next frame after a position. Messages from before `start` count as replayed.
     pub(crate) fn read_frame(&mut self, after: Position, start: Position) -> Option<Frame> {
         let frame = self.ring.frame(after)?;
         if after < start {
@@ -437,7 +438,7 @@ impl TopicState {
         Some(frame)
     }
 
-    /// The next frame after a position, which counts when it is delivered.
+    /// Returns the next frame after a position. The caller counts it when it is delivered.
     pub(crate) fn frame(&mut self, after: Position) -> Option<Frame> {
         self.ring.frame(after)
     }
@@ -460,7 +461,7 @@ impl TopicState {
         self.stats.lagged += 1;
     }
 
-    /// Counts a subscriber whose connection was cut because it took nothing.
+    /// Counts a subscriber whose connection was cut by the write deadline.
     pub(crate) fn count_stalled(&mut self) {
         self.stats.stalled += 1;
     }
@@ -475,7 +476,7 @@ impl TopicState {
         &mut self.beats
     }
 
-    /// What a timer has to do now.
+    /// Returns what a timer does now.
     pub(crate) fn beat(&mut self, now: Instant) -> Beat {
         self.beats.beat(now, self.subscribers > 0)
     }

@@ -1,6 +1,6 @@
-//! Reading what the log holds and no ring does any more, for subscribers that resume there.
+//! Reads entries of the log that no ring has any more, for subscribers that resume there.
 //!
-//! Subscribers at the same position share one read, and what it found: a herd is a few reads.
+//! Subscribers at the same position share one read and its result. So many clients that resume at once take few reads.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -20,17 +20,17 @@ use crate::sync::{AtomicU64, Mutex};
 /// How many entries are read at once.
 const PAGE: usize = 256;
 
-/// How many reads are under way at once.
+/// How many reads run at once.
 const READS: usize = 4;
 
-/// How many pages are kept for the next that comes, and how many bytes of them.
+/// How many pages are kept for later subscribers, and how many bytes of them.
 const PAGES: usize = 64;
 const BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Backlog {
     reader: Arc<Reader>,
     pages: Mutex<VecDeque<(Position, Arc<Read>)>>,
-    /// Reads are tasks of their own: a subscriber that is not polled keeps nobody waiting.
+    /// Each read is a task of its own, so that a subscriber that is not polled delays no other.
     runtime: Handle,
 }
 
@@ -40,14 +40,14 @@ struct Reader {
     reads: AtomicU64,
 }
 
-/// A read that is under way or done.
+/// A read that is running or done.
 #[derive(Default)]
 struct Read(SetOnce<Page>);
 
-/// The entries right after a position: none at the end of the log.
+/// The entries directly after a position; none at the end of the log.
 pub(crate) type Page = Result<Arc<[Entry]>, Unknown>;
 
-/// The log does not know what follows the position.
+/// An error: the log does not know which entries come after the position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unknown {
     /// The newest position of the log.
@@ -55,29 +55,29 @@ pub(crate) struct Unknown {
 }
 
 impl Backlog {
-    /// The runtime is that of the caller.
+    /// Returns a backlog in the runtime of the caller.
     pub(crate) fn new(log: SharedLog) -> Self {
         let reader = Reader { log, permits: Semaphore::new(READS), reads: AtomicU64::new(0) };
         Self { reader: Arc::new(reader), pages: Mutex::default(), runtime: Handle::current() }
     }
 
-    /// What follows a position. If the log fails, it is asked again until it answers.
+    /// Returns the entries after a position. If the log fails, it is asked again until it answers.
     pub(crate) async fn after(&self, position: Position) -> Page {
         let read = self.read(position);
         let page = read.0.wait().await;
-        // Something may come after it, or it may come to be known.
+        // An empty or unknown result is not kept, because entries may be appended later.
         if page.as_ref().map_or(true, |page| page.is_empty()) {
             self.pages.lock().retain(|(_, kept)| !Arc::ptr_eq(kept, &read));
         }
         page.clone()
     }
 
-    /// How many reads there have been.
+    /// Returns how many reads there have been.
     pub(crate) fn reads(&self) -> u64 {
         self.reader.reads.load(Ordering::Relaxed)
     }
 
-    /// Forgets what was read: the log is another one.
+    /// Forgets all pages, because the log has begun anew.
     pub(crate) fn clear(&self) {
         let pages = std::mem::take(&mut *self.pages.lock());
         drop(pages);
@@ -108,7 +108,7 @@ impl Reader {
         if let Some(mut page) = self.log.after(position, PAGE).await? {
             let is_end = page.is_empty();
             page.truncate(linked(position, &page));
-            // Else the log has lost what came first.
+            // If they don't follow, the log has lost the first entries after the position.
             if is_end || !page.is_empty() {
                 return Ok(Ok(page.into()));
             }
@@ -117,7 +117,7 @@ impl Reader {
         Ok(Err(Unknown { end: newest.last().map_or(Position::START, |entry| entry.position) }))
     }
 
-    /// Asks for as long as somebody wants to know.
+    /// Asks the log as long as somebody waits for the result.
     async fn ask(self: Arc<Self>, position: Position, read: Weak<Read>) {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
@@ -127,7 +127,7 @@ impl Reader {
             match self.page(position).await {
                 Ok(page) => {
                     if let Some(read) = read.upgrade() {
-                        // Nobody else sets it.
+                        // No other task sets it.
                         let _ = read.0.set(page);
                     }
                     return;

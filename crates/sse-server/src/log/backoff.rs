@@ -1,8 +1,9 @@
-//! Pauses between attempts to reach a log.
+//! The pauses between attempts to reach a log.
 
 use std::time::Duration;
 
-/// Pauses between attempts: longer each time, and random, so that many processes do not come at once.
+/// Pauses between attempts. Each is longer than the last, and they are random, so that many processes do not try at
+/// once.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,

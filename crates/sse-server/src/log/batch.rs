@@ -11,14 +11,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// How many messages a batch has at most.
+    /// How many messages a batch may have.
     pub const MAX_MESSAGES: usize = 4096;
 
-    /// How many bytes the [fields](Record::fields) of a batch's messages have at most, unless it is one message alone.
+    /// How many bytes the [fields](Record::fields) of a batch's messages may have, unless the batch is a single
+    /// message.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
-    /// A batch. `publisher` is a number that no other publisher has, and `number` rises with each of its
-    /// batches, from 1.
+    /// Returns a batch. `publisher` is a number that no other publisher has. `number` rises with each batch of the
+    /// publisher, from 1 on.
     ///
     /// # Panics
     ///
@@ -28,17 +29,17 @@ impl Batch {
         Self { publisher, number, records }
     }
 
-    /// Whose batch it is.
+    /// Returns the number of the publisher.
     pub fn publisher(&self) -> u64 {
         self.publisher
     }
 
-    /// Which of its publisher's batches it is: a later one has a higher number.
+    /// Returns the number of the batch among those of its publisher. A later batch has a higher number.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The messages.
+    /// Returns the messages.
     pub fn records(&self) -> &[Record] {
         &self.records
     }

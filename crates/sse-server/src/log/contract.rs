@@ -1,4 +1,4 @@
-//! What a log must do.
+//! The trait of logs.
 
 use sse_codec::EventId;
 
@@ -6,26 +6,26 @@ use super::batch::Batch;
 use super::error::LogError;
 use crate::history::{Entry, Position};
 
-/// An ordered list of messages that outlives the processes that use it, and that several of them share.
+/// An ordered list of messages that several processes share, and that survives the end of each of them.
 ///
-/// Each entry has a [`Position`], which only rises, also when the list was lost and begun anew: so it is best made of
-/// the time. Its text is the id of the event. Each entry names the entry [before it](Entry::previous), so a reader
-/// notices if entries between two others were lost.
+/// Each entry has a [`Position`]. Positions only rise, also after the list was lost and began anew, so it is best to
+/// derive them from the time. The text of a position is the id of the event. Each entry names the entry [before
+/// it](Entry::previous), so a reader notices if entries between two others were lost.
 ///
-/// An operation ends in a bounded time, if need be with an error; those who call repeat what failed. A future that is
-/// dropped leaves nothing half done. Topics and keys may be any text, publishers and positions any number, and a limit
-/// is at least 1.
+/// An operation ends in a bounded time, with an error if necessary, and the caller repeats it. A future that is dropped
+/// leaves nothing half done. Topics and keys may be any text, publishers and positions any number, and a limit is at
+/// least 1.
 pub trait Log: Send + Sync + 'static {
-    /// Appends the messages of a batch after all others, next to each other, in order: all or none. Returns their
-    /// positions.
+    /// Appends the messages of a batch at the end, one directly after the other, in order: all of them or none. Returns
+    /// their positions.
     ///
-    /// A batch whose outcome is not known is appended again. It says so itself: by [`publisher`](Batch::publisher) and
-    /// [`number`](Batch::number). If the newest batch of this publisher has this number, nothing is appended, and its
-    /// positions are those of the first time. If it has a higher one, nothing is appended either; what is returned
-    /// then does not matter. An hour after a batch, it need not be remembered any more.
+    /// A batch whose outcome is not known is appended again. Its [`publisher`](Batch::publisher) and its
+    /// [`number`](Batch::number) identify it. If the newest batch of this publisher has the same number, nothing is
+    /// appended, and the positions of the first time are returned. If the newest batch has a higher number, nothing is
+    /// appended either, and the returned positions do not matter. An hour after a batch, the log may forget it.
     fn append(&self, batch: &Batch) -> impl Future<Output = Result<Vec<Position>, LogError>> + Send;
 
-    /// The newest of the entries before a position, oldest first: at least one, if there is one, and no more than
+    /// Returns the newest entries before a position, oldest first: at least one, if there is one, and no more than
     /// `limit`. `None` stands for the end of the log.
     fn before(
         &self,
@@ -33,37 +33,39 @@ pub trait Log: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Entry>, LogError>> + Send;
 
-    /// The entries right after a position, oldest first: at least one, if there is one, and no more than `limit`.
+    /// Returns the entries directly after a position, oldest first: at least one, if there is one, and no more than
+    /// `limit`.
     ///
-    /// Returns `None` if it is not known what follows the position: the log holds no entry at the position, and the
-    /// first entry that it holds was not appended right after the position. The first entry of a log is appended right
-    /// after [`Position::START`]. A position that the log never gave is not an error.
+    /// Returns `None` if it is not known which entries come after the position. That is so if the log has no entry at
+    /// the position, and its first entry was not appended directly after the position. The first entry of a log is
+    /// appended directly after [`Position::START`]. A position that the log never gave is not an error.
     fn after(
         &self,
         position: Position,
         limit: usize,
     ) -> impl Future<Output = Result<Option<Vec<Entry>>, LogError>> + Send;
 
-    /// As [`after`](Self::after), but if there is no entry yet, it waits for one; if none comes for some seconds, it may
-    /// return without one.
+    /// Does the same as [`after`](Self::after), but if there is no entry yet, it waits for one. If no entry comes for
+    /// some seconds, it may return an empty list.
     ///
-    /// Only one caller follows, one position at a time. Where the log was out of reach since its last call, it is
-    /// answered without waiting, so that it knows that the log is there; and it is looked whether the position is still
-    /// one of the log's. Otherwise this may be left to the caller, who sees by [`previous`](Entry::previous) whether
-    /// what comes follows what has come.
+    /// Only one caller follows, one position at a time. If the log could not be reached since the last call, the next
+    /// call returns without waiting, so that the caller learns that the log can be reached again. It also checks
+    /// whether the log still has the position. In all other calls, this check may be left to the caller, which sees by
+    /// [`previous`](Entry::previous) whether the new entries come directly after the old ones.
     fn follow(
         &self,
         position: Position,
         limit: usize,
     ) -> impl Future<Output = Result<Option<Vec<Entry>>, LogError>> + Send;
 
-    /// The text of a position: an id that comes back in a `Last-Event-ID` header as it was. It is asked for under a
-    /// lock, as is [`position`](Self::position): do nothing but that.
+    /// Returns the text of a position: an id that a `Last-Event-ID` header brings back without a change. It is called
+    /// under a lock, as [`position`](Self::position) is, so it must do nothing else.
     fn id(&self, position: Position) -> EventId<'static> {
         EventId::from(position.get())
     }
 
-    /// The position that an id is the text of; `None` if it is of none. It comes from the client, and may be anything.
+    /// Returns the position of an id; `None` if the id is not the text of a position. The id comes from a client, and
+    /// may be any text.
     fn position(&self, id: &str) -> Option<Position> {
         let position = Position::new(id.parse().ok()?);
         (self.id(position).as_str() == id).then_some(position)

@@ -17,7 +17,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone)]
 pub(crate) struct SharedLog(Arc<dyn ErasedLog>);
 
-/// [`Log`], as a trait that can be an object.
+/// [`Log`] as a trait that can be an object.
 pub(crate) trait ErasedLog: Send + Sync {
     fn append<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Position>, LogError>>;
     fn before(&self, position: Option<Position>, limit: usize)

@@ -1,4 +1,4 @@
-//! What goes wrong with a log, and why a message was not published.
+//! The errors of a log, and the reasons why a message is not published.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::message::InvalidId;
 
-/// A log could not do what it was asked for.
+/// An error of a log.
 #[derive(Debug)]
 pub struct LogError {
     is_refused: bool,
@@ -14,17 +14,19 @@ pub struct LogError {
 }
 
 impl LogError {
-    /// The log can't be reached, or has not answered. Whether it has done what it was asked for is not known.
+    /// Returns the error of a log that can't be reached or has not answered. It is not known whether the operation was
+    /// done.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { is_refused: false, source: source.into() }
     }
 
-    /// The log has answered that it does not do it: it is full, or read-only, or the message is too large.
+    /// Returns the error of a log that has refused the operation: it is full, or read-only, or the message is too
+    /// large.
     pub fn refused(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { is_refused: true, source: source.into() }
     }
 
-    /// Whether the log has answered, so that it is known that it has done nothing.
+    /// Returns whether the log has refused the operation, so that it was surely not done.
     pub fn is_refused(&self) -> bool {
         self.is_refused
     }
@@ -43,33 +45,33 @@ impl fmt::Display for LogError {
 
 impl Error for LogError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // The message has the error's own already.
+        // The message of the error contains its source already.
         self.source.source()
     }
 }
 
-/// Why a message was not published.
+/// The reason why a message was not published.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The route is closed: nothing can be published any more.
+    /// The route is closed, so nothing can be published any more.
     Closed,
     /// The closure of [`Route::publish_with`](crate::Route::publish_with) returned this error.
     Writer(Arc<dyn Error + Send + Sync>),
-    /// As many messages as allowed wait for the log. Wait until one is [stored](crate::Published::stored), or see
-    /// [`max_queued`](crate::log::PublisherBuilder::max_queued).
+    /// As many messages as allowed wait for the log. Wait until one of them is [stored](crate::Published::stored), or
+    /// raise [`max_queued`](crate::log::PublisherBuilder::max_queued).
     Full,
     /// The message has an id, but ids are given by the log: put it into the data.
     OwnId,
-    /// The id can't be a publisher's.
+    /// A publisher can't give this id.
     InvalidId(InvalidId),
-    /// The id names an earlier message of this route, with another field, key or tag. Give each message an id of its own.
+    /// The id names an earlier message of this route, with another field, key or tag. Give each message its own id.
     IdTaken,
-    /// The messages of [`publish_all`](crate::Route::publish_all) are more than can be kept together for the
-    /// subscribers. Publish fewer at a time, or allow larger [bursts](crate::RouteBuilder::burst_bytes).
+    /// The messages of [`publish_all`](crate::Route::publish_all) can't be kept together for the subscribers. Publish
+    /// fewer at a time, or allow larger [bursts](crate::RouteBuilder::burst_bytes).
     BatchTooLarge,
-    /// The log failed, for as long as the publisher's [patience](crate::log::PublisherBuilder::patience). Unless it has
-    /// [refused](LogError::is_refused) the message, the message may still be in it.
+    /// The log failed for as long as the publisher's [patience](crate::log::PublisherBuilder::patience). The log may
+    /// still have the message, unless it has [refused](LogError::is_refused) it.
     Log(Arc<LogError>),
 }
 
@@ -98,7 +100,7 @@ impl Error for PublishError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Writer(error) => Some(&**error),
-            // The message has the error's own already.
+            // The message of the error contains its source already.
             Self::Log(error) => error.source(),
             _ => None,
         }

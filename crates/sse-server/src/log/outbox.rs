@@ -1,7 +1,7 @@
-//! The queue of what is to be appended to a log, and the task that appends it.
+//! The queue of messages for a log, and the task that appends them.
 //!
-//! One batch is under way at a time, so messages keep their order; what comes meanwhile is the next one, so the more is
-//! published, the fewer appends it takes for each message.
+//! One batch is appended at a time, so messages keep their order. Messages that are published meanwhile are the next
+//! batch. So if more is published, each batch has more messages.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,14 +23,15 @@ use crate::history::Position;
 use crate::message::Record;
 use crate::sync::Mutex;
 
-/// How much is appended together that was not published together.
+/// How many messages, and how many bytes, are appended together if they were published separately.
 const BATCH_MESSAGES: usize = 256;
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// How many ends of topics may wait beyond the limit of messages: what ends must not fail because of what goes on.
+/// How many commands to the replicas may wait beyond the limit of messages: an end must not fail because many messages
+/// wait.
 const RESERVE: usize = 1024;
 
-/// How much may wait, and for how long.
+/// How many messages may wait, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) patience: Duration,
@@ -42,13 +43,13 @@ pub(crate) struct Limits {
 #[derive(Clone)]
 pub(crate) struct Outbox(Arc<Handle>);
 
-/// When the last one goes, the task that appends ends, once it has nothing left to do.
+/// When the last handle is dropped, the task ends after it has appended everything.
 struct Handle(Arc<Queue>);
 
 struct Queue {
     limits: Limits,
     state: Mutex<State>,
-    /// Told when there is something to append, or nobody is left to publish.
+    /// Notified when there is something to append, or when no publisher is left.
     filled: Notify,
     log: SharedLog,
 }
@@ -56,24 +57,25 @@ struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Pending>,
-    /// Of what waits or is being appended.
+    /// How many messages wait or are being appended.
     messages: usize,
     bytes: usize,
-    /// Nobody is left to publish.
+    /// Whether no publisher is left.
     is_closed: bool,
-    /// Nobody is left to append: the runtime is gone, or the log has panicked.
+    /// Whether the task has ended, because its runtime has ended or the log has panicked.
     is_abandoned: bool,
     numbers: Numbers,
 }
 
 impl State {
-    /// Whether nothing is left to append, nor will be. Both are asked at once: the last one may publish as it goes.
+    /// Returns whether nothing is left to append, now and later. Both are read at once, because the last publisher may
+    /// publish before it is dropped.
     fn is_done(&self) -> bool {
         self.is_closed && self.waiting.is_empty()
     }
 }
 
-/// What has become of the messages.
+/// Counts of what was done with the messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers {
     pub(crate) queued: usize,
@@ -83,20 +85,20 @@ pub(crate) struct Numbers {
 }
 
 enum Pending {
-    /// What was published together.
+    /// Messages that were published together.
     Group { records: Vec<Record>, accepted: Instant, answers: Vec<Answer>, on_failure: Option<OnFailure> },
-    /// Somebody waits for all before it.
+    /// A caller of `flush` waits for all messages before it.
     Flush(oneshot::Sender<()>),
 }
 
-/// Is called if what was published is given up.
+/// Called if the messages are given up.
 pub(crate) type OnFailure = Box<dyn FnOnce() + Send>;
 
 /// Tells a publisher what has become of its message.
 type Answer = oneshot::Sender<Result<Position, PublishError>>;
 
 impl Outbox {
-    /// A queue within the current tokio runtime.
+    /// Returns a queue in the current tokio runtime.
     pub(crate) fn new(limits: Limits, log: SharedLog) -> Self {
         let queue = Arc::new(Queue {
             limits,
@@ -110,8 +112,8 @@ impl Outbox {
         Self(Arc::new(Handle(queue)))
     }
 
-    /// Queues what is published together; `None` stands for a message in which there is nothing to publish. The task
-    /// that appends must be [woken](Self::wake).
+    /// Queues messages that are published together. `None` stands for an empty message. The caller must
+    /// [wake](Self::wake) the task.
     pub(crate) fn enqueue(&self, records: Vec<Option<Record>>) -> Result<Vec<Published>, PublishError> {
         let limits = self.0.0.limits;
         let size = |record: &Record| record.fields().len();
@@ -123,14 +125,14 @@ impl Outbox {
         self.push(records, messages, bytes, limits, None)
     }
 
-    /// Queues what tells all replicas something at once, and wakes the task that appends.
+    /// Queues a command to all replicas, and wakes the task.
     pub(crate) fn tell(&self, record: Record) -> Result<Published, PublishError> {
         let published = self.enqueue(vec![Some(record)]);
         self.wake();
         Ok(published?.pop().unwrap_or_else(|| Published::known(None)))
     }
 
-    /// Queues what ends a topic or opens it. The task that appends must be [woken](Self::wake).
+    /// Queues an end or an opening of a topic. The caller must [wake](Self::wake) the task.
     pub(crate) fn enqueue_control(
         &self,
         record: Record,
@@ -202,7 +204,7 @@ impl Outbox {
             state.waiting.push_back(Pending::Flush(done));
         }
         self.0.0.filled.notify_one();
-        // A writer that goes meanwhile has given all up.
+        // If the task ends meanwhile, it has given up all messages.
         let _ = is_done.await;
     }
 
@@ -226,7 +228,7 @@ struct Writer {
     number: u64,
 }
 
-/// Messages that are appended together, with those that wait for them.
+/// Messages that are appended together, with those that wait for the outcome.
 struct Ready {
     batch: Batch,
     answers: Vec<Answer>,
@@ -236,7 +238,7 @@ struct Ready {
 }
 
 impl Drop for Writer {
-    /// Whoever waits for an answer gets none.
+    /// Publishers that wait for an outcome get none.
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
         state.is_abandoned = true;
@@ -258,7 +260,7 @@ impl Writer {
         }
     }
 
-    /// Takes the next batch, of whole groups; `None` if there is none.
+    /// Removes the next batch from the queue, of whole groups; `None` if there is none.
     fn take(&mut self) -> Option<Ready> {
         let mut state = self.queue.state.lock();
         let (mut batch, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -317,7 +319,7 @@ impl Writer {
             Err(_) => state.numbers.failed += answers.len() as u64,
         }
         drop(state);
-        // A publisher that does not wait for the answer has dropped its end.
+        // If the publisher does not wait for the outcome, it has dropped its end.
         match outcome {
             Ok(positions) => {
                 for (answer, position) in answers.into_iter().zip(positions) {
@@ -342,7 +344,7 @@ fn size(records: &[Record]) -> usize {
 }
 
 impl fmt::Debug for Outbox {
-    /// Shows nothing of the messages, and takes no lock.
+    /// Shows no messages, and takes no lock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox").finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! What becomes of a message that was published.
+//! The outcome of a message that was published.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use super::erased::SharedLog;
 use super::error::PublishError;
 use crate::history::Position;
 
-/// A message that was published. Nothing needs to be done with it. Without a log the message has been delivered to the
-/// route; with one it is queued for the log.
+/// A message that was published. The caller may drop it. Without a log, the message has been delivered to the route.
+/// With a log, it is queued.
 ///
-/// [`Route::close`](crate::Route::close) and [`Route::end_client`](crate::Route::end_client) return one, too: it has no
-/// id, and with a log it says when the end is stored.
+/// [`Route::close`](crate::Route::close) and [`Route::end_client`](crate::Route::end_client) return it, too. Then it
+/// has no id, and [`stored`](Self::stored) waits until the log has stored the end.
 pub struct Published(State);
 
 enum State {
     Known(Option<EventId<'static>>),
-    /// It had been published before.
+    /// The message was published before.
     Repeat(EventId<'static>),
     Failed(PublishError),
     Waiting {
@@ -33,12 +33,12 @@ impl Published {
         Self(State::Known(id))
     }
 
-    /// A message that had been published before with this id.
+    /// Returns the outcome of a message that was published before with this id.
     pub(crate) fn repeat(id: EventId<'static>) -> Self {
         Self(State::Repeat(id))
     }
 
-    /// One that can't be stored.
+    /// Returns the outcome of a message that can't be stored.
     pub(crate) fn failed(error: PublishError) -> Self {
         Self(State::Failed(error))
     }
@@ -66,8 +66,8 @@ impl Published {
         matches!(self.0, State::Repeat(_))
     }
 
-    /// Completes when the message is in the log; at once, if there is no log. Returns the id of the event, if the message
-    /// is an event. The message is stored also if nobody awaits this.
+    /// Waits until the log has stored the message. Without a log, it completes at once. Returns the id of the event, if
+    /// the message is an event. The message is also stored if nobody awaits this.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Publishing into a log from a process without subscribers.
+//! Publishes into a log from a process without subscribers.
 
 use std::time::Duration;
 
@@ -11,11 +11,10 @@ use super::outbox::{Limits, Outbox};
 use super::published::Published;
 use crate::message::{EventWriter, Publication, Record};
 
-/// The longest that a batch is repeated: a log need not remember for longer that it has appended it.
+/// The longest time for which a batch is repeated. A log may forget a batch after this time.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Publishes into a log, from a process that has no subscribers of its own. It is a handle: clones are the same
-/// publisher.
+/// Publishes into a log from a process without subscribers. It is a handle, and its clones are the same publisher.
 ///
 /// Its messages are appended in the order in which they are published.
 ///
@@ -26,7 +25,7 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 /// use sse_testing::log::MemoryLog;
 ///
 /// let publisher = Publisher::new(MemoryLog::new());
-/// // It is in the log when `stored` says so; or do not wait, and it will be.
+/// // `stored` waits until the log has the message. Without this call, the message is appended all the same.
 /// let id = publisher.publish("news", &Message::new("rain"))?.stored().await?;
 /// assert!(id.is_some());
 /// # Ok::<(), sse_server::PublishError>(())
@@ -35,37 +34,37 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub struct Publisher(Outbox);
 
-/// Settings of a [`Publisher`], and of [`Topics`](crate::TopicsBuilder::publisher) with a log.
+/// The settings of a [`Publisher`], and of [`Topics`](crate::TopicsBuilder::publisher) with a log.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PublisherBuilder(Limits);
 
 impl PublisherBuilder {
-    /// How long a message may wait for a log that fails, before [`stored`](Published::stored) says so; 10 s by
-    /// default, at most an hour. With [`Duration::ZERO`], the first failure is the last.
+    /// Sets how long a message may wait for a log that fails before [`stored`](Published::stored) returns the error: 10
+    /// s by default, at most an hour. With [`Duration::ZERO`], nothing is tried again.
     pub fn patience(mut self, time: Duration) -> Self {
         self.0.patience = time.min(LONGEST_PATIENCE);
         self
     }
 
-    /// How many messages may wait to be appended; 8,192 by default. One more is [`PublishError::Full`].
+    /// Sets how many messages may wait to be appended: 8,192 by default. A further message is refused with
+    /// [`PublishError::Full`].
     pub fn max_queued(mut self, messages: usize) -> Self {
         self.0.messages = messages;
         self
     }
 
-    /// How many bytes of messages may wait to be appended; 16 MiB by default. A message that is larger can't be
-    /// published.
+    /// Sets how many bytes of messages may wait to be appended: 16 MiB by default. A larger message can't be published.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.0.bytes = bytes;
         self
     }
 
-    /// The publisher. It works within the tokio runtime in which this is called.
+    /// Returns the publisher. It works in the tokio runtime in which this method is called.
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If it is not called within a tokio runtime.
     pub fn build(self, log: impl Log) -> Publisher {
         Publisher(self.outbox(SharedLog::new(log)))
     }
@@ -82,21 +81,22 @@ impl Default for PublisherBuilder {
 }
 
 impl Publisher {
-    /// A publisher with the default settings. It works within the tokio runtime in which this is called.
+    /// Returns a publisher with the default settings. It works in the tokio runtime in which this function is called.
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If it is not called within a tokio runtime.
     pub fn new(log: impl Log) -> Self {
         Self::builder().build(log)
     }
 
-    /// Settings for a publisher.
+    /// Returns the settings for a new publisher.
     pub fn builder() -> PublisherBuilder {
         PublisherBuilder::default()
     }
 
-    /// Publishes a message to a topic, as [`Route::publish`](crate::Route::publish) does with a log: it never waits.
+    /// Publishes a message to a topic, as [`Route::publish`](crate::Route::publish) does with a log. The call never
+    /// waits.
     ///
     /// # Errors
     ///
@@ -111,12 +111,13 @@ impl Publisher {
         Ok(published.pop().unwrap_or_else(|| Published::known(None)))
     }
 
-    /// Publishes messages next to each other, all or none, as [`Route::publish_all`](crate::Route::publish_all) does
-    /// with a log.
+    /// Publishes messages, one directly after the other, all or none, as
+    /// [`Route::publish_all`](crate::Route::publish_all) does with a log.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and [`PublishError::BatchTooLarge`] for more than 4,096 messages or 1 MiB.
+    /// The same as of [`publish`](Self::publish), and [`PublishError::BatchTooLarge`] for more than 4,096 messages or 1
+    /// MiB.
     pub fn publish_all<'m, P: Into<Publication<'m>>>(
         &self,
         topic: &str,
@@ -133,12 +134,12 @@ impl Publisher {
         published
     }
 
-    /// Publishes a message that makes those before it with the same key dispensable, as
+    /// Publishes a message that replaces the earlier messages with the same key, as
     /// [`Route::publish_keyed`](crate::Route::publish_keyed) does.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// The same as of [`publish`](Self::publish).
     pub fn publish_keyed(
         &self,
         topic: &str,
@@ -148,7 +149,7 @@ impl Publisher {
         self.publish(topic, Publication::new(message).key(key))
     }
 
-    /// Completes when all that was published before this call is in the log, or has been given up.
+    /// Waits until the log has stored or refused all messages that were published before this call.
     pub async fn flush(&self) {
         self.0.flush().await;
     }

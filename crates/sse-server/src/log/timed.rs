@@ -1,10 +1,9 @@
 //! Positions that are made of a time, and their ids.
 //!
-//! Such a position is a time in milliseconds and a number below 2^20, in 64 bits; its id is both in decimal, as
-//! `1732550000000-7`. Redis Streams give such ids. The times last until the year 2527.
+//! Such a position is a time in milliseconds and a number below 2^20, in 64 bits. Its id has both in decimal, as in
+//! `1732550000000-7`. Redis Streams have such ids. The times last until the year 2527.
 //!
-//! A log whose positions are made of the time gives higher ones also after it was lost and begun anew, as
-//! [`Log`](super::Log) asks for.
+//! A log with such positions gives higher ones also after it was lost and began anew, as [`Log`](super::Log) requires.
 
 use sse_codec::EventId;
 
@@ -23,22 +22,23 @@ pub fn time(position: Position) -> u64 {
     position.get() >> NUMBER_BITS
 }
 
-/// Returns the text of a position: its id.
+/// Returns the text of a position, which is its id.
 pub fn text(position: Position) -> String {
     format!("{}-{}", time(position), position.get() & ((1 << NUMBER_BITS) - 1))
 }
 
 /// Returns the id of a position, for [`Log::id`](super::Log::id).
 pub fn id(position: Position) -> EventId<'static> {
-    // Digits and a hyphen are always an id.
+    // Digits and a hyphen are always a valid id.
     EventId::try_from(text(position)).unwrap_or_else(|_| EventId::from(position.get()))
 }
 
-/// Returns the position that an id is the text of, for [`Log::position`](super::Log::position); `None` if it is of none.
+/// Returns the position of an id, for [`Log::position`](super::Log::position); `None` if the id is not the text of a
+/// position.
 pub fn parse(id: &str) -> Option<Position> {
     let (time, number) = id.split_once('-')?;
     let position = position(time.parse().ok()?, number.parse().ok()?)?;
-    // One position has one text: no sign, no zeros ahead.
+    // One position has one text, without a sign and without leading zeros.
     (text(position) == id).then_some(position)
 }
 
