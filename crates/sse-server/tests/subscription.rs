@@ -55,15 +55,35 @@ fn a_client_that_cant_resume_gets_a_gap_and_the_snapshot() {
 }
 
 #[test]
-fn the_id_of_the_position_comes_after_the_snapshot() {
+fn the_last_message_of_a_snapshot_has_the_position() {
+    #[track_caller]
+    fn check(snapshot: &[&str], expected: &[Option<&str>]) {
+        let route = Route::new();
+        publish(&route, &["1"]);
+        let id = subscribe(&route, "").last_event_id().to_owned();
+        let messages = || snapshot.iter().map(|&data| Message::new(data).id(EventId::from_static("x")));
+        let mut reader = Subscriber::of(route.subscribe(&request("")).snapshot(messages).respond());
+        let blocks: Vec<String> = std::iter::repeat_with(|| reader.read()).take(expected.len() + 1).collect();
+        let found: Vec<_> = blocks[1..].iter().map(|block| field(block, "data")).collect();
+        assert_eq!(found, expected);
+        let (last, rest) = blocks.split_last().expect("there are blocks");
+        assert!(rest.iter().all(|block| field(block, "id").is_none()), "{blocks:?}");
+        assert_eq!(field(last, "id"), Some(&*id), "{blocks:?}");
+    }
+
+    check(&["a", "b"], &[Some("a"), Some("b")]);
+    check(&["a"], &[Some("a")]);
+    // Without a message, the id is alone.
+    check(&[], &[None]);
+
     let route = Route::new();
     publish(&route, &["1"]);
     let subscription = route.subscribe(&request("")).snapshot(|| [Message::new("a"), Message::new("b")]);
     publish(&route, &["2"]);
     let mut reader = Subscriber::of(subscription.respond());
-    let blocks: Vec<String> = std::iter::repeat_with(|| reader.read()).take(4).collect();
+    let blocks: Vec<String> = std::iter::repeat_with(|| reader.read()).take(3).collect();
     let ids: Vec<_> = blocks.iter().map(|block| field(block, "id")).collect();
-    let [None, None, None, Some(id)] = ids[..] else { panic!("{blocks:?}") };
+    let [None, None, Some(id)] = ids[..] else { panic!("{blocks:?}") };
     assert!(field(&blocks[0], "retry").is_some());
     // A client that loses the connection before that id comes again without one, and gets the snapshot again.
     assert_eq!(subscribe(&route, id).read_data(), ["2", "-"]);

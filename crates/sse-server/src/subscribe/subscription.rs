@@ -193,7 +193,8 @@ impl Subscription {
     /// With a [log](crate::TopicsBuilder::build_on), a published message is sent when it comes back from the log. So
     /// make the state from the messages that a subscriber [inside the program](Self::into_events) reads.
     ///
-    /// The snapshot's messages are sent without their ids. If the client came with an id, a gap event goes before them.
+    /// The snapshot's messages are sent without their ids. The last one has the id of the position at which the stream
+    /// goes on. If the client came with an id, a gap event goes before the snapshot.
     pub fn snapshot<'m, M>(mut self, messages: impl FnOnce() -> M) -> Self
     where
         M: IntoIterator<Item = Message<'m>>,
@@ -209,14 +210,22 @@ impl Subscription {
         if let Some(gap) = open.delivery.skip_to_start() {
             gap.encode(&mut blocks);
         }
-        for message in messages() {
+        // A client that loses its connection before this id has no position yet, and gets the snapshot again. The id is
+        // in the last message, and not after it, so that a script in a browser sees it with that event.
+        let mut id = Some(open.delivery.subscriber().start_id());
+        let mut messages = messages().into_iter().peekable();
+        while let Some(message) = messages.next() {
             for field in message.fields().filter(|field| !matches!(field, Field::Id(_))) {
                 field.encode(&mut blocks);
             }
+            if let Some(id) = id.take_if(|_| messages.peek().is_none()) {
+                Field::Id(id).encode(&mut blocks);
+            }
             blocks.push(b'\n');
         }
-        // A client that loses its connection before this id has no position yet, and gets the snapshot again.
-        Message::empty().id(open.delivery.subscriber().start_id()).encode(&mut blocks);
+        if let Some(id) = id {
+            Message::empty().id(id).encode(&mut blocks);
+        }
         open.snapshot = Some(blocks);
         self
     }
