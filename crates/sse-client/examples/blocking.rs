@@ -1,10 +1,10 @@
-//! A feed of prices, followed without async.
+//! Follows a feed of prices, without async.
 //!
 //! ```sh
 //! cargo run -p sse-client --features blocking,json --example blocking
 //! ```
 //!
-//! The little server of the example says by 204 when there is no more.
+//! The server of the example ends the feed with a 204.
 
 mod server;
 
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Two prices a connection.
+/// Sends two prices in each connection.
 fn prices(request: &server::Request) -> server::Answer {
     let events = match request.header("last-event-id") {
         "" => [r#"id: 1\nretry: 100\ndata: {"name":"tea","cents":1250}"#, r#"data: {"name":"tea"}"#],

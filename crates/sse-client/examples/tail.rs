@@ -1,12 +1,12 @@
-//! Prints the events of any URL as they come, and goes on when the server comes back, or the program does.
+//! Prints the events of a URL, and resumes when the server or the program restarts.
 //!
 //! ```sh
 //! cargo run -p sse-client --example tail -- http://127.0.0.1:8080/events [STATE-FILE]
 //! ```
 //!
-//! The file keeps the id of the last event that was printed: with it, the program goes on where it stopped.
+//! The file stores the id of the last printed event, so that the next run of the program goes on after it.
 //!
-//! Events go to stdout; what happens to the connection, heartbeats too, goes to stderr.
+//! Events are printed to stdout. Connections, waits and heartbeats are printed to stderr.
 
 // region: program
 use std::error::Error;
@@ -20,7 +20,7 @@ use sse_client::{Event, EventSource, Notice};
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let url = arguments.next().and_then(|url| url.into_string().ok());
-    let url = url.ok_or("say which URL: tail URL [STATE-FILE]")?;
+    let url = url.ok_or("the URL is missing: tail URL [STATE-FILE]")?;
     let state = arguments.next().map(PathBuf::from);
     let id = state.as_deref().map(load).transpose()?.unwrap_or_default();
     let mut source = EventSource::builder_for(&url)?.stored_event_id(&id)?.on_notice(report).build()?;
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             store(state, source.last_event_id())?;
         }
     }
-    eprintln!("-- the server says that there is no more");
+    eprintln!("-- the server has no more events");
     Ok(())
 }
 
@@ -40,7 +40,7 @@ fn print(event: &Event) {
     lines.for_each(|line| println!("{:>16} {:>8} {line}", "", ""));
 }
 
-/// The id that was stored; empty if there is none yet.
+/// Returns the stored id, or empty text if there is none yet.
 fn load(state: &Path) -> io::Result<String> {
     match fs::read_to_string(state) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -48,7 +48,7 @@ fn load(state: &Path) -> io::Result<String> {
     }
 }
 
-/// Stores the id whole or not at all: a file that is half written would be another id.
+/// Stores the id by renaming a file, because a file that is half written would hold another id.
 fn store(state: &Path, id: &str) -> io::Result<()> {
     let mut new = state.as_os_str().to_owned();
     new.push(".new");
@@ -56,7 +56,7 @@ fn store(state: &Path, id: &str) -> io::Result<()> {
     fs::rename(&new, state)
 }
 
-/// Tells what happens to the connection.
+/// Prints what happens to the connection.
 fn report(notice: Notice<'_>) {
     match notice {
         Notice::Received(bytes) if is_comment(bytes) => eprintln!("-- heartbeat"),
@@ -67,7 +67,7 @@ fn report(notice: Notice<'_>) {
     }
 }
 
-/// Whether there is nothing but comments in it.
+/// Returns true if the bytes are only comments.
 fn is_comment(bytes: &[u8]) -> bool {
     bytes.split(|byte| b"\r\n".contains(byte)).all(|line| line.is_empty() || line.starts_with(b":"))
 }

@@ -1,4 +1,5 @@
-//! The last step, if a caller wants it: events as values of the caller's own type, and as an iterator without async.
+//! The last step, which is optional: events as values of the caller's type, with comments or ids, or as a blocking
+//! iterator.
 
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 mod blocking;

@@ -1,4 +1,4 @@
-//! The first step of a connection: sends one request, follows its redirects, and checks the response.
+//! The first step of a connection: sends the request, follows its redirects, and checks the response.
 
 mod connector;
 mod content_encoding;

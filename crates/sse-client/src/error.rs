@@ -1,4 +1,4 @@
-//! What can go wrong. Every other file may use this one; it uses none of them.
+//! The errors of event streams. All other files of the crate may use this one, and it uses none of them.
 
 mod boxed;
 mod decode;
@@ -23,37 +23,36 @@ pub use self::refusal::Refusal;
 pub(crate) use self::refusal::version_of;
 use self::status::Named;
 
-/// What went wrong with an event stream.
+/// An error of an event stream.
 ///
-/// Its text says what to do; `{:#}` adds its causes, as a log wants them. What a server said is a part of the
-/// text: its beginning in one line, with control characters escaped. The query of a URL, where many APIs take a token, is
-/// not.
+/// Its text says what to do. `{:#}` adds the causes, for a log. The text quotes the beginning of a server's response in
+/// one line, with control characters escaped. It never has the query of a URL, where many APIs expect a token.
 #[non_exhaustive]
 pub enum Error {
-    /// The request can't succeed: its URL is not valid or not one of HTTP, a header is invalid, the client has no TLS
-    /// for `https`, or its own redirects never end.
+    /// The request can't succeed: its URL is not valid or not an HTTP URL, a header is invalid, the client has no TLS
+    /// for `https`, or the client has followed too many redirects.
     Request(BoxError),
-    /// The body of the request is a stream, which can't be sent again for a reconnect.
+    /// The body of the request is a stream, which can't be sent again when the source reconnects.
     BodyNotRepeatable,
-    /// The caller's [`on_attempt`](crate::EventSourceBuilder::on_attempt) gave no request.
+    /// The caller's [`on_attempt`](crate::EventSourceBuilder::on_attempt) returned this error.
     Attempt(BoxError),
-    /// There was no response: the server could not be reached, the connection broke, or what came is not HTTP that the
-    /// client can read.
+    /// There was no response: the server could not be reached, the connection broke, or the client can't read the
+    /// response as HTTP.
     Connect(reqwest::Error),
-    /// The server was reached, and is not to be trusted: its certificate is not valid here, or it does not speak TLS
-    /// where `https` was asked for.
+    /// The server was reached but can't be trusted: its certificate is not valid here, or it does not speak TLS
+    /// although the URL has `https`.
     Tls(reqwest::Error),
     /// There was no response within the
     /// [`response_timeout`](crate::EventSourceBuilder::response_timeout).
     #[non_exhaustive]
     ResponseTimeout {
-        /// How long it was waited for.
+        /// The time-out.
         after: Duration,
     },
-    /// There was one redirect after the other.
+    /// There were more redirects than [`max_redirects`](crate::EventSourceBuilder::max_redirects) allows.
     #[non_exhaustive]
     TooManyRedirects {
-        /// How many are followed.
+        /// How many redirects are followed.
         limit: u32,
     },
     /// The response's status is not 200.
@@ -62,53 +61,53 @@ pub enum Error {
     ContentType(Box<Refusal>),
     /// The response is compressed (`Content-Encoding`), and the client can't read it. The [`Refusal`] has no body.
     ///
-    /// The client reads `gzip` with the feature `gzip`, if it is the only coding. A value that names no coding, such as
-    /// `none`, changes nothing: the body is read as it is. A body that was compressed twice, or that no header calls
-    /// compressed, is known by its first bytes.
+    /// With the feature `gzip`, the client reads `gzip` if it is the only coding. A value that is not a coding, such as
+    /// `none`, is ignored, and the body is read as it is. A body that was compressed twice, or that is compressed
+    /// although no header says so, is recognized by its first bytes.
     ContentEncoding(Box<Refusal>),
-    /// The connection broke in the middle of the stream.
+    /// The connection broke within the response.
     Read(reqwest::Error),
     /// The connection brought nothing, not even a comment, for the
-    /// [`idle_timeout`](crate::EventSourceBuilder::idle_timeout), or before the first event for the
+    /// [`idle_timeout`](crate::EventSourceBuilder::idle_timeout), or before its first event for the
     /// [`initial_idle_timeout`](crate::EventSourceBuilder::initial_idle_timeout).
     #[non_exhaustive]
     IdleTimeout {
-        /// How long it was silent.
+        /// The time-out.
         after: Duration,
     },
     /// There were more failures in a row than [`Reconnect::max_retries`](crate::Reconnect::max_retries) allows, or they
-    /// lasted for longer than [`Reconnect::max_elapsed`](crate::Reconnect::max_elapsed); the last of them was a stream
-    /// that ended before it brought anything.
+    /// lasted longer than [`Reconnect::max_elapsed`](crate::Reconnect::max_elapsed). The last failure was a stream that
+    /// ended before it brought an event; after other failures, the source ends with the error of the last one.
     GaveUp,
-    /// The stream ended before the event that ends it ([`end_at`](crate::EventSourceBuilder::end_at)): what has come is
-    /// not all.
+    /// The stream ended before the event that ends it ([`end_at`](crate::EventSourceBuilder::end_at)), so that the
+    /// answer is not complete.
     Incomplete,
-    /// The server sent an event that says that something went wrong there
-    /// ([`fail_at`](crate::EventSourceBuilder::fail_at)).
+    /// The server sent an event that reports a failure ([`fail_at`](crate::EventSourceBuilder::fail_at),
+    /// [`end_at`](crate::EventSourceBuilder::end_at)).
     Event(Box<Event>),
-    /// An event, or a comment ([`WithComments`](crate::WithComments)), was larger than the limit and was skipped. The stream
-    /// goes on with the next one.
+    /// An event, or a comment ([`WithComments`](crate::WithComments)), was larger than its limit and was skipped. The
+    /// stream goes on.
     TooLarge(TooLarge),
-    /// An event is not what the caller's type expects, and was skipped. The stream goes on with the next one.
+    /// An event could not be converted to the caller's type, and was skipped. The stream goes on.
     Decode(Box<DecodeError>),
-    /// An iterator was asked for the next event within an async runtime, or had none to run in.
+    /// A blocking iterator was used within an async runtime, or could not create its own runtime.
     #[cfg(feature = "blocking")]
     Runtime(std::io::Error),
 }
 
 impl Error {
-    /// Whether the end follows. It does after every error but [`TooLarge`](Self::TooLarge) and
+    /// Returns true if the stream has ended. That is so after each error but [`TooLarge`](Self::TooLarge) and
     /// [`Decode`](Self::Decode), which say that one event was skipped.
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::TooLarge(_) | Self::Decode(_))
     }
 
-    /// The status of the response that was no event stream.
+    /// Returns the status of the response, if the response was not an event stream.
     pub fn status(&self) -> Option<StatusCode> {
         self.refusal().map(Refusal::status)
     }
 
-    /// The response that was no event stream, with the beginning of its body.
+    /// Returns the response with the beginning of its body, if the response was not an event stream.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Status(refusal) | Self::ContentType(refusal) | Self::ContentEncoding(refusal) => {
@@ -118,7 +117,7 @@ impl Error {
         }
     }
 
-    /// What was wrong when a request was sent: the request itself, or the network.
+    /// Converts an error of sending a request, which is about the request, TLS or the network.
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {
         let error = redact::redacted(error);
         if error.is_builder() || error.is_redirect() || lacks_tls(&error) {
@@ -130,29 +129,29 @@ impl Error {
         }
     }
 
-    /// What broke a body.
+    /// Converts an error of reading a body.
     pub(crate) fn from_reading(error: reqwest::Error) -> Self {
         Self::Read(redact::redacted(error))
     }
 
-    /// What is wrong with the client's own request.
+    /// Converts an error of building a client or a request.
     pub(crate) fn from_building(error: reqwest::Error) -> Self {
         Self::Request(redact::redacted(error).into())
     }
 }
 
-/// Whether `https` was asked of a client without TLS. hyper says so by text alone.
+/// Returns true if the URL has `https` and the client has no TLS. Only hyper's text says so.
 fn lacks_tls(error: &(dyn StdError + 'static)) -> bool {
     is_because(error, &["scheme is not http"])
 }
 
-/// Whether the server's certificate is not valid here. The words are those of rustls and of OpenSSL; what a program's own
-/// TLS says is not known.
+/// Returns true if the server's certificate is not valid here. These are the words of rustls and OpenSSL; those of
+/// other TLS libraries are not known.
 fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
     is_because(error, &["invalid peer certificate", "certificate verify failed"])
 }
 
-/// Whether the server answered a TLS handshake with something else.
+/// Returns true if the server's answer to a TLS handshake was not TLS.
 fn is_no_tls(error: &(dyn StdError + 'static)) -> bool {
     is_because(error, &["received corrupt message of type", "wrong version number"])
 }
@@ -164,25 +163,25 @@ fn is_because(error: &(dyn StdError + 'static), words: &[&str]) -> bool {
     })
 }
 
-/// Whether there was a response that is not HTTP, or more of it than the client takes.
+/// Returns true if the response was not HTTP, or had a larger head than the client accepts.
 #[cfg(not(target_family = "wasm"))]
 fn is_unreadable(error: &reqwest::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
 }
 
-/// Whether there was a connection, which ended before there was a response.
+/// Returns true if a connection ended before there was a response.
 #[cfg(not(target_family = "wasm"))]
 fn is_broken(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
-/// `fetch` does not say.
+/// Returns false, because `fetch` does not tell.
 #[cfg(target_family = "wasm")]
 fn is_unreadable(_: &reqwest::Error) -> bool {
     false
 }
 
-/// `fetch` does not say.
+/// Returns false, because `fetch` does not tell.
 #[cfg(target_family = "wasm")]
 fn is_broken(_: &reqwest::Error) -> bool {
     false
@@ -200,24 +199,24 @@ impl fmt::Display for Error {
     }
 }
 
-/// What to do about a body that is compressed in this way.
+/// Returns the advice about a body with these codings.
 fn advice(content_encoding: &str) -> &'static str {
     let is_gzip = content_encoding.trim().eq_ignore_ascii_case("gzip");
     if is_gzip && !cfg!(feature = "gzip") {
-        "turn on the feature `gzip` of sse-client, or let the server send event streams as they are"
+        "turn on the feature `gzip` of sse-client, or configure the server not to compress event streams"
     } else {
-        "let the server send event streams as they are"
+        "configure the server not to compress event streams"
     }
 }
 
-/// What is behind an error, from the nearest cause on.
+/// Iterates over the causes of an error, the nearest first.
 fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 impl Error {
     fn say(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // All headers of the name, as one list.
+        // All headers with the name, joined to one list.
         let found = |refusal: &Refusal, name| {
             let values = refusal.headers().get_all(name).iter();
             let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
@@ -230,7 +229,7 @@ impl Error {
                 None => f.write_str("the request can't succeed as it is; check its URL and headers"),
             },
             Self::BodyNotRepeatable => f.write_str(
-                "the request can't be sent again, because its body is a stream; give it bytes or text",
+                "the request can't be sent again, because its body is a stream; use a body of bytes or text",
             ),
             Self::Attempt(error) => write!(f, "the request for the next attempt could not be made: {error}"),
             Self::Connect(error) if is_unreadable(error) => {
@@ -241,7 +240,7 @@ impl Error {
             }
             Self::Connect(_) => f.write_str("the server could not be reached"),
             Self::Tls(error) if is_untrusted(error) => {
-                f.write_str("the server's certificate is not trusted; is this the right host, and is its authority known here?")
+                f.write_str("the server's certificate is not trusted; check the host name, and whether this system trusts its issuer")
             }
             Self::Tls(_) => f.write_str("the server does not speak TLS; does its URL begin with http://?"),
             Self::ResponseTimeout { after } => write!(f, "the server did not answer within {after:?}"),
@@ -254,7 +253,7 @@ impl Error {
             }
             Self::ContentType(refusal) => match found(refusal, "content-type") {
                 None => {
-                    write!(f, "the response names no Content-Type; it must be {}{refusal}", sse_codec::CONTENT_TYPE)
+                    write!(f, "the response has no Content-Type; it must be {}{refusal}", sse_codec::CONTENT_TYPE)
                 }
                 Some(found) => write!(
                     f,
@@ -271,8 +270,8 @@ impl Error {
                     advice(&found)
                 ),
                 None => f.write_str(
-                    "the response is compressed twice, or compressed without a word in its headers; let the server \
-                    send event streams as they are",
+                    "the response is compressed twice, or is compressed although no header says so; configure the \
+                    server not to compress event streams",
                 ),
             },
             Self::Read(_) => f.write_str("the connection broke in the middle of the stream"),
@@ -280,10 +279,10 @@ impl Error {
                 write!(f, "the connection brought nothing for {after:?}, not even a comment")
             }
             Self::GaveUp => {
-                f.write_str("the server ended the stream again and again before it brought anything")
+                f.write_str("too many attempts failed in a row; in the last one, the server ended the stream before it sent an event")
             }
             Self::Incomplete => f.write_str(
-                "the stream ended before the event that ends it; what has come is not all, so ask again",
+                "the stream ended before the event that ends it; the answer is not complete, so send the request again",
             ),
             Self::Event(event) => write!(f, "the server sent an error: {}", Excerpt(event.data())),
             Self::TooLarge(error) => write!(f, "{error}"),
@@ -294,7 +293,7 @@ impl Error {
     }
 }
 
-/// As the variants are written, but for what a server sent: that is cut as in the text.
+/// Like the derived output, except that texts of a server are shortened as in the error's text.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut tuple = |name: &str, field: &dyn fmt::Debug| f.debug_tuple(name).field(field).finish();
@@ -335,7 +334,7 @@ impl StdError for Error {
         match self {
             Self::Connect(error) | Self::Tls(error) | Self::Read(error) => Some(error),
             Self::Request(error) if !error.is::<InvalidUrl>() => Some(&**error),
-            // Their text is this one's already.
+            // The text of these errors is a part of this error's text.
             Self::Attempt(error) => error.source(),
             Self::Decode(error) => error.source(),
             Self::TooLarge(error) => error.source(),
@@ -346,10 +345,10 @@ impl StdError for Error {
     }
 }
 
-/// Text that is not the URL of an event stream.
+/// A text that can't be the URL of an event stream.
 #[derive(Debug)]
 pub(crate) struct InvalidUrl {
-    /// Without what may be secret.
+    /// The text, without parts that may be secret.
     url: String,
     fault: String,
 }

@@ -1,6 +1,7 @@
-//! What the platform gives: time, boxes for futures, a client, and the bytes of a body.
+//! What depends on the platform: time, boxes of futures, the client, and the bytes of a body.
 //!
-//! Natively that is tokio and hyper, in a browser its timers and `fetch`. Nothing else here knows which.
+//! Outside of browsers it uses tokio and hyper, in a browser the browser's timers and `fetch`. No other file depends on
+//! the platform.
 
 #[cfg(not(target_family = "wasm"))]
 mod client;
@@ -34,13 +35,13 @@ impl Timer {
     }
 }
 
-/// The instant `duration` after `start`, or one that nobody will live to see.
+/// Returns the instant `duration` after `start`, or 30 years after it if that is sooner: adding more could overflow.
 pub(crate) fn later(start: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     start + duration.min(FAR)
 }
 
-/// What `future` gives, unless that takes longer than `limit`.
+/// Returns the output of `future`, or `None` if it takes longer than `limit`.
 pub(crate) async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Output> {
     let mut timer = limit.map(Timer::after);
     let mut future = pin!(future);

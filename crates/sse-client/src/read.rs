@@ -1,4 +1,4 @@
-//! The second step of a connection: turns the bytes of a response into events, and notices when no bytes come.
+//! The second step of a connection: decodes the bytes of a response into events, and notices when no bytes come.
 
 mod compression;
 mod ending;

@@ -1,6 +1,7 @@
-//! The step between two connections: decides whether another attempt follows, and when.
+//! The step between two connections: decides whether and when another attempt follows.
 //!
-//! Pure: time and chance are arguments. Nothing here reads a clock, a socket or a generator of random numbers.
+//! It is pure: the time and random numbers are arguments. It reads no clock, no socket and no generator of random
+//! numbers.
 
 mod policy;
 mod reconnector;

@@ -1,10 +1,10 @@
-//! The client, put to the test of chance: over whatever network, it gives every event of the server's, in order, each
-//! once, none missing, or gives the server's word of a gap where some are.
+//! Random tests of the client: over any network, it returns every event of the server in order and once, or the gap
+//! event of the server if events are missing.
 //!
 //! One run is one seed: a real `EventSource`, a real route of `sse-server`, and between them a network that delays,
-//! cuts, stalls and breaks, on a clock that only goes on when all wait. So hours pass in milliseconds, and a seed gives
-//! the same run each time. There is one connection at a time, so the network knows at each byte what the client must
-//! know: its last event ID, the reconnection time, and from when on it may come again.
+//! cuts, stalls and breaks. The clock goes on only when all tasks wait, so that hours pass in milliseconds, and a seed
+//! gives the same run each time. There is one connection at a time. So the network knows at each byte what the client
+//! must know: its last event ID, the reconnection time, and the earliest time of its next attempt.
 //!
 //! ```text
 //! SSE_SIMULATION_RUNS=10000 cargo test -p sse-client --release --lib simulation -- --nocapture
@@ -26,9 +26,13 @@ use self::client::Client;
 use self::world::{Fact, Facts, World, lock, millis};
 
 #[test]
-fn events_arrive_in_order_and_once_or_a_gap_is_told() {
+fn events_arrive_in_order_and_once_or_there_is_a_gap_event() {
     let Some(facts) = Simulation::new().runs(300).run(simulate) else { return };
-    assert_eq!(facts.seen().count(), Fact::Unavailable as usize + 1, "what does not happen is not tested");
+    assert_eq!(
+        facts.seen().count(),
+        Fact::Unavailable as usize + 1,
+        "a fact that never happens is not tested"
+    );
 }
 
 #[test]
@@ -46,7 +50,7 @@ async fn simulate(seed: u64) -> Facts {
     world.facts.clone()
 }
 
-/// The whole life of the server.
+/// Publishes and crashes at random, and at last publishes until the client has recovered.
 async fn publish_all(world: &Mutex<World>, mut rng: Rng) {
     for _ in 0..rng.u32(10..80) {
         if rng.u32(0..12) == 0 {
@@ -56,7 +60,7 @@ async fn publish_all(world: &Mutex<World>, mut rng: Rng) {
         (0..rng.usize(0..most)).for_each(|_| lock(world).publish());
         sleep(millis(&mut rng, &[0, 20, 500, 5_000, 60_000])).await;
         if rng.u32(0..50) == 0 {
-            // Silence for longer than any of the client's time-outs.
+            // Longer than any of the client's time-outs.
             sleep(Duration::from_secs(1200)).await;
         }
     }
@@ -64,17 +68,17 @@ async fn publish_all(world: &Mutex<World>, mut rng: Rng) {
         let mut world = lock(world);
         world.down_until = Instant::now();
         world.calm = Some(world.newest());
-        world.tell("all is well now");
+        world.tell("the faults are over");
         Instant::now() + world.longest_recovery()
     };
     loop {
-        // More than one, for a client that never had an id: it starts at the end.
+        // More than one, because a client without an id starts at the end.
         lock(world).publish();
         sleep(Duration::from_secs(10)).await;
         let world = lock(world);
         if world.is_done {
             return;
         }
-        world.check(Instant::now() < limit, "the client does not come back");
+        world.check(Instant::now() < limit, "the client does not recover");
     }
 }

@@ -1,4 +1,5 @@
-//! The loop around all other steps: connects, reads, asks the policy, waits, and connects again.
+//! The event source, which is the loop around all other steps: it connects, reads, asks the policy, waits, and connects
+//! again.
 
 mod builder;
 mod event_source;

@@ -1,4 +1,4 @@
-//! Comments, each in its place between the events.
+//! Comments, in the order of the stream.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn shown(item: Result<Item, Error>) -> String {
     }
 }
 
-/// Checks what comes of a body, however it is cut.
+/// Checks the items of a body, in several cuts.
 async fn check(body: &str, expected: &[&str]) {
     for cut in 0..body.len() {
         if !body.is_char_boundary(cut) {
@@ -35,7 +35,7 @@ async fn check(body: &str, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn comments_come_in_their_place() {
+async fn comments_are_returned_in_the_order_of_the_stream() {
     check(": a\n\ndata: 1\n\n:b\n: c\n\ndata: 2\n\n: d\n", &[":a", "1", ":b", ":c", "2", ":d"]).await;
     check("data: 1\n: in the middle\ndata: 2\n\n:\r\ndata: 3\r\n\r\n", &[":in the middle", "1\n2", ":", "3"])
         .await;
@@ -44,7 +44,7 @@ async fn comments_come_in_their_place() {
 }
 
 #[tokio::test]
-async fn they_come_over_reconnects_and_do_not_hide_the_end() {
+async fn comments_are_returned_over_reconnects_up_to_the_end() {
     let server = Server::start([stream(": a\ndata: 1\n\n: cut"), stream("data: 2\n\n: b\n"), status(204)]);
     let mut items = server.source().with_comments();
     let mut found = Vec::new();
@@ -64,9 +64,9 @@ async fn they_come_over_reconnects_and_do_not_hide_the_end() {
     assert_eq!(found, [":a", "1", ":b"]);
 }
 
-/// It is told of like an event that is too large, and everything around it is given.
+/// The events and comments around it are returned.
 #[tokio::test]
-async fn a_comment_that_is_too_long_is_skipped() {
+async fn a_comment_that_is_too_long_is_skipped_with_an_error() {
     let long = "x".repeat(8 * 1024 + 1);
     let fits = &long[1..];
     let body = format!(": {long}\n: a\ndata: 1\n:{fits}\n: {long}\ndata: 2\n\n: b\n");

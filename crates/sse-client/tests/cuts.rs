@@ -1,7 +1,6 @@
-//! Connections that end, break or are reset at every byte, and callers that stop waiting at every point.
+//! Connections that end, break or are reset at every byte, and callers that drop `next` at every point.
 //!
-//! Whatever becomes of a connection, each event is there once, in order, with its ID (C8, C13, C15 of
-//! `docs/standard.md`).
+//! In each case, every event is returned once, in order, with its ID (C8, C13, C15 of `docs/standard.md`).
 
 mod common;
 
@@ -16,10 +15,10 @@ use sse_client::{BoxError, EventSource};
 use sse_testing::Request;
 use tokio::task::{JoinSet, yield_now};
 
-/// Last event ID, wire form, and the data if that is an event.
+/// A block: the last event ID after it, its wire form, and its data if it is an event.
 type Entry = (&'static str, &'static str, Option<&'static str>);
 
-/// Every kind of line end, text of every width, and an ID without an event.
+/// Blocks with each kind of line ending, characters of each length, and an ID without an event.
 const HISTORY: [Entry; 6] = [
     ("1", "data: plain\nid: 1\n\n", Some("plain")),
     ("é", "id: é\r\ndata: Grüße, 世界 🦀\r\n\r\n", Some("Grüße, 世界 🦀")),
@@ -29,25 +28,25 @@ const HISTORY: [Entry; 6] = [
     ("6", "event: naïve\nid: 6\ndata: six\n\n", Some("six")),
 ];
 
-/// What is to come of it: IDs and data.
+/// Returns the data and IDs of the expected events.
 fn events() -> Vec<(String, String)> {
     HISTORY.iter().filter_map(|(id, _, data)| Some(((*id).to_owned(), (*data)?.to_owned()))).collect()
 }
 
-/// The body that goes on behind this ID.
+/// Returns the body that follows after this ID.
 fn history_after(id: Option<&str>) -> String {
     let seen = HISTORY.iter().position(|(entry, ..)| Some(*entry) == id).map_or(0, |index| index + 1);
     let rest = HISTORY[seen..].iter().map(|(_, wire, _)| *wire);
     std::iter::once("\u{feff}").chain(rest).collect()
 }
 
-/// The ID that so many bytes of the whole body leave behind.
+/// Returns the last event ID after this many bytes of the whole body.
 fn id_after(length: usize) -> Option<&'static str> {
     let mut end = '\u{feff}'.len_utf8();
     let mut id = None;
     for (entry, wire, _) in HISTORY {
         end += wire.len();
-        // A CR ends its line, whether a LF follows or not.
+        // A CR ends its line, even if an LF follows.
         if length >= end - usize::from(wire.ends_with("\r\n")) {
             id = Some(entry);
         }
@@ -55,7 +54,7 @@ fn id_after(length: usize) -> Option<&'static str> {
     id
 }
 
-/// What a server that knows its history answers to this request.
+/// Returns the answer of a server that keeps its history.
 fn resumed(request: &Request) -> Answer {
     match request.header("last-event-id") {
         Some("6") => status(204),
@@ -63,7 +62,7 @@ fn resumed(request: &Request) -> Answer {
     }
 }
 
-/// The bytes of a response, each with whether it is one of the body.
+/// The bytes of a response. Each is marked if it belongs to the body.
 #[derive(Default)]
 struct Wire(Vec<(u8, bool)>);
 
@@ -78,12 +77,12 @@ impl Wire {
         self
     }
 
-    /// The whole history, which ends with the connection.
+    /// Returns the whole history in a body that ends with the connection.
     fn until_the_end() -> Self {
         Self::of("").with(history_after(None).as_bytes(), true)
     }
 
-    /// The whole history, in chunks that are short enough to cut what matters.
+    /// Returns the whole history in chunks, which are so short that they cut lines and characters.
     fn chunked() -> Self {
         let body = history_after(None);
         let chunks =
@@ -102,7 +101,7 @@ enum End {
     Reset,
 }
 
-/// The first connection ends after these bytes, of which so many are of the body.
+/// Checks a source whose first connection ends after `bytes`, with `body` bytes of the body.
 async fn check_cut(client: Client, bytes: Vec<u8>, body: usize, end: End) {
     let length = bytes.len();
     let server = Server::answering(move |request| match (request.number(), end) {
@@ -120,14 +119,14 @@ async fn check_cut(client: Client, bytes: Vec<u8>, body: usize, end: End) {
     }
     assert_eq!(found, events(), "{end:?} after {length} bytes");
     server.request().await;
-    // What is on its way when a connection is reset may be lost.
+    // When a connection is reset, bytes that the client has not read yet may be lost.
     if end == End::Closed {
         let second = server.request().await;
         assert_eq!(second.header("last-event-id"), id_after(body), "{end:?} after {length} bytes");
     }
 }
 
-/// Cuts a response after each of its bytes, and before the first.
+/// Cuts a response after each of its bytes, and before the first byte.
 async fn check_every_cut(wire: Wire, end: End) {
     const AT_ONCE: usize = 16;
     let client = client();
@@ -147,27 +146,27 @@ async fn check_every_cut(wire: Wire, end: End) {
 }
 
 #[tokio::test]
-async fn a_response_may_end_at_any_byte() {
+async fn a_response_can_end_at_any_byte() {
     check_every_cut(Wire::until_the_end(), End::Closed).await;
 }
 
 #[tokio::test]
-async fn a_chunked_response_may_end_at_any_byte() {
+async fn a_chunked_response_can_end_at_any_byte() {
     check_every_cut(Wire::chunked(), End::Closed).await;
 }
 
 #[tokio::test]
-async fn a_connection_may_be_reset_at_any_byte() {
+async fn a_connection_can_be_reset_at_any_byte() {
     check_every_cut(Wire::until_the_end(), End::Reset).await;
 }
 
 #[tokio::test]
-async fn a_connection_may_be_reset_in_any_chunk() {
+async fn a_connection_can_be_reset_in_any_chunk() {
     check_every_cut(Wire::chunked(), End::Reset).await;
 }
 
-/// A source that meets every kind of end on its way through the history, with a hook that takes its time. The counter
-/// is that of its attempts.
+/// Returns a source whose connections end in each way, with a hook that is pending for a while, and the number of its
+/// attempts.
 fn eventful() -> (Server, EventSource, Arc<AtomicUsize>) {
     let server = Server::answering(|request| match request.number() {
         0 => raw(""),
@@ -191,7 +190,7 @@ fn eventful() -> (Server, EventSource, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn whoever_stops_waiting_loses_nothing() {
+async fn dropping_next_at_any_point_loses_no_event() {
     let (server, mut source, attempts) = eventful();
     let mut found = Vec::new();
     let mut dropped = 0;
@@ -199,7 +198,7 @@ async fn whoever_stops_waiting_loses_nothing() {
         loop {
             tokio::select! {
                 biased;
-                // Pending once, so that `next` is polled once and then dropped.
+                // It is pending once, so that `next` is polled once and then dropped.
                 () = yield_now() => dropped += 1,
                 item = source.next() => match item {
                     Some(event) => found.push(event.unwrap()),
@@ -213,9 +212,9 @@ async fn whoever_stops_waiting_loses_nothing() {
     assert!(dropped > 0);
 }
 
-/// A waker that does nothing: what counts is when the source is polled, and not by whom.
+/// The waker does nothing, because the loop polls the source again anyway.
 #[tokio::test]
-async fn a_poll_by_whoever_comes_by_loses_nothing() {
+async fn polls_with_other_wakers_lose_no_event() {
     let (server, mut source, attempts) = eventful();
     let mut found = Vec::new();
     soon(async {
@@ -231,7 +230,7 @@ async fn a_poll_by_whoever_comes_by_loses_nothing() {
     check_eventful(&server, &found, &attempts);
 }
 
-/// Each attempt was asked for and made once, however often it was looked after.
+/// Checks the events, and that each attempt was prepared and made once.
 fn check_eventful(server: &Server, found: &[sse_client::Event], attempts: &AtomicUsize) {
     let found: Vec<_> =
         found.iter().map(|event| (event.last_event_id().to_owned(), event.data().to_owned())).collect();

@@ -1,4 +1,4 @@
-//! What the text of an error says, and what it keeps to itself.
+//! The texts of errors: what they say, and which secrets they leave out.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::{
 };
 use sse_client::{Error, EventSource, Reconnect, ResponseExt as _, reports_error};
 
-/// The errors of a source and of a stream that have this answer.
+/// Returns the errors of a source and of a stream with this answer.
 async fn errors(answer: impl Fn() -> Answer + Send + 'static) -> [Error; 2] {
     let server = Server::answering(move |_| answer());
     let events = get(server.url("/events")).await.unwrap().events();
@@ -16,7 +16,7 @@ async fn errors(answer: impl Fn() -> Answer + Send + 'static) -> [Error; 2] {
     [last_error(&mut source.build().unwrap()).await, soon(events.next()).await.unwrap().unwrap_err()]
 }
 
-/// Checks the end of the text, and that it is one short line that steers no terminal, as is the text for programmers.
+/// Checks the end of the text, and that the text and the debug output are one short line without control characters.
 async fn check(answer: impl Fn() -> Answer + Send + 'static, expected: &str) {
     for error in errors(answer).await {
         assert!(error.to_string().ends_with(expected), "{error}");
@@ -28,7 +28,7 @@ async fn check(answer: impl Fn() -> Answer + Send + 'static, expected: &str) {
 }
 
 #[tokio::test]
-async fn what_a_server_says_is_told_in_one_line() {
+async fn the_body_of_a_refusal_is_shown_in_one_line() {
     let json = "{\n  \"error\": {\n    \"message\": \"no such key\"\n  }\n}\n";
     for (status, body, expected) in [
         ("401 Unauthorized", json.to_owned(), ": { \"error\": { \"message\": \"no such key\" } }"),
@@ -56,7 +56,7 @@ async fn what_a_server_says_is_told_in_one_line() {
 }
 
 #[tokio::test]
-async fn what_an_event_says_is_told_in_one_line() {
+async fn the_data_of_an_error_event_is_shown_in_one_line() {
     for (body, expected) in [
         (
             "event: error\ndata: {\ndata:   \"message\": \"no\u{1b}\"\ndata: }\n\n".to_owned(),
@@ -69,9 +69,9 @@ async fn what_an_event_says_is_told_in_one_line() {
     }
 }
 
-/// Whether the server cannot be reached, hangs up, or says what is not HTTP, are three things.
+/// A server that can't be reached, one that closes the connection, and one that does not speak HTTP.
 #[tokio::test]
-async fn what_there_is_instead_of_a_response_is_told() {
+async fn a_missing_and_an_unreadable_response_have_their_own_texts() {
     for (answer, expected) in [
         ("", "the connection broke before there was a response"),
         ("HTTP/1.1 200 OK\r\n", "the connection broke before there was a response"),
@@ -95,7 +95,7 @@ async fn what_there_is_instead_of_a_response_is_told() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_url_is_told_to_nobody() {
+async fn a_token_in_the_url_is_not_shown() {
     let broken = "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n";
     for answer in ["HTTP/1.1 200", "no HTTP\r\n\r\n", &format!("HTTP/1.1 {broken}")] {
         let answer = answer.to_owned();
@@ -113,7 +113,7 @@ async fn a_token_in_the_url_is_told_to_nobody() {
         for text in [format!("{error:#}"), format!("{error:?}")] {
             assert!(!text.contains("secret"), "{text}");
         }
-        assert!(server.request().await.path().ends_with("?api_key=secret"), "but it is sent");
+        assert!(server.request().await.path().ends_with("?api_key=secret"), "the token is sent");
     }
     for url in ["a.b/c?secret", "ftp://a.b/c?secret", "https://name:secret@a b/c"] {
         let error = EventSource::get(url).unwrap_err();
@@ -137,10 +137,10 @@ async fn a_token_in_the_request_of_an_attempt_is_not_shown() {
     assert!(soon(source.build().unwrap().next()).await.unwrap().is_ok());
 }
 
-/// What another attempt would not change is an error at once, whatever the policy.
+/// Another attempt would fail as well, so no policy tries again.
 #[cfg(feature = "default-tls")]
 #[tokio::test]
-async fn a_server_that_can_not_be_trusted_is_an_error_at_once() {
+async fn an_untrusted_server_is_an_error_at_once() {
     use std::sync::Arc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -161,7 +161,7 @@ async fn a_server_that_can_not_be_trusted_is_an_error_at_once() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // The client refuses.
+            // The handshake fails, because the client does not trust the certificate.
             _ = acceptor.accept(stream).await;
         }
     });

@@ -1,4 +1,4 @@
-//! The event source against a server that answers as it is told.
+//! The event source with a server that sends the answers of the test.
 
 mod common;
 
@@ -39,7 +39,7 @@ async fn the_request_is_that_of_an_event_source() {
 }
 
 #[tokio::test]
-async fn it_resumes_behind_the_last_event() {
+async fn it_resumes_after_the_last_event() {
     let server = Server::start([
         stream("data: 1\nid: a\n\ndata: unfinished\nid: b\n"),
         stream("data: 2\nid: é\n\n"),
@@ -52,12 +52,12 @@ async fn it_resumes_behind_the_last_event() {
     }
     assert!(!server.request().await.head().contains("last-event-id"));
     assert!(server.request().await.head().contains("\r\nlast-event-id: a\r\n"));
-    assert!(server.request().await.head().contains("\r\nlast-event-id: é\r\n"), "as UTF-8");
+    assert!(server.request().await.head().contains("\r\nlast-event-id: é\r\n"), "the id is sent as UTF-8");
     assert!(!server.request().await.head().contains("last-event-id"), "an id that was reset is not sent");
 }
 
 #[tokio::test]
-async fn it_starts_behind_a_stored_id() {
+async fn it_starts_after_a_stored_id() {
     let server = Server::start([stream("data: 1\n\n")]);
     let client = client();
     let request = client.get(server.url("/events")).header("last-event-id", "old").build().unwrap();
@@ -68,7 +68,7 @@ async fn it_starts_behind_a_stored_id() {
 }
 
 #[tokio::test]
-async fn the_callers_headers_count() {
+async fn the_callers_headers_are_sent() {
     let server = Server::start([stream("data: 1\n\n"), stream("data: 2\nid\n\n"), stream("data: 3\n\n")]);
     let client = client();
     let request = client
@@ -111,7 +111,7 @@ async fn a_body_that_is_a_stream_is_an_error_at_once() {
 }
 
 #[tokio::test]
-async fn the_policys_waits_are_kept() {
+async fn the_waits_of_the_policy_are_kept() {
     let server = Server::start((0..21).map(|_| status(503)));
     let (waits, mut seen) = mpsc::unbounded_channel();
     let observer = move |notice: Notice<'_>| {
@@ -145,7 +145,7 @@ async fn the_policys_waits_are_kept() {
 }
 
 #[tokio::test]
-async fn the_servers_reconnection_time_reaches_the_policy() {
+async fn the_reconnection_time_of_the_server_is_waited_for() {
     let server = Server::start([stream("retry: 7000\n")]);
     let (waits, mut seen) = mpsc::unbounded_channel();
     let observer = move |notice: Notice<'_>| {
@@ -173,7 +173,7 @@ async fn a_stream_that_ends_before_an_event_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_stream_with_an_event_is_none() {
+async fn a_stream_with_an_event_is_not_a_failure() {
     let server = Server::start((0..10).map(|_| stream("data: 1\n\n")));
     let mut source = server.source_with(quick().max_retries(0));
     for _ in 0..10 {
@@ -194,12 +194,12 @@ async fn an_event_that_is_skipped_does_not_count() {
 }
 
 #[tokio::test]
-async fn closing_ends_a_wait_and_drops_what_was_received() {
+async fn closing_ends_a_wait_and_drops_received_events() {
     let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
     source.close();
-    assert!(soon(source.next()).await.is_none(), "the second event was there");
+    assert!(soon(source.next()).await.is_none(), "the second event was received and is dropped");
 
     let server = Server::start([status(503)]);
     let mut source = server.source_with(Reconnect::standard());
@@ -208,7 +208,7 @@ async fn closing_ends_a_wait_and_drops_what_was_received() {
 }
 
 #[tokio::test]
-async fn a_reconnect_asks_the_url_that_was_asked_first() {
+async fn a_reconnect_requests_the_first_url() {
     let redirect = "302 -\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let server =
         Server::start([response(redirect), stream("data: 1\n\n"), stream("event: error\ndata: 2\n\n")]);
@@ -221,7 +221,7 @@ async fn a_reconnect_asks_the_url_that_was_asked_first() {
     }
 }
 
-/// What users rely on: a source can go to another task, and needs no pinning.
+/// Users rely on it: a source can be moved to another task, and needs no pinning.
 const _: fn() = || {
     fn is<T: Send + Unpin>() {}
     is::<EventSource>();
@@ -230,7 +230,7 @@ const _: fn() = || {
 };
 
 #[tokio::test]
-async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
+async fn a_get_is_repeated_by_default_and_a_put_is_not() {
     let server =
         Server::start([stream("retry: 100\ndata: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
     let mut source = EventSource::get(server.url("/events")).unwrap();
@@ -247,14 +247,14 @@ async fn a_get_is_repeated_by_itself_and_a_put_is_not() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn temporary_statuses_are_tried_again() {
     let answers = [408, 425, 429, 500, 503].map(status);
     let server = Server::start(answers.into_iter().chain([stream("data: 1\n\n")]));
     assert_eq!(next(&mut server.source()).await, event("1", ""));
 }
 
 #[tokio::test]
-async fn what_does_not_pass_is_final_and_named() {
+async fn other_statuses_are_final_errors() {
     for code in [201, 204, 304, 400, 401, 404] {
         let server = Server::start([status(code)]);
         let mut source = server.source();
@@ -267,7 +267,7 @@ async fn what_does_not_pass_is_final_and_named() {
 }
 
 #[tokio::test]
-async fn another_content_type_is_final_and_named() {
+async fn another_content_type_is_a_final_error() {
     let server = Server::start([response("200 OK\r\nContent-Type: text/html\r\n\r\n<p>Hello")]);
     let error = soon(server.source().next()).await.unwrap().unwrap_err();
     assert!(matches!(&error, Error::ContentType(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
@@ -305,7 +305,7 @@ async fn failures_end_with_the_last_error() {
 }
 
 #[tokio::test]
-async fn a_large_event_is_one_error_and_the_next_one_arrives() {
+async fn a_large_event_is_one_error_and_the_next_event_follows() {
     let server = Server::start([stream("data: 123456789\n\ndata: 2\n\n").held()]);
     let client = client();
     let request = client.get(server.url("/events")).build().unwrap();
@@ -315,7 +315,7 @@ async fn a_large_event_is_one_error_and_the_next_one_arrives() {
 }
 
 #[tokio::test]
-async fn a_post_is_repeated_only_when_the_caller_says_so() {
+async fn a_post_is_repeated_only_with_a_policy() {
     let server = Server::start([stream("data: 1\n\n"), stream("data: 2\n\n"), stream("data: 3\n\n")]);
     let client = client();
     let request = || client.post(server.url("/events")).body("{}").build().unwrap();
@@ -329,7 +329,7 @@ async fn a_post_is_repeated_only_when_the_caller_says_so() {
 }
 
 #[tokio::test]
-async fn an_observer_is_told() {
+async fn an_observer_gets_notices() {
     let server = Server::start([
         status(500),
         stream(": hi\nretry: 1\n\ndata: 1\nid: \u{7}\n\n"),
@@ -377,7 +377,7 @@ async fn an_observer_is_told() {
 }
 
 #[test]
-fn a_url_that_is_none_is_an_error_at_once() {
+fn an_invalid_url_is_an_error_at_once() {
     for url in ["", "no url", "/events", "http://", "ftp://127.0.0.1/", "localhost:8080/events"] {
         let error = EventSource::get(url).unwrap_err();
         assert!(matches!(error, Error::Request(_)), "{url:?}: {error:?}");
@@ -386,7 +386,7 @@ fn a_url_that_is_none_is_an_error_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_of_another_scheme_is_final() {
+async fn a_request_with_another_scheme_is_final() {
     let client = client();
     let request = client.get("ftp://127.0.0.1/").build().unwrap();
     let mut source = EventSource::builder(client, request).build().unwrap();
@@ -403,16 +403,16 @@ async fn https_without_tls_is_final() {
 }
 
 #[tokio::test]
-async fn redirects_that_never_end_are_final() {
+async fn endless_redirects_are_final() {
     let answers = (0..20)
         .map(|_| response("302 -\r\nLocation: /events\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
     let server = Server::start(answers);
     assert!(matches!(soon(server.source().next()).await, Some(Err(Error::Request(_)))));
 }
 
-/// P29 drops it, because the next connection brings it again. Where there is none, it would be lost.
+/// P29 drops it, because the next connection receives it again. Without a next connection it would be lost.
 #[tokio::test]
-async fn an_unfinished_event_is_given_only_if_no_connection_follows() {
+async fn an_unfinished_event_is_returned_only_if_no_connection_follows() {
     let server = Server::start([stream("data: 1\n\ndata: 2"), stream("data: 3\n\n"), status(204)]);
     let mut source = server.source();
     assert_eq!(next(&mut source).await, event("1", ""));
@@ -427,7 +427,7 @@ async fn an_unfinished_event_is_given_only_if_no_connection_follows() {
 }
 
 #[tokio::test]
-async fn the_last_event_can_be_given() {
+async fn the_last_event_can_be_returned() {
     let body = "data: 1\n\nevent: message_stop\ndata: {}\n\ndata: 3\n\n";
     let server = Server::start([stream(body).held()]);
     let log = Log::default();
@@ -443,7 +443,7 @@ async fn the_last_event_can_be_given() {
 }
 
 #[tokio::test]
-async fn a_response_that_may_end_is_not_followed_by_another() {
+async fn a_complete_answer_is_not_followed_by_another_request() {
     let finished = "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n";
     let server = Server::start([stream("data: 1\n\n"), stream(finished), stream("data: 3\n\n")]);
     let mut source = server.builder().end_at(Ending::gemini()).build().unwrap();
@@ -453,9 +453,9 @@ async fn a_response_that_may_end_is_not_followed_by_another() {
     assert_eq!(server.requests().len(), 2);
 }
 
-/// Editors and `echo` write one.
+/// Editors and `echo` write a line ending.
 #[tokio::test]
-async fn a_line_ending_after_a_stored_id_does_not_count() {
+async fn a_line_ending_after_a_stored_id_is_ignored() {
     for (stored, expected) in [
         ("7", Some("7")),
         ("7\n", Some("7")),

@@ -10,7 +10,7 @@ use sse_client::{
     Decoder, Ending, Error, Event, EventId, EventStream, ReadSettings, ResponseExt as _, Verdict,
 };
 
-/// Short enough to wait for, where the server is silent for ever.
+/// A short time-out, for a server that never sends anything.
 const SHORT: Duration = Duration::from_millis(50);
 
 async fn get(server: &Server) -> reqwest::Response {
@@ -18,18 +18,18 @@ async fn get(server: &Server) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn events_to_the_end() {
+async fn events_are_returned_up_to_the_end() {
     let server = Server::start([stream("data: 1\nid: a\n\ndata: 2\n\nevent: x\nid: b")]);
     let mut events = get(&server).await.events();
     assert_eq!(events.next().await.unwrap().unwrap().data(), "1");
     assert_eq!(events.next().await.unwrap().unwrap().data(), "2");
     assert_eq!(events.last_event_id(), "a");
     assert!(events.next().await.is_none());
-    assert!(events.next().await.is_none(), "the end stays the end");
+    assert!(events.next().await.is_none(), "the stream stays ended");
 }
 
 #[tokio::test]
-async fn a_break_is_an_error_and_then_the_end() {
+async fn the_stream_ends_after_the_error_of_a_broken_connection() {
     let broken =
         response("200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n");
     let server = Server::start([broken]);
@@ -40,7 +40,7 @@ async fn a_break_is_an_error_and_then_the_end() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_stream_is_refused_with_what_it_says() {
+async fn a_response_that_is_not_an_event_stream_is_an_error_with_its_body() {
     let not_found = response("404 -\r\nContent-Length: 7\r\n\r\nno such");
     let server = Server::start([not_found, response("200 OK\r\nX: y\r\n\r\n{}")]);
     let mut events = get(&server).await.events();
@@ -61,7 +61,7 @@ async fn the_limit_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_decoder_of_the_callers_starts_anew() {
+async fn a_decoder_of_the_caller_is_reset() {
     let server = Server::start([stream("data: 1\n\n")]);
     let mut decoder = Decoder::new();
     assert_eq!(decoder.next_event(&mut &b"id: 7\n\ndata: half"[..]), Ok(None));
@@ -71,7 +71,7 @@ async fn a_decoder_of_the_callers_starts_anew() {
 }
 
 #[tokio::test]
-async fn trailers_are_not_the_end() {
+async fn trailers_are_ignored() {
     let chunked =
         "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n";
     let server = Server::start([response(&format!("{chunked}9\r\ndata: 1\n\n\r\n0\r\nX: y\r\n\r\n"))]);
@@ -83,7 +83,7 @@ async fn trailers_are_not_the_end() {
 }
 
 #[tokio::test]
-async fn dropping_next_loses_nothing() {
+async fn dropping_next_loses_no_event() {
     let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]);
     let mut events = get(&server).await.events();
     let mut seen = Vec::new();
@@ -120,9 +120,9 @@ async fn check(
     assert_eq!((found.as_slice(), error.as_str()), (expected, end));
 }
 
-/// Several LLM servers end their answers so.
+/// Several LLM servers end their answers in this way.
 #[tokio::test]
-async fn an_event_that_a_clean_end_leaves_unfinished_is_given() {
+async fn an_event_that_a_clean_end_leaves_unfinished_is_returned() {
     for body in
         ["data: 1\n\ndata: 2", "data: 1\n\ndata: 2\n", "data: 1\n\ndata: 2\r\n", "data: 1\r\rdata: 2\r"]
     {
@@ -153,13 +153,13 @@ async fn an_id_without_an_event_does_not_count() {
 }
 
 #[tokio::test]
-async fn white_space_around_the_last_data_does_not_count() {
+async fn white_space_around_the_last_data_is_ignored() {
     for end in
         ["data: [DONE]\n\n", "data: [DONE] \n\n", "data:  [DONE]\t\n\n", "data: [DONE]", "data: [DONE] \n"]
     {
         let body = format!("data: 1\n\n{end}");
         check(stream(&body), |events| events.end_at("[DONE]"), &[("message", "1")], "").await;
-        // Nothing that follows is read.
+        // Nothing after this event is read.
         if end.ends_with("\n\n") {
             let body = format!("{body}data: 2\n\n");
             check(stream(&body).held(), |events| events.end_at("[DONE]"), &[("message", "1")], "").await;
@@ -168,7 +168,7 @@ async fn white_space_around_the_last_data_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_predicate_says_which_event_is_the_last() {
+async fn a_predicate_recognizes_the_last_event() {
     let body = "data: 1\n\nevent: done\ndata: usage\n\ndata: 3\n\n";
     let (one, done, three) = (("message", "1"), ("done", "usage"), ("message", "3"));
     let is_done = |event: &Event| event.event_type() == "done";
@@ -185,7 +185,7 @@ async fn a_predicate_says_which_event_is_the_last() {
         "Event",
     )
     .await;
-    // What follows the event may be the end of the response, or more.
+    // After the event, the response may end or go on.
     let may_end = || Ending::new(failing(Verdict::MayEnd));
     check(stream(body), |events| events.end_at(may_end()), &[one, done, three], "Incomplete").await;
     let body = "data: 1\n\nevent: done\ndata: usage\n\n";
@@ -194,7 +194,7 @@ async fn a_predicate_says_which_event_is_the_last() {
 }
 
 #[tokio::test]
-async fn one_type_of_settings_serves_both() {
+async fn sources_and_streams_use_the_same_settings() {
     let body = "data: skip\n\ndata: 123456789\n\ndata: 2\n\nevent: done\ndata: 3\n\ndata: 4\n\n";
     let answer = format!("200 OK\r\nContent-Type: text/plain\r\n\r\n{body}");
     let server = Server::answering(move |_| response(&answer).held());
@@ -219,10 +219,10 @@ async fn one_type_of_settings_serves_both() {
     }
 }
 
-/// The words of the server are not lost to a type that does not expect them.
+/// The error has the words of the server, even if the caller's type does not expect them.
 #[cfg(feature = "json")]
 #[tokio::test]
-async fn an_error_in_mid_stream_is_told_in_the_servers_words() {
+async fn an_error_within_a_stream_has_the_words_of_the_server() {
     for event in [
         "data: {\"error\": {\"message\": \"the model is overloaded\"}}\n\n",
         "event: error\ndata: the model is overloaded\n\n",

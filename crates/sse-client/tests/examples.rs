@@ -1,4 +1,4 @@
-//! The examples as a user meets them: each is run, and what it prints is read.
+//! Runs the examples as a user does, and checks their output.
 
 #![cfg(all(feature = "blocking", feature = "json"))]
 #![allow(missing_docs, reason = "tests")]
@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use common::{Answer, Server, response, status, stream};
 
-/// Where the examples are, once they are built: cargo does not build them for every way to run this test.
+/// Builds the examples and returns their folder. Cargo does not build them for each way to run this test.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let built = Command::new(env!("CARGO"))
@@ -32,7 +32,7 @@ fn example(name: &str) -> Command {
     command
 }
 
-/// What it prints to stdout and to stderr, and whether it says that all went well.
+/// Checks the output to stdout and to stderr, and the exit code.
 #[track_caller]
 fn check(output: &Output, stdout: &str, stderr: &str, success: bool) {
     let found = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
@@ -46,7 +46,7 @@ fn chat_prints_the_answer() {
 }
 
 #[test]
-fn chat_tells_what_the_api_says() {
+fn chat_prints_the_error_of_the_api() {
     let output = example("chat").env("OPENAI_API_KEY", "wrong").output().unwrap();
     let refused = "the server answered 401 Unauthorized instead of 200 with an event stream";
     check(&output, "", &format!("\n{refused}: {{\"error\":{{\"message\":\"the key is wrong\"}}}}\n"), false);
@@ -59,7 +59,7 @@ fn chat_ends_with_an_error_of_the_model() {
     check(&output, "one ", error, false);
 }
 
-/// What the tool of the example tells, and its result.
+/// Returns the progress and the result of the tool of the example.
 fn counted(token: u8) -> String {
     let progress = (1..=5)
         .map(|n| format!("\"notifications/progress\" {{\"progress\":{n},\"progressToken\":{token}}}\n"));
@@ -78,8 +78,8 @@ fn mcp_makes_one_call_over_several_connections_to_an_older_server() {
 
 const STREAM: &str = "200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
-/// What an older server says first: that it does not know the version, its session, which an event without data may
-/// come before, and that it is open.
+/// Returns the first answers of an older server: it does not know the version, opens a session after an event without
+/// data, and accepts the notification.
 fn older() -> [Answer; 3] {
     let session = "{\"id\":1,\"result\":{\"protocolVersion\":\"2025-06-18\"}}";
     [
@@ -92,7 +92,7 @@ fn older() -> [Answer; 3] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_keeps_its_session_with_an_older_server() {
+async fn mcp_sends_the_session_to_an_older_server() {
     let answer = "id: 7\nretry: 100\ndata:\n\n";
     let rest = "data: {\"id\":9,\"method\":\"ping\"}\n\ndata: {\"id\":2,\"result\":3}\n\n";
     let server = Server::start(older().into_iter().chain([stream(answer), stream(rest).held(), status(200)]));
@@ -109,7 +109,7 @@ async fn mcp_keeps_its_session_with_an_older_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_asks_for_no_other_stream() {
+async fn mcp_does_not_request_another_stream() {
     for first in ["retry: 100\ndata: {\"id\":1,\"method\":\"ping\"}\n\n", "retry: 100\nid: \u{7}\ndata:\n\n"]
     {
         let server = Server::start(
@@ -122,14 +122,14 @@ async fn mcp_asks_for_no_other_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_tells_what_the_server_says() {
+async fn mcp_prints_the_error_of_the_server() {
     let refusal = |code: i32, data: &str| {
         let error = format!("{{\"code\":{code},\"data\":{data},\"message\":\"no\"}}");
         let answer = format!("400 -\r\nConnection: close\r\n\r\n{{\"id\":1,\"error\":{error}}}");
         (response(&answer), format!("the server refused: {error}\n"))
     };
     let unauthorized = "the server answered 401 Unauthorized instead of 200 with an event stream: no token\n";
-    let lost = "the stream ended without a response: the server takes the call for cancelled\n";
+    let lost = "the stream ended without a response, so the server has cancelled the call\n";
     let broken = format!("{}Content-Length: 99\r\n\r\n", &STREAM[..STREAM.len() - 2]);
     for (answer, told) in [
         refusal(-32022, "{\"requested\":\"2026-07-28\",\"supported\":[\"2027-01-01\"]}"),
@@ -144,7 +144,7 @@ async fn mcp_tells_what_the_server_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mcp_takes_an_answer_that_is_no_stream() {
+async fn mcp_reads_an_answer_in_json() {
     let json = "200 OK\r\nContent-Type: application/json\r\n\r\n{\"id\":1,\"result\":\"at once\"}";
     let server = Server::start([response(json)]);
     let output = example("mcp_call").args([&server.url("/events"), "weather"]).output().unwrap();
@@ -172,7 +172,7 @@ async fn mcp_listens_again_when_a_stream_ends() {
 }
 
 #[test]
-fn a2a_follows_a_task_over_a_break() {
+fn a2a_follows_a_task_after_a_break() {
     let told = "TASK_STATE_SUBMITTED\nTASK_STATE_WORKING\nTASK_STATE_COMPLETED\none two three\n";
     check(&example("a2a_task").output().unwrap(), told, "", true);
 }
@@ -183,7 +183,7 @@ async fn a2a_sends_its_message_once() {
     let task = r#"{"id":"t","status":{"state":"TASK_STATE_COMPLETED"},"artifacts":[{"artifactId":"a","parts":[{"text":"all"}]}]}"#;
     let working = r#"{"id":1,"result":{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"}}}}"#;
     let refused = r#"{"id":1,"error":{"code":-32004,"message":"it has ended"}}"#;
-    // It has ended when the client comes back: then it is asked for.
+    // The task has ended when the client reconnects, so the client gets the task.
     let begin = stream(&format!("retry: 100\ndata: {working}\n\n"));
     let server = Server::start([begin, json(refused), json(&format!(r#"{{"id":1,"result":{task}}}"#))]);
     let output = example("a2a_task").arg(server.url("/")).output().unwrap();
@@ -197,13 +197,13 @@ async fn a2a_sends_its_message_once() {
         })
         .collect::<Vec<_>>();
     assert_eq!(methods, ["SendStreamingMessage", "SubscribeToTask", "GetTask"]);
-    // The message may have come: it is not sent again.
+    // The agent may have received the message, so it is not sent again.
     let server = Server::start([stream("retry: 100\n\n"), stream("")]);
     let output = example("a2a_task").arg(server.url("/")).output().unwrap();
     let stderr = "the request for the next attempt could not be made: the agent named no task\n";
     check(&output, "", stderr, false);
     assert_eq!(server.requests().len(), 1);
-    // What the agent refuses is told in its words.
+    // A refusal is printed in the words of the agent.
     let server = Server::start([stream(&format!("data: {refused}\n\n"))]);
     let output = example("a2a_task").arg(server.url("/")).output().unwrap();
     check(&output, "", &format!("the server sent an error: {refused}\n"), false);
@@ -218,7 +218,7 @@ fn blocking_follows_to_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_goes_on_where_it_stopped() {
+async fn tail_resumes_after_the_stored_id() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let server = Server::start([
@@ -241,7 +241,7 @@ async fn tail_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn bad_input_is_told() {
+fn bad_input_is_an_error() {
     for name in ["tail", "blocking", "mcp_call"] {
         let output = example(name).arg("no url").output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);

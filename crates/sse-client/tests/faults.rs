@@ -1,8 +1,8 @@
-//! What a server or the network can do wrong, and what becomes of it.
+//! Faults of servers and networks, and what follows.
 //!
 //! - Every fault happens at a real socket.
-//! - No test depends on how long something takes. Where a time-out is what is tested, the server stays silent for ever,
-//!   and what would come too late on a slow machine is only tried again.
+//! - No test depends on how long something takes. In the tests of time-outs the server never sends anything, and an
+//!   answer that is late on a slow machine only leads to another attempt.
 //! - C1 and so on are the rules of `docs/standard.md`.
 
 mod common;
@@ -19,12 +19,12 @@ use common::{
 use sse_client::{Error, EventSource, EventSourceBuilder, Notice, Reconnect, ResponseExt as _};
 use tokio::net::TcpSocket;
 
-/// Short enough to wait for, where the server is silent for ever.
+/// A short time-out, for a server that never sends anything.
 const SHORT: Duration = Duration::from_millis(50);
 
 // No response
 
-/// A source at an address where nobody listens, and nobody else can.
+/// Returns a source with an address where nobody listens, and a socket that keeps other programs from listening there.
 fn at_unused_port(policy: Reconnect) -> (TcpSocket, EventSource, Log) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -37,7 +37,7 @@ fn at_unused_port(policy: Reconnect) -> (TcpSocket, EventSource, Log) {
 
 /// C9: a network error instead of a response.
 #[tokio::test]
-async fn a_server_that_comes_up_late_is_found() {
+async fn a_server_that_starts_late_is_found() {
     let (socket, mut source, log) = at_unused_port(quick());
     while log.entries().len() < 3 {
         tokio::select! {
@@ -53,15 +53,15 @@ async fn a_server_that_comes_up_late_is_found() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_come_up_is_given_up() {
+async fn a_server_that_does_not_start_is_given_up() {
     let (_socket, mut source, log) = at_unused_port(quick().max_retries(2));
     assert!(matches!(last_error(&mut source).await, Error::Connect(_)));
     assert_eq!(log.entries(), ["wait after Connect", "wait after Connect", "closed after Connect"]);
 }
 
-/// What is no response is tried again, with a wait each time, and no more often than allowed.
+/// It is tried again after a wait, and no more often than the policy allows.
 #[tokio::test]
-async fn what_is_no_response_is_a_network_error() {
+async fn bytes_that_are_no_response_are_a_network_error() {
     for bytes in [
         "",
         "\r\n",
@@ -98,7 +98,8 @@ async fn what_is_no_response_is_a_network_error() {
     }
 }
 
-/// Checks that an answer like `first` is left because of `cause`, after a wait, and that the next request has this ID.
+/// Checks that a connection with an answer like `first` is closed because of `cause`, and that the next request follows
+/// after a wait and has this ID.
 async fn check_left(
     first: impl Fn() -> Answer + Send + 'static,
     set: impl FnOnce(EventSourceBuilder) -> EventSourceBuilder,
@@ -124,7 +125,7 @@ async fn check_left(
 }
 
 #[tokio::test]
-async fn a_response_that_never_comes_is_not_waited_for() {
+async fn the_wait_for_a_response_is_limited() {
     for bytes in
         ["", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n", "HTTP/1.1 100 Continue\r\n\r\n"]
     {
@@ -139,23 +140,23 @@ async fn a_response_that_never_comes_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_never_final_is_not_waited_for() {
+async fn the_wait_for_a_final_response_is_limited() {
     let first = || raw("").endless("HTTP/1.1 100 Continue\r\n\r\n");
     check_left(first, |source| source.response_timeout(SHORT), "ResponseTimeout", None).await;
 }
 
 #[tokio::test]
-async fn a_response_that_never_comes_can_be_the_end() {
+async fn a_missing_response_ends_a_source_that_does_not_reconnect() {
     let server = Server::start([raw("").held()]);
     let source = server.builder().reconnect(Reconnect::never()).response_timeout(SHORT);
     let error = last_error(&mut source.build().unwrap()).await;
     assert!(matches!(error, Error::ResponseTimeout { after, .. } if after == SHORT), "{error:?}");
 }
 
-// Silence
+// Idle time-outs
 
 #[tokio::test]
-async fn a_connection_that_falls_silent_is_left() {
+async fn an_idle_connection_is_closed() {
     for body in ["", ": hello\n\n", "id: a\ndata: 1"] {
         let set = |source: EventSourceBuilder| source.initial_idle_timeout(SHORT).idle_timeout(None);
         check_left(move || stream(body).held(), set, "IdleTimeout", None).await;
@@ -166,9 +167,9 @@ async fn a_connection_that_falls_silent_is_left() {
     }
 }
 
-/// Or a server that takes connections and says nothing would be asked for ever.
+/// Otherwise a server that accepts connections and sends nothing would be tried again without end.
 #[tokio::test]
-async fn silence_from_the_start_is_a_failure_however_long_it_was_listened_to() {
+async fn a_connection_without_a_byte_is_a_failure() {
     for body in ["", ": hello\n\n"] {
         let server = Server::answering(move |_| stream(body).held());
         let source = server.builder().reconnect(quick().max_retries(2)).initial_idle_timeout(SHORT);
@@ -179,7 +180,7 @@ async fn silence_from_the_start_is_a_failure_however_long_it_was_listened_to() {
 }
 
 #[tokio::test]
-async fn silence_is_the_end_of_a_stream_that_is_not_resumed() {
+async fn an_idle_time_out_ends_a_source_that_does_not_reconnect() {
     let server = Server::answering(|_| stream("data: 1\n\n").held());
     let mut source = server.builder().reconnect(Reconnect::never()).idle_timeout(SHORT).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
@@ -192,9 +193,9 @@ async fn silence_is_the_end_of_a_stream_that_is_not_resumed() {
     assert!(soon(events.next()).await.is_none());
 }
 
-/// Far more than the time between two comments, and far less than the time in which they come.
+/// A time-out that is much longer than the time between two comments, and much shorter than the time of all comments.
 #[tokio::test]
-async fn comments_are_a_sign_of_life() {
+async fn comments_count_for_the_idle_time_out() {
     const LIMIT: Duration = Duration::from_secs(1);
     let server = Server::start([stream("").then(|mut stream| {
         let start = Instant::now();
@@ -213,7 +214,8 @@ async fn comments_are_a_sign_of_life() {
 
 // Streams that end too early, or break
 
-/// C8: so does an empty 200. Here it counts as a failure, or such a server would be asked again and again.
+/// C8: an empty 200 is followed by a reconnect. It counts as a failure, so that such a server is not asked without a
+/// pause.
 #[tokio::test]
 async fn a_stream_without_an_event_is_a_failure() {
     for body in
@@ -250,18 +252,18 @@ async fn a_broken_chunk_breaks_the_connection() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_shorter_than_promised_breaks_the_connection() {
+async fn a_body_that_is_too_short_breaks_the_connection() {
     let first = || {
         response("200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\nid: a\ndata: 1\n\n")
     };
     check_left(first, |source| source, "Read", Some("a")).await;
 }
 
-// Servers that have too much to do
+// Busy servers
 
-/// C11: never two attempts without a wait between, and none sooner than that.
+/// C11: there is a wait between two attempts, and no attempt comes before its wait is over.
 #[tokio::test]
-async fn a_storm_of_errors_meets_waits() {
+async fn each_error_is_followed_by_a_wait() {
     const RETRIES: u32 = 50;
     let answers = [|| status(500), || status(503), || raw(""), || stream(""), || raw("HTTP/1.1 200 OK\r\nX")];
     let (attempts, waits) = (Moments::default(), Moments::default());
@@ -288,7 +290,7 @@ async fn a_storm_of_errors_meets_waits() {
     }
 }
 
-/// When something was, and how long what followed was to be.
+/// The times of attempts, and the waits that were to follow them.
 #[derive(Clone, Default)]
 struct Moments(Arc<Mutex<Vec<(Instant, Duration)>>>);
 

@@ -1,4 +1,4 @@
-//! A source that is steered from elsewhere, and the sources of one builder.
+//! Handles, and several sources of one builder.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{Answer, Log, Server, Sources as _, event, next, raw, soon, status, 
 use sse_client::{Error, Handle, Notice, ReadyState, Reconnect};
 use tokio::sync::mpsc;
 
-/// An answer that tells when the client has hung up.
+/// Returns an answer that reports when the client has closed the connection.
 fn told(answer: Answer) -> (Answer, mpsc::UnboundedReceiver<()>) {
     let (hung_up, told) = mpsc::unbounded_channel();
     let answer = answer.then(move |mut stream| {
@@ -21,7 +21,7 @@ fn told(answer: Answer) -> (Answer, mpsc::UnboundedReceiver<()>) {
 }
 
 #[tokio::test]
-async fn another_thread_can_close_it() {
+async fn another_thread_can_close_a_source() {
     for answer in [raw(""), stream(""), stream("data: 1\n\n"), status(503)] {
         let (answer, mut hung_up) = told(answer);
         let server = Server::start([answer]);
@@ -43,7 +43,7 @@ async fn another_thread_can_close_it() {
 
 /// No event follows, not even one that was received already.
 #[tokio::test]
-async fn its_observer_can_close_it() {
+async fn an_observer_can_close_its_source() {
     for at in ["opened", "received", "id"] {
         let server = Server::start([stream("id: a\ndata: 1\n\ndata: 2\n\n").held()]);
         let handle = Handle::new();
@@ -58,12 +58,15 @@ async fn its_observer_can_close_it() {
         assert!(soon(source.next()).await.is_none(), "{at}");
         assert_eq!(source.ready_state(), ReadyState::Closed);
         assert!(handle.is_closed());
-        assert!(soon(server.builder().handle(&handle).build().unwrap().next()).await.is_none(), "for ever");
+        assert!(
+            soon(server.builder().handle(&handle).build().unwrap().next()).await.is_none(),
+            "later sources are closed as well"
+        );
     }
 }
 
 #[tokio::test]
-async fn it_can_be_told_to_connect_again() {
+async fn a_handle_reconnects_a_source() {
     let (first, mut hung_up) = told(stream("id: a\ndata: 1\n\n"));
     let server = Server::start([first, status(503), stream("data: 2\n\n").held()]);
     let (handle, log) = (Handle::new(), Log::default());
@@ -71,7 +74,7 @@ async fn it_can_be_told_to_connect_again() {
     let source = server.builder().reconnect(Reconnect::new().backoff(hour..=hour));
     let mut source = source.handle(&handle).on_notice(log.observer()).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", "a"));
-    // The connection is left, and then the wait after the 503.
+    // It closes the connection. A second reconnect ends the wait after the 503.
     let steering = tokio::spawn(async move {
         while log.entries().len() < 2 {
             handle.reconnect();
@@ -87,11 +90,11 @@ async fn it_can_be_told_to_connect_again() {
     assert_eq!(server.requests()[1].header("last-event-id"), Some("a"));
     source.close();
     source.reconnect();
-    assert!(soon(source.next()).await.is_none(), "what is closed stays closed");
+    assert!(soon(source.next()).await.is_none(), "a closed source stays closed");
 }
 
 #[tokio::test]
-async fn one_handle_steers_all_its_sources() {
+async fn a_handle_closes_all_its_sources() {
     let server = Server::answering(|_| stream("data: 1\n\n").held());
     let handle = Handle::new();
     let mut tasks = Vec::new();
@@ -108,7 +111,7 @@ async fn one_handle_steers_all_its_sources() {
 }
 
 #[tokio::test]
-async fn a_builder_makes_many_sources() {
+async fn a_builder_can_build_many_sources() {
     let server = Server::answering(|request| {
         assert_eq!(request.header("x-attempt"), Some("yes"));
         stream("data: 1\n\ndata: skipped\n\ndata: 2\n\ndata: [DONE]\n\n")

@@ -17,7 +17,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// A server of HTTP/1.1 and HTTP/2, without TLS.
+/// Starts a server of HTTP/1.1 and HTTP/2, without TLS.
 async fn start(route: &Route) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -25,7 +25,7 @@ async fn start(route: &Route) -> SocketAddr {
     address
 }
 
-/// A relay to this server. Its first connection passes nothing on any more when it is told so, and stays open.
+/// Starts a relay to this server. After `freeze`, its first connection stays open and passes no more bytes on.
 async fn start_relay(server: SocketAddr, freeze: Arc<Notify>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -56,7 +56,7 @@ fn source(client: &Client, address: SocketAddr) -> EventSource {
     EventSource::builder(client.clone(), request).reconnect(quick()).build().unwrap()
 }
 
-/// Publishes until the source has an event, so that it is there whenever the source connects.
+/// Publishes until the source returns an event, so that the test does not depend on when the source connects.
 async fn first_event(route: &Route, source: &mut EventSource) {
     soon(async {
         loop {
@@ -71,7 +71,7 @@ async fn first_event(route: &Route, source: &mut EventSource) {
 }
 
 #[tokio::test]
-async fn a_dead_connection_is_left() {
+async fn a_dead_connection_is_closed() {
     let route = Route::new();
     let freeze = Arc::new(Notify::new());
     let address = start_relay(start(&route).await, freeze.clone()).await;
@@ -87,7 +87,7 @@ async fn a_dead_connection_is_left() {
             }
         }
     });
-    // Until the PING and the time for its answer are over.
+    // The time until a PING, and the time for its answer.
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(55)).await;
     tokio::time::resume();
@@ -105,7 +105,7 @@ async fn sources_that_nobody_reads_do_not_stop_the_others() {
     }
     let mut read = source(&client, address);
     first_event(&route, &mut read).await;
-    // More than a connection of reqwest's own takes that nobody reads.
+    // More bytes than a connection with reqwest's default settings takes for streams that nobody reads.
     for number in 0..200 {
         let data = format!("{number} {}", "a".repeat(64 * 1024));
         route.publish(&Message::new(data.clone())).unwrap();

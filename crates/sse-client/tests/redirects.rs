@@ -1,4 +1,4 @@
-//! Where redirects lead, what goes along, and where they end.
+//! Redirects: where they lead, which headers are sent there, and how many are followed.
 //!
 //! C1 and so on are the rules of `docs/standard.md`.
 
@@ -11,12 +11,12 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Request};
 use sse_client::{Error, EventSource, client_builder};
 
-/// A client that leaves redirects alone.
+/// Returns a client that follows no redirects.
 fn client() -> Client {
     client_builder().redirect(Policy::none()).build().unwrap()
 }
 
-/// A source that follows so many redirects itself.
+/// Returns a source that follows this many redirects itself.
 fn following(limit: u32, request: Request) -> EventSource {
     EventSource::builder(client(), request).max_redirects(limit).reconnect(quick()).build().unwrap()
 }
@@ -52,9 +52,9 @@ async fn redirects_beyond_the_limit_are_final() {
     assert!(matches!(error, Error::Request(_)), "reqwest's own limit: {error:?}");
 }
 
-/// C5: a redirect that leads nowhere is a status like any other.
+/// C5: a redirect without a valid `Location` is a status like any other.
 #[tokio::test]
-async fn a_redirect_that_leads_nowhere_is_a_refusal() {
+async fn a_redirect_without_a_target_is_a_refusal() {
     for answer in [
         || response("302 -\r\nContent-Length: 0\r\n\r\n"),
         || redirect(302, "ftp://127.0.0.1/"),
@@ -73,7 +73,7 @@ async fn a_redirect_that_leads_nowhere_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_leads_nowhere_is_a_refusal_also_at_the_limit() {
+async fn a_redirect_without_a_target_at_the_limit_is_a_refusal() {
     for answer in [response("302 -\r\nContent-Length: 0\r\n\r\n"), status(304)] {
         let server = Server::start([redirect(302, "/events"), answer]);
         let mut source = following(1, client().get(server.url("/events")).build().unwrap());
@@ -82,7 +82,7 @@ async fn a_redirect_that_leads_nowhere_is_a_refusal_also_at_the_limit() {
     }
 }
 
-/// A request with secrets, and an ID.
+/// Returns a request with secrets and an ID.
 fn secret(client: &Client, url: &str) -> Request {
     let request = client.get(url).header("last-event-id", "7").bearer_auth("secret");
     request.header("cookie", "secret").header("x-api-key", "secret").build().unwrap()
@@ -109,7 +109,7 @@ async fn secrets_stay_with_their_origin() {
 }
 
 #[tokio::test]
-async fn secrets_do_not_come_back_by_a_detour() {
+async fn secrets_are_not_sent_again_after_a_detour() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let back = format!("http://{}/back", listener.local_addr().unwrap());
     let there = Server::start([redirect(307, &back)]);
@@ -124,9 +124,9 @@ async fn secrets_do_not_come_back_by_a_detour() {
     }
 }
 
-/// What reqwest does, where redirects are left to it.
+/// What reqwest does if the client follows redirects.
 #[tokio::test]
-async fn the_clients_own_redirects_keep_what_it_knows_to_be_secret() {
+async fn redirects_of_the_client_keep_the_secrets_that_it_knows() {
     let there = Server::start([stream("data: 1\n\n")]);
     let here = Server::start([redirect(307, &there.url("/events"))]);
     let client = common::client();
@@ -139,7 +139,7 @@ async fn the_clients_own_redirects_keep_what_it_knows_to_be_secret() {
 }
 
 #[tokio::test]
-async fn a_redirect_keeps_a_body_or_makes_it_a_get() {
+async fn a_redirect_keeps_the_body_or_becomes_a_get() {
     for (status, keeps) in [(301, false), (302, false), (303, false), (307, true), (308, true)] {
         let server = Server::start([redirect(status, "/elsewhere"), stream("data: 1\n\n")]);
         let request =
@@ -155,7 +155,7 @@ async fn a_redirect_keeps_a_body_or_makes_it_a_get() {
     }
 }
 
-/// C17, C18: the URL stays the one that was asked first.
+/// C17, C18: the URL of the source stays the same.
 #[tokio::test]
 async fn a_reconnect_begins_with_the_first_url() {
     for status in STATUSES {
@@ -168,7 +168,10 @@ async fn a_reconnect_begins_with_the_first_url() {
         for id in ["7", "a"] {
             let (first, second) = (here.request().await, there.request().await);
             assert_eq!([&first, &second].map(|request| request.header("last-event-id")), [Some(id); 2]);
-            assert!(first.header("authorization").is_some(), "it is the origin of the secrets again");
+            assert!(
+                first.header("authorization").is_some(),
+                "the request goes to the origin of the secrets again"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Responses that are no event stream, or none that can be read: what the error tells, and what follows.
+//! Responses that are not event streams, or that are compressed: the error, and what follows.
 //!
 //! C1 and so on are the rules of `docs/standard.md`.
 
@@ -14,7 +14,7 @@ use sse_client::{Error, EventId, EventSource, Notice, ReadyState, ResponseExt as
 use tokio::sync::mpsc;
 
 #[tokio::test]
-async fn an_error_tells_of_an_endless_body_only_the_beginning() {
+async fn an_error_has_only_the_beginning_of_an_endless_body() {
     let page = || response("200 OK\r\nContent-Type: text/html\r\nX: y\r\n\r\n").endless("<p>Hello</p>");
     let server = Server::answering(move |_| page());
     let errors = [
@@ -29,22 +29,22 @@ async fn an_error_tells_of_an_endless_body_only_the_beginning() {
     }
 }
 
-/// It takes the 5 s that a body has.
+/// This test takes 5 s, the limit for the body.
 #[tokio::test]
-async fn an_error_does_not_wait_for_a_body_that_stalls() {
+async fn an_error_waits_for_its_body_at_most_5_s() {
     let server = Server::start([response("404 -\r\nContent-Type: text/html\r\n\r\n<p>Hello").held()]);
     let error = last_error(&mut server.source()).await;
     assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_error_has_what_came_before_the_body_broke() {
+async fn an_error_has_the_part_of_a_broken_body() {
     let broken = response("404 -\r\nContent-Length: 99\r\n\r\n<p>Hello");
     let error = last_error(&mut Server::start([broken]).source()).await;
     assert!(matches!(&error, Error::Status(refusal) if refusal.text() == "<p>Hello"), "{error:?}");
 }
 
-/// C6: the type is compared whole and without case; its parameters don't count. The last valid one of several decides.
+/// C6: the whole type is compared without case, and its parameters are ignored. The last valid type of several decides.
 #[tokio::test]
 async fn the_content_type_decides() {
     for (headers, is_stream) in [
@@ -74,7 +74,7 @@ async fn the_content_type_decides() {
 
 /// As `curl -N` reads it.
 #[tokio::test]
-async fn any_content_type_is_read_if_the_caller_says_so() {
+async fn any_content_type_is_read_if_the_caller_sets_it() {
     for headers in ["Content-Type: text/html", "Content-Type: text/plain", "X: y"] {
         let answer = format!("200 OK\r\n{headers}\r\n\r\ndata: 1\n\n");
         let server = Server::answering(move |_| response(&answer));
@@ -89,11 +89,11 @@ async fn any_content_type_is_read_if_the_caller_says_so() {
     }
     let server = Server::start([response("404 -\r\n\r\ndata: 1\n\n")]);
     let mut source = server.builder().any_content_type().build().unwrap();
-    assert!(matches!(last_error(&mut source).await, Error::Status(_)), "any type, not any status");
+    assert!(matches!(last_error(&mut source).await, Error::Status(_)), "other statuses are still errors");
 }
 
 #[tokio::test]
-async fn the_policy_says_which_statuses_pass() {
+async fn the_policy_sets_the_temporary_statuses() {
     let server = Server::start([status(404), stream("data: 1\n\n"), status(404), status(410)]);
     let mut source = server.source_with(quick().passing_statuses(|status| status == 404));
     assert_eq!(next(&mut source).await, event("1", ""));
@@ -103,7 +103,7 @@ async fn the_policy_says_which_statuses_pass() {
     last_error(&mut server.source_with(quick().passing_statuses(|status| status == 404))).await;
 }
 
-/// C5 and C10: what fails while reconnecting is final too.
+/// C5 and C10: a refusal is final also if it is the response to a reconnect.
 #[tokio::test]
 async fn a_refusal_on_a_reconnect_is_final() {
     for (answer, expected) in [
@@ -122,9 +122,9 @@ async fn a_refusal_on_a_reconnect_is_final() {
     }
 }
 
-/// C5: 204 tells clients to stop. To one that never had a stream it is a refusal.
+/// C5: a 204 tells clients to stop. For a client that never had a stream it is a refusal.
 #[tokio::test]
-async fn a_204_ends_only_what_has_begun() {
+async fn a_204_ends_only_a_source_that_has_had_a_response() {
     for (answers, expected) in [
         (vec![stream(""), status(204)], None),
         (vec![stream(""), status(500), raw(""), status(204)], None),
@@ -140,13 +140,13 @@ async fn a_204_ends_only_what_has_begun() {
 }
 
 #[tokio::test]
-async fn and_what_began_in_an_earlier_run() {
+async fn a_204_ends_a_source_with_a_stored_id() {
     let server = Server::start([status(204)]);
     let source = server.builder().last_event_id(EventId::from_static("a"));
     assert!(soon(source.build().unwrap().next()).await.is_none());
 }
 
-/// Browsers take several hundred.
+/// Browsers accept several hundred.
 #[tokio::test]
 async fn many_headers_are_read() {
     for count in [99, 150, 400, 900] {
@@ -160,7 +160,7 @@ async fn many_headers_are_read() {
 
 // Busy servers
 
-/// The first wait of a source that is not to be waited for.
+/// Returns the first wait of a source, without waiting for its end.
 async fn first_wait(answer: Answer) -> Duration {
     let server = Server::start([answer]);
     let (waits, mut told) = mpsc::unbounded_channel();
@@ -177,7 +177,7 @@ async fn first_wait(answer: Answer) -> Duration {
 }
 
 #[tokio::test]
-async fn a_server_is_left_alone_for_as_long_as_it_asks() {
+async fn a_retry_after_is_waited_for() {
     let date = "Date: Tue, 15 Nov 1994 12:00:00 GMT\r\n";
     for (headers, seconds) in [
         ("Retry-After: 7.0".to_owned(), 7),
@@ -192,14 +192,14 @@ async fn a_server_is_left_alone_for_as_long_as_it_asks() {
             let answer = format!("{status} -\r\n{headers}\r\nContent-Length: 0\r\n\r\n");
             let wait = first_wait(response(&answer)).await;
             let asked = Duration::from_secs(seconds);
-            // What is on top is this policy's backoff.
+            // The rest is the backoff of this policy.
             assert!((asked..=asked + Duration::from_millis(4)).contains(&wait), "{answer:?}: {wait:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_nonsensical_retry_after_is_none() {
+async fn an_invalid_retry_after_is_ignored() {
     let date = "Date: Tue, 15 Nov 1994 12:00:00 GMT\r\n";
     for header in
         ["Retry-After:", "Retry-After: -1", "Retry-After: 1e9", "Retry-After: Tue, 15 Nov 1994 11:00:00 GMT"]
@@ -210,18 +210,18 @@ async fn a_nonsensical_retry_after_is_none() {
     }
 }
 
-// Compressed streams, which nobody should send
+// Compressed streams
 
-/// A gzip stream of parts that are stored as they are.
+/// A gzip stream whose parts are stored without compression.
 struct Gzip(Vec<u8>);
 
 impl Gzip {
-    /// The beginning, which can be read before the rest is there.
+    /// Returns the beginning of a stream, which can be read before the rest comes.
     fn begin(text: &str) -> Self {
         Self(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).block(text.as_bytes(), false)
     }
 
-    /// A whole stream.
+    /// Returns a whole stream.
     fn of(content: impl AsRef<[u8]>) -> Self {
         let content = content.as_ref();
         let mut gzip = Self::begin("").block(content, true);
@@ -249,7 +249,7 @@ impl Gzip {
     }
 }
 
-/// Bit by bit, as the standard of gzip defines it (RFC 1952, 8).
+/// Computes the checksum bit by bit, as gzip defines it (RFC 1952, 8).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
@@ -280,12 +280,12 @@ async fn a_compressed_stream_is_refused_by_name() {
     let error = last_error(&mut server.source()).await;
     assert!(matches!(error, Error::ContentEncoding(_)), "{error:?}");
     assert!(error.to_string().contains("the feature `gzip` of sse-client"), "{error}");
-    assert_eq!(server.request().await.header("accept-encoding"), None, "nobody asked for it");
+    assert_eq!(server.request().await.header("accept-encoding"), None, "the client does not accept gzip");
 }
 
-/// It is refused at once, though the body does not end.
+/// The error does not wait for the body, which does not end.
 #[tokio::test]
-async fn a_body_that_stays_compressed_is_refused_by_name_and_not_waited_for() {
+async fn a_body_that_the_client_can_not_decompress_is_refused_at_once() {
     for headers in [
         "Content-Encoding: br",
         "Content-Encoding: Zstd",
@@ -308,16 +308,16 @@ async fn a_body_that_stays_compressed_is_refused_by_name_and_not_waited_for() {
             let text = error.to_string();
             let coding = headers.rsplit([' ', ',']).next().unwrap();
             assert!(text.contains(coding), "{headers:?}: {text}");
-            assert!(text.contains("let the server send event streams as they are"), "{text}");
+            assert!(text.contains("configure the server not to compress event streams"), "{text}");
             assert!(!text.contains("reqwest"), "{text}");
         }
     }
 }
 
-/// Nobody reads compressed bytes as events. With `gzip`, reqwest reads one of two codings and removes both headers, so that
-/// only the body shows the other.
+/// Compressed bytes are never read as events. With the feature `gzip`, reqwest decodes one of two codings and removes
+/// both headers, so that only the body shows the other coding.
 #[tokio::test]
-async fn a_body_that_is_compressed_twice_or_secretly_is_refused() {
+async fn a_body_that_is_compressed_twice_or_without_a_header_is_refused() {
     let stream = || Gzip::of("data: 1\n\n");
     for (headers, body) in [
         ("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n", Gzip::of(stream().0)),
@@ -337,13 +337,16 @@ async fn a_body_that_is_compressed_twice_or_secretly_is_refused() {
         for error in errors {
             assert!(matches!(error, Error::ContentEncoding(_)), "{headers:?}: {error:?}");
             assert!(error.to_string().starts_with("the response is compressed"), "{headers:?}: {error}");
-            assert!(error.to_string().contains("let the server send event streams as they are"), "{error}");
+            assert!(
+                error.to_string().contains("configure the server not to compress event streams"),
+                "{error}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn an_encoding_that_names_no_coding_changes_nothing() {
+async fn an_unknown_content_encoding_is_ignored() {
     for headers in [
         "Content-Encoding: none",
         "Content-Encoding: identity",

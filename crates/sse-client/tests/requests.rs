@@ -1,4 +1,4 @@
-//! When a source asks, what its hook makes of the request, and what closing it does.
+//! The requests of a source: when they are sent, how a hook changes them, and how closing cancels them.
 //!
 //! C1 and so on are the rules of `docs/standard.md`.
 
@@ -39,7 +39,7 @@ async fn a_source_connects_opens_and_closes() {
     assert_eq!(waiting.ready_state(), ReadyState::Connecting);
 }
 
-/// C12: the time that a server asks for holds for the connections after it, up to the next one.
+/// C12: the reconnection time applies to all later connections, until the server asks for another one.
 #[tokio::test]
 async fn the_reconnection_time_stays() {
     let bodies =
@@ -66,9 +66,9 @@ async fn the_reconnection_time_stays() {
     assert_eq!(told.recv().await, None);
 }
 
-/// C19: whatever an event is called, it is an event.
+/// C19: an event of any type is an event.
 #[tokio::test]
-async fn no_event_changes_the_state_by_its_name() {
+async fn the_type_of_an_event_does_not_change_the_state() {
     let names = ["open", "error", "close", "message", ""];
     let body: String = names.iter().map(|name| format!("event: {name}\ndata: {name}\n\n")).collect();
     let server = Server::start([stream(&body).held()]);
@@ -81,9 +81,9 @@ async fn no_event_changes_the_state_by_its_name() {
     assert_eq!(log.entries(), ["opened"]);
 }
 
-/// C16: closing aborts what is under way, and cancels what was to come.
+/// C16: closing aborts a connection or an attempt, and cancels a wait.
 #[tokio::test]
-async fn closing_hangs_up() {
+async fn closing_closes_the_connection() {
     for answer in [raw(""), stream(""), stream("data: 1\n\n"), response("404 -\r\n\r\n<p>")] {
         let (hung_up, mut told) = mpsc::unbounded_channel();
         let answer = answer.then(move |mut stream| {
@@ -126,12 +126,12 @@ async fn closing_cancels_a_reconnect() {
 
 // The hook for each attempt
 
-/// Notes what a hook is told.
+/// Notes the attempt that a hook receives.
 fn note(log: &Log, number: u32, id: &str, error: Option<&Error>) {
     log.add(format!("{number} {id:?} {}", error.map_or_else(|| "-".to_owned(), name)));
 }
 
-/// A source whose hook notes what it is told, and changes nothing.
+/// Returns a source whose hook notes its attempts, and changes nothing.
 fn with_hook(source: EventSourceBuilder) -> (EventSource, Log) {
     let log = Log::default();
     let hook = log.clone();
@@ -143,7 +143,7 @@ fn with_hook(source: EventSourceBuilder) -> (EventSource, Log) {
 }
 
 #[tokio::test]
-async fn a_hook_is_told_what_was() {
+async fn a_hook_gets_the_number_the_id_and_the_error() {
     let server = Server::start([
         status(503),
         raw(""),
@@ -162,18 +162,18 @@ async fn a_hook_is_told_what_was() {
     assert_eq!(log.entries(), told);
 }
 
-/// Answers, the error that ends it, and what the hook is told.
+/// The answers, the error that ends the source, and the attempts of the hook.
 type Story = (Vec<Answer>, Option<&'static str>, Vec<&'static str>);
 
 #[tokio::test]
-async fn a_hook_may_renew_what_is_not_authorized_once() {
+async fn a_hook_can_renew_a_request_once_after_a_401() {
     let first = r#"0 "" -"#;
     let [denied, second] = [r#"1 "" Status"#, r#"2 "" -"#];
     let stories: [Story; 4] = [
         (vec![status(401), stream("")], None, vec![first, denied]),
         (vec![status(401), status(401)], Some("Status"), vec![first, denied]),
         (vec![status(401), status(403)], Some("Status"), vec![first, denied]),
-        // A good response lets it renew again.
+        // After a good response, the request can be renewed again.
         (
             vec![status(401), stream(""), status(401), status(401)],
             Some("Status"),
@@ -181,7 +181,7 @@ async fn a_hook_may_renew_what_is_not_authorized_once() {
         ),
     ];
     for (answers, error, told) in stories {
-        // Whether it reconnects otherwise makes no difference.
+        // The rest of the policy makes no difference.
         let policy = if answers.len() > 2 { quick() } else { Reconnect::never() };
         let server = Server::start(answers);
         let (mut source, log) = with_hook(server.builder().reconnect(policy));
@@ -193,13 +193,13 @@ async fn a_hook_may_renew_what_is_not_authorized_once() {
 }
 
 #[tokio::test]
-async fn without_a_hook_nothing_renews() {
+async fn without_a_hook_a_401_is_final() {
     let server = Server::start([status(401)]);
     assert_eq!(name(&last_error(&mut server.source()).await), "Status");
 }
 
 #[tokio::test]
-async fn what_a_hook_gives_is_sent() {
+async fn the_request_of_a_hook_is_sent() {
     let server = Server::start([status(401), stream("data: 1\nid: a\n\n"), stream("data: 2\n\n")]);
     let source = server.builder().on_attempt(async |mut attempt| {
         let token = HeaderValue::from_str(&format!("token {}", attempt.number))?;
@@ -216,9 +216,9 @@ async fn what_a_hook_gives_is_sent() {
     }
 }
 
-/// As MCP has it: the answer to a POST is resumed by a GET.
+/// As in MCP: the answer to a POST is resumed by a GET.
 #[tokio::test]
-async fn a_hook_may_resume_by_another_method() {
+async fn a_hook_can_resume_by_another_method() {
     let server = Server::start([stream("data: 1\nid: a\n\n"), stream("data: 2\n\n")]);
     let client = client();
     let request = client.post(server.url("/events")).body("question").build().unwrap();
@@ -257,10 +257,10 @@ async fn an_error_of_a_hook_is_final() {
     }
 }
 
-// What is sent before the source is made
+// The first response
 
 #[tokio::test]
-async fn a_source_goes_on_with_a_response_of_the_callers() {
+async fn a_source_can_begin_with_a_response() {
     let server = Server::start([stream("id: a\ndata: 1\n\ndata: half"), stream("data: 2\n\n").held()]);
     let client = client();
     let call = client.post(server.url("/events")).body("question").send().await.unwrap();
@@ -278,7 +278,7 @@ async fn a_source_goes_on_with_a_response_of_the_callers() {
 }
 
 #[tokio::test]
-async fn a_first_response_is_checked_as_any_other() {
+async fn a_first_response_is_checked() {
     let server = Server::start([status(404)]);
     let call = get(server.url("/events")).await.unwrap();
     let error = last_error(&mut server.builder().first_response(call).build().unwrap()).await;
@@ -286,9 +286,9 @@ async fn a_first_response_is_checked_as_any_other() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// Who needs a stored id and no client of its own is as safe as with `get`.
+/// Its source sends no secrets to other origins, like that of `get`.
 #[tokio::test]
-async fn a_builder_can_bring_its_own_client() {
+async fn a_builder_for_a_url_has_its_own_client() {
     let server = Server::start([redirect(307, "/b"), stream("data: 1\n\n").held()]);
     let id = EventId::from_static("a");
     let mut source =
@@ -302,7 +302,7 @@ async fn a_builder_can_bring_its_own_client() {
 }
 
 #[tokio::test]
-async fn an_error_can_tell_its_causes() {
+async fn an_error_shows_its_causes() {
     let server = Server::start([]);
     let error = last_error(&mut server.source_with(Reconnect::never())).await;
     assert_eq!(error.to_string(), "the server could not be reached");
@@ -313,9 +313,9 @@ async fn an_error_can_tell_its_causes() {
     );
 }
 
-/// As the SDKs of vendors do it.
+/// As the SDKs of vendors do.
 #[tokio::test]
-async fn a_request_can_be_repeated_until_it_is_answered_and_never_after() {
+async fn a_request_can_be_repeated_until_there_is_a_response_and_never_after() {
     let answers = [status(503), raw(""), response("429 -\r\nretry-after-ms: 3\r\nContent-Length: 0\r\n\r\n")];
     let broken = "200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\ndata: 1\n\n";
     let server = Server::start(answers.into_iter().chain([response(broken), stream("data: again\n\n")]));
@@ -344,7 +344,7 @@ async fn the_first_failure_can_be_an_error() {
 }
 
 #[tokio::test]
-async fn the_observer_is_told_of_the_response() {
+async fn the_observer_gets_the_response() {
     let answer = response("200 OK\r\nContent-Type: text/event-stream\r\nMcp-Session-Id: 7\r\n\r\n");
     let server = Server::start([redirect(307, "/there"), answer, status(404)]);
     let log = Log::default();

@@ -1,4 +1,4 @@
-//! The event source with the server of this project, through its restarts.
+//! The event source with the server of this project, also when the server restarts.
 
 mod common;
 
@@ -26,7 +26,7 @@ async fn start(route: &Route, address: &str) -> Server {
     Server { address, stop, task: tokio::spawn(server.into_future()) }
 }
 
-/// Binds a port that was just released: another test's connection may hold it for a moment.
+/// Binds a port that was just released. A connection of another test may use it for a moment.
 async fn bind(address: &str) -> TcpListener {
     soon(async {
         loop {
@@ -70,7 +70,7 @@ async fn data(source: &mut EventSource) -> String {
 }
 
 #[tokio::test]
-async fn a_restart_of_the_server_loses_nothing_that_the_history_kept() {
+async fn a_restart_of_the_server_loses_no_event_that_the_history_keeps() {
     let route = Route::new();
     let mut server = start(&route, "127.0.0.1:0").await;
     let address = server.address;
@@ -103,7 +103,7 @@ async fn a_restart_of_the_server_loses_nothing_that_the_history_kept() {
 }
 
 #[tokio::test]
-async fn a_history_that_was_lost_is_told() {
+async fn a_lost_history_is_a_gap_event() {
     let route = Route::new();
     let server = start(&route, "127.0.0.1:0").await;
     let address = server.address;

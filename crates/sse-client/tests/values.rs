@@ -1,4 +1,4 @@
-//! What a caller makes of the events: an end, an error, values, an iterator.
+//! Endings, error events, values of the caller's type, and iterators.
 
 mod common;
 
@@ -8,13 +8,13 @@ use sse_client::{Error, Event, ReadyState, Reconnect, ResponseExt as _, Typed};
 // Events that end a stream
 
 #[tokio::test]
-async fn an_event_can_be_the_end() {
+async fn an_event_can_end_the_stream() {
     let body = "data: 1\n\ndata: [DONE]!\n\ndata: [DONE] \n\ndata: 2\n\n";
     let server = Server::answering(move |_| stream(body));
     let log = Log::default();
     let mut source = server.builder().end_at("[DONE]").on_notice(log.observer()).build().unwrap();
     assert_eq!(next(&mut source).await, event("1", ""));
-    assert_eq!(next(&mut source).await, event("[DONE]!", ""), "its data is another");
+    assert_eq!(next(&mut source).await, event("[DONE]!", ""), "other data does not end the stream");
     assert!(soon(source.next()).await.is_none());
     assert!(soon(source.next()).await.is_none());
     assert_eq!(source.ready_state(), ReadyState::Closed);
@@ -30,7 +30,7 @@ async fn an_event_can_be_the_end() {
 }
 
 #[tokio::test]
-async fn a_stream_without_its_end_is_not_all() {
+async fn a_stream_without_its_ending_is_incomplete() {
     let server = Server::answering(|_| stream("data: 1\n\n"));
     let mut events = get(server.url("/events")).await.unwrap().events().end_at("[DONE]");
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
@@ -44,7 +44,11 @@ async fn a_stream_without_its_end_is_not_all() {
 
     let mut again = server.builder().end_at("[DONE]").build().unwrap();
     for _ in 0..3 {
-        assert_eq!(next(&mut again).await, event("1", ""), "a connection may end, the stream goes on");
+        assert_eq!(
+            next(&mut again).await,
+            event("1", ""),
+            "the stream goes on after the end of a connection"
+        );
     }
 }
 
@@ -65,7 +69,7 @@ async fn an_event_can_be_an_error() {
     }
     assert!(soon(events.next()).await.is_none());
     assert_eq!(log.entries(), ["opened", "closed after Event"]);
-    assert_eq!(server.requests().len(), 2, "one each");
+    assert_eq!(server.requests().len(), 2, "no reconnect follows");
 }
 
 // Events as values
@@ -82,7 +86,7 @@ impl TryFrom<Event> for Number {
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_value_is_skipped() {
+async fn an_event_that_can_not_be_converted_is_skipped() {
     let server = Server::answering(|_| stream("data: 1\nid: a\n\ndata: many\nid: b\n\ndata: 3\n\n"));
     let mut source: Typed<_, Number> = server.source().decode();
     let mut events = get(server.url("/events")).await.unwrap().events().decode::<Number>();
@@ -104,7 +108,7 @@ async fn an_event_that_is_no_value_is_skipped() {
     check!(source);
     check!(events);
     assert!(soon(events.next()).await.is_none(), "the end of the response");
-    assert_eq!(soon(source.next()).await.unwrap().unwrap(), Number(1), "a source goes on");
+    assert_eq!(soon(source.next()).await.unwrap().unwrap(), Number(1), "the source goes on");
     assert!(soon(source.next()).await.unwrap().is_err());
     let mut source = source.into_inner();
     assert_eq!(next(&mut source).await, event("3", "b"));
@@ -114,7 +118,7 @@ async fn an_event_that_is_no_value_is_skipped() {
     assert_eq!(source.get_ref().ready_state(), ReadyState::Closed);
 }
 
-/// What ends a source ends its values, with the same error.
+/// An error that ends a source ends its values.
 #[tokio::test]
 async fn the_errors_of_a_source_are_those_of_its_values() {
     let server = Server::start([status(404)]);
@@ -125,7 +129,7 @@ async fn the_errors_of_a_source_are_those_of_its_values() {
 
 #[cfg(feature = "json")]
 #[tokio::test]
-async fn json_that_is_none_is_skipped() {
+async fn data_that_is_not_json_is_skipped() {
     use std::collections::BTreeMap;
 
     let body = "data: {\"x\":\ndata: 1}\n\ndata: {\"x\": \"one\"}\n\ndata: {\n\ndata: {\"x\":2}\n\n";
@@ -149,7 +153,7 @@ async fn json_that_is_none_is_skipped() {
 }
 
 #[tokio::test]
-async fn keep_alives_that_are_events_can_be_passed_over() {
+async fn keep_alives_that_are_events_can_be_skipped() {
     let body = "data: 1\n\nevent: ping\nid: a\ndata: {}\n\ndata\n\ndata: 2\n\ndata: [DONE]\n\n";
     let server = Server::answering(move |_| stream(body));
     let is_skipped =
@@ -175,7 +179,7 @@ mod blocking {
     use super::*;
 
     #[test]
-    fn an_iterator_goes_on_over_reconnects() {
+    fn an_iterator_reconnects() {
         let server = Server::start([
             stream("data: 1\nid: a\n\n"),
             status(503),
@@ -185,7 +189,7 @@ mod blocking {
         let mut events = server.source().blocking();
         let found: Vec<_> = events.by_ref().map(|event| event.unwrap().into_data()).collect();
         assert_eq!(found, ["1", "2"]);
-        assert!(events.next().is_none(), "the end stays the end");
+        assert!(events.next().is_none(), "the iterator stays ended");
         assert_eq!(events.get_ref().last_event_id(), "b");
         for id in [None, Some("a"), Some("a"), Some("b")] {
             assert_eq!(server.blocking_request().header("last-event-id"), id);
@@ -193,7 +197,7 @@ mod blocking {
     }
 
     #[test]
-    fn it_gives_errors_and_can_be_closed() {
+    fn an_iterator_returns_errors_and_can_be_closed() {
         let server = Server::start([status(404), stream("data: 1\n\ndata: 2\n\n")]);
         let mut events = server.source().blocking();
         assert!(matches!(events.next(), Some(Err(Error::Status(_)))));
@@ -204,9 +208,9 @@ mod blocking {
         assert!(events.next().is_none());
     }
 
-    /// Nothing runs between two events, so that it is not left to the runtime.
+    /// Between two calls of `next` the runtime does not run, so that it can't close the socket.
     #[test]
-    fn closing_it_closes_its_socket_at_once() {
+    fn closing_an_iterator_closes_its_socket_at_once() {
         use std::io::Read as _;
 
         let (hung_up, told) = std::sync::mpsc::channel();
@@ -230,7 +234,7 @@ mod blocking {
     }
 
     #[test]
-    fn values_have_ids_while_they_are_iterated_over() {
+    fn values_are_returned_with_ids() {
         let server = Server::start([
             stream("data: 1\nid: a\n\ndata: 2\n\n"),
             stream("id\ndata: 3\n\ndata: 4\nid: b\n\n"),
@@ -244,7 +248,7 @@ mod blocking {
     }
 
     #[test]
-    fn values_come_without_async_too() {
+    fn values_can_be_iterated_over() {
         let server = Server::start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
         let found: Vec<_> = server.source().decode::<Number>().blocking().map(Result::ok).collect();
         assert_eq!(found, [Some(Number(1)), None, Some(Number(3))]);
@@ -252,14 +256,14 @@ mod blocking {
 
     #[cfg(feature = "json")]
     #[test]
-    fn and_so_does_json() {
+    fn json_values_can_be_iterated_over() {
         let server = Server::start([stream("data: 1\n\ndata: many\n\n"), stream("data: 3\n\n"), status(204)]);
         let found: Vec<_> = server.source().json::<u8>().blocking().map(Result::ok).collect();
         assert_eq!(found, [Some(1), None, Some(3)]);
     }
 
     #[tokio::test]
-    async fn within_a_runtime_it_is_one_error() {
+    async fn within_a_runtime_an_iterator_returns_one_error() {
         let server = Server::start([]);
         let mut events = server.source().blocking();
         assert!(matches!(events.next(), Some(Err(Error::Runtime(_)))));
@@ -268,7 +272,7 @@ mod blocking {
     }
 
     #[test]
-    fn within_a_runtime_it_can_be_dropped() {
+    fn within_a_runtime_an_iterator_can_be_dropped() {
         let runtime = Runtime::new().unwrap();
         let server = Server::start([stream("data: 1\n\n").held()]);
         let mut events = server.source().blocking();
@@ -277,7 +281,7 @@ mod blocking {
     }
 
     #[test]
-    fn within_a_runtime_it_ends_also_if_it_began_outside() {
+    fn within_a_runtime_an_iterator_ends_even_if_it_began_outside() {
         let runtime = Runtime::new().unwrap();
         let server = Server::start([stream("data: 1\n\ndata: 2\n\n").held()]);
         let mut events = server.source().blocking();

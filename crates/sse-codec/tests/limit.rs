@@ -146,20 +146,11 @@ fn a_large_event_is_an_error_before_it_ends() {
 #[test]
 fn the_error_names_the_limit() {
     let error = Decoder::with_limit(1).next_event(&mut &b"data: 12\n"[..]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the data of an event is longer than 1 bytes; to read it, raise the limit of the decoder"
-    );
+    assert_eq!(error.to_string(), "the data of an event is longer than 1 bytes; to read it, raise the limit");
     let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"event: abc\n"[..]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the type of an event is longer than 2 bytes; to read it, raise the limit of the decoder"
-    );
+    assert_eq!(error.to_string(), "the type of an event is longer than 2 bytes; to read it, raise the limit");
     let error = FixedDecoder::<1, 2>::fixed().next_event(&mut &b"id: abc\n"[..]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the id of an event is longer than 2 bytes; to read it, raise the limit of the decoder"
-    );
+    assert_eq!(error.to_string(), "the id of an event is longer than 2 bytes; to read it, raise the limit");
 }
 
 #[test]

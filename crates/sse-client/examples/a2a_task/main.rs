@@ -1,17 +1,16 @@
-//! A task of an agent (A2A 1.0, JSON-RPC over HTTP), followed to its end over connections that break.
+//! Follows a task of an agent (A2A 1.0, JSON-RPC over HTTP) to its end, even if connections break.
 //!
 //! ```sh
 //! cargo run -p sse-client --features json --example a2a_task
 //! cargo run -p sse-client --features json --example a2a_task -- URL "Say this word by word."
 //! ```
 //!
-//! - A message must not be sent twice, so that only the first attempt sends it. Each later one asks for the task that
-//!   came of it, by `SubscribeToTask`.
-//! - Nothing is lost in between: the first event of a subscription is the task as it is by then, which takes the place of
-//!   all that was known of it.
-//! - `Ending::a2a` knows the states in which a task goes on no more.
+//! - A message must not be sent twice, so only the first attempt sends it. Each later attempt subscribes to the task that
+//!   the message has created, by `SubscribeToTask`.
+//! - No update is lost: the first event of a subscription is the current task, which replaces the known one.
+//! - `Ending::a2a` recognizes the states in which a task has ended or waits for its user.
 //!
-//! The little agent of the example cuts its stream after the first word, and works on.
+//! The agent of the example ends its stream after the first word, and goes on with its work.
 
 #[path = "../server/mod.rs"]
 mod server;
@@ -24,7 +23,7 @@ use reqwest::{Client, Request};
 use serde_json::{Value, json};
 use sse_client::{Attempt, BoxError, Ending, Error, EventSource, Reconnect, client_builder};
 
-/// What is known of the task.
+/// The task, as far as it is known.
 #[derive(Default)]
 struct Task {
     state: String,
@@ -33,7 +32,7 @@ struct Task {
 }
 
 impl Task {
-    /// Takes in what an event tells.
+    /// Applies an event.
     fn update(&mut self, event: &Value) {
         let result = &event["result"];
         if let Some(artifacts) = result["task"].as_object().map(|_| &result["task"]["artifacts"]) {
@@ -73,12 +72,12 @@ fn post(client: &Client, url: &str, method: &str, params: &Value) -> Result<Requ
     client.post(url).header("a2a-version", "1.0").json(&call).build()
 }
 
-/// Sends a message, and follows the task that comes of it.
+/// Sends a message, and follows the task that it creates.
 async fn follow(url: &str, prompt: &str) -> Result<Task, BoxError> {
     let client = client_builder().build()?;
     let message = json!({ "messageId": "m-1", "role": "ROLE_USER", "parts": [{ "text": prompt }] });
     let send = post(&client, url, "SendStreamingMessage", &json!({ "message": message }))?;
-    // Learned from the first event, needed for each later attempt.
+    // The first event has the id, and each later attempt needs it.
     let task_id = Arc::new(Mutex::new(None::<String>));
     let known = task_id.clone();
     let (again, to) = (client.clone(), url.to_owned());
@@ -89,7 +88,7 @@ async fn follow(url: &str, prompt: &str) -> Result<Task, BoxError> {
             (_, Some(id)) => {
                 post(&again, &to, "SubscribeToTask", &json!({ "id": id })).map_err(BoxError::from)
             }
-            // The agent may have the message. To send it again might begin a second task.
+            // The agent may have received the message. Sending it again might create a second task.
             (_, None) => Err(attempt.error.map_or_else(|| "the agent named no task".into(), Into::into)),
         };
         async { request }
@@ -109,7 +108,8 @@ async fn follow(url: &str, prompt: &str) -> Result<Task, BoxError> {
                 }
                 task.update(&event);
             }
-            // A task that has ended in between can't be subscribed to: the agent answers by an error, and no stream.
+            // If the task has ended meanwhile, the agent answers a subscription with an error. Then the client gets the
+            // task.
             Err(error @ (Error::ContentType(_) | Error::Status(_) | Error::Event(_))) => {
                 let id = task_id.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let Some(id) = id else { return Err(error.into()) };
@@ -146,7 +146,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// An agent that says three words, and is cut off after the first one.
+/// An agent that says three words. Its first stream ends after the first word.
 fn agent(request: &server::Request) -> server::Answer {
     let call: Value = serde_json::from_str(&request.body).unwrap_or_default();
     let status = |state: &str| json!({ "state": format!("TASK_STATE_{state}") });

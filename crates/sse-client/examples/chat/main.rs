@@ -4,8 +4,8 @@
 //! cargo run -p sse-client --features json --example chat -- "Say this word by word."
 //! ```
 //!
-//! It speaks to a little server of its own, for which the key is `secret`. `OPENAI_BASE_URL`, `OPENAI_API_KEY` and
-//! `OPENAI_MODEL` let it speak to a real one.
+//! It starts its own server, whose key is `secret`. To use a real API, set `OPENAI_BASE_URL`, `OPENAI_API_KEY` and
+//! `OPENAI_MODEL`.
 
 #[path = "../server/mod.rs"]
 mod server;
@@ -43,7 +43,8 @@ async fn chat(base: &str, key: &str, model: &str, prompt: &str) -> Result<(), Bo
         .json(&json!({ "model": model, "messages": messages, "stream": true }))
         .send()
         .await?;
-    // What is no event stream, as the answer to a wrong key, is the first item: an error with the API's own words.
+    // If the response is not an event stream, for example because the key is wrong, the first item is an error with the
+    // words of the API.
     let mut chunks = response.events().end_at(Ending::openai_chat()).json::<Chunk>();
     while let Some(chunk) = chunks.next().await {
         for choice in chunk?.choices {
@@ -75,7 +76,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A model that says what it is told. The word `overload` makes it fail.
+/// A model that repeats the prompt. It fails at the word `overload`.
 fn model(request: &server::Request) -> server::Answer {
     if request.header("authorization") != "Bearer secret" {
         let error = json!({ "error": { "message": "the key is wrong" } }).to_string();

@@ -2,18 +2,19 @@
 //! 2025-11-25.
 //!
 //! ```sh
-//! cargo run -p sse-client --features json --example mcp_call                 # to a little server of its own
-//! cargo run -p sse-client --features json --example mcp_call -- --older      # to an older one
+//! cargo run -p sse-client --features json --example mcp_call                 # starts its own server
+//! cargo run -p sse-client --features json --example mcp_call -- --older      # starts its own older server
 //! cargo run -p sse-client --features json --example mcp_call -- URL [TOOL]
 //! cargo run -p sse-client --features json --example mcp_call -- URL --listen
 //! ```
 //!
-//! - Each call is a `POST`, and its answer JSON or an event stream that ends with the response. The client tries the
-//!   new version first, and finds an older server by its refusal.
-//! - 2026-07-28: a stream that breaks is lost, and its call is cancelled: `end_at` tells that from an answer.
-//! - 2025-11-25 (`older.rs`): the call goes on, and a `GET` with the last event ID goes on with its stream.
-//! - `--listen` prints what changes at the server: `subscriptions/listen` is a stream that is asked for again, by the
-//!   same request, whenever it ends.
+//! - Each call is a `POST`. Its answer is JSON, or an event stream that ends with the response. The client tries the
+//!   new version first, and recognizes an older server by its refusal.
+//! - 2026-07-28: if the stream breaks, the server cancels the call. `end_at` shows that the answer is not complete.
+//! - 2025-11-25 (`older.rs`): if the stream breaks, the call goes on, and a `GET` with the last event ID resumes the
+//!   stream.
+//! - `--listen` prints changes at the server: `subscriptions/listen` is a stream that the client requests again
+//!   whenever it ends.
 
 mod older;
 #[path = "../server/mod.rs"]
@@ -30,11 +31,11 @@ use sse_client::{BoxError, Ending, Error, EventSource, Notice, Reconnect, Respon
 const VERSION: &str = "2026-07-28";
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// The codes by which a server of 2026-07-28 refuses (of its header, of a capability, of a version).
+/// The error codes of a server of 2026-07-28: a header mismatch, a missing capability, an unsupported version.
 const REFUSALS: [i64; 3] = [-32020, -32021, UNSUPPORTED_VERSION];
 const UNSUPPORTED_VERSION: i64 = -32022;
 
-/// A request as 2026-07-28 has it: it says all about its client, since there is no session.
+/// Returns a request of 2026-07-28. It describes its client, because there is no session.
 fn request(id: u64, method: &str, mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": VERSION,
@@ -45,7 +46,7 @@ fn request(id: u64, method: &str, mut params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
-/// The `POST` of a message. Proxies read the headers, which must say what the message says.
+/// Returns the `POST` of a message. Its headers, which proxies read, must agree with the message.
 fn post(client: &Client, url: &str, message: &Value) -> Result<RequestBuilder, BoxError> {
     let mut request = client
         .post(url)
@@ -53,13 +54,13 @@ fn post(client: &Client, url: &str, message: &Value) -> Result<RequestBuilder, B
         .header(PROTOCOL_VERSION, VERSION)
         .header("mcp-method", message["method"].as_str().unwrap_or_default());
     if let Some(name) = message["params"]["name"].as_str() {
-        // A name that is not plain text would have to be encoded in base64.
+        // A name that a header can't have would have to be encoded in base64.
         request = request.header("mcp-name", HeaderValue::from_str(name)?);
     }
     Ok(request.json(message))
 }
 
-/// Calls a tool, prints what the server tells meanwhile, and returns the response.
+/// Calls a tool, prints the notifications of the server, and returns the response.
 async fn call(url: &str, tool: &str) -> Result<Value, BoxError> {
     let client = client_builder().build()?;
     let call = request(1, "tools/call", json!({ "name": tool, "arguments": {} }));
@@ -68,7 +69,7 @@ async fn call(url: &str, tool: &str) -> Result<Value, BoxError> {
         let status = response.status();
         let answer: Value = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
         return match answer["error"]["code"].as_i64() {
-            // It knows this version's way to refuse, so that it means the call.
+            // The server knows this version, so it refuses the call itself.
             Some(code)
                 if REFUSALS.contains(&code) && !older::is_among(&answer["error"]["data"]["supported"]) =>
             {
@@ -81,24 +82,24 @@ async fn call(url: &str, tool: &str) -> Result<Value, BoxError> {
     answer(response, &call["id"]).await
 }
 
-/// Whether a server may answer so that does not know the version.
+/// Returns true if a server that does not know the version may answer with this status.
 fn is_refusal(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
 
-/// Whether the answer is JSON: a server that has it at once may send it as it is.
+/// Returns true if the answer is JSON, which a server may send instead of a stream.
 fn is_json(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
     content_type.starts_with(b"application/json") && response.status().is_success()
 }
 
-/// The response to the request with this `id`.
+/// Returns the response to the request with this `id`.
 async fn answer(response: Response, id: &Value) -> Result<Value, BoxError> {
     if is_json(&response) {
         return Ok(response.json().await?);
     }
     let events = response.events().end_at(Ending::mcp(id));
-    // An older server primes its client by an event without data.
+    // An older server sends an event without data first, so that the client has an id.
     let mut messages = events.skip_if(|event| event.data().is_empty()).json::<Value>();
     let mut last = Value::Null;
     while let Some(message) = messages.next().await {
@@ -107,7 +108,7 @@ async fn answer(response: Response, id: &Value) -> Result<Value, BoxError> {
             Ok(response) => last = response,
             Err(Error::Incomplete | Error::Read(_)) => {
                 return Err(
-                    "the stream ended without a response: the server takes the call for cancelled".into()
+                    "the stream ended without a response, so the server has cancelled the call".into()
                 );
             }
             Err(error) => return Err(error.into()),
@@ -121,13 +122,13 @@ fn tell(message: &Value) {
     println!("{} {}", message["method"], message["params"]);
 }
 
-/// Prints what changes at the server, for as long as the program runs.
+/// Prints the changes at the server, until the program is stopped.
 async fn listen(url: &str) -> Result<(), BoxError> {
     let client = client_builder().build()?;
     let changes = json!({ "notifications": { "toolsListChanged": true, "resourcesListChanged": true } });
     let request = post(&client, url, &request(1, "subscriptions/listen", changes))?.build()?;
-    // A `POST` that only reads: it may be made again. What changed in between is not told, so that a client reads its
-    // lists again after each acknowledgement.
+    // This `POST` only reads, so it can be sent again. The server does not report changes between two streams, so a
+    // client reads its lists again after each acknowledgement.
     let mut messages = EventSource::builder(client, request)
         .reconnect(Reconnect::new().after_response())
         .on_notice(|notice| {

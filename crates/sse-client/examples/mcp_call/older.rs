@@ -1,7 +1,7 @@
-//! The version 2025-11-25: a session, and streams that survive the loss of their connection.
+//! The version 2025-11-25, with a session and with streams that can be resumed.
 //!
-//! A call must not be made twice. Where its stream breaks, or the server gives the connection up, a `GET` with the last
-//! event ID goes on. The first event has no data: its id says where.
+//! A call must not be made twice. If its stream breaks, or if the server closes the connection, a `GET` with the last
+//! event ID resumes the stream. The first event has no data, only the first id.
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName};
 use reqwest::{Client, Request, RequestBuilder};
@@ -11,7 +11,7 @@ use sse_client::{Attempt, BoxError, Ending, EventSource};
 const VERSION: &str = "2025-11-25";
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// Whether this version is among those that a server supports.
+/// Returns true if a server supports this version.
 pub(crate) fn is_among(supported: &Value) -> bool {
     supported.as_array().is_some_and(|versions| versions.iter().any(|version| version == VERSION))
 }
@@ -34,7 +34,7 @@ pub(crate) async fn call(client: &Client, url: &str, tool: &str) -> Result<Value
         let mut source = EventSource::builder(client.clone(), resume)
             .first_response(response)
             .on_attempt(resume_only)
-            // The event that primes the client.
+            // The first event, which only has an id.
             .skip_if(|event| event.data().is_empty())
             .end_at(Ending::mcp(&call["id"]))
             .build()?
@@ -42,7 +42,7 @@ pub(crate) async fn call(client: &Client, url: &str, tool: &str) -> Result<Value
         let mut last = Value::Null;
         while let Some(message) = source.next().await {
             let message = message?;
-            // What has a method is a request or a notification of the server's, with ids of its own.
+            // A message with a method is a request or a notification of the server.
             if message.get("method").is_some() {
                 super::tell(&message);
             } else {
@@ -54,14 +54,14 @@ pub(crate) async fn call(client: &Client, url: &str, tool: &str) -> Result<Value
         }
         last
     };
-    // Not every server has sessions, or lets its clients end them.
+    // Some servers have no sessions, or do not let their clients end them.
     if session.contains_key(SESSION) {
         _ = with_session(client.delete(url)).send().await;
     }
     Ok(answer)
 }
 
-/// Opens a session: what each further request has to say.
+/// Opens a session, and returns the headers of each further request.
 async fn open(client: &Client, url: &str) -> Result<HeaderMap, BoxError> {
     let initialize = json!({
         "jsonrpc": "2.0",
@@ -79,7 +79,7 @@ async fn open(client: &Client, url: &str) -> Result<HeaderMap, BoxError> {
     if let Some(error) = answer.get("error") {
         return Err(format!("the server opens no session: {error}").into());
     }
-    // The server may choose an older one.
+    // The server may choose an older version.
     let version = answer["result"]["protocolVersion"].as_str().unwrap_or(VERSION);
     let mut headers = HeaderMap::from_iter([(super::PROTOCOL_VERSION, version.parse()?)]);
     headers.extend(session.map(|session| (SESSION, session)));
@@ -92,7 +92,7 @@ fn post(client: &Client, url: &str, message: &Value) -> RequestBuilder {
     client.post(url).header(ACCEPT, "application/json, text/event-stream").json(message)
 }
 
-/// A request without the last event ID would ask for another stream than that of the call.
+/// Lets only requests with a last event ID pass. A request without one would open another stream than that of the call.
 async fn resume_only(attempt: Attempt) -> Result<Request, BoxError> {
     if attempt.request.headers().contains_key("last-event-id") {
         return Ok(attempt.request);

@@ -1,4 +1,4 @@
-//! A tool that counts to five, and tells how far it is: as a server of each version.
+//! Servers of each version, with a tool that counts to five and reports its progress.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ pub(crate) fn serve_older(request: &Request) -> Answer {
     server::stream(events.take(2))
 }
 
-/// What the tool tells at each step; the sixth is its result.
+/// Returns the message of each step. The sixth step is the result.
 fn step(id: &Value, number: u64) -> Value {
     match number {
         1..=5 => {

@@ -1,4 +1,4 @@
-//! The little server that an example speaks to, so that it runs by itself. Not a part to copy: `sse-server` is.
+//! The server of an example, so that the example runs by itself. Do not copy it; use `sse-server`.
 
 #![allow(dead_code, unreachable_pub, reason = "each example uses a part of this")]
 
@@ -7,16 +7,16 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// What was asked for.
+/// A request.
 pub struct Request {
-    /// As `POST /v1/chat/completions`.
+    /// The method and the path, such as `POST /v1/chat/completions`.
     pub line: String,
     headers: Vec<String>,
     pub body: String,
 }
 
 impl Request {
-    /// The value of a header, or nothing.
+    /// Returns the value of a header, or empty text.
     pub fn header(&self, name: &str) -> &str {
         let named = self.headers.iter().filter_map(|header| header.split_once(':'));
         named
@@ -27,15 +27,15 @@ impl Request {
     }
 }
 
-/// An answer: status and type, and the body in pieces, between which it takes its time.
+/// An answer: the status, the content type, and the pieces of the body, which are sent with short pauses.
 pub type Answer = (&'static str, &'static str, Vec<String>);
 
-/// An event stream.
+/// Returns an event stream.
 pub fn stream(events: impl IntoIterator<Item = String>) -> Answer {
     ("200 OK", "text/event-stream", events.into_iter().collect())
 }
 
-/// Answers requests on a free port, and returns where.
+/// Answers requests on a free port, and returns its URL.
 pub fn start(answer: fn(&Request) -> Answer) -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

@@ -1,4 +1,4 @@
-//! Events without async: an iterator.
+//! An iterator of events, for programs without async.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,7 +14,7 @@ use super::with_ids::WithIds;
 use crate::error::Error;
 use crate::source::EventSource;
 
-/// The events of a source, for programs without async: an iterator that blocks until there is one.
+/// An iterator over the events of a source, for programs without async. `next` blocks until there is an event.
 ///
 /// ```no_run
 /// use sse_client::EventSource;
@@ -27,15 +27,14 @@ use crate::source::EventSource;
 /// # }
 /// ```
 ///
-/// It behaves as the source does: see [`EventSource`]. Connections are served only while it is asked for the next
-/// event.
+/// It behaves as its [`EventSource`] does. It reads from its connection only during `next`.
 ///
-/// Within an async runtime it gives [`Error::Runtime`] and then ends: nothing may block there.
+/// Do not use it within an async runtime, where nothing may block: it returns [`Error::Runtime`] there, and ends.
 #[derive(Debug)]
 #[must_use = "nothing is requested unless it is iterated over"]
 pub struct Blocking<S> {
     events: S,
-    /// Made for the first event.
+    /// Created by the first call of `next`.
     runtime: Option<Runtime>,
     ended: bool,
 }
@@ -45,12 +44,12 @@ impl<S> Blocking<S> {
         Self { events, runtime: None, ended: false }
     }
 
-    /// The source.
+    /// Returns the source.
     pub fn get_ref(&self) -> &S {
         &self.events
     }
 
-    /// The source, to close it, say: its connection is closed when what this returns is dropped.
+    /// Returns the source, for example to close it. Its connection is then closed when the returned value is dropped.
     pub fn get_mut(&mut self) -> BlockingMut<'_, S>
     where
         S: FusedStream,
@@ -58,16 +57,16 @@ impl<S> Blocking<S> {
         BlockingMut { iterator: self }
     }
 
-    /// Closes the sockets: nobody serves them if the source is over, since the runtime runs only during `next`.
+    /// Closes the sockets. The runtime, which would close them when the source ends, runs only during `next`.
     fn stop(&mut self) {
-        // To wait for its threads, as a runtime does when it is dropped, is a panic within another one.
+        // Dropping a runtime waits for its threads, which panics within another runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// The source of a [`Blocking`], as [`Blocking::get_mut`] returns it.
+/// The source of a [`Blocking`], which [`Blocking::get_mut`] returns.
 #[derive(Debug)]
 pub struct BlockingMut<'b, S: FusedStream> {
     iterator: &'b mut Blocking<S>,
@@ -100,7 +99,7 @@ fn check_no_runtime() -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(
-        "an iterator of events would block the async runtime that it is used in; use the source itself there",
+        "a blocking iterator of events can't be used within an async runtime; use the source itself",
     ))
 }
 
@@ -143,28 +142,28 @@ impl<S> Drop for Blocking<S> {
 }
 
 impl EventSource {
-    /// The events for a program without async: an iterator that blocks.
+    /// Returns a blocking iterator over the events, for programs without async.
     pub fn blocking(self) -> Blocking<Self> {
         Blocking::new(self)
     }
 }
 
 impl<T> Typed<EventSource, T> {
-    /// The values for a program without async: an iterator that blocks.
+    /// Returns a blocking iterator over the values, for programs without async.
     pub fn blocking(self) -> Blocking<Self> {
         Blocking::new(self)
     }
 }
 
 impl<T> WithIds<EventSource, T> {
-    /// The values with their ids for a program without async: an iterator that blocks.
+    /// Returns a blocking iterator over the values with their ids, for programs without async.
     pub fn blocking(self) -> Blocking<Self> {
         Blocking::new(self)
     }
 }
 
 impl WithComments<EventSource> {
-    /// The events and comments for a program without async: an iterator that blocks.
+    /// Returns a blocking iterator over the events and comments, for programs without async.
     pub fn blocking(self) -> Blocking<Self> {
         Blocking::new(self)
     }

@@ -1,4 +1,4 @@
-//! Events as values of the caller's own type.
+//! Events as values of the caller's type.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,11 +12,11 @@ use crate::error::{BoxError, DecodeError, Error, EventStart};
 use crate::read::EventStream;
 use crate::source::EventSource;
 
-/// The events of a source or of a response, as values of type `T`.
+/// The events of a source or of a response, converted to values of type `T`.
 ///
-/// `T` is made of an [`Event`] by [`TryFrom`], or of its data by JSON. An event that can't be converted is an
-/// [`Error::Decode`], which says which event that was, and the next event follows. Keep-alives that are events are
-/// passed over by [`EventStream::skip_if`] or [`EventSourceBuilder::skip_if`](crate::EventSourceBuilder::skip_if).
+/// An [`Event`] is converted by [`TryFrom`] (`decode`), or its data is parsed as JSON (`json`). If an event can't be
+/// converted, [`Error::Decode`] describes it, and the next event follows. To skip keep-alives that are events, use
+/// [`EventStream::skip_if`] or [`EventSourceBuilder::skip_if`](crate::EventSourceBuilder::skip_if).
 ///
 /// ```
 /// use sse_client::{Event, EventSource, Typed};
@@ -52,7 +52,7 @@ use crate::source::EventSource;
 pub struct Typed<S, T> {
     events: S,
     decode: fn(Event) -> Result<T, BoxError>,
-    /// The event that is being converted, if that fails.
+    /// A part of the event that is being converted, for the error if the conversion fails.
     event: EventStart,
 }
 
@@ -67,24 +67,24 @@ impl<S, T> Typed<S, T> {
             .map_err(|error| Error::Decode(Box::new(DecodeError::new(error, self.event.clone()))))
     }
 
-    /// The source, or the stream, that the events are of.
+    /// Returns the source or the stream of the events.
     pub fn get_ref(&self) -> &S {
         &self.events
     }
 
-    /// The source, or the stream, that the events are of: to close it, say.
+    /// Returns the source or the stream of the events, for example to close it.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.events
     }
 
-    /// The source, or the stream, that the events are of.
+    /// Returns the source or the stream of the events.
     pub fn into_inner(self) -> S {
         self.events
     }
 }
 
 impl<S: private::LastEventId, T> Typed<S, T> {
-    /// Returns the last event ID, which is that of the value that was given last.
+    /// Returns the last event ID after the value that was returned last.
     pub fn last_event_id(&self) -> &str {
         self.events.last_event_id()
     }
@@ -96,7 +96,7 @@ where
 {
     /// Returns the next value, or `None` at the end.
     ///
-    /// The future may be dropped at any time, as `select!` does: no event is lost.
+    /// Dropping the future, as `select!` does, loses no event.
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -137,13 +137,13 @@ where
 }
 
 #[cfg(feature = "json")]
-#[expect(clippy::needless_pass_by_value, reason = "as `decode`, which needs it")]
+#[expect(clippy::needless_pass_by_value, reason = "it has the same type as `decode`, which needs the value")]
 fn json<T: serde::de::DeserializeOwned>(event: Event) -> Result<T, BoxError> {
     event.json().map_err(Into::into)
 }
 
 pub(super) mod private {
-    /// Streams that know the last event ID.
+    /// A stream that has a last event ID.
     pub trait LastEventId {
         fn last_event_id(&self) -> &str;
     }
@@ -158,7 +158,7 @@ macro_rules! typed {
         }
 
         impl $events {
-            /// Returns the events as values of the caller's own type.
+            /// Converts the events to values of type `T`.
             pub fn decode<T>(self) -> Typed<Self, T>
             where
                 T: TryFrom<Event, Error: Into<BoxError>>,
@@ -166,8 +166,8 @@ macro_rules! typed {
                 Typed::new(self, decode)
             }
 
-            /// Returns the data of the events, read as JSON. If the data of an event is not the JSON of a `T`, the
-            /// [`Error::Decode`] holds a [`JsonError`](crate::JsonError).
+            /// Parses the data of the events as JSON. If the data of an event is not the JSON of a `T`, the
+            /// [`Error::Decode`] has a [`JsonError`](crate::JsonError).
             #[cfg(feature = "json")]
             pub fn json<T: serde::de::DeserializeOwned>(self) -> Typed<Self, T> {
                 Typed::new(self, json)

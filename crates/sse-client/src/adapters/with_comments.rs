@@ -1,4 +1,4 @@
-//! Events and comments.
+//! Events together with comments.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::read::{EventStream, Item};
 use crate::source::EventSource;
 
-/// The events of a source or of a response, and its comments, in the order in which they came.
+/// The events and comments of a source or of a response, in the order of the stream.
 ///
 /// ```no_run
 /// use sse_client::{EventSource, Item};
@@ -28,19 +28,19 @@ use crate::source::EventSource;
 /// # }
 /// ```
 ///
-/// A comment is given when its line has ended, which may be in the middle of an event: it then comes before that event. One
-/// of more than 8 KiB is skipped, and [`Error::TooLarge`] tells of it; the stream goes on.
+/// A comment is returned when its line has ended. If it stands within an event, it is returned before that event. A
+/// comment of more than 8 KiB is skipped with an [`Error::TooLarge`], and the stream goes on.
 #[derive(Debug)]
 #[must_use = "nothing is read unless it is polled"]
 pub struct WithComments<S>(S);
 
 impl<S> WithComments<S> {
-    /// The source, or the stream, that the events are of.
+    /// Returns the source or the stream of the events.
     pub fn get_ref(&self) -> &S {
         &self.0
     }
 
-    /// The source, or the stream, that the events are of: to close it, say.
+    /// Returns the source or the stream of the events, for example to close it.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.0
     }
@@ -52,7 +52,7 @@ where
 {
     /// Returns the next event or comment, or `None` at the end.
     ///
-    /// The future may be dropped at any time, as `select!` does: nothing is lost.
+    /// Dropping the future, as `select!` does, loses no event and no comment.
     pub async fn next(&mut self) -> Option<Result<Item, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -61,7 +61,7 @@ where
 macro_rules! with_comments {
     ($($events:ident),*) => {$(
         impl $events {
-            /// Returns the events together with the comments.
+            /// Returns the events and the comments, in the order of the stream.
             pub fn with_comments(mut self) -> WithComments<Self> {
                 self.reader_mut().give_comments();
                 WithComments(self)

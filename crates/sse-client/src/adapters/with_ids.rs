@@ -1,4 +1,4 @@
-//! Values with the ids of their events.
+//! Values together with the last event IDs of their events.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,23 +11,23 @@ use sse_codec::Event;
 use super::typed::{Typed, private};
 use crate::error::Error;
 
-/// A value of the caller's own type, and the last event ID after its event.
+/// A value of the caller's type, and the last event ID after its event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct WithId<T> {
     /// The value.
     pub value: T,
-    /// What to store when the value has been dealt with, so that the next run of the program goes on after it
-    /// ([`last_event_id`](crate::EventSourceBuilder::last_event_id)). It is empty if the server has sent no ID.
+    /// The last event ID. Store it when you have processed the value, so that the next run of the program goes on after
+    /// it ([`last_event_id`](crate::EventSourceBuilder::last_event_id)). It is empty if the server has sent no ID.
     pub last_event_id: String,
 }
 
-/// The values of a [`Typed`], each with the last event ID: see [`Typed::with_ids`].
+/// The values of a [`Typed`], each with its last event ID ([`Typed::with_ids`]).
 #[must_use = "nothing is read unless it is polled"]
 pub struct WithIds<S, T>(Typed<S, T>);
 
 impl<S, T> Typed<S, T> {
-    /// Returns the values with the last event ID after each of them, to store it while the values are iterated over.
+    /// Returns each value together with the last event ID after it, so that you can store the ID within the loop.
     ///
     /// ```no_run
     /// # #[cfg(feature = "blocking")]
@@ -41,7 +41,7 @@ impl<S, T> Typed<S, T> {
     ///
     /// for price in EventSource::get("https://example.com/prices")?.decode::<Price>().with_ids().blocking() {
     ///     let price = price?;
-    ///     // … what is to be done with `price.value` …
+    ///     // … process `price.value` …
     ///     std::fs::write("last-event-id", &price.last_event_id)?;
     /// }
     /// # Ok(())
@@ -53,17 +53,17 @@ impl<S, T> Typed<S, T> {
 }
 
 impl<S, T> WithIds<S, T> {
-    /// The source, or the stream, that the events are of.
+    /// Returns the source or the stream of the events.
     pub fn get_ref(&self) -> &S {
         self.0.get_ref()
     }
 
-    /// The source, or the stream, that the events are of: to close it, say.
+    /// Returns the source or the stream of the events, for example to close it.
     pub fn get_mut(&mut self) -> &mut S {
         self.0.get_mut()
     }
 
-    /// The source, or the stream, that the events are of.
+    /// Returns the source or the stream of the events.
     pub fn into_inner(self) -> S {
         self.0.into_inner()
     }
@@ -75,7 +75,7 @@ where
 {
     /// Returns the next value, or `None` at the end.
     ///
-    /// The future may be dropped at any time, as `select!` does: no event is lost.
+    /// Dropping the future, as `select!` does, loses no event.
     pub async fn next(&mut self) -> Option<Result<WithId<T>, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -1,4 +1,4 @@
-//! Makes one attempt after the other: the caller's hook, the request, its redirects, and the check of the response.
+//! Makes the attempts of an event source: the caller's hook, the request, its redirects, and the check of the response.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, future};
@@ -10,21 +10,22 @@ use super::transport::Transport;
 use crate::error::{BoxError, Error};
 use crate::platform::BoxFuture;
 
-/// An attempt to connect that is about to be made ([`on_attempt`](crate::EventSourceBuilder::on_attempt)).
+/// An attempt to connect that follows now. The hook [`on_attempt`](crate::EventSourceBuilder::on_attempt) receives it.
 #[non_exhaustive]
 pub struct Attempt {
-    /// How many attempts there were before this one.
+    /// The number of attempts before this one.
     pub number: u32,
-    /// The last event ID; empty if the server has sent no ID. The request has it already, unless no header can hold it.
+    /// The last event ID. It is empty if the server has sent no ID. The request has it as a header already, unless it
+    /// has control characters, which a header can't have.
     pub last_event_id: String,
-    /// What ended the connection, or the attempt, before this one; `None` if this one is the first, or if the stream
-    /// ended without an error.
+    /// The error of the connection or attempt before this one. It is `None` for the first attempt, and after a response
+    /// that ended without an error.
     pub error: Option<Error>,
-    /// The request as it would be sent.
+    /// The request, which the hook can change and return.
     pub request: Request,
 }
 
-/// Without the headers of the request and the query of its URL, which may hold secrets.
+/// The headers of the request and the query of its URL are left out, because they may hold secrets.
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
@@ -36,7 +37,7 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// The caller's hook: makes the request of an attempt. The sources of one builder share it.
+/// The caller's hook, which prepares the request of an attempt. The sources of one builder share it.
 pub(crate) type AttemptHook = Arc<Mutex<dyn FnMut(Attempt) -> BoxFuture<Result<Request, BoxError>> + Send>>;
 
 /// Makes the attempts of an event source.
@@ -44,7 +45,7 @@ pub(crate) struct Connector {
     transport: Transport,
     template: Template,
     hook: Option<AttemptHook>,
-    /// How many attempts there were.
+    /// The number of attempts so far.
     attempts: u32,
 }
 
@@ -53,7 +54,7 @@ impl Connector {
         Self { transport, template, hook, attempts: 0 }
     }
 
-    /// Begins an attempt, which gives a response that is an event stream. `error` is what ended the one before it.
+    /// Begins an attempt, which returns a response that is an event stream. `error` is that of the attempt before.
     pub(crate) fn connect(
         &mut self,
         last_event_id: &str,

@@ -1,15 +1,15 @@
-//! `Content-Encoding`: whether a body is compressed (Fetch Standard, "handle content codings").
+//! Reads `Content-Encoding`: whether a body is compressed (Fetch Standard, "handle content codings").
 //!
-//! - Only a coding that this file knows changes the bytes. Servers write other values, such as `none`, to keep
-//!   middleware from compressing a stream; their bodies are read as they are, as browsers do.
-//! - All headers count, and all members of their lists: in `identity, gzip` the second one decides.
+//! - Only known codings count. Servers send other values, such as `none`, to keep middleware from compressing a stream.
+//!   Their bodies are read as they are, as browsers do.
+//! - All headers and all members of their lists count: `identity, gzip` is compressed.
 
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-/// The codings that change the bytes, with their old names (RFC 9110, 8.4.1).
+/// The known codings, with their old names (RFC 9110, 8.4.1).
 const CODINGS: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"];
 
-/// Whether the body is compressed.
+/// Returns true if the body is compressed.
 pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
     let values = headers.get_all(CONTENT_ENCODING).iter();
     let mut members = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
@@ -32,14 +32,14 @@ mod tests {
     }
 
     #[test]
-    fn a_coding_is_known_by_its_name_alone() {
+    fn a_coding_is_recognized_by_its_name() {
         for coding in CODINGS.into_iter().chain(["GZIP", " Br ", "X-GZip\t"]) {
             check(&[coding], true);
         }
     }
 
     #[test]
-    fn what_names_no_coding_changes_nothing() {
+    fn a_value_that_is_not_a_coding_is_ignored() {
         for value in
             ["none", "None", "identity", " Identity ", "", ",", "utf-8", "UTF8", "chunked", "text", "gzipped"]
         {

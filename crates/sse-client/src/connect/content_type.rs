@@ -1,12 +1,12 @@
-//! `Content-Type`: whether a body is an event stream (Fetch Standard, "extract a MIME type").
+//! Reads `Content-Type`: whether a body is an event stream (Fetch Standard, "extract a MIME type").
 //!
-//! - All headers count, and all members of their lists. The last type that is valid decides, so that what a framework
-//!   or a proxy has added does not hide it.
-//! - The type counts whole and without case. Its parameters don't count, whatever they say.
+//! - All headers and all members of their lists count. The last valid type decides, so that a value that a framework or
+//!   a proxy has added does not hide it.
+//! - The whole type is compared without case. Its parameters are ignored.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-/// Whether the type is that of an event stream.
+/// Returns true if the type is that of an event stream.
 pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     let values: Vec<_> = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes).collect();
     let joined = values.join(&b", "[..]);
@@ -14,7 +14,7 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     last.is_some_and(|essence| essence.eq_ignore_ascii_case(sse_codec::CONTENT_TYPE.as_bytes()))
 }
 
-/// The members of a list. A comma in a quoted string does not part two of them.
+/// Iterates over the members of a list. A comma in a quoted string does not separate members.
 fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     list.split(move |&byte| {
@@ -28,7 +28,7 @@ fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The type without its parameters, if it is valid (MIME Sniffing Standard, 4.4).
+/// Returns the type without its parameters, or `None` if it is not valid (MIME Sniffing Standard, 4.4).
 fn essence(value: &[u8]) -> Option<&[u8]> {
     let essence = value.split(|&byte| byte == b';').next()?.trim_ascii();
     let slash = essence.iter().position(|&byte| byte == b'/')?;
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_stream_is_recognised() {
+    fn the_type_of_an_event_stream_is_recognized() {
         for value in [
             "text/event-stream",
             "text/event-stream;charset=utf-8",
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_types_are_refused() {
         for value in [
             "text/html",
             "text/event-streamx",
@@ -103,7 +103,7 @@ mod tests {
         for values in [
             &["text/event-stream, text/html"][..],
             &["text/event-stream", "application/json"],
-            // The string is not closed: it goes on to the end.
+            // The string is not closed and goes on to the end.
             &["text/html; x=\"", "text/event-stream"],
         ] {
             check(values, false);

@@ -1,6 +1,6 @@
-//! Where a redirect leads, and what goes along (Fetch Standard, "HTTP-redirect fetch").
+//! Follows redirects: where they lead, and which headers are sent there (Fetch Standard, "HTTP-redirect fetch").
 //!
-//! To another origin go only headers that say what is asked for. Which of the others are secrets, nobody can know.
+//! Only headers that describe the request are sent to another origin, because any other header may be a secret.
 
 use reqwest::header::{
     ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
@@ -19,8 +19,9 @@ const HARMLESS: [HeaderName; 7] =
 const ABOUT_THE_BODY: [HeaderName; 5] =
     [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING];
 
-/// What to ask for after `request` was answered from `url` by this response; `None` if it is no redirect, or leads
-/// nowhere. `url` is that of the request, unless the client has followed redirects of its own.
+/// Returns the request that follows a redirect. Returns `None` if the response is not a redirect, or if its `Location`
+/// is missing or not an HTTP URL. `url` is that of the response, which is not that of `request` if the client has
+/// followed redirects itself.
 pub(crate) fn follow(
     mut request: Request,
     url: &Url,
@@ -56,7 +57,7 @@ fn target(url: &Url, headers: &HeaderMap) -> Option<Url> {
     url.join(location).ok().filter(|target| matches!(target.scheme(), "http" | "https"))
 }
 
-/// A 303 is asked for by GET, and so is what a POST is led to by 301 or 302.
+/// Returns true if the redirect is followed by a GET without the body: after a 303, and for a POST after a 301 or 302.
 fn loses_body(method: &Method, status: StatusCode) -> bool {
     match status.as_u16() {
         301 | 302 => *method == Method::POST,
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_leads() {
+    fn a_location_is_resolved() {
         check_url("z", Some("https://a.example/x/z"));
         check_url("/z?q", Some("https://a.example/z?q"));
         check_url("//b.example", Some("https://b.example/"));
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn which_statuses_lead() {
+    fn five_statuses_are_redirects() {
         for status in 100..=599 {
             let leads = matches!(status, 301 | 302 | 303 | 307 | 308);
             let found = redirect(request(Method::GET, "http://a.example/"), status, "/b");
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_the_method() {
+    fn the_method_is_kept_or_becomes_get() {
         for status in [301, 302, 303, 307, 308] {
             check_method(&Method::GET, status, &Method::GET);
             check_method(&Method::HEAD, status, &Method::HEAD);
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn also_where_the_client_has_followed_before() {
+    fn secrets_stay_with_their_origin_also_after_redirects_of_the_client() {
         let request = request(Method::GET, "http://a.example/");
         let elsewhere = "http://b.example/".parse().unwrap();
         let location = HeaderMap::from_iter([(LOCATION, "/c".parse().unwrap())]);

@@ -1,4 +1,4 @@
-//! The request: made once by the caller, sent once per connection.
+//! The request, which the caller makes once and each attempt sends.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::error::{Error, redact};
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The request that each connection repeats.
+/// The request that each attempt repeats.
 pub(crate) struct Template(Request);
 
 impl Template {
-    /// Adds the headers of 9.2.3, where the caller has not set them. A `Last-Event-ID` is taken out and returned: it
-    /// will change with the events.
+    /// Adds the headers of 9.2.3 that the caller has not set. A `Last-Event-ID` is removed and returned, because it
+    /// changes with the events.
     pub(crate) fn new(mut request: Request) -> Result<(Self, Option<EventId<'static>>), Error> {
         let last_event_id = take_last_event_id(&mut request);
         let headers = request.headers_mut();
@@ -27,12 +27,13 @@ impl Template {
         Ok((Self(request), last_event_id))
     }
 
-    /// Whether sending it again is harmless by the rules of HTTP (RFC 9110, 9.2.1).
+    /// Returns true if its method is safe to repeat (RFC 9110, 9.2.1).
     pub(crate) fn is_safe(&self) -> bool {
         self.0.method().is_safe()
     }
 
-    /// The request for the next connection, with the id unless it is empty or no header can hold it.
+    /// Returns the request of the next attempt. It has the last event ID, unless that is empty or can't be sent in a
+    /// header.
     pub(super) fn request(&self, last_event_id: &str) -> Result<Request, Error> {
         let mut request = self.0.try_clone().ok_or(Error::BodyNotRepeatable)?;
         if let Some(id) = header_value(last_event_id).filter(|id| !id.is_empty()) {
@@ -42,7 +43,7 @@ impl Template {
     }
 }
 
-/// A request as programmers may see it: without its headers and what else may be secret.
+/// Debug output of a request without its headers and other parts that may be secret.
 pub(crate) struct ShownRequest<'r>(pub(crate) &'r Request);
 
 impl fmt::Debug for ShownRequest<'_> {
@@ -53,7 +54,7 @@ impl fmt::Debug for ShownRequest<'_> {
     }
 }
 
-/// Whether a header can hold this id.
+/// Returns true if this id can be sent in a header.
 pub(crate) fn fits_header(last_event_id: &str) -> bool {
     header_value(last_event_id).is_some()
 }
@@ -62,7 +63,7 @@ fn header_value(last_event_id: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(last_event_id.as_bytes()).ok()
 }
 
-/// The id that a caller has set as a header, which the codec takes over.
+/// Removes the id that the caller has set as a header, and returns it.
 fn take_last_event_id(request: &mut Request) -> Option<EventId<'static>> {
     let id = request.headers_mut().remove(LAST_EVENT_ID)?;
     EventId::try_from(String::from_utf8_lossy(id.as_bytes()).into_owned()).ok()

@@ -1,4 +1,4 @@
-//! The check of a response: status, content type and encoding (9.2.3).
+//! Checks a response: its status, content type and content encoding (9.2.3).
 
 use reqwest::header::HeaderMap;
 #[cfg(test)]
@@ -20,7 +20,7 @@ impl Accepted {
         self.any_content_type = true;
     }
 
-    /// The response, if it is one of them.
+    /// Returns the response, or the error that it is.
     pub(crate) async fn check(self, response: Response) -> Result<Response, Error> {
         match self.fault_of(&response) {
             None => Ok(response),
@@ -28,7 +28,7 @@ impl Accepted {
         }
     }
 
-    /// What is wrong with `response`, if anything is.
+    /// Returns the reason why `response` is not an event stream, or `None` if it is one.
     pub(crate) fn fault_of(self, response: &Response) -> Option<Fault> {
         if response.status() != StatusCode::OK {
             return Some(Fault::Status);
@@ -45,7 +45,7 @@ impl Accepted {
     }
 }
 
-/// Why a response is no event stream.
+/// The reason why a response is not an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Status,
@@ -54,12 +54,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The error, with the beginning of the body if it can be read.
+    /// Returns the error, with the beginning of the body if the body can be read.
     pub(crate) async fn into_error(self, response: Response) -> Error {
         match self {
             Self::Status => Error::Status(Box::new(read_refusal(response).await)),
             Self::ContentType => Error::ContentType(Box::new(read_refusal(response).await)),
-            // Nobody can read the body, so that it is not waited for.
+            // Nobody can read the compressed body, so it is not waited for.
             Self::ContentEncoding => Error::ContentEncoding(Box::new(Refusal::without_body(&response))),
         }
     }

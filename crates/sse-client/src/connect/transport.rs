@@ -1,4 +1,4 @@
-//! One attempt: a request, the redirects that it meets, and the response.
+//! One attempt: the request, its redirects, and the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::platform::BoxFuture;
 use crate::platform::{SendRequest, within};
 
-/// Sends requests, by reqwest's client or into a simulated network, and follows their redirects.
+/// Sends requests, with a client of reqwest or into a simulated network, and follows their redirects.
 #[derive(Clone)]
 pub(crate) struct Transport {
     send: Arc<SendRequest>,
@@ -54,12 +54,12 @@ impl Transport {
         self.accepted = accepted;
     }
 
-    /// Which responses are read.
+    /// Returns which responses are read.
     pub(crate) fn accepted(&self) -> Accepted {
         self.accepted
     }
 
-    /// The response to `request`, if it is an event stream and begins in time.
+    /// Returns the response to `request`, if it comes in time and is an event stream.
     pub(super) async fn exchange(&self, request: Request) -> Result<Response, Error> {
         let limit = self.response_timeout;
         let Some(response) = within(limit, self.follow(request)).await else {

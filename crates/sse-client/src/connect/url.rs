@@ -1,14 +1,14 @@
-//! The URL of an event stream, as a caller writes it.
+//! Parses the URL of an event stream, as a caller writes it.
 
 use reqwest::{IntoUrl, Url};
 
 use crate::error::{Error, InvalidUrl};
 
-/// The URL, if HTTP can ask for it.
+/// Parses an HTTP URL. The error says what is missing.
 pub(crate) fn parse(url: impl IntoUrl) -> Result<Url, Error> {
     let text = url.as_str().to_owned();
     let invalid = |fault: String| Error::Request(InvalidUrl::new(&text, fault).into());
-    // Not by `into_url`, whose error does not say what is missing.
+    // `into_url` is not used, because its error does not say what is missing.
     let parsed = Url::parse(&text);
     match parsed {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(invalid(wrong_scheme(&url, &text))),
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn an_error_says_what_is_missing() {
         check("https://a.b/c?d", "https://a.b/c?d");
         check("HTTP://a.b", "http://a.b/");
         check(

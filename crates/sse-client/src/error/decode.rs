@@ -1,4 +1,4 @@
-//! An event that is not what the caller's type expects.
+//! The error of an event that can't be converted to the caller's type.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,7 +8,7 @@ use sse_codec::Event;
 use super::boxed::BoxError;
 use super::excerpt::Excerpt;
 
-/// An event that could not be converted: why, and enough of the event to find it again.
+/// The error of an event that could not be converted, with the reason and the beginning of the event.
 ///
 /// ```
 /// use sse_client::Error;
@@ -24,7 +24,7 @@ pub struct DecodeError {
     event: EventStart,
 }
 
-/// The beginning of an event: all that is kept of one that is given away.
+/// The type, the last event ID and the beginning of the data of an event. The event itself is given to the conversion.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EventStart {
     event_type: String,
@@ -32,11 +32,11 @@ pub(crate) struct EventStart {
     data: String,
 }
 
-/// How much of the data is kept, in bytes.
+/// How many bytes of the data are kept.
 const MAX_DATA: usize = 1024;
 
 impl EventStart {
-    /// Takes the place of the event before. Nothing is allocated once its texts have grown.
+    /// Replaces the event before by `event`. It allocates nothing once its texts have grown.
     pub(crate) fn note(&mut self, event: &Event) {
         event.event_type().clone_into(&mut self.event_type);
         event.last_event_id().clone_into(&mut self.last_event_id);
@@ -62,23 +62,23 @@ impl DecodeError {
         &self.event.last_event_id
     }
 
-    /// Returns the data of the event, or its first KiB.
+    /// Returns the data of the event, at most its first 1024 bytes.
     pub fn data_start(&self) -> &str {
         &self.event.data
     }
 
-    /// Returns what the caller's type says: a [`JsonError`](crate::JsonError), for example.
+    /// Returns the error of the conversion, for example a [`JsonError`](crate::JsonError).
     pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.error
     }
 
-    /// Returns what the caller's type says.
+    /// Returns the error of the conversion.
     pub fn into_inner(self) -> BoxError {
         self.error
     }
 }
 
-/// What the caller's type says, and the event in one line.
+/// The error of the conversion and the event, in one line.
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [event_type, data] = [self.event_type(), self.data_start()].map(Excerpt);
@@ -103,7 +103,7 @@ impl fmt::Debug for DecodeError {
 
 impl StdError for DecodeError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // The text of the error itself is in this one's.
+        // The text of `self.error` is a part of this error's text.
         self.error.source()
     }
 }
@@ -114,7 +114,7 @@ mod tests {
     use sse_codec::{EventId, EventType};
 
     #[test]
-    fn the_event_is_told_in_one_line() {
+    fn the_event_is_shown_in_one_line() {
         let mut start = EventStart::default();
         for (id, data, expected) in [
             ("", "many", ", and its data begins with `many`"),

@@ -1,12 +1,12 @@
-//! What others sent, as a part of an error's text.
+//! The beginning of a foreign text, as a part of an error's text.
 
 use std::fmt::{self, Write as _};
 
-/// The beginning of a text in one line: white space collapsed, at most 200 characters, and no character that could steer
-/// a terminal or turn its text around.
+/// The beginning of a text in one line, of at most 200 characters. White space is collapsed, and characters that
+/// control a terminal or change the direction of text are escaped.
 pub(super) struct Excerpt<'t>(pub(super) &'t str);
 
-/// How many characters an excerpt has.
+/// The greatest number of characters of an excerpt.
 const LENGTH: usize = 200;
 
 impl fmt::Display for Excerpt<'_> {
@@ -15,10 +15,10 @@ impl fmt::Display for Excerpt<'_> {
         for (number, word) in self.0.split_whitespace().enumerate() {
             let space = (number > 0).then_some(' ');
             for char in space.into_iter().chain(word.chars()) {
-                let length = if steers(char) { char.escape_default().len() } else { 1 };
+                let length = if is_control(char) { char.escape_default().len() } else { 1 };
                 let Some(rest) = left.checked_sub(length) else { return f.write_char('…') };
                 left = rest;
-                if steers(char) {
+                if is_control(char) {
                     write!(f, "{}", char.escape_default())?;
                 } else {
                     f.write_char(char)?;
@@ -35,9 +35,10 @@ impl fmt::Debug for Excerpt<'_> {
     }
 }
 
-fn steers(char: char) -> bool {
-    let turns_text = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    char.is_control() || turns_text
+/// Returns true if the character controls a terminal or changes the direction of text.
+fn is_control(char: char) -> bool {
+    let changes_direction = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    char.is_control() || changes_direction
 }
 
 #[cfg(test)]
@@ -63,19 +64,19 @@ mod tests {
     }
 
     #[test]
-    fn it_is_cut() {
+    fn a_long_text_is_cut() {
         let long = "é".repeat(LENGTH);
         check(&long, &long);
         check(&format!(" {long}\n "), &long);
         check(&format!("{long}a"), &format!("{long}…"));
         check(&format!("{long} a"), &format!("{long}…"));
-        // An escape is whole or not there.
+        // An escape is never cut.
         let text = "a".repeat(LENGTH - 1);
         check(&format!("{text}\u{1b}"), &format!("{text}…"));
     }
 
     #[test]
-    fn what_could_steer_a_terminal_is_escaped() {
+    fn control_characters_are_escaped() {
         check("\u{1b}[31m\u{9b}\u{7f}\0", "\\u{1b}[31m\\u{9b}\\u{7f}\\u{0}");
         check("\u{202e}a\u{2066}\u{61c}", "\\u{202e}a\\u{2066}\\u{61c}");
         check("é 🙂 \\", "é 🙂 \\");

@@ -1,8 +1,8 @@
-//! Keeps secrets out of the text of errors.
+//! Removes secrets from the text of errors.
 
 use reqwest::Url;
 
-/// The error without the parts of its URL that may be secret. Logs and terminals show errors.
+/// Returns the error without the parts of its URL that may be secret, because logs and terminals show errors.
 pub(super) fn redacted(mut error: reqwest::Error) -> reqwest::Error {
     if let Some(url) = error.url_mut() {
         redact(url);
@@ -10,18 +10,19 @@ pub(super) fn redacted(mut error: reqwest::Error) -> reqwest::Error {
     error
 }
 
-/// Takes out what may be a secret: the query, where many APIs take a token, the fragment, the name and the password.
+/// Removes the parts that may be secret: the query, where many APIs expect a token, the fragment, the user name and the
+/// password.
 pub(crate) fn redact(url: &mut Url) {
     if url.query().is_some() {
         url.set_query(Some("redacted"));
     }
     url.set_fragment(None);
-    // A URL that can have neither has neither.
+    // These fail only for a URL that can't have a user name and a password.
     _ = url.set_username("");
     _ = url.set_password(None);
 }
 
-/// The same for text that is not a valid URL.
+/// Does the same as [`redact`] with a text that is not a valid URL.
 pub(crate) fn redacted_text(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (url, rest) = url.split_at(end);
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_secret_is_taken_out() {
+    fn parts_that_may_be_secret_are_removed() {
         for (url, expected) in [
             ("https://a.b/c?token=secret#secret", "https://a.b/c?redacted"),
             ("https://name:secret@a.b:1/c", "https://a.b:1/c"),

@@ -1,4 +1,4 @@
-//! A refusal: a response that is no event stream, with what it says.
+//! A refusal: a response that is not an event stream.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode};
 
 use super::excerpt::Excerpt;
 
-/// A response that is no event stream: its status, its headers, and the beginning of its body.
+/// A response that is not an event stream, with its status, its headers and the beginning of its body.
 #[derive(Clone)]
 pub struct Refusal {
     version: Version,
@@ -21,37 +21,37 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The version of HTTP; in a browser, which does not tell it, HTTP/1.1.
+    /// Returns the version of HTTP. It is always HTTP/1.1 in a browser, which does not tell the version.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The headers.
+    /// Returns the headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body: its first 8 KiB at most, and what came of it within 5 s.
+    /// Returns the beginning of the body: at most 8 KiB, as far as they came within 5 s.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The [body](Self::body) as text; what is not UTF-8 becomes U+FFFD.
+    /// Returns the [body](Self::body) as text, with U+FFFD for bytes that are not UTF-8.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
 
-    /// The beginning of the body, if there is text in it.
+    /// Returns the beginning of the body for an error's text, if it is text and not empty.
     fn excerpt(&self) -> Option<String> {
         Some(Excerpt(&self.text()).to_string()).filter(|text| self.is_text && !text.is_empty())
     }
 
-    /// `is_text` says whether the body can be shown: what nobody has decompressed can't.
+    /// Creates a refusal. `is_text` is false if the body can't be shown, because it is compressed.
     pub(crate) fn new(
         version: Version,
         status: StatusCode,
@@ -62,25 +62,25 @@ impl Refusal {
         Self { version, status, headers, body, is_text }
     }
 
-    /// The refusal that `response` is, without its body.
+    /// Creates a refusal from `response`, without its body.
     pub(crate) fn without_body(response: &Response) -> Self {
         Self::new(version_of(response), response.status(), response.headers().clone(), Bytes::new(), true)
     }
 }
 
-/// The version of HTTP that a response came by.
+/// Returns the version of HTTP of a response.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn version_of(response: &Response) -> Version {
     response.version()
 }
 
-/// HTTP/1.1: a browser does not tell the version.
+/// Returns HTTP/1.1, because a browser does not tell the version.
 #[cfg(target_family = "wasm")]
 pub(crate) fn version_of(_: &Response) -> Version {
     Version::HTTP_11
 }
 
-/// As the end of an error's text: the beginning of the body in one line, 200 characters of it at most.
+/// The end of an error's text: a colon and the beginning of the body in one line, of at most 200 characters.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.excerpt() {
@@ -90,7 +90,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The body is cut as in the text of an error, and of the headers, which may hold secrets, only the type is shown.
+/// The body is shortened as in the text of an error. Of the headers only the content type is shown, because others may
+/// hold secrets.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let content_type =
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_told_in_one_line() {
+    fn the_body_is_shown_in_one_line() {
         check(&[], "", "", "Refusal { status: 404, content_type: None, body: ``, .. }");
         check(
             &[("content-type", "application/json"), ("set-cookie", "secret")],
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_text_is_long() {
+    fn both_texts_are_short() {
         let page = Bytes::from("<p>Hello\n</p>".repeat(600));
         let refusal = Refusal::new(Version::HTTP_11, StatusCode::OK, HeaderMap::new(), page, true);
         assert!(refusal.to_string().starts_with(": <p>Hello </p><p>Hello"));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use reqwest::StatusCode;
 
-/// A status and its name, if it is known: also of those that no standard names, but large sites use.
+/// A status with its name, if the name is known. It knows statuses of no standard that large sites use.
 pub(super) struct Named(pub(super) StatusCode);
 
 impl fmt::Display for Named {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_has_its_name_or_none() {
+    fn a_known_status_is_shown_with_its_name() {
         for (status, expected) in [
             (404, "404 Not Found"),
             (429, "429 Too Many Requests"),

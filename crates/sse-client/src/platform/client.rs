@@ -1,45 +1,48 @@
-//! The settings of clients that fit event streams.
+//! Clients with settings that fit event streams.
 
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, redirect};
 
-/// A client that leaves redirects to the event source, which knows what is secret.
+/// Returns a client that follows no redirects. The event source follows them, because it knows which headers may be
+/// secret.
 pub(crate) fn client() -> reqwest::Result<Client> {
     client_builder().redirect(redirect::Policy::none()).build()
 }
 
-/// How many headers a response may have. Browsers take several hundred, hyper 100.
+/// How many headers a response may have. Browsers accept several hundred; hyper accepts 100 by default.
 const MAX_HEADERS: usize = 1000;
 
-/// Returns the settings of a reqwest client that fit event streams: those of the clients that this crate makes. What
-/// else a client needs is set on top.
+/// Returns a builder of a reqwest client with settings that fit event streams. You can add your own settings.
 ///
-/// - 10 s for a server to accept a connection.
-/// - HTTP/2: a PING every 30 s, also on an idle connection, which is closed if nothing comes for 20 s. A connection that
-///   is dead while its TCP lives would else be given to the next attempt, and to every one after it.
-/// - HTTP/2: 1 MiB in flight for each stream, and no common bound. reqwest's own bound is 5 MiB for a connection: three
-///   streams that nobody reads use it up, and all other streams on that connection stand still.
+/// The settings are:
+///
+/// - A server has 10 s to accept a connection.
+/// - HTTP/2: a PING is sent every 30 s, also on an idle connection, and the connection is closed if nothing comes
+///   within 20 s. Otherwise, a connection that is dead while its TCP connection stays open would be used for every
+///   attempt.
+/// - HTTP/2: 1 MiB in flight for each stream, without a common limit for the connection. reqwest's own limit is 5 MiB
+///   for a connection: three streams that nobody reads use it up, and then stop all other streams of the connection.
 /// - HTTP/1.1: 1000 headers. HTTP/2: 256 KiB of headers.
-/// - With the feature `default-tls`: rustls, with the certificates that the system trusts, on the provider of
-///   cryptography that the program has [installed](https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html),
-///   or else on ring.
+/// - Feature `default-tls`: rustls with the certificates that the system trusts. It uses the provider of cryptography
+///   that the program has [installed](https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html), or else
+///   ring.
 ///
-/// Setters of the builder that add certificates have no effect: give it a configuration of rustls by
+/// The setters of the builder that add certificates have no effect. Pass a configuration of rustls to
 /// [`tls_backend_preconfigured`](reqwest::ClientBuilder::tls_backend_preconfigured) instead.
 ///
-/// `reqwest::Client::new` does not work with this crate's `default-tls` alone: reqwest then panics, because it knows no
-/// provider. Use this function, turn on a TLS feature of your own reqwest (its default has aws-lc), or install a
-/// provider.
+/// `reqwest::Client::new` panics if this crate's `default-tls` is the only TLS feature, because reqwest then has no
+/// provider of cryptography. Use this function, turn on a TLS feature of your own reqwest (its default uses aws-lc), or
+/// install a provider.
 ///
-/// Unlike the clients that this crate makes, it follows redirects as reqwest does: see
-/// [`max_redirects`](crate::EventSourceBuilder::max_redirects).
+/// The client follows redirects as reqwest does; see [`max_redirects`](crate::EventSourceBuilder::max_redirects). The
+/// clients of [`EventSource::get`](crate::EventSource::get) follow none, because the source does.
 ///
 /// ```no_run
 /// use sse_client::EventSource;
 ///
 /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// // One client, which all sources share.
+/// // All sources share one client.
 /// let client = sse_client::client_builder().user_agent("dashboard/1.0").build()?;
 /// for topic in ["news", "prices"] {
 ///     let request = client.get(format!("https://example.com/{topic}")).build()?;
@@ -58,13 +61,13 @@ pub fn client_builder() -> ClientBuilder {
         .http2_keep_alive_timeout(Duration::from_secs(20))
         .http2_keep_alive_while_idle(true)
         .http2_initial_stream_window_size(1024 * 1024)
-        // The greatest that there is (RFC 9113, 6.9.1): each stream is bounded by its own.
+        // The greatest window (RFC 9113, 6.9.1): each stream is limited by its own window.
         .http2_initial_connection_window_size(i32::MAX.unsigned_abs())
         .http2_max_header_list_size(256 * 1024);
     builder
 }
 
-/// TLS with the certificates that the system trusts.
+/// Returns a configuration of TLS with the certificates that the system trusts.
 #[cfg(feature = "default-tls")]
 fn tls() -> rustls::ClientConfig {
     use std::sync::Arc;
@@ -78,13 +81,13 @@ fn tls() -> rustls::ClientConfig {
     let builder = || {
         let builder = ClientConfig::builder_with_provider(provider.clone());
         let builder = builder.with_safe_default_protocol_versions();
-        // A provider of the program's may have no cipher for them.
+        // A provider that the program has installed may have no cipher for these versions.
         builder.unwrap_or_else(|_| {
             let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
             builder.with_safe_default_protocol_versions().expect("ring has ciphers for both versions of TLS")
         })
     };
-    // A system without certificates trusts no server, which each attempt says.
+    // If the system has no certificates, no server is trusted, and each attempt fails with that error.
     let config = builder()
         .with_platform_verifier()
         .unwrap_or_else(|_| builder().with_root_certificates(RootCertStore::empty()));

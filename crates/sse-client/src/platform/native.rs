@@ -1,4 +1,4 @@
-//! tokio's clock, and the frames of hyper.
+//! Outside of browsers: tokio's timers, and the frames of hyper.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
 pub use std::time::Instant;
 
-/// `Send`, but in a browser, where a future stays in its thread.
+/// A trait that is `Send`, except in a browser, where futures stay in their thread.
 pub trait MaybeSend: Send {}
 impl<T: Send> MaybeSend for T {}
 
@@ -20,17 +20,17 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Sends a request.
 pub(crate) type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>> + Send + Sync;
 
-/// Now, by a clock that tests can pause.
+/// Returns the current time of a clock that tests can pause.
 pub(crate) fn now() -> Instant {
     TokioInstant::now().into_std()
 }
 
-/// The time of day, since 1970.
+/// Returns the time since 1970.
 pub(crate) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Goes off at its deadline.
+/// A timer that is ready at its deadline.
 #[derive(Debug)]
 pub(crate) struct Timer(Pin<Box<Sleep>>);
 
@@ -61,13 +61,13 @@ impl Body {
         Self(response.into())
     }
 
-    /// The next bytes, as they come.
+    /// Returns the next chunk, or `None` at the end.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<reqwest::Result<Bytes>>> {
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.0).poll_frame(cx)) else { return Poll::Ready(None) };
             match frame.map(Frame::into_data) {
                 Ok(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
-                // Trailers say nothing about events.
+                // Trailers hold no events.
                 Ok(Err(_)) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }

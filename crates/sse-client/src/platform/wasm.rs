@@ -1,4 +1,4 @@
-//! A browser's timers, and the streams of its `fetch`.
+//! In a browser: its timers, and the streams of `fetch`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use web_time::{SystemTime, UNIX_EPOCH};
 
 pub use web_time::Instant;
 
-/// `Send`, but in a browser, where a future stays in its thread.
+/// A trait that is `Send`, except in a browser, where futures stay in their thread.
 pub trait MaybeSend {}
 impl<T> MaybeSend for T {}
 
@@ -22,27 +22,27 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 /// Sends a request.
 pub(crate) type SendRequest = dyn Fn(Request) -> BoxFuture<reqwest::Result<Response>>;
 
-/// A client whose `fetch` follows redirects, as it must in a browser.
+/// Returns a client. Its redirects are followed by `fetch`, because a browser allows nothing else.
 pub(crate) fn client() -> reqwest::Result<Client> {
     client_builder().build()
 }
 
-/// Returns the settings of a reqwest client that fit event streams: in a browser there is nothing to set.
+/// Returns a builder of a reqwest client. In a browser there is nothing to set.
 pub fn client_builder() -> ClientBuilder {
     Client::builder()
 }
 
-/// Now.
+/// Returns the current time.
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time of day, since 1970.
+/// Returns the time since 1970.
 pub(crate) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Goes off at its deadline.
+/// A timer that is ready at its deadline.
 #[derive(Debug)]
 pub(crate) struct Timer {
     deadline: Instant,
@@ -73,10 +73,10 @@ impl Timer {
     }
 }
 
-/// As near to the deadline as `setTimeout` can wait: 2^31 - 1 ms.
+/// Returns a time-out at the deadline, or after 2^31 - 1 ms, the longest time of `setTimeout`, if that is sooner.
 fn timeout(deadline: Instant) -> TimeoutFuture {
     const LONGEST: u32 = i32::MAX as u32;
-    // The browser cuts fractions off: a millisecond more, so that it is not early.
+    // The browser cuts off fractions of a millisecond. With one millisecond more, the time-out is never early.
     let millis = deadline.saturating_duration_since(now()).as_millis().saturating_add(1);
     TimeoutFuture::new(u32::try_from(millis).map_or(LONGEST, |millis| millis.min(LONGEST)))
 }
@@ -89,7 +89,7 @@ impl Body {
         Self(Box::pin(response.bytes_stream()))
     }
 
-    /// The next bytes, as they come.
+    /// Returns the next chunk, or `None` at the end.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<reqwest::Result<Bytes>>> {
         self.0.as_mut().poll_next(cx)
     }

@@ -1,30 +1,30 @@
-//! How a body begins that is compressed although no header says so.
+//! Recognizes a body that is compressed although no header says so, by its first bytes.
 //!
-//! reqwest reads one coding, and then takes all `Content-Encoding` headers away. If a server has compressed its stream
-//! twice, only the bytes show it. No event stream begins with them: they are not UTF-8.
+//! reqwest decodes one coding, and then removes all `Content-Encoding` headers. If a server has compressed its stream
+//! twice, only the bytes show it. No event stream begins with these bytes, because they are not UTF-8.
 
 use reqwest::Response;
 
 use crate::error::Refusal;
 
-/// The first two bytes of gzip, compress, zstd, and of deflate in its usual settings. Brotli has none of its own.
+/// The first two bytes of gzip, compress, zstd, and of deflate in its usual settings. Brotli has no such bytes.
 const STARTS: [[u8; 2]; 5] = [[0x1F, 0x8B], [0x1F, 0x9D], [0x28, 0xB5], [0x78, 0x9C], [0x78, 0xDA]];
 
 /// The beginning of a body.
 #[derive(Debug)]
 pub(super) enum Start {
-    /// It has not come, or one byte of it has. What the response says besides its body is kept for the error.
+    /// It has not come, or only its first byte. The rest of the response is kept for the error.
     Awaited(Option<u8>, Box<Refusal>),
     Passed,
 }
 
 impl Start {
-    /// That of the body of `response`.
+    /// Returns the start of the body of `response`, which has not come yet.
     pub(super) fn of(response: &Response) -> Self {
         Self::Awaited(None, Box::new(Refusal::without_body(response)))
     }
 
-    /// Looks at the next chunk, and returns the refusal if it shows that the body is compressed.
+    /// Checks the next chunk, and returns the refusal if the body is compressed.
     #[inline]
     pub(super) fn compressed(&mut self, chunk: &[u8]) -> Option<Box<Refusal>> {
         let Self::Awaited(first, _) = self else { return None };
@@ -64,12 +64,12 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_body_shows_in_its_first_two_bytes() {
+    fn a_compressed_body_is_recognized_by_its_first_two_bytes() {
         for start in STARTS {
             check(&start, true);
             check(&[&start[..], b"data: 1"].concat(), true);
             check(&[b"\n", &start[..]].concat(), false);
-            assert!(std::str::from_utf8(&start).is_err(), "no event stream begins like that");
+            assert!(std::str::from_utf8(&start).is_err(), "no event stream begins with these bytes");
         }
         for text in ["", "d", "data: 1\n\n", "\u{feff}data: 1", "x", "\u{1f}", "(", "\u{1f}\u{1f}"] {
             check(text.as_bytes(), false);

@@ -1,4 +1,4 @@
-//! Which event ends an answer.
+//! The events that end an answer.
 
 mod json;
 mod vendor;
@@ -12,21 +12,19 @@ use sse_codec::Event;
 use self::vendor::{Choices, Vendor};
 pub use self::verdict::Verdict;
 
-/// Tells the event that ends an answer from the others: see
-/// [`EventStream::end_at`](crate::EventStream::end_at).
+/// Recognizes the event that ends an answer ([`EventStream::end_at`](crate::EventStream::end_at)).
 ///
-/// There are ready ones for some APIs. They know the events of these APIs, also those that report a failure, and need no
-/// feature. Others are made of a predicate:
+/// There are ready endings for some APIs, which also recognize the events that report a failure. You can write others:
 ///
 /// ```
 /// use sse_client::{Ending, Verdict};
 ///
 /// let chat = Ending::openai_chat();
-/// // The event `done` is given, and then the stream ends.
+/// // The event `done` is returned, and then the stream ends.
 /// let after_done = Ending::after(|event| event.event_type() == "done");
-/// // An event with this data ends the stream and is not given.
+/// // The stream ends at an event with this data, which is not returned.
 /// let at_eof = Ending::at_data("EOF");
-/// // All that can be said about an event.
+/// // The verdict about each event.
 /// let own = Ending::new(|event| match event.event_type() {
 ///     "result" => Verdict::Last,
 ///     "fault" => Verdict::Failed,
@@ -34,7 +32,7 @@ pub use self::verdict::Verdict;
 /// });
 /// ```
 ///
-/// Text that is converted into an ending is [`at_data`](Self::at_data).
+/// Text is converted into an ending by [`at_data`](Self::at_data).
 #[derive(Clone)]
 pub struct Ending(Kind);
 
@@ -45,62 +43,64 @@ enum Kind {
 }
 
 impl Ending {
-    /// Makes an ending of a function that says of each event what it means.
+    /// Creates an ending from a function that returns a verdict about each event.
     pub fn new(judge: impl Fn(&Event) -> Verdict + Send + Sync + 'static) -> Self {
         Self(Kind::Custom(Arc::new(judge)))
     }
 
-    /// Ends the stream after the first event for which `is_last` returns `true`. That event is given.
+    /// Ends the stream after the first event for which `is_last` returns `true`. That event is returned.
     pub fn after(is_last: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
         Self::new(move |event| if is_last(event) { Verdict::Last } else { Verdict::More })
     }
 
-    /// Ends the stream at the first event for which `is_end` returns `true`. That event is not given.
+    /// Ends the stream at the first event for which `is_end` returns `true`. That event is not returned.
     pub fn before(is_end: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
         Self::new(move |event| if is_end(event) { Verdict::End } else { Verdict::More })
     }
 
-    /// Ends the stream at the event with this data. That event is not given. White space around the data does not
-    /// count.
+    /// Ends the stream at the first event with this data. That event is not returned. White space around the data is
+    /// ignored.
     pub fn at_data(data: impl Into<String>) -> Self {
         let data = data.into();
         Self::before(move |event| event.data().trim() == data.trim())
     }
 
-    /// The answer of `OpenAI`'s chat completions, and of the many APIs like it. `[DONE]` ends it and is not given. It is
-    /// also complete if the response ends when all of its choices have a `finish_reason`. An event whose JSON has an
-    /// `error` reports a failure.
+    /// Recognizes the end of an answer of `OpenAI`'s chat completions, and of the many APIs like it. `[DONE]` ends it
+    /// and is not returned. The answer is also complete if the response ends when all of its choices have a
+    /// `finish_reason`. An event whose JSON has an `error` reports a failure.
     pub fn openai_chat() -> Self {
         Self(Kind::Vendor(Vendor::OpenAiChat))
     }
 
-    /// The answer of `OpenAI`'s responses API. It ends with `response.completed` or `response.incomplete`, which is
-    /// given and holds the whole response. `response.failed` and `error` report a failure.
+    /// Recognizes the end of an answer of `OpenAI`'s responses API. It ends with `response.completed` or
+    /// `response.incomplete`, which is returned and has the whole response. `response.failed` and `error` report a
+    /// failure.
     pub fn openai_responses() -> Self {
         Self(Kind::Vendor(Vendor::OpenAiResponses))
     }
 
-    /// The answer of Anthropic's messages API. It ends with `message_stop`, which is given. `error` reports a failure.
+    /// Recognizes the end of an answer of Anthropic's messages API. It ends with `message_stop`, which is returned.
+    /// `error` reports a failure.
     pub fn anthropic() -> Self {
         Self(Kind::Vendor(Vendor::Anthropic))
     }
 
-    /// The answer of Gemini's `streamGenerateContent` (with `alt=sse`). It is complete if the response ends when all of
-    /// its candidates have a `finishReason`, or when the prompt was blocked. An event whose JSON has an `error` reports
-    /// a failure.
+    /// Recognizes the end of an answer of Gemini's `streamGenerateContent` (with `alt=sse`). It is complete if the
+    /// response ends when all of its candidates have a `finishReason`, or when the prompt was blocked. An event whose
+    /// JSON has an `error` reports a failure.
     pub fn gemini() -> Self {
         Self(Kind::Vendor(Vendor::Gemini))
     }
 
-    /// The stream of one request of the Model Context Protocol. It ends with the response to the request with this
-    /// `id`, a result or an error, which is given.
+    /// Recognizes the end of the stream of one request of the Model Context Protocol. It ends with the response to the
+    /// request with this `id`. That event, a result or an error, is returned.
     pub fn mcp(id: impl fmt::Display) -> Self {
         Self(Kind::Vendor(Vendor::Mcp { id: id.to_string().into() }))
     }
 
-    /// The stream of a task of A2A, the protocol between agents, version 0.3 or 1.0, with or without JSON-RPC around it. It ends
-    /// with a message, or with the status in which the task ends or waits for its user; that event is given. A JSON-RPC
-    /// error reports a failure.
+    /// Recognizes the end of the stream of a task of A2A, the protocol between agents, in version 0.3 or 1.0, with or
+    /// without JSON-RPC. It ends with a message, or with a status in which the task has ended or waits for its user.
+    /// That event is returned. A JSON-RPC error reports a failure.
     pub fn a2a() -> Self {
         Self(Kind::Vendor(Vendor::A2a))
     }
@@ -128,8 +128,8 @@ impl fmt::Debug for Ending {
     }
 }
 
-/// Returns whether an event reports a failure as most APIs do: its type is `error`, or its data is a JSON object with an
-/// `error` that is not `null`.
+/// Returns true if an event reports a failure in the form of most APIs: its type is `error`, or its data is a JSON
+/// object with an `error` that is neither `null` nor `false`.
 ///
 /// ```
 /// use sse_client::{ResponseExt as _, reports_error};
@@ -159,7 +159,7 @@ impl Progress {
         self.ending.is_some()
     }
 
-    /// What the next event means.
+    /// Returns the verdict about the next event.
     pub(super) fn judge(&mut self, event: &Event) -> Verdict {
         let Some(ending) = &self.ending else { return Verdict::More };
         let verdict = ending.judge(event, &mut self.choices);
@@ -167,12 +167,12 @@ impl Progress {
         verdict
     }
 
-    /// Whether the end of the response, if it comes now, is that of the answer.
+    /// Returns true if the answer is complete when the response ends now.
     pub(super) fn may_end(&self) -> bool {
         self.may_end
     }
 
-    /// Whether there is an event that ends the answer, and has not come.
+    /// Returns true if the answer is not complete when the response ends now.
     pub(super) fn lacks_end(&self) -> bool {
         self.ending.is_some() && !self.may_end
     }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use sse_codec::Decoder;
 
-    /// Follows the events of `stream`, and checks what each of them means.
+    /// Checks the verdict about each event of `stream`.
     #[track_caller]
     fn check(ending: Ending, stream: &str, expected: &[Verdict]) {
         let mut progress = Progress::default();
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(found, expected, "{stream}");
     }
 
-    /// Checks what one event means, with this data and no type.
+    /// Checks the verdict about an event with this data and no type.
     #[track_caller]
     fn check_data(ending: &Ending, data: &str, expected: Verdict) {
         check(ending.clone(), &format!("data: {data}\n\n"), &[expected]);
@@ -204,7 +204,7 @@ mod tests {
     use Verdict::{End, Failed, Last, MayEnd, More};
 
     #[test]
-    fn white_space_around_the_data_does_not_count() {
+    fn white_space_around_the_data_is_ignored() {
         for data in ["[DONE]", "[DONE] ", "  [DONE]", "[DONE]\t"] {
             check_data(&"[DONE]".into(), data, End);
             check_data(&" [DONE] ".into(), data, End);
@@ -388,7 +388,7 @@ data: {"usageMetadata":{"totalTokenCount":7}}
     }
 
     #[test]
-    fn what_reports_an_error() {
+    fn events_that_report_an_error() {
         for (stream, expected) in [
             ("event: error\ndata: no\n\n", true),
             ("data: {\"error\": {}}\n\n", true),

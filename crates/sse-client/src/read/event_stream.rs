@@ -17,7 +17,7 @@ use crate::platform::BoxFuture;
 
 /// The events of one [`reqwest::Response`]. It never reconnects.
 ///
-/// This is the reader for LLM APIs and other streams that are asked for once:
+/// Use it for LLM APIs, and for other streams that are requested once:
 ///
 /// ```no_run
 /// use sse_client::{Ending, ResponseExt as _, client_builder};
@@ -33,11 +33,11 @@ use crate::platform::BoxFuture;
 /// # }
 /// ```
 ///
-/// If the response is no event stream, the only item is an error with the status, the headers and the beginning of the
-/// body ([`Refusal`](crate::Refusal)).
+/// If the response is not an event stream, the only item is an error with the status, the headers and the beginning of
+/// the body ([`Refusal`](crate::Refusal)).
 ///
-/// The request is the caller's, and is made once. One that is to be made again after a 429 or a 503, but never once it is
-/// being answered, is an [`EventSource`](crate::EventSource) with
+/// You send the request, and it is sent once. If a request is to be sent again after a 429 or a 503, but never once its
+/// answer has begun, use an [`EventSource`](crate::EventSource) with
 /// [`Reconnect::until_response`](crate::Reconnect::until_response).
 ///
 /// After an error that is [not final](Error::is_final) the stream goes on with the next event. Any other error ends it.
@@ -49,38 +49,38 @@ pub struct EventStream {
 }
 
 enum State {
-    /// Nobody has looked at the response.
+    /// The response has not been checked yet.
     Start(Box<Response>),
     Open(Box<Connection>),
-    /// No event stream: the beginning of its body is read.
+    /// The response is not an event stream. The beginning of its body is read for the error.
     Refused(BoxFuture<Error>),
     Ended,
 }
 
 impl EventStream {
-    /// Reads the events of `response`, each up to 16 MiB.
+    /// Reads the events of `response`, with a limit of 16 MiB of data per event.
     pub fn new(response: Response) -> Self {
         Self::with_decoder(response, Decoder::new())
     }
 
-    /// Reads the events of `response` with the caller's decoder, which may have another limit or a last event ID. If
-    /// the decoder has begun to read an event elsewhere, that event is dropped.
+    /// Reads the events of `response` with `decoder`, which can have another limit or a last event ID. The decoder is
+    /// reset: an event that it has read in part is dropped.
     pub fn with_decoder(response: Response, decoder: Decoder) -> Self {
         let mut reader = Reader::with_decoder(decoder);
         reader.give_unfinished(true);
         Self { state: State::Start(Box::new(response)), accepted: Accepted::default(), reader }
     }
 
-    /// Drops an event that the end of the response leaves unfinished, as the standard does (9.2.6).
+    /// Drops an event that the end of the response leaves unfinished, as the standard says (9.2.6).
     ///
-    /// By default it is given, because several servers end an answer without the last empty line, and no other response
-    /// brings the event again. It is never given if the response breaks.
+    /// By default the event is returned, because several servers end a response without the last empty line, and no
+    /// other response brings the event again. If the response breaks, the event is always dropped.
     pub fn drop_unfinished(mut self) -> Self {
         self.reader.give_unfinished(false);
         self
     }
 
-    /// Sets how the response is read, in place of what was set before.
+    /// Sets how the response is read. It replaces the settings that were made before.
     pub fn read_settings(mut self, settings: &ReadSettings) -> Self {
         self.reader.adopt(&settings.reader);
         self.accepted = settings.accepted;
@@ -92,18 +92,18 @@ impl EventStream {
 
     /// Returns the next event, or `None` at the end.
     ///
-    /// The future may be dropped at any time, as `select!` does: no event is lost.
+    /// Dropping the future, as `select!` does, loses no event.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Returns the last event ID: send it as `Last-Event-ID` to go on after the last event. It is empty if the server
+    /// Returns the last event ID. Send it as `Last-Event-ID` to resume after the last event. It is empty if the server
     /// has sent no ID.
     pub fn last_event_id(&self) -> &str {
         self.reader.last_event_id()
     }
 
-    /// Begins to read the response, or what it says instead.
+    /// Checks the response, and begins to read its events or its error.
     fn start(&mut self) {
         let State::Start(response) = std::mem::replace(&mut self.state, State::Ended) else { return };
         self.state = match self.accepted.fault_of(&response) {
@@ -112,7 +112,7 @@ impl EventStream {
         };
     }
 
-    /// What reads the connections, and knows of comments.
+    /// Returns the reader of the response.
     pub(crate) fn reader_mut(&mut self) -> &mut Reader {
         &mut self.reader
     }
@@ -141,7 +141,7 @@ impl EventStream {
 
 /// Reads a [`reqwest::Response`] as an event stream.
 pub trait ResponseExt {
-    /// The events of this response: see [`EventStream`].
+    /// Reads the events of this response ([`EventStream`]).
     fn events(self) -> EventStream;
 }
 

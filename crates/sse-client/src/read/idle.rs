@@ -1,20 +1,20 @@
-//! The watch over a connection that brings nothing.
+//! The idle time-outs: notices that a connection brings nothing.
 //!
-//! - Any byte is a sign of life, comments too.
-//! - Only silence that somebody listened to counts: a program that is busy elsewhere for an hour has not heard whether
-//!   there was something to hear.
+//! - Any byte counts, also a byte of a comment.
+//! - Only time in which the connection was polled counts. A program that is busy elsewhere for an hour does not know
+//!   whether bytes have come meanwhile.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::platform::{Instant, Timer, later, now};
 
-/// How long a connection may be silent before it counts as dead.
+/// How long a connection may bring nothing before it is closed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IdleTimeouts {
-    /// Until its first event: a server may have to think before it answers.
+    /// Before its first event. A server may take long to compute an answer.
     initial: Option<Duration>,
-    /// Afterwards.
+    /// After its first event.
     later: Option<Duration>,
 }
 
@@ -27,7 +27,7 @@ impl IdleTimeouts {
         self.later = limit;
     }
 
-    /// The limit of a connection that has brought an event, or has not.
+    /// Returns the limit of a connection, which depends on whether it has brought an event.
     pub(super) fn limit(&self, event_received: bool) -> Option<Duration> {
         if event_received { self.later } else { self.initial }
     }
@@ -35,32 +35,32 @@ impl IdleTimeouts {
 
 impl Default for IdleTimeouts {
     fn default() -> Self {
-        // LLM APIs give a request ten minutes; the slowest heartbeats in use come every three.
+        // LLM APIs give a request ten minutes. The slowest heartbeats in use come every three minutes.
         Self { initial: Some(Duration::from_secs(10 * 60)), later: Some(Duration::from_secs(5 * 60)) }
     }
 }
 
-/// A timer that comes so late was not polled in time.
+/// If the timer is this late, the connection was not polled meanwhile.
 const LATE: Duration = Duration::from_secs(1);
 
-/// The watch over one connection.
+/// Measures how long one connection has brought nothing.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
-    silent_since: Option<Instant>,
-    /// May go off too early: it is not set anew with each byte, only when it has gone off.
+    idle_since: Option<Instant>,
+    /// It may be ready too early, because it is not set again at each byte, but only when it is ready.
     timer: Option<Timer>,
 }
 
 impl Idle {
-    /// There was a byte.
-    pub(super) fn heard(&mut self) {
-        self.silent_since = None;
+    /// Notes that bytes have come.
+    pub(super) fn received(&mut self) {
+        self.idle_since = None;
     }
 
-    /// There is nothing to read now. Ready when that has been so for `limit`.
-    pub(super) fn poll_silence(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    /// Notes that there is nothing to read now. It is ready when that has been so for `limit`.
+    pub(super) fn poll_time_out(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let since = *self.silent_since.get_or_insert_with(now);
+            let since = *self.idle_since.get_or_insert_with(now);
             let deadline = later(since, limit);
             let timer = self.timer.get_or_insert_with(|| Timer::at(deadline));
             if timer.deadline() > deadline {
@@ -70,11 +70,11 @@ impl Idle {
             ready!(timer.poll(cx));
             let now = now();
             if now.saturating_duration_since(due) >= LATE {
-                self.silent_since = Some(now);
+                self.idle_since = Some(now);
             } else if now >= deadline {
                 return Poll::Ready(());
             }
-            timer.set(later(self.silent_since.unwrap_or(now), limit));
+            timer.set(later(self.idle_since.unwrap_or(now), limit));
         }
     }
 }
@@ -87,15 +87,16 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    async fn silence(idle: &mut Idle, limit: Duration) -> Duration {
+    /// Polls until the time-out, and returns how long that took.
+    async fn time_out(idle: &mut Idle, limit: Duration) -> Duration {
         let start = now();
-        poll_fn(|cx| idle.poll_silence(limit, cx)).await;
+        poll_fn(|cx| idle.poll_time_out(limit, cx)).await;
         now() - start
     }
 
-    /// Listens for so long, in which the watch does not go off.
-    async fn listen(idle: &mut Idle, limit: Duration, time: Duration) {
-        assert!(timeout(time, poll_fn(|cx| idle.poll_silence(limit, cx))).await.is_err());
+    /// Polls for `time`, in which the time-out does not come.
+    async fn poll_for(idle: &mut Idle, limit: Duration, time: Duration) {
+        assert!(timeout(time, poll_fn(|cx| idle.poll_time_out(limit, cx))).await.is_err());
     }
 
     #[track_caller]
@@ -104,40 +105,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_lasts_from_the_last_byte_on() {
+    async fn the_time_counts_from_the_last_byte() {
         let mut idle = Idle::default();
-        listen(&mut idle, MINUTE, MINUTE / 2).await;
-        idle.heard();
-        about(silence(&mut idle, MINUTE).await, MINUTE);
+        poll_for(&mut idle, MINUTE, MINUTE / 2).await;
+        idle.received();
+        about(time_out(&mut idle, MINUTE).await, MINUTE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_limit_may_become_shorter() {
+    async fn the_limit_can_become_shorter() {
         let mut idle = Idle::default();
-        listen(&mut idle, 10 * MINUTE, MINUTE).await;
-        about(silence(&mut idle, 3 * MINUTE).await, 2 * MINUTE);
+        poll_for(&mut idle, 10 * MINUTE, MINUTE).await;
+        about(time_out(&mut idle, 3 * MINUTE).await, 2 * MINUTE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn and_longer() {
+    async fn the_limit_can_become_longer() {
         let mut idle = Idle::default();
-        listen(&mut idle, 3 * MINUTE, 2 * MINUTE).await;
-        about(silence(&mut idle, 5 * MINUTE).await, 3 * MINUTE);
+        poll_for(&mut idle, 3 * MINUTE, 2 * MINUTE).await;
+        about(time_out(&mut idle, 5 * MINUTE).await, 3 * MINUTE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_nobody_listened_does_not_count() {
+    async fn time_without_a_poll_does_not_count() {
         let mut idle = Idle::default();
-        listen(&mut idle, MINUTE, MINUTE / 2).await;
+        poll_for(&mut idle, MINUTE, MINUTE / 2).await;
         sleep(60 * MINUTE).await;
-        about(silence(&mut idle, MINUTE).await, MINUTE);
+        about(time_out(&mut idle, MINUTE).await, MINUTE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_limit_is_none() {
+    async fn the_longest_limit_is_never_reached() {
         let mut idle = Idle::default();
-        listen(&mut idle, Duration::MAX, Duration::from_secs(1_000_000)).await;
+        poll_for(&mut idle, Duration::MAX, Duration::from_secs(1_000_000)).await;
         advance(Duration::from_millis(1)).await;
-        listen(&mut idle, Duration::MAX, MINUTE).await;
+        poll_for(&mut idle, Duration::MAX, MINUTE).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Turns connections into events. The decoder, the limits of time and what ends the stream outlive a connection.
+//! Reads the events of connections. Its decoder, its time-outs and the ending are used for all connections of a source.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::idle::{Idle, IdleTimeouts};
 use crate::error::Error;
 use crate::platform::Body;
 
-/// After so many chunks without an event, others get their turn.
+/// After this many chunks without an event, other tasks get their turn.
 const CHUNKS_PER_POLL: usize = 64;
 
 /// Reads one connection after the other.
@@ -24,23 +24,23 @@ pub(crate) struct Reader {
     decoder: Decoder,
     timeouts: IdleTimeouts,
     endings: Endings,
-    /// An event that the end of a body leaves unfinished is given all the same.
+    /// Whether an event that the end of a body leaves unfinished is returned.
     gives_unfinished: bool,
-    /// The limit of an event, if the caller has set one.
+    /// The limit of the data of an event, if the caller has set one.
     max_event_bytes: Option<usize>,
     comments: Comments,
 }
 
-/// What becomes of comments.
+/// What the reader does with comments.
 #[derive(Clone, Debug, Default)]
 enum Comments {
     #[default]
-    PassedOver,
-    /// They are given. Here is the one that was read and not taken, if there is one.
-    Given(Option<String>),
+    Skipped,
+    /// They are returned. The comment is one that was read and has not been taken yet.
+    Returned(Option<String>),
 }
 
-/// Events that end the stream, whatever the connection does.
+/// What decides whether an event ends the stream or is skipped.
 #[derive(Clone, Default)]
 struct Endings {
     progress: Progress,
@@ -48,7 +48,7 @@ struct Endings {
     is_skipped: Option<Predicate>,
 }
 
-/// A predicate of the caller's. The sources of one builder share it.
+/// A predicate of the caller, which the sources of one builder share.
 #[derive(Clone)]
 pub(crate) struct Predicate(Arc<Mutex<IsTrue>>);
 
@@ -72,29 +72,29 @@ pub(crate) struct Connection {
     input: Input,
     idle: Idle,
     event_received: bool,
-    /// The body has ended, and its unfinished event was taken.
+    /// The body has ended, and its unfinished event has been taken.
     has_ended: bool,
 }
 
-/// What the connection brought last.
+/// The chunk that came last.
 #[derive(Debug, Default)]
 struct Input {
-    /// Empty when all of it has been decoded, so that an idle connection holds no memory.
+    /// It is empty when all of it has been decoded, so that an idle connection holds no memory.
     chunk: Bytes,
-    /// How much of it has been decoded.
+    /// How many bytes of it have been decoded.
     decoded: usize,
 }
 
-/// What came of reading.
+/// The result of reading.
 #[derive(Debug)]
 pub(crate) enum Read {
     /// An event, or an error that is not final.
     Item(Result<Event, Error>),
-    /// An event after which the stream is over.
+    /// The last event of the stream.
     Last(Event),
-    /// The connection is over; another one may go on.
+    /// The connection has ended. Another one may resume the stream.
     Disconnected(Option<Error>),
-    /// The stream is over.
+    /// The stream has ended.
     Finished(Option<Error>),
 }
 
@@ -103,7 +103,7 @@ impl Reader {
         Self { decoder, ..Self::default() }
     }
 
-    /// Takes over what a caller has set on `other`.
+    /// Takes over the settings of `other`.
     pub(crate) fn adopt(&mut self, other: &Self) {
         self.timeouts = other.timeouts;
         self.endings = other.endings.clone();
@@ -129,32 +129,32 @@ impl Reader {
         self.timeouts.set_later(limit);
     }
 
-    /// The event that ends the stream.
+    /// Sets the event that ends the stream.
     pub(crate) fn end_at(&mut self, ending: Ending) {
         self.endings.progress.set_ending(ending);
     }
 
-    /// Whether an event that the end of a body leaves unfinished is given all the same.
+    /// Sets whether an event that the end of a body leaves unfinished is returned.
     pub(crate) fn give_unfinished(&mut self, gives: bool) {
         self.gives_unfinished = gives;
     }
 
-    /// The stream ends at an event for which `is_error` returns `true`.
+    /// Ends the stream at an event for which `is_error` returns `true`.
     pub(crate) fn fail_at(&mut self, is_error: Predicate) {
         self.endings.is_error = Some(is_error);
     }
 
-    /// Gives comments too.
+    /// Returns comments as well.
     pub(crate) fn give_comments(&mut self) {
-        self.comments = Comments::Given(None);
+        self.comments = Comments::Returned(None);
     }
 
-    /// The comment by which [`poll`](Self::poll) was interrupted, if it was.
+    /// Takes the comment at which [`poll`](Self::poll) has stopped, if there is one.
     pub(crate) fn take_comment(&mut self) -> Option<String> {
-        if let Comments::Given(comment) = &mut self.comments { comment.take() } else { None }
+        if let Comments::Returned(comment) = &mut self.comments { comment.take() } else { None }
     }
 
-    /// An event for which `is_skipped` returns `true` is passed over.
+    /// Skips events for which `is_skipped` returns `true`.
     pub(crate) fn skip_if(&mut self, is_skipped: Predicate) {
         self.endings.is_skipped = Some(is_skipped);
     }
@@ -167,24 +167,24 @@ impl Reader {
         self.decoder.last_event_id()
     }
 
-    /// The reconnection time that the server asked for, if it did.
+    /// Returns the reconnection time that the server has asked for, if there is one.
     pub(crate) fn reconnection_time(&self) -> Option<Duration> {
         self.decoder.reconnection_time()
     }
 
-    /// Begins to read `response`. The rest of the connection before it is dropped.
+    /// Begins to read `response`. An unfinished event of the connection before it is dropped.
     pub(crate) fn open(&mut self, response: Response) -> Connection {
         self.decoder.reset();
         Connection::new(response)
     }
 
-    /// What a stream that ends without an error lacks: the event that was to end it.
+    /// Returns an error if the stream lacks the event that ends it.
     pub(crate) fn missing_end(&self) -> Option<Error> {
         self.endings.progress.lacks_end().then_some(Error::Incomplete)
     }
 
-    /// The next event of `connection`; `received` is shown each chunk as it comes.
-    // Inlined, so that an event is built where it goes to: to move one costs as much as to decode it.
+    /// Reads the next event of `connection`. `received` is called with each chunk.
+    // Inlined, so that an event is built at its final place: moving it would cost as much as decoding it.
     #[inline]
     pub(crate) fn poll(
         &mut self,
@@ -202,12 +202,12 @@ impl Reader {
                     }
                 }
                 Ok(Some(Item::Comment(comment))) => {
-                    // Whoever wants comments takes it and polls again, and so does the task of anybody else.
-                    self.comments = Comments::Given(Some(comment.to_owned()));
+                    // `WithComments` takes the comment. Any other task is woken, and polls again.
+                    self.comments = Comments::Returned(Some(comment.to_owned()));
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                // The decoder has noted it.
+                // The decoder keeps ids and reconnection times.
                 Ok(Some(_)) => continue,
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Read::Item(Err(error.into()))),
@@ -221,7 +221,7 @@ impl Reader {
                     if let Some(refusal) = connection.start.compressed(&chunk) {
                         return Poll::Ready(Read::Finished(Some(Error::ContentEncoding(refusal))));
                     }
-                    connection.idle.heard();
+                    connection.idle.received();
                     connection.input = Input { chunk, decoded: 0 };
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -231,14 +231,14 @@ impl Reader {
                     connection.has_ended = true;
                     return Poll::Ready(self.unfinished().unwrap_or_else(|| self.ended()));
                 }
-                Poll::Pending => return self.poll_silence(connection, cx),
+                Poll::Pending => return self.poll_time_out(connection, cx),
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// What the event is that the end of the body leaves unfinished, if there is one and it is wanted.
+    /// Reads the event that the end of the body leaves unfinished, if it is to be returned.
     fn unfinished(&mut self) -> Option<Read> {
         if !self.gives_unfinished {
             return None;
@@ -247,7 +247,7 @@ impl Reader {
         match self.decoder.finish() {
             Ok(Some(event)) => self.endings.apply(event),
             Ok(None) => {
-                // There was no event, so that an id that came without one does not count.
+                // An id of an unfinished block without an event does not count.
                 if let Ok(id) = EventId::new(&id) {
                     self.decoder.set_last_event_id(&id);
                 }
@@ -257,15 +257,15 @@ impl Reader {
         }
     }
 
-    /// What the end of the body means.
+    /// Returns what the end of the body means.
     fn ended(&self) -> Read {
         if self.endings.progress.may_end() { Read::Finished(None) } else { Read::Disconnected(None) }
     }
 
-    fn poll_silence(&self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Read> {
+    fn poll_time_out(&self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Read> {
         let Some(after) = self.timeouts.limit(connection.event_received) else { return Poll::Pending };
-        let silent = connection.idle.poll_silence(after, cx);
-        silent.map(|()| Read::Disconnected(Some(Error::IdleTimeout { after })))
+        let timed_out = connection.idle.poll_time_out(after, cx);
+        timed_out.map(|()| Read::Disconnected(Some(Error::IdleTimeout { after })))
     }
 }
 
@@ -278,7 +278,7 @@ impl Connection {
 }
 
 impl Input {
-    /// The next event, or what else is given; `None` when the chunk is used up.
+    /// Decodes the next event or other item, or returns `None` when all of the chunk has been decoded.
     #[inline]
     fn decode<'d>(
         &'d mut self,
@@ -291,8 +291,8 @@ impl Input {
         }
         let mut rest = &self.chunk[self.decoded..];
         let next = match comments {
-            Comments::PassedOver => decoder.next_event(&mut rest).map(|event| event.map(Item::Event)),
-            Comments::Given(_) => decoder.next_item(&mut rest),
+            Comments::Skipped => decoder.next_event(&mut rest).map(|event| event.map(Item::Event)),
+            Comments::Returned(_) => decoder.next_item(&mut rest),
         };
         self.decoded = self.chunk.len() - rest.len();
         next
@@ -300,7 +300,7 @@ impl Input {
 }
 
 impl Endings {
-    /// What an event is to the caller; `None` if it is passed over.
+    /// Returns what an event means for the caller, or `None` if it is skipped.
     #[inline]
     fn apply(&mut self, event: EventRef<'_>) -> Option<Read> {
         if self.is_empty() {

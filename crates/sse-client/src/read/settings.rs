@@ -1,4 +1,4 @@
-//! The settings that an event source and an event stream share: written and documented once.
+//! The settings that event sources and event streams share.
 
 use super::reader::Reader;
 use crate::connect::Accepted;
@@ -6,10 +6,10 @@ use crate::connect::Accepted;
 /// The setters of a type with a field `reader`.
 macro_rules! reader_settings {
     () => {
-        /// Limits how long a connection may bring nothing before its first event; 10 min by default, because a server
-        /// may have to think before it answers. `None` sets no limit.
+        /// Limits the time without a byte before the first event of a connection. The default is 10 min, because a
+        /// server may take long to compute an answer; `None` sets no limit.
         ///
-        /// Any byte counts, also that of a comment. After this time an [`EventSource`](crate::EventSource) makes
+        /// Any byte counts, also a byte of a comment. After this time an [`EventSource`](crate::EventSource) makes
         /// another attempt, and an [`EventStream`](crate::EventStream) ends with
         /// [`Error::IdleTimeout`](crate::Error::IdleTimeout).
         pub fn initial_idle_timeout(mut self, limit: impl Into<Option<std::time::Duration>>) -> Self {
@@ -17,29 +17,29 @@ macro_rules! reader_settings {
             self
         }
 
-        /// Limits how long a connection may bring nothing after its first event; 5 min by default. `None` sets no
-        /// limit.
+        /// Limits the time without a byte after the first event of a connection. The default is 5 min; `None` sets no
+        /// limit. If you know the heartbeat of the server, set three times its interval.
         ///
-        /// Any byte counts, also that of a comment. Three times the server's heartbeat, if you know it, is a good
-        /// choice. After this time an [`EventSource`](crate::EventSource) makes another attempt, and an
-        /// [`EventStream`](crate::EventStream) ends with [`Error::IdleTimeout`](crate::Error::IdleTimeout).
+        /// Any byte counts, also a byte of a comment. After this time an [`EventSource`](crate::EventSource) makes
+        /// another attempt, and an [`EventStream`](crate::EventStream) ends with
+        /// [`Error::IdleTimeout`](crate::Error::IdleTimeout).
         pub fn idle_timeout(mut self, limit: impl Into<Option<std::time::Duration>>) -> Self {
             self.reader.set_idle_timeout(limit.into());
             self
         }
 
-        /// Limits how large an event may be, in bytes; 16 MiB by default. A larger one is skipped, and is an
-        /// [`Error::TooLarge`](crate::Error::TooLarge).
+        /// Limits the data of an event, in bytes. The default is 16 MiB. A larger event is skipped with an
+        /// [`Error::TooLarge`](crate::Error::TooLarge), which does not end the stream.
         pub fn max_event_bytes(mut self, limit: usize) -> Self {
             self.reader.set_max_event_bytes(limit);
             self
         }
 
-        /// Ends the stream at the event that `ending` names: an [`Ending`](crate::Ending), such as
-        /// [`Ending::anthropic`](crate::Ending::anthropic), or the data of an event that is not given, as the `[DONE]`
-        /// of LLM APIs.
+        /// Ends the stream at the event that `ending` names. It is an [`Ending`](crate::Ending), such as
+        /// [`Ending::anthropic`](crate::Ending::anthropic), or the data of an event that only marks the end, such as
+        /// `[DONE]`.
         ///
-        /// If the response ends without it, an [`EventSource`](crate::EventSource) makes another attempt. An
+        /// If the response ends without this event, an [`EventSource`](crate::EventSource) makes another attempt. An
         /// [`EventStream`](crate::EventStream), and an event source that does not reconnect, end with
         /// [`Error::Incomplete`](crate::Error::Incomplete).
         pub fn end_at(mut self, ending: impl Into<$crate::read::Ending>) -> Self {
@@ -48,15 +48,15 @@ macro_rules! reader_settings {
         }
 
         /// Ends the stream with [`Error::Event`](crate::Error::Event) at the first event for which `is_error` returns
-        /// `true`: an event that says that something went wrong at the server, as most APIs say it
-        /// ([`reports_error`](crate::reports_error)). No reconnect follows.
+        /// `true`, because the event reports a failure of the server. [`reports_error`](crate::reports_error)
+        /// recognizes the form of most APIs. No reconnect follows.
         pub fn fail_at(mut self, is_error: impl FnMut(&sse_codec::Event) -> bool + Send + 'static) -> Self {
             self.reader.fail_at($crate::read::Predicate::new(is_error));
             self
         }
 
-        /// Passes over the events for which `is_skipped` returns `true`: keep-alives that are events, for example. They
-        /// count as signs of life, and their ids count. The event that ends the stream is not passed over.
+        /// Skips the events for which `is_skipped` returns `true`, for example keep-alives that are events. Their bytes
+        /// count for the idle time-outs, and their ids count. The event that ends the stream is never skipped.
         ///
         /// ```
         /// # fn example(response: sse_client::reqwest::Response) {
@@ -75,8 +75,9 @@ macro_rules! reader_settings {
 /// The setters of a type with a field that says which responses are read.
 macro_rules! response_settings {
     ($accepted:ident) => {
-        /// Reads a response of any content type, or of none, as an event stream, as `curl -N` does: for a server that
-        /// says the wrong one. A page, or an error that is sent with the status 200, is then a stream without events.
+        /// Reads a response of any content type, or without one, as an event stream, as `curl -N` does. Use it for a
+        /// server that sends a wrong content type. An HTML page, or an error with the status 200, is then a stream
+        /// without events.
         pub fn any_content_type(mut self) -> Self {
             self.$accepted.set_any_content_type();
             self
@@ -84,8 +85,8 @@ macro_rules! response_settings {
     };
 }
 
-/// How a response is read, whether by an [`EventSource`](crate::EventSource) or by an
-/// [`EventStream`](crate::EventStream): what is set here once can be given to many of both.
+/// The settings by which an [`EventSource`](crate::EventSource) or an [`EventStream`](crate::EventStream) reads a
+/// response. Set them once, and use them for many sources and streams.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -99,7 +100,7 @@ macro_rules! response_settings {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "it is given to a source or a stream"]
+#[must_use = "settings do nothing until a source or a stream gets them"]
 pub struct ReadSettings {
     pub(crate) reader: Reader,
     pub(crate) accepted: Accepted,

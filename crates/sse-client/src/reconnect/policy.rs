@@ -1,4 +1,4 @@
-//! When to reconnect, and after how long: the settings. A [`Reconnector`](crate::Reconnector) follows them.
+//! The settings of the reconnect policy. A [`Reconnector`](crate::Reconnector) follows them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -9,16 +9,18 @@ use http::StatusCode;
 
 /// The policy by which an [`EventSource`](crate::EventSource) reconnects.
 ///
-/// The wait is the reconnection time that the server asked for, within bounds, and on top of it a random part of the
-/// *backoff*, so that clients that lost their server together do not come back together. The backoff is 1 s at first,
-/// is doubled by each failure, up to 60 s, is halved after each connection that did not fail, and is 1 s again after a
-/// connection that lasted for a minute. While nothing fails, a server that has asked for a reconnection time gets its
-/// clients back after that time and a quarter of it at most: one that closes after every event and asks for 100 ms means
-/// it.
+/// The wait before an attempt is the sum of two times:
 ///
-/// A failure is an attempt without a good response, or a connection that brought no event and ended sooner than the
-/// wait before it, or was left by an idle time-out within its first minute. After a response with `Retry-After`, the wait
-/// is at least that long; `retry-after-ms` and fractions of a second count too.
+/// - The reconnection time that the server has asked for, within bounds (100 ms at first).
+/// - A random part of the *backoff*, so that clients that lost their server at the same time do not come back at the
+///   same time. The backoff is 1 s at first. It is doubled by each failure, up to 60 s, and is halved after each
+///   connection that did not fail. After a connection that lasted for a minute it is 1 s again. As long as nothing
+///   fails and the server has asked for a reconnection time, the backoff is at most a quarter of that time, for servers
+///   that close after each event.
+///
+/// A failure is an attempt without a good response, or a connection without an event that ended sooner than the wait
+/// before it, or that was closed by an idle time-out within its first minute. After a response with `Retry-After`, the
+/// wait is at least that long. `retry-after-ms` and fractions of a second count as well.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,14 +31,14 @@ use http::StatusCode;
 /// let for_an_hour = Reconnect::new().max_elapsed(Duration::from_secs(3600));
 /// ```
 ///
-/// A [`Reconnector`](crate::Reconnector) follows it without an event source.
+/// A [`Reconnector`](crate::Reconnector) follows the policy without an event source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reconnect {
     phase: Phase,
     backoff: RangeInclusive<Duration>,
     reconnection_times: RangeInclusive<Duration>,
-    /// Until the server asks for another one.
+    /// The reconnection time until the server asks for another one.
     first_reconnection_time: Duration,
     max_retry_after: Duration,
     healthy_after: Duration,
@@ -45,7 +47,7 @@ pub struct Reconnect {
     statuses: Statuses,
 }
 
-/// Which statuses pass.
+/// The statuses after which another attempt follows.
 #[derive(Clone)]
 enum Statuses {
     None,
@@ -64,7 +66,7 @@ impl Statuses {
     }
 }
 
-/// Functions are equal if they are the same one.
+/// Two closures are equal if they are the same closure.
 impl PartialEq for Statuses {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -87,49 +89,49 @@ impl fmt::Debug for Statuses {
     }
 }
 
-/// When in the life of a stream another attempt may follow.
+/// The part of a stream's life in which another attempt may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Never,
     Always,
-    /// Until there is a good response.
+    /// Until the first good response.
     BeforeResponse,
     /// From the first good response on.
     AfterResponse,
 }
 
-/// How a connection, or the attempt at one, ended.
+/// How a connection or an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
     /// There was no response, or the connection broke.
     Network,
-    /// The connection brought nothing for the idle time-out.
-    Silence,
-    /// The body ended.
+    /// The connection was closed by an idle time-out.
+    IdleTimeout,
+    /// The body ended without an error.
     End,
     /// The response had this status.
     Status(StatusCode),
-    /// The response was no event stream, or one that can't be read.
+    /// The response was not an event stream, or was compressed.
     ContentType,
-    /// The request can't succeed as it is: a URL of another scheme than HTTP, or a loop of redirects.
+    /// The request can't succeed as it is, for example because of an invalid URL, TLS, or too many redirects.
     Request,
 }
 
-/// What to do now.
+/// What to do after the end of a connection or of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// Connect again after this time.
+    /// Reconnect after this time.
     Wait(Duration),
-    /// Never connect again: another attempt would fail as well, or the policy makes no further attempt.
+    /// Do not reconnect, because another attempt would fail as well, or because the policy allows no further attempt.
     Stop,
-    /// Never connect again: there were too many failures.
+    /// Do not reconnect, because there were too many failures.
     GiveUp,
 }
 
 impl Reconnect {
-    /// The default. It also tries again after 408, 425, 429 and 5xx, because they pass.
+    /// Returns the default policy. It also tries again after 408, 425, 429 and 5xx, which are usually temporary.
     pub fn new() -> Self {
         Self {
             phase: Phase::Always,
@@ -144,8 +146,9 @@ impl Reconnect {
         }
     }
 
-    /// The standard's own (9.2.3): the reconnection time each time, 3 s at first as in browsers, and as long as the
-    /// server likes, but 100 ms at least; and no other status than 200 is tried again.
+    /// Returns the policy of the standard (9.2.3). Each wait is the reconnection time, without a backoff. It is 3 s at
+    /// first, as in browsers, at least 100 ms, and otherwise as long as the server asks for. Any status but 200 is
+    /// final.
     pub fn standard() -> Self {
         Self {
             backoff: Duration::ZERO..=Duration::ZERO,
@@ -156,20 +159,21 @@ impl Reconnect {
         }
     }
 
-    /// No reconnect at all.
+    /// Returns a policy that never reconnects.
     pub fn never() -> Self {
         Self { phase: Phase::Never, ..Self::new() }
     }
 
-    /// Tries again only until there is a good response, and never after it: for a request that must not be made twice
-    /// once it is being answered, such as a question to a model. Limit it by [`max_retries`](Self::max_retries).
+    /// Tries again only until there is a good response, and never after it. Use it for a request that must not be sent
+    /// again once its answer has begun, such as a question to a model, and limit it by
+    /// [`max_retries`](Self::max_retries).
     ///
     /// ```no_run
     /// # fn example(client: sse_client::reqwest::Client, question: sse_client::reqwest::Request)
     /// # -> Result<(), sse_client::Error> {
     /// use sse_client::{Ending, EventSource, Reconnect};
     ///
-    /// // Twice more after 429, 5xx or without a connection; a break in the middle of the answer is an error.
+    /// // Two more attempts after a 429, a 5xx or a failed connection. A break within the answer is an error.
     /// let answer = EventSource::builder(client, question)
     ///     .reconnect(Reconnect::new().until_response().max_retries(2))
     ///     .end_at(Ending::openai_chat())
@@ -182,68 +186,67 @@ impl Reconnect {
         self
     }
 
-    /// Tries again only from the first good response on: a server that can't be reached at the first attempt is an
-    /// error, which a wrong URL may be the reason for.
+    /// Tries again only after the first good response. If the server can't be reached at the first attempt, the source
+    /// ends with an error, because a wrong URL may be the cause.
     pub fn after_response(mut self) -> Self {
         self.phase = Phase::AfterResponse;
         self
     }
 
-    /// The shortest and the longest backoff; 1 s and 60 s by default.
+    /// Sets the shortest and the longest backoff. The defaults are 1 s and 60 s.
     pub fn backoff(mut self, times: RangeInclusive<Duration>) -> Self {
         self.backoff = times;
         self
     }
 
-    /// The bounds of what a server may ask for; 100 ms and 5 min by default. What is outside counts as the nearest
-    /// bound, and so does the time until the server asks for one.
+    /// Sets the bounds of the reconnection time. The defaults are 100 ms and 5 min. A time outside of the bounds is
+    /// replaced by the nearest bound, also the time before the server has asked for one.
     pub fn reconnection_times(mut self, bounds: RangeInclusive<Duration>) -> Self {
         self.reconnection_times = bounds;
         self
     }
 
-    /// The longest `Retry-After` that is waited for; 1 h by default. A longer one counts as this one.
+    /// Sets the longest `Retry-After`. The default is 1 h. A longer time is replaced by this one.
     pub fn max_retry_after(mut self, time: Duration) -> Self {
         self.max_retry_after = time;
         self
     }
 
-    /// How long a connection must have lasted for the backoff to begin anew; 60 s by default.
+    /// Sets how long a connection must have lasted, so that the backoff is the shortest one again. The default is 60 s.
     pub fn healthy_after(mut self, time: Duration) -> Self {
         self.healthy_after = time;
         self
     }
 
-    /// How many times in a row to try again after a failure, before giving up; without limit by default.
+    /// Limits how many failures in a row are followed by another attempt. There is no limit by default.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
     }
 
-    /// How long to go on trying after the first of the failures in a row, before giving up; without limit by default.
-    /// It gives up where the next attempt would come later.
+    /// Limits the time from the first of several failures in a row to the next attempt. There is no limit by default.
     pub fn max_elapsed(mut self, time: Duration) -> Self {
         self.max_elapsed = time;
         self
     }
 
-    /// Says which statuses pass, so that another attempt follows; 408, 425, 429 and 5xx by default.
+    /// Sets the statuses after which another attempt follows. The defaults are 408, 425, 429 and 5xx.
     ///
     /// ```
     /// use sse_client::Reconnect;
     ///
-    /// // The route is missing for a moment while the server is deployed.
+    /// // The route is missing for a short time while a new version of the server is deployed.
     /// let policy = Reconnect::new().passing_statuses(|status| status == 404 || status.is_server_error());
     /// ```
     ///
-    /// A 204 to a source that has had a good response is the end, whatever this says.
+    /// A 204 always ends a source that has had a good response.
     pub fn passing_statuses(mut self, pass: impl Fn(StatusCode) -> bool + Send + Sync + 'static) -> Self {
         self.statuses = Statuses::Own(Arc::new(pass));
         self
     }
 
-    /// Whether another attempt may follow, if a connection ended like this. `has_opened` says whether there has been a
-    /// good response.
+    /// Returns true if another attempt may follow after this cause. `has_opened` is true if there has been a good
+    /// response.
     pub(crate) fn tries_again_after(&self, cause: Cause, has_opened: bool) -> bool {
         let is_time = match self.phase {
             Phase::Never => false,
@@ -253,41 +256,41 @@ impl Reconnect {
         };
         is_time
             && match cause {
-                Cause::Network | Cause::Silence | Cause::End => true,
+                Cause::Network | Cause::IdleTimeout | Cause::End => true,
                 Cause::Status(status) => self.statuses.pass(status),
                 Cause::ContentType | Cause::Request => false,
             }
     }
 
-    /// Whether there have been enough failures. `elapsed` is the time from the first of them to the next attempt.
+    /// Returns true if there were too many failures. `elapsed` is the time from the first of them to the next attempt.
     pub(super) fn gives_up(&self, failures: u32, elapsed: Option<Duration>) -> bool {
         failures > self.max_retries || elapsed.is_some_and(|elapsed| elapsed > self.max_elapsed)
     }
 
-    /// Whether a connection that lasted this long lets the backoff begin anew.
+    /// Returns true if a connection that lasted this long resets the backoff.
     pub(super) fn is_healthy(&self, lasted: Duration) -> bool {
         lasted >= self.healthy_after
     }
 
-    /// The reconnection time that the server asked for, if it did, within the bounds.
+    /// Returns the reconnection time within the bounds. `asked` is the time that the server has asked for.
     pub(crate) fn bounded_reconnection_time(&self, asked: Option<Duration>) -> Duration {
         let bounds = &self.reconnection_times;
-        // Not `clamp`, which panics on an empty range.
+        // `clamp` would panic on an empty range.
         asked.unwrap_or(self.first_reconnection_time).max(*bounds.start()).min(*bounds.end())
     }
 
-    /// The `Retry-After` that the server asked for, if it did, within the bound.
+    /// Returns the `Retry-After` within the bound. `asked` is the time that the server has asked for.
     pub(super) fn bounded_retry_after(&self, asked: Option<Duration>) -> Duration {
         asked.unwrap_or_default().min(self.max_retry_after)
     }
 
-    /// The backoff that has been doubled so many times.
+    /// Returns the shortest backoff after this many doublings.
     pub(crate) fn doubled_backoff(&self, doublings: u32) -> Duration {
         let factor = 1 << doublings.min(31);
         self.backoff.start().saturating_mul(factor).min(*self.backoff.end())
     }
 
-    /// The longest backoff.
+    /// Returns the longest backoff.
     #[cfg(test)]
     pub(crate) fn longest_backoff(&self) -> Duration {
         *self.backoff.end()

@@ -1,8 +1,9 @@
-//! Follows a reconnect policy: facts in, decision out.
+//! Follows a reconnect policy: it is told what happens to connections, and returns decisions.
 //!
-//! - Pure: time and chance are arguments; nothing here reads a clock, a socket or a generator.
-//! - A server can ask for a longer wait than ours, never for a shorter one than the shortest.
-//! - A connection that brings nothing and is over soon counts as a failure, so that no server can make a client spin.
+//! - It is pure: the time and random numbers are arguments.
+//! - A server can ask for a longer wait, but never for a shorter one than the shortest.
+//! - A connection that brings no event and ends soon counts as a failure, so that no server can make a client reconnect
+//!   without a pause.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use http::StatusCode;
 use super::policy::{Cause, Decision, Reconnect};
 use crate::platform::Instant;
 
-/// Follows a [`Reconnect`] policy: you tell it what happens to connections, and it decides whether another attempt
-/// follows, and when.
+/// Follows a [`Reconnect`] policy. You tell it what happens to connections, and it decides whether and when another
+/// attempt follows.
 ///
 /// ```
 /// use std::time::Instant;
@@ -28,22 +29,22 @@ use crate::platform::Instant;
 pub struct Reconnector {
     policy: Reconnect,
     renews_requests: bool,
-    /// What the server asked for, if it did.
+    /// The reconnection time that the server has asked for.
     reconnection_time: Option<Duration>,
-    /// What the last response asked for, if it did.
+    /// The `Retry-After` of the last response.
     retry_after: Option<Duration>,
     opened: Option<Opened>,
     /// There has been a good response.
     has_opened: bool,
-    /// What was decided last.
+    /// The wait that was decided last.
     wait: Duration,
-    /// How many failures there were in a row.
+    /// The number of failures in a row.
     failures: u32,
-    /// When the first of them was.
+    /// The time of the first of them.
     failing_since: Option<Instant>,
-    /// The last attempt had its request renewed because of a 401.
+    /// The request of the last attempt was renewed because of a 401.
     renewed: bool,
-    /// How many times the backoff is to be doubled; `None` before the first failure.
+    /// How many times the backoff is doubled, or `None` if nothing fails.
     doublings: Option<u32>,
 }
 
@@ -55,7 +56,7 @@ struct Opened {
 }
 
 impl Reconnector {
-    /// Follows `policy`. No attempt has been made yet.
+    /// Creates a reconnector that follows `policy`. No attempt has been made yet.
     pub fn new(policy: Reconnect) -> Self {
         Self {
             policy,
@@ -72,9 +73,9 @@ impl Reconnector {
         }
     }
 
-    /// Follows `policy` for requests that are made anew for each attempt, as by
-    /// [`on_attempt`](crate::EventSourceBuilder::on_attempt): a 401 may mean that a credential has expired, so the next
-    /// attempt follows at once. A second 401 without a good response in between is final.
+    /// Creates a reconnector that follows `policy` for requests that are renewed for each attempt, as by
+    /// [`on_attempt`](crate::EventSourceBuilder::on_attempt). Because a 401 may mean that a credential has expired,
+    /// another attempt follows at once. A second 401 without a good response in between is final.
     pub fn with_renewed_requests(policy: Reconnect) -> Self {
         Self { renews_requests: true, ..Self::new(policy) }
     }
@@ -93,19 +94,19 @@ impl Reconnector {
         }
     }
 
-    /// Records the reconnection time that the server asks for (`retry`). It holds until the server asks for another
+    /// Records the reconnection time that the server asks for (`retry`). It applies until the server asks for another
     /// one.
     pub fn reconnection_time_received(&mut self, time: Duration) {
         self.reconnection_time = Some(time);
     }
 
-    /// Records the `Retry-After` of a response that is no event stream. It holds for the next decision only.
+    /// Records the `Retry-After` of a response that is not an event stream. It applies only to the next decision.
     pub fn retry_after_received(&mut self, time: Duration) {
         self.retry_after = Some(time);
     }
 
-    /// Records the end of a connection, or of the attempt at one, and decides what to do. `jitter` is a random number
-    /// from 0 to 1.
+    /// Records the end of a connection or of an attempt, and returns what to do. `jitter` is a random number from 0 to
+    /// 1.
     pub fn closed(&mut self, cause: Cause, now: Instant, jitter: f64) -> Decision {
         let opened = self.opened.take();
         let retry_after = self.retry_after.take();
@@ -125,13 +126,13 @@ impl Reconnector {
         Decision::Wait(self.wait)
     }
 
-    /// Counts a connection, or the attempt at one, as a failure or not.
+    /// Counts a connection or an attempt, as a failure or not.
     fn count(&mut self, cause: Cause, opened: Option<Opened>, now: Instant) {
         let lasted = opened.map(|opened| now.saturating_duration_since(opened.at));
         let event_received = opened.is_some_and(|opened| opened.event_received);
-        // A connection that nobody uses may be closed by a proxy. One that is left by an idle time-out has lasted for so long
-        // because it was waited for.
-        let outlives_wait = cause != Cause::Silence
+        // A connection that lasts may be closed by a proxy without an event, which is not a failure. A connection that
+        // was closed by an idle time-out has lasted only because the client waited.
+        let outlives_wait = cause != Cause::IdleTimeout
             && lasted.is_some_and(|lasted| lasted > self.wait && !self.wait.is_zero());
         if lasted.is_some_and(|lasted| self.policy.is_healthy(lasted)) {
             self.failures = 0;
@@ -146,26 +147,27 @@ impl Reconnector {
         self.failing_since = if self.failures == 0 { None } else { self.failing_since.or(Some(now)) };
     }
 
-    /// What the server asked for, and a random part of the backoff.
+    /// Returns the next wait: the time that the server has asked for, and a random part of the backoff.
     fn next_wait(&self, retry_after: Option<Duration>, jitter: f64) -> Duration {
         let asked = self.policy.bounded_reconnection_time(self.reconnection_time);
         let asked = asked.max(self.policy.bounded_retry_after(retry_after));
         let mut backoff = self.policy.doubled_backoff(self.doublings.unwrap_or(0));
-        // A server that has its clients come back soon, again and again, is not failing: it means the time that it says.
-        let means_it = self.doublings.is_none() && self.reconnection_time.is_some();
-        if means_it {
-            backoff = backoff.min(asked / PART_ON_TOP);
+        // A server that closes after each event and asks for a short reconnection time does not fail, and means that
+        // time.
+        let is_polled = self.doublings.is_none() && self.reconnection_time.is_some();
+        if is_polled {
+            backoff = backoff.min(asked / POLLING_JITTER);
         }
         asked.saturating_add(part(backoff, jitter))
     }
 }
 
-/// Which part of the time that a server asks for is the most that is waited on top of it, while nothing fails.
-const PART_ON_TOP: u32 = 4;
+/// As long as nothing fails, the backoff is at most the time that the server asks for, divided by this.
+const POLLING_JITTER: u32 = 4;
 
-/// The part of `time` that `jitter`, a number from 0 to 1, stands for.
+/// Returns a part of `time`, from nothing for a `jitter` of 0 to all of it for 1.
 fn part(time: Duration, jitter: f64) -> Duration {
-    // `Duration::mul_f64` would panic on NaN and near the greatest time: both count as the whole.
+    // `Duration::mul_f64` would panic on NaN and near the greatest time. Both return the whole time.
     Duration::try_from_secs_f64(time.as_secs_f64() * jitter.clamp(0.0, 1.0)).unwrap_or(time)
 }
 
@@ -176,7 +178,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    /// A policy with a clock of its own, so that tests read as a sequence of facts.
+    /// A reconnector with its own clock, so that tests read as a sequence of facts.
     struct Story {
         reconnector: Reconnector,
         now: Instant,
@@ -190,7 +192,7 @@ mod tests {
         Story { reconnector: Reconnector::with_renewed_requests(policy), now: Instant::now() }
     }
 
-    /// The default policy, and one that waits for nothing but its backoff.
+    /// The default policy, whose wait is only the backoff.
     fn backoff_only() -> Reconnect {
         Reconnect::new().reconnection_times(Duration::ZERO..=Duration::ZERO)
     }
@@ -221,17 +223,17 @@ mod tests {
             self
         }
 
-        /// The shortest and the longest wait after this cause, by the least and the greatest jitter; `None` to stop.
+        /// The shortest and the longest wait after this cause, by the least and the greatest jitter, or `None` to stop.
         fn closed(&mut self, cause: Cause) -> Option<(Duration, Duration)> {
             let shortest = self.reconnector.clone().closed(cause, self.now, 0.0);
             match (shortest, self.reconnector.closed(cause, self.now, 1.0)) {
                 (Decision::Wait(shortest), Decision::Wait(longest)) => Some((shortest, longest)),
                 (Decision::Stop, Decision::Stop) | (Decision::GiveUp, Decision::GiveUp) => None,
-                (shortest, longest) => panic!("chance decided: {shortest:?}, {longest:?}"),
+                (shortest, longest) => panic!("the jitter decided: {shortest:?}, {longest:?}"),
             }
         }
 
-        /// The same, and as if it had not been.
+        /// Returns the same without changing the story.
         fn clone_closed(&self, cause: Cause) -> Option<(Duration, Duration)> {
             Story { reconnector: self.reconnector.clone(), now: self.now }.closed(cause)
         }
@@ -253,18 +255,18 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_connection_lets_the_backoff_begin_anew() {
+    fn a_healthy_connection_resets_the_backoff() {
         let mut story = story(backoff_only());
         for _ in 0..5 {
             story.closed(Cause::Network);
         }
         assert_eq!(story.opened().after(60 * SECOND).seconds(Cause::End), Some(1.));
-        assert_eq!(story.seconds(Cause::Network), Some(1.), "and it counts for itself only");
+        assert_eq!(story.seconds(Cause::Network), Some(1.), "the first failure after it");
         assert_eq!(story.seconds(Cause::Network), Some(2.));
     }
 
     #[test]
-    fn a_shorter_one_with_events_halves_it() {
+    fn a_shorter_connection_with_an_event_halves_the_backoff() {
         let mut story = story(backoff_only());
         for _ in 0..5 {
             story.closed(Cause::Network);
@@ -274,26 +276,26 @@ mod tests {
     }
 
     #[test]
-    fn accept_then_close_is_a_failure() {
+    fn a_connection_that_ends_at_once_is_a_failure() {
         let mut story = story(backoff_only());
         let waits: Vec<_> = (0..4).map(|_| story.opened().after(MILLISECOND).seconds(Cause::End)).collect();
         assert_eq!(waits, [1., 2., 4., 8.].map(Some));
     }
 
     #[test]
-    fn a_connection_that_is_left_for_its_silence_is_one_unless_it_brought_an_event_or_lasted() {
+    fn an_idle_time_out_is_a_failure_unless_there_was_an_event_or_the_connection_lasted() {
         let mut story = story(backoff_only().max_retries(2));
         for _ in 0..9 {
-            assert_eq!(story.opened().after(60 * SECOND).seconds(Cause::Silence), Some(1.));
-            assert_eq!(story.opened().event().after(5 * SECOND).seconds(Cause::Silence), Some(1.));
+            assert_eq!(story.opened().after(60 * SECOND).seconds(Cause::IdleTimeout), Some(1.));
+            assert_eq!(story.opened().event().after(5 * SECOND).seconds(Cause::IdleTimeout), Some(1.));
         }
-        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::Silence), Some(1.));
-        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::Silence), Some(2.));
-        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::Silence), None);
+        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::IdleTimeout), Some(1.));
+        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::IdleTimeout), Some(2.));
+        assert_eq!(story.opened().after(5 * SECOND).seconds(Cause::IdleTimeout), None);
     }
 
     #[test]
-    fn a_silent_connection_that_outlives_the_wait_before_it_is_none() {
+    fn a_connection_without_an_event_that_outlives_the_wait_before_it_is_not_a_failure() {
         let mut story = story(backoff_only().max_retries(1));
         assert_eq!(
             story.opened().after(30 * SECOND).seconds(Cause::End),
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_reconnection_time_comes_first() {
+    fn the_wait_is_at_least_the_servers_reconnection_time() {
         let mut story = story(Reconnect::new());
         story.asked_for(3 * SECOND);
         assert_eq!(story.closed(Cause::End), Some((3 * SECOND, 4 * SECOND)));
@@ -322,7 +324,7 @@ mod tests {
         assert_eq!(
             story.closed(Cause::End),
             Some((shortest, shortest + SECOND)),
-            "also before any was asked for"
+            "before the server has asked for one"
         );
         story.asked_for(Duration::ZERO).opened().event();
         assert_eq!(story.closed(Cause::End), Some((shortest, shortest + shortest / 4)));
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn which_statuses_pass() {
+    fn temporary_statuses_are_tried_again() {
         for status in 100..=599 {
             let passes = matches!(status, 408 | 425 | 429 | 500..=599);
             let cause = Cause::Status(StatusCode::from_u16(status).unwrap());
@@ -349,7 +351,7 @@ mod tests {
         for (asked, expected) in [
             (100 * MILLISECOND, (100 * MILLISECOND, 125 * MILLISECOND)),
             (2 * SECOND, (2 * SECOND, 2500 * MILLISECOND)),
-            // Never more than without the server's wish.
+            // Never more than without a reconnection time.
             (60 * SECOND, (60 * SECOND, 61 * SECOND)),
         ] {
             let mut story = story(Reconnect::new());
@@ -362,16 +364,16 @@ mod tests {
             assert_eq!(
                 story.opened().event().closed(Cause::End),
                 Some((asked, asked + SECOND)),
-                "half of it"
+                "the backoff is halved"
             );
-            assert_eq!(story.opened().event().closed(Cause::End), Some(expected), "it is over");
+            assert_eq!(story.opened().event().closed(Cause::End), Some(expected), "nothing fails any more");
         }
         let mut story = story(Reconnect::new());
         let unasked = story.opened().event().closed(Cause::End);
         assert_eq!(
             unasked,
             Some((100 * MILLISECOND, 1100 * MILLISECOND)),
-            "all clients lost their server together"
+            "the clients may have lost their server at the same time"
         );
     }
 
@@ -382,8 +384,12 @@ mod tests {
             assert_eq!(story.seconds(Cause::Network), Some(3.));
         }
         assert_eq!(story.asked_for(SECOND / 2).seconds(Cause::End), Some(0.5));
-        assert_eq!(story.asked_for(3600 * SECOND).seconds(Cause::End), Some(3600.), "as long as it likes");
-        assert_eq!(story.asked_for(Duration::ZERO).seconds(Cause::End), Some(0.1), "but no spinning");
+        assert_eq!(
+            story.asked_for(3600 * SECOND).seconds(Cause::End),
+            Some(3600.),
+            "there is no upper bound"
+        );
+        assert_eq!(story.asked_for(Duration::ZERO).seconds(Cause::End), Some(0.1), "there is a lower bound");
     }
 
     #[test]
@@ -393,7 +399,10 @@ mod tests {
             for _ in 0..10 {
                 assert!(story.closed(Cause::Network).is_some());
                 assert!(story.opened().after(MILLISECOND).closed(Cause::End).is_some());
-                assert!(story.opened().event().closed(Cause::End).is_some(), "an event breaks the row");
+                assert!(
+                    story.opened().event().closed(Cause::End).is_some(),
+                    "an event ends the row of failures"
+                );
             }
             assert!(story.closed(Cause::Network).is_some());
             assert!(story.opened().after(MILLISECOND).closed(Cause::End).is_some());
@@ -409,15 +418,23 @@ mod tests {
         assert_eq!(
             story.seconds(Cause::Status(StatusCode::SERVICE_UNAVAILABLE)),
             Some(2.1),
-            "it holds for once"
+            "it applies only once"
         );
         story.asked_for(60 * SECOND);
-        assert_eq!(story.refused(30 * SECOND), Some((60 * SECOND, 64 * SECOND)), "the longer one counts");
+        assert_eq!(
+            story.refused(30 * SECOND),
+            Some((60 * SECOND, 64 * SECOND)),
+            "the longer of both times counts"
+        );
         assert_eq!(story.refused(Duration::MAX), Some((3600 * SECOND, 3608 * SECOND)), "an hour at most");
         let mut impatient = self::story(Reconnect::new().max_retry_after(SECOND));
         assert_eq!(impatient.refused(Duration::MAX), Some((SECOND, 2 * SECOND)));
         impatient.reconnector.retry_after_received(SECOND);
-        assert_eq!(impatient.closed(Cause::Status(StatusCode::FORBIDDEN)), None, "what is final is final");
+        assert_eq!(
+            impatient.closed(Cause::Status(StatusCode::FORBIDDEN)),
+            None,
+            "a final status stays final"
+        );
     }
 
     #[test]
@@ -425,10 +442,17 @@ mod tests {
         let mut story = story(Reconnect::new().max_elapsed(60 * SECOND));
         assert!(story.closed(Cause::Network).is_some());
         assert!(story.after(30 * SECOND).closed(Cause::Network).is_some());
-        assert!(story.opened().event().after(40 * SECOND).closed(Cause::Network).is_some(), "that was none");
-        assert!(story.closed(Cause::Network).is_some(), "from here on it counts");
+        assert!(
+            story.opened().event().after(40 * SECOND).closed(Cause::Network).is_some(),
+            "a connection with an event is not a failure"
+        );
+        assert!(story.closed(Cause::Network).is_some(), "the first failure");
         assert!(story.after(55 * SECOND).closed(Cause::Network).is_some());
-        assert_eq!(story.after(5 * SECOND).closed(Cause::Network), None, "the next one would come too late");
+        assert_eq!(
+            story.after(5 * SECOND).closed(Cause::Network),
+            None,
+            "the next attempt would come too late"
+        );
         let mut story = self::story(Reconnect::new().max_elapsed(60 * SECOND));
         assert_eq!(story.refused(61 * SECOND), None);
         assert_eq!(self::story(Reconnect::new().max_elapsed(Duration::ZERO)).closed(Cause::Network), None);
@@ -448,7 +472,7 @@ mod tests {
         assert!(story.closed(Cause::Network).is_some());
         assert_eq!(story.clone_closed(unauthorized), None, "there was no good response in between");
         assert!(story.opened().closed(Cause::End).is_some());
-        assert!(story.closed(unauthorized).is_some(), "now there was");
+        assert!(story.closed(unauthorized).is_some(), "there was a good response in between");
     }
 
     #[test]
@@ -487,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_settings_do_not_panic() {
+    fn contradictory_settings_do_not_panic() {
         let [short, long] = [SECOND, Duration::MAX];
         let mut story = story(Reconnect::new().backoff(long..=long).reconnection_times(long..=short));
         assert!(story.asked_for(SECOND).closed(Cause::Network).is_some());
@@ -495,7 +519,7 @@ mod tests {
         assert_ne!(reconnector.closed(Cause::Network, Instant::now(), f64::NAN), Decision::Stop);
     }
 
-    /// What may happen to a connection.
+    /// What can happen to a connection.
     #[derive(Clone, Copy, Debug)]
     enum Fact {
         Opened,
@@ -528,12 +552,12 @@ mod tests {
         ]
     }
 
-    /// Follows any sequence of facts, as far as a client would, and checks each decision.
+    /// Records a sequence of facts up to the end of the stream, and checks each decision.
     #[track_caller]
     fn check(mut story: Story, facts: &[Fact], jitter: f64) {
         let policy = story.reconnector.policy.clone();
         let mut retry_after = Duration::ZERO;
-        // Without a good response in between, a 401 is passed over once.
+        // Without a good response in between, a 401 is tried again once.
         let mut renewed = false;
         for &fact in facts {
             match fact {
@@ -573,7 +597,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_wait_is_ever_out_of_bounds_and_nothing_follows_what_is_final(
+        fn every_wait_is_within_its_bounds_and_no_attempt_follows_a_final_cause(
             facts in prop::collection::vec(fact(), 0..200), jitter in 0.0f64..=1.0, bound in 0u32..20,
         ) {
             let (until, after) = (Reconnect::new().until_response(), Reconnect::new().after_response());

@@ -1,19 +1,19 @@
-//! `Retry-After`: how long a server wants to be left alone (RFC 9110, 10.2.3), and what APIs send beside it.
+//! Reads `Retry-After`: how long a client is to wait (RFC 9110, 10.2.3), and the headers that APIs send in addition.
 //!
-//! Fractions of a second, and milliseconds in a header of their own, are in no standard. Large APIs send them, and their
-//! own clients honour them.
+//! No standard has fractions of a second, or milliseconds in another header. Large APIs send them, and their own
+//! clients honour them.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// The more precise ones, in milliseconds.
+/// More precise headers, in milliseconds.
 const MILLISECONDS: [HeaderName; 2] =
     [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
 
-/// How long to wait, from the response on: milliseconds, seconds, or a date. `now` is the time since 1970 by our clock,
-/// which counts only if the server does not tell its own. Any other value does not count.
+/// Returns how long to wait after the response: milliseconds, seconds, or the time until a date. `now` is the time
+/// since 1970 by our clock, which is used only if the response has no `Date`. Other values are ignored.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     let milliseconds =
         MILLISECONDS.iter().flat_map(|name| texts(headers, name)).find_map(|text| number(text, 1e-3));
@@ -22,7 +22,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration
     })
 }
 
-/// A decimal number of this unit, in seconds. One that is too large for a time is the longest time.
+/// Reads a decimal number of a unit, which is given in seconds. A number that is too large is the longest time.
 fn number(text: &str, unit: f64) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -33,7 +33,7 @@ fn number(text: &str, unit: f64) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// From now until this date.
+/// Returns the time from now until this date.
 fn until(text: &str, headers: &HeaderMap, now: Duration) -> Option<Duration> {
     let date = |text| httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok();
     let now = texts(headers, &DATE).find_map(date).unwrap_or(now);
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value:?} at {date:?}");
     }
 
-    /// Checks these headers, the names of which are written in short, against milliseconds.
+    /// Checks the wait of these headers, in milliseconds. An empty name stands for `retry-after`.
     #[track_caller]
     fn check_headers(headers: &[(&'static str, &'static str)], expected: Option<u64>) {
         let headers = headers.iter().map(|&(name, value)| {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_by_the_servers_clock_or_ours() {
+    fn a_date_counts_from_the_servers_clock_or_from_ours() {
         check("Tue, 15 Nov 1994 12:01:00 GMT", None, Some(60));
         check("Tuesday, 15-Nov-94 12:01:00 GMT", None, Some(60));
         check("Tue Nov 15 12:01:00 1994", None, Some(60));

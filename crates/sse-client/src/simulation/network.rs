@@ -1,4 +1,5 @@
-//! The network of a run: it delays, cuts, stalls and breaks what the server sends, and knows what the client got of it.
+//! The network of a run: it delays, cuts, stalls and breaks the streams of the server, and knows which bytes the client
+//! has received.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -22,7 +23,7 @@ use crate::reconnect::Cause;
 /// How many redirects the client follows.
 pub(super) const REDIRECTS: u32 = 2;
 
-/// The network, as the client sends requests through it.
+/// Returns a transport that sends the client's requests through the network.
 pub(super) fn network(world: &Arc<Mutex<World>>) -> Transport {
     let world = Arc::clone(world);
     Transport::simulated(move |request| Box::pin(send(Arc::clone(&world), request)))
@@ -37,15 +38,15 @@ async fn send(world: Arc<Mutex<World>>, request: Request) -> reqwest::Result<Res
         Answer::Never => return std::future::pending().await,
         _ if is_down => return Err(no_connection()),
         Answer::NoConnection => return Err(no_connection()),
-        Answer::Unavailable(None) => response.status(503).body("come back later\n".into()),
+        Answer::Unavailable(None) => response.status(503).body("try again later\n".into()),
         Answer::Unavailable(Some(seconds)) => {
             lock(&world).retry_after = Duration::from_secs(seconds);
-            response.status(503).header(RETRY_AFTER, seconds).body("come back later\n".into())
+            response.status(503).header(RETRY_AFTER, seconds).body("try again later\n".into())
         }
         Answer::Redirect => {
             let mut world = lock(&world);
             world.note(Fact::Redirected);
-            // To the same server, or to one that gets few of the headers.
+            // To the same origin, or to another origin, which gets only some of the headers.
             let target = world.rng.choice(["/events", "http://other.example/events"]).unwrap();
             let target = format!("{target}?hops={}", hops(request.url()) + 1);
             response.status(307).header(LOCATION, target).body(Body::empty())
@@ -53,18 +54,19 @@ async fn send(world: Arc<Mutex<World>>, request: Request) -> reqwest::Result<Res
         Answer::Stream => Ok(lock(&world).respond(&request.try_into()?)),
     };
     let response =
-        response.expect("it is a response").map(|body| reqwest::Body::wrap(Faulty::new(&world, body)));
+        response.expect("the response is valid").map(|body| reqwest::Body::wrap(Faulty::new(&world, body)));
     Ok(response.into())
 }
 
-/// How many redirects have led here.
+/// Returns how many redirects have led to this URL.
 fn hops(url: &Url) -> u32 {
     url.query_pairs().find_map(|(_, hops)| hops.parse().ok()).unwrap_or(0)
 }
 
-/// Any error of reqwest's that is not about the request counts as one of the network.
+/// Returns an error of the network. Any error of reqwest that is not about the request is one.
 fn no_connection() -> reqwest::Error {
-    let response = Response::from(http::Response::builder().status(500).body("").expect("it is a response"));
+    let response =
+        Response::from(http::Response::builder().status(500).body("").expect("the response is valid"));
     response.error_for_status().expect_err("500 is an error")
 }
 
@@ -73,21 +75,21 @@ struct Faulty {
     world: Arc<Mutex<World>>,
     rng: Rng,
     inner: Body,
-    /// How many crashes there were before it.
+    /// How many crashes there were before this connection.
     crashes: u64,
     fate: Fate,
-    /// How many bytes come before its fate does.
+    /// How many bytes are passed on before the fate.
     left: usize,
     longest_chunk: usize,
     delay: Option<Pin<Box<Sleep>>>,
-    /// What the server has sent and the client has not got.
+    /// The bytes that the server has sent and the client has not received.
     buffer: BytesMut,
-    /// Whether it begins with a byte order mark.
+    /// Whether the body begins with a byte order mark.
     has_mark: bool,
     ending: &'static str,
-    /// What the client knows from so many bytes on.
+    /// What the client knows after this many bytes.
     known: VecDeque<(usize, Known)>,
-    /// How many bytes the client has got.
+    /// How many bytes the client has received.
     given: usize,
 }
 
@@ -125,7 +127,7 @@ impl Faulty {
         }
     }
 
-    /// Takes what the server sends, and ends its lines in any of the three ways.
+    /// Takes blocks of the server, and ends their lines in one of the three ways.
     fn take(&mut self, blocks: &[u8]) {
         let (mut id, mut is_event) = (None, false);
         let is_marked = self.has_mark && self.given == 0;
@@ -133,7 +135,7 @@ impl Faulty {
             self.buffer.extend_from_slice("\u{feff}".as_bytes());
         }
         for line in std::str::from_utf8(blocks).expect("the server writes UTF-8").lines() {
-            // A comment would hide that the mark was not taken off.
+            // If the first line were a comment, a mark that is not dropped would not be noticed.
             if is_marked && line.starts_with(':') {
                 continue;
             }
@@ -142,7 +144,7 @@ impl Faulty {
             // A CR ends the line, whether an LF follows or not.
             let end = self.given + self.buffer.len() + 1 - self.ending.len();
             if let Some(time) = line.strip_prefix("retry: ") {
-                let time = Duration::from_millis(time.parse().expect("a number"));
+                let time = Duration::from_millis(time.parse().expect("the time is a number"));
                 self.known.push_back((end, Known::ReconnectionTime(time)));
             } else if let Some(value) = line.strip_prefix("id: ") {
                 id = Some(value.to_owned());
@@ -155,7 +157,7 @@ impl Faulty {
         }
     }
 
-    /// Gives the client some bytes, of those that are there.
+    /// Gives the client some of the buffered bytes.
     fn give(&mut self, world: &mut World) -> Bytes {
         let most = self.longest_chunk.min(self.buffer.len()).min(self.left);
         let chunk = self.buffer.split_to(self.rng.usize(1..=most)).freeze();
@@ -168,7 +170,7 @@ impl Faulty {
         self.given += chunk.len();
         world.heard = Instant::now();
         while self.known.front().is_some_and(|(end, _)| *end <= self.given) {
-            match self.known.pop_front().expect("there is one").1 {
+            match self.known.pop_front().expect("the front exists").1 {
                 Known::ReconnectionTime(time) => world.reconnection_time = Some(time),
                 Known::Block { id, is_event } => {
                     world.last_event_id = id.unwrap_or_else(|| world.last_event_id.clone());
@@ -197,7 +199,7 @@ impl http_body::Body for Faulty {
         world.waker = Some(cx.waker().clone());
         if this.crashes != world.crashes {
             (this.crashes, this.delay) = (world.crashes, None);
-            // What has stalled already hears nothing of a crash.
+            // A connection that has stalled already does not notice a crash.
             if this.left > 0 || this.fate != Fate::Stalls {
                 (this.fate, this.left) = (world.crash, 0);
             }
@@ -226,7 +228,7 @@ impl http_body::Body for Faulty {
     }
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Debug)]
 enum Answer {
     Never,
@@ -237,7 +239,7 @@ enum Answer {
 }
 
 impl World {
-    /// A request has come. Decides when to answer it, and how.
+    /// Takes a request, and decides when and how to answer it.
     fn receive(&mut self, request: &Request) -> (Duration, Answer) {
         let id = request.headers().get(LAST_EVENT_ID).map_or(&[][..], |id| id.as_bytes());
         let id = String::from_utf8_lossy(id);
@@ -268,7 +270,7 @@ impl World {
         if request.headers().contains_key(LAST_EVENT_ID) {
             self.note(Fact::Resumed);
         } else {
-            self.came_in = Standing::Behind { life: self.life, number: self.newest() };
+            self.came_in = Standing::After { life: self.life, number: self.newest() };
         }
         self.route.respond(request)
     }

@@ -1,4 +1,4 @@
-//! The world of a run: the server, and what the client must know.
+//! The state of a run: the server, and what the client must know.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::reconnect::Reconnect;
 
-/// What happens in a run, and how often.
+/// How often each fact happens in a run.
 pub(super) type Facts = Tally<Fact>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,50 +54,50 @@ pub(super) struct World {
     pub(super) route: Route,
     pub(super) history: usize,
     pub(super) heartbeat: Option<Duration>,
-    /// Which of the routes it is.
+    /// The number of the route. Each loss of the history begins another one.
     pub(super) life: u64,
     /// The newest number when this life began.
     pub(super) born: u64,
-    /// The id of each number that was published, from 1 on.
+    /// The ids of the published numbers, from 1 on.
     pub(super) ids: Vec<String>,
-    /// Until then, nobody is there to connect to.
+    /// Until then, the server can't be reached.
     pub(super) down_until: Instant,
     pub(super) crashes: u64,
-    /// What the last crash made of the connection.
+    /// What the last crash did to the connection.
     pub(super) crash: Fate,
-    /// Wakes who reads the connection.
+    /// Wakes the task that reads the connection.
     pub(super) waker: Option<Waker>,
     /// The newest number when the faults were over.
     pub(super) calm: Option<u64>,
     pub(super) is_done: bool,
 
-    /// From then on the client may make its next attempt; `None` unless it has said that it waits for one.
+    /// The earliest time of the client's next attempt, or `None` unless the client has said that it waits.
     pub(super) next_attempt: Option<Instant>,
     pub(super) last_event_id: String,
     pub(super) reconnection_time: Option<Duration>,
     pub(super) retry_after: Duration,
     pub(super) attempted: Instant,
-    /// When the connection brought something, or else was opened.
+    /// When the connection brought bytes last, or was opened.
     pub(super) heard: Instant,
     pub(super) event_received: bool,
-    /// The life that the connection is of.
+    /// The life of the server of the connection.
     pub(super) connected: u64,
-    /// Where the client came in, when it had no id.
+    /// Where the client started without an id.
     pub(super) came_in: Standing,
 }
 
-/// What a client has been told.
+/// What the client has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Nothing.
     Nowhere,
-    /// All up to this number, by the server of this life.
-    Behind { life: u64, number: u64 },
-    /// That something is missing behind this number, and not how much.
+    /// All events up to this number, from the server of this life.
+    After { life: u64, number: u64 },
+    /// A gap of unknown size after this number.
     Unknown { life: u64, number: u64 },
 }
 
-/// What becomes of a connection.
+/// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Holds,
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// Keeps this for who has to find out what went wrong.
+    /// Adds a line to the log, which a failure shows.
     pub(super) fn tell(&mut self, what: impl Display) {
         self.log.truncate(30);
         self.log.push_front(format!("{:?} {what}", self.start.elapsed()));
@@ -210,11 +210,17 @@ impl World {
     pub(super) fn publish(&mut self) {
         let (event_type, data) = content(self.seed, self.newest() + 1);
         let message = Message::new(data).event_type(EventType::from_static(event_type));
-        let id = self.route.publish(&message).expect("it is open").id().cloned().expect("there is data");
+        let id = self
+            .route
+            .publish(&message)
+            .expect("the route is open")
+            .id()
+            .cloned()
+            .expect("the message has data");
         self.ids.push(id.as_str().to_owned());
     }
 
-    /// The server is gone for a while, and perhaps its history for ever.
+    /// Stops the server for a while. Its history may be lost.
     pub(super) fn crash(&mut self) {
         self.crashes += 1;
         self.crash = self.rng.choice([Fate::Breaks, Fate::Ends, Fate::Stalls]).unwrap();
@@ -228,15 +234,15 @@ impl World {
         self.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    /// How long the client may take to recover from what happened before the calm: an attempt or a connection that
-    /// leads nowhere, a wait, and what was slow.
+    /// Returns how long the client may take to recover from the faults: one attempt or connection that fails, one wait,
+    /// and delays.
     pub(super) fn longest_recovery(&self) -> Duration {
         let silence = self.initial_idle_timeout.max(self.idle_timeout);
         self.response_timeout + silence + Duration::from_secs(LONGEST_RETRY_AFTER + 10 + 60 + 100)
     }
 }
 
-/// The type and the data of an event: of one line or many, small or large, with all that a decoder may take wrong.
+/// Returns the type and the data of an event: of one line or many, small or large, with text that looks like fields.
 pub(super) fn content(seed: u64, number: u64) -> (&'static str, String) {
     const PIECES: [&str; 10] =
         ["x", "é", "日本", "🦀", "\n", "\n\n", ": ", "\ndata: ", "\nid: 7", "\u{feff}"];

@@ -35,8 +35,8 @@ use crate::reconnect::{Cause, Reconnect, Reconnector};
 /// # }
 /// ```
 ///
-/// A clone has the same settings, but no [first response](Self::first_response). It calls the same closures: they are
-/// shared, and one source at a time calls them.
+/// A clone has the same settings, except for the [first response](Self::first_response). The closures are shared: only
+/// one source at a time calls them.
 #[must_use]
 #[derive(Clone)]
 pub struct EventSourceBuilder {
@@ -60,7 +60,7 @@ impl Clone for SharedRequest {
     }
 }
 
-/// The response that a source begins with. There is only one, which a clone does not have.
+/// The response that a source begins with. A clone has none, because a response can be read only once.
 #[derive(Default)]
 struct FirstResponse(Option<Response>);
 
@@ -85,26 +85,26 @@ impl EventSourceBuilder {
         }
     }
 
-    /// Sets when to reconnect. The default is [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
-    /// [`Reconnect::never`] for others: a `POST` is sent again only if you say so here.
+    /// Sets the reconnect policy. The default is [`Reconnect::new`] for requests that are safe to repeat (`GET`), and
+    /// [`Reconnect::never`] for others: a `POST` is sent again only if you set a policy.
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Starts after the event with this ID, which was stored when the program ran before, for example. A
-    /// `Last-Event-ID` among the request's headers does the same.
+    /// Starts after the event with this ID, for example one that an earlier run of the program has stored. A header
+    /// `Last-Event-ID` of the request does the same.
     pub fn last_event_id(mut self, id: impl Into<Option<EventId<'static>>>) -> Self {
         self.last_event_id = id.into();
         self
     }
 
-    /// Starts after the event whose ID is in this text, as it was stored when the program ran before. One line ending
-    /// after the ID, as editors and `echo` write it, does not count. Empty text is no ID.
+    /// Starts after the event whose ID an earlier run of the program has stored as this text. One line ending after the
+    /// ID is ignored, because editors and `echo` write one. Empty text means that there is no ID.
     ///
     /// # Errors
     ///
-    /// If the text is not an ID: it has several lines, or a NUL character.
+    /// [`InvalidField`] if the text is not an ID: if it has several lines, a NUL character, or more than 8 KiB.
     pub fn stored_event_id(self, stored: &str) -> Result<Self, InvalidField> {
         let id = stored.strip_suffix('\n').map_or(stored, |line| line.strip_suffix('\r').unwrap_or(line));
         Ok(self.last_event_id(EventId::new(id)?.into_owned()))
@@ -118,20 +118,20 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Begins with this response, and sends the request only to go on after it.
+    /// Reads this response first, and sends the request only to resume after it.
     ///
-    /// So the caller makes a `POST` once, and may find that the response is no event stream. If it is an event stream
-    /// and breaks, a `GET` goes on with it, as in the Model Context Protocol.
+    /// Use it if a `POST` must be sent once, and a `GET` resumes its stream when it breaks, as in the Model Context
+    /// Protocol. You can also check the response before, because it may not be an event stream.
     pub fn first_response(mut self, response: Response) -> Self {
         self.first_response = FirstResponse(Some(response));
         self
     }
 
-    /// Makes the request of each attempt anew, because of a token that expires, for example. `prepare` gets the
-    /// [`Attempt`], which says what went wrong before, and returns the request that is sent. An error that it returns
-    /// is final ([`Error::Attempt`]).
+    /// Prepares the request of each attempt, for example because a token expires. `prepare` receives the [`Attempt`],
+    /// with the error of the attempt before, and returns the request to send. An error that it returns is final
+    /// ([`Error::Attempt`]).
     ///
-    /// With this hook, the next attempt follows at once after a 401. A second 401 without a good response in between is
+    /// With this hook, another attempt follows at once after a 401. A second 401 without a good response in between is
     /// final.
     ///
     /// ```no_run
@@ -163,14 +163,16 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Follows this many redirects that the client does not follow itself; more of them are
-    /// [`Error::TooManyRedirects`]. 0 by default; 20 for [`EventSource::get`].
+    /// Sets how many redirects the source follows, of those that the client does not follow itself. More redirects are
+    /// an [`Error::TooManyRedirects`]. The default is 0, and 20 for [`EventSource::get`] and
+    /// [`EventSource::builder_for`].
     ///
     /// The request is repeated at the new URL. If that URL has another origin, only these headers are sent there:
     /// `Accept`, `Accept-Language`, `Cache-Control`, `Content-Type`, `Last-Event-ID`, `Pragma` and `User-Agent`.
     ///
-    /// By default, reqwest follows redirects itself. It does not send `Authorization` and `Cookie` to another host, but
-    /// it does send any other header. If your secret is in a header of another name, turn that off:
+    /// By default, a client of reqwest follows redirects itself. It does not send `Authorization` and `Cookie` to
+    /// another host, but it does send all other headers. If your secret is in another header, let the source follow
+    /// redirects:
     ///
     /// ```no_run
     /// use sse_client::{EventSource, client_builder, reqwest::redirect::Policy};
@@ -190,14 +192,14 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Limits how long the response may take, redirects and connecting included; 60 s by default. `None` sets no limit.
+    /// Limits the time until the response, with connecting and redirects. The default is 60 s; `None` sets no limit.
     /// After this time another attempt follows.
     pub fn response_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.transport.set_response_timeout(limit.into());
         self
     }
 
-    /// Sets how each response is read, in place of what was set before.
+    /// Sets how responses are read. It replaces the settings that were made before.
     pub fn read_settings(mut self, settings: &ReadSettings) -> Self {
         self.reader.adopt(&settings.reader);
         self.transport.set_accepted(settings.accepted);
@@ -207,14 +209,14 @@ impl EventSourceBuilder {
     response_settings!(transport);
     reader_settings!();
 
-    /// Calls `observer` with a [`Notice`] of each connection, chunk of bytes, last event ID and wait. That happens
-    /// while the source is polled, so `observer` must not block.
+    /// Calls `observer` with a [`Notice`] of each connection, chunk of bytes, last event ID and wait. It is called
+    /// while the source is polled, so it must not block.
     pub fn on_notice(mut self, observer: impl FnMut(Notice<'_>) + Send + 'static) -> Self {
         self.observer = Observer::new(observer);
         self
     }
 
-    /// Lets `handle` steer the source from another task or thread, or from an observer.
+    /// Lets `handle` close or reconnect the source from another task or thread, or from an observer.
     pub fn handle(mut self, handle: &Handle) -> Self {
         self.handle = Some(handle.clone());
         self
@@ -224,14 +226,14 @@ impl EventSourceBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::BodyNotRepeatable`] if the request's body is a stream: it can't be sent again.
+    /// [`Error::BodyNotRepeatable`] if the body of the request is a stream, which can't be sent again.
     pub fn build(self) -> Result<EventSource, Error> {
         let request = self.request.0.ok_or(Error::BodyNotRepeatable)?;
         let (template, header) = Template::new(request)?;
         let default = if template.is_safe() { Reconnect::new } else { Reconnect::never };
         let policy = self.policy.unwrap_or_else(default);
         let mut reader = self.reader;
-        // Otherwise the next connection brings it again.
+        // If the policy reconnects, the next connection receives the unfinished event again.
         reader.give_unfinished(!policy.tries_again_after(Cause::End, true));
         let reconnector = match self.hook {
             Some(_) => Reconnector::with_renewed_requests(policy),

@@ -1,4 +1,4 @@
-//! The event source: connects, reads, reconnects.
+//! The event source: it connects, reads and reconnects.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -18,10 +18,10 @@ use crate::platform::{BoxFuture, Timer, client, now, unix_time};
 use crate::read::{Connection, Read, Reader};
 use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 
-/// Events from a URL, over as many connections as it takes.
+/// The events of a URL, over as many connections as needed.
 ///
-/// When a connection ends, breaks or brings nothing for too long, it connects again and goes on after the last event
-/// (`Last-Event-ID`). [`Reconnect`](crate::Reconnect) says after what it connects again, and when.
+/// When a connection ends, breaks or brings nothing for too long, the source connects again and asks for the events
+/// after the last one (`Last-Event-ID`). The policy [`Reconnect`](crate::Reconnect) decides whether and when.
 ///
 /// ```no_run
 /// use sse_client::EventSource;
@@ -36,24 +36,26 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 /// # }
 /// ```
 ///
-/// It tries again for as long as it takes, also if the server was never reached: an
-/// [observer](EventSourceBuilder::on_notice) is told each time, and
-/// [`Reconnect::after_response`](crate::Reconnect::after_response) makes the first failure an error.
+/// By default, it tries again without end, even if the server was never reached. An
+/// [observer](EventSourceBuilder::on_notice) is told of each failure. With
+/// [`Reconnect::after_response`](crate::Reconnect::after_response) the first failure is an error.
 ///
-/// The source ends
+/// The source ends with an `Err` when another attempt would fail as well, because of a status, a content type or a
+/// request that can't succeed, and after too many failures. An error that is [not final](Error::is_final) does not end
+/// the source: one event was skipped, and the next one follows.
 ///
-/// - with an `Err`, when another attempt would fail as well: a status, a content type, a request that can't succeed, or
-///   too many failures. An error that is [not final](Error::is_final) does not end it: one event was skipped, and the
-///   next one follows;
-/// - without an `Err`, when the server answers 204, which means that there are no more events, to a source that has had
-///   a good response or that starts after a stored event; at the event that [`end_at`](EventSourceBuilder::end_at)
-///   names; and at the end of the stream, if the policy makes no further connection and `end_at` names no event.
+/// The source ends without an `Err`
 ///
-/// An event that the end of a response leaves unfinished is dropped (9.2.6), because the next connection brings it again.
-/// It is given if the policy makes no further connection.
+/// - when the server answers 204, which means that there are no more events. That holds for a source that has had a
+///   good response or starts after a stored event; for other sources a 204 is an error;
+/// - at the event that [`end_at`](EventSourceBuilder::end_at) names;
+/// - at the end of a response, if the policy never reconnects and `end_at` names no event.
 ///
-/// It is a [`Stream`], and it works only while it is polled. Outside of browsers it must be polled within a tokio
-/// runtime.
+/// If a response ends within an event, the event is dropped (9.2.6), because the next connection receives it again. If
+/// the policy never reconnects after a response, the event is returned.
+///
+/// An `EventSource` is a [`Stream`]. It does its work only while it is polled. Outside of browsers it must be polled
+/// within a tokio runtime.
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
     connector: Connector,
@@ -62,34 +64,34 @@ pub struct EventSource {
     observer: Observer,
     commands: Option<Commands>,
     state: State,
-    /// There has been a good response, here or in an earlier run of the program.
+    /// There has been a good response, in this run of the program or in an earlier one.
     has_begun: bool,
 }
 
 /// The ready state of an [`EventSource`] (9.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadyState {
-    /// Connecting, or waiting to.
+    /// The source connects, or waits before it connects.
     Connecting,
-    /// There is a connection.
+    /// The source has a connection.
     Open,
-    /// There will be no connection any more.
+    /// The source has ended.
     Closed,
 }
 
 enum State {
-    /// An attempt is to be made, after this error.
+    /// The next attempt is to be made, after this error of the one before.
     Start(Option<Error>),
     Connecting(BoxFuture<Result<Response, Error>>),
     Open(Box<Connection>),
-    /// Until the next attempt.
+    /// The wait before the next attempt, and the error that ended the one before.
     Waiting(Timer, Option<Error>),
     Closed,
 }
 
 impl EventSource {
-    /// Returns a source that gets `url`, with a client of its own. A client takes some 100 KiB: many sources can share
-    /// one by [`builder`](Self::builder), best one of [`client_builder`](crate::client_builder).
+    /// Returns a source that gets `url`, with a client of its own. A client takes about 100 KiB. If you have many
+    /// sources, let them share one of [`client_builder`](crate::client_builder) ([`builder`](Self::builder)).
     ///
     /// # Errors
     ///
@@ -98,7 +100,7 @@ impl EventSource {
         Self::builder_for(url)?.build()
     }
 
-    /// Returns the settings of a source that gets `url`, with a client of its own
+    /// Returns the builder of a source that gets `url`, with a client of its own
     /// ([`client_builder`](crate::client_builder)).
     ///
     /// # Errors
@@ -112,21 +114,20 @@ impl EventSource {
         Ok(Self::builder(client, request).max_redirects(MAX_REDIRECTS))
     }
 
-    /// Returns the settings of a source that sends `request`, of any method, with `client`.
+    /// Returns the builder of a source that sends `request`, of any method, with `client`.
     ///
-    /// `Accept` and `Cache-Control` are added if the request does not have them. A total
-    /// [`timeout`](reqwest::ClientBuilder::timeout) of client or request would cut the stream, and a
-    /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) would count the time in which the source is not polled:
-    /// use the time-outs of the builder instead.
+    /// `Accept` and `Cache-Control` are added if the request does not have them. Use the time-outs of the builder, and
+    /// not those of reqwest: a [`timeout`](reqwest::ClientBuilder::timeout) would cut the stream, and a
+    /// [`read_timeout`](reqwest::ClientBuilder::read_timeout) counts the time in which the source is not polled.
     ///
-    /// Over HTTP/2, sources with one client share a connection. A client as reqwest makes it does not notice that the
-    /// connection is dead, and lets a few sources that nobody reads stop the others:
-    /// [`client_builder`](crate::client_builder) has settings that do.
+    /// Over HTTP/2, sources with one client share a connection. With the default settings of reqwest, a dead connection
+    /// is not noticed, and a few sources that nobody reads stop the others. [`client_builder`](crate::client_builder)
+    /// has settings that prevent both.
     pub fn builder(client: Client, request: Request) -> EventSourceBuilder {
         EventSourceBuilder::new(Transport::new(client), request)
     }
 
-    /// Returns a source as its builder has set it.
+    /// Returns a source with the settings of its builder.
     pub(super) fn new(
         connector: Connector,
         reconnector: Reconnector,
@@ -147,13 +148,13 @@ impl EventSource {
 
     /// Returns the next event, or `None` at the end.
     ///
-    /// The future may be dropped at any time, as `select!` does: no event is lost.
+    /// Dropping the future, as `select!` does, loses no event.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Returns the last event ID, which the next connection will send. Store it to go on later. It is empty if the
-    /// server has sent no ID.
+    /// Returns the last event ID, which the next connection sends. Store it, so that the next run of the program goes
+    /// on after it. It is empty if the server has sent no ID.
     pub fn last_event_id(&self) -> &str {
         self.reader.last_event_id()
     }
@@ -167,18 +168,18 @@ impl EventSource {
         }
     }
 
-    /// Closes the connection. No event follows, not even one that was received already.
+    /// Closes the connection and ends the source. It returns no further event, not even one that was received already.
     pub fn close(&mut self) {
         if self.ready_state() != ReadyState::Closed {
             _ = self.finish(None);
         }
     }
 
-    /// Connects again at once, after the last event: the wait, if there is one, is over, and the connection, if there is
-    /// one, is left. An attempt that is under way goes on, and a source that is closed stays closed. The policy is not
-    /// asked, so a request that is not safe to repeat is repeated.
+    /// Reconnects at once, and resumes after the last event. A wait ends, and an open connection is closed. An attempt
+    /// in progress goes on, and a closed source stays closed. The policy is not asked, so that even a request that is
+    /// not safe to repeat is repeated.
     ///
-    /// A program that learns that its network is another one need not wait for the idle time-out.
+    /// Call it, for example, when the machine has joined another network, instead of waiting for the idle time-out.
     pub fn reconnect(&mut self) {
         let error = match &mut self.state {
             State::Waiting(_, error) => error.take(),
@@ -188,7 +189,7 @@ impl EventSource {
         self.state = State::Start(error);
     }
 
-    /// Does what the handle wants, if there is one.
+    /// Obeys the handle, if there is one.
     fn obey(&mut self) {
         let command = self.commands.as_mut().and_then(Commands::next);
         match command {
@@ -198,18 +199,18 @@ impl EventSource {
         }
     }
 
-    /// What reads the connections, and knows of comments.
+    /// Returns the reader of the connections.
     pub(crate) fn reader_mut(&mut self) -> &mut Reader {
         &mut self.reader
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let Some(commands) = &self.commands else { return self.poll_state(cx) };
-        // Before the look for one, so that a command is not overlooked that comes in between.
+        // The waker is registered first, so that no command between the two calls is missed.
         commands.wait(cx.waker());
         self.obey();
         let polled = self.poll_state(cx);
-        // The observer may have closed it.
+        // The observer may have closed the source.
         if self.commands.as_ref().is_some_and(Commands::is_closed) && self.ready_state() != ReadyState::Closed
         {
             self.close();
@@ -261,7 +262,7 @@ impl EventSource {
         }
     }
 
-    /// Makes the next attempt.
+    /// Begins the next attempt.
     fn connect(&mut self, error: Option<Error>) -> Result<(), Error> {
         let id = self.reader.last_event_id();
         if !fits_header(id) {
@@ -276,7 +277,7 @@ impl EventSource {
         }
     }
 
-    /// Takes the response, or what came instead.
+    /// Takes the response, or the error of the attempt.
     fn open(&mut self, response: Result<Response, Error>) -> Result<(), Error> {
         match response {
             Ok(response) => {
@@ -288,7 +289,7 @@ impl EventSource {
                 self.state = State::Open(Box::new(self.reader.open(response)));
                 Ok(())
             }
-            // The way to tell clients that there is no more (9.2.1).
+            // By a 204, a server tells clients to stop reconnecting (9.2.1).
             Err(Error::Status(refusal)) if self.has_begun && refusal.status() == StatusCode::NO_CONTENT => {
                 self.finish(None)
             }
@@ -296,7 +297,7 @@ impl EventSource {
         }
     }
 
-    /// Asks the policy what to do now that the connection is gone.
+    /// Asks the policy what to do after the end of a connection or of an attempt.
     fn disconnected(&mut self, error: Option<Error>) -> Result<(), Error> {
         if let Some(time) = self.reader.reconnection_time() {
             self.reconnector.reconnection_time_received(time);
@@ -316,7 +317,7 @@ impl EventSource {
         }
     }
 
-    /// Ends the stream, and gives the error back.
+    /// Ends the source, and returns the error as an `Err`.
     fn finish(&mut self, error: Option<Error>) -> Result<(), Error> {
         self.state = State::Closed;
         self.observer.tell(Notice::Closed(error.as_ref()));
@@ -324,13 +325,13 @@ impl EventSource {
     }
 }
 
-/// What the policy makes of the end of a connection.
+/// Returns the cause by which the policy decides.
 fn cause(error: Option<&Error>) -> Cause {
     match error {
         None => Cause::End,
         Some(Error::Status(refusal)) => Cause::Status(refusal.status()),
         Some(Error::ContentType(_) | Error::ContentEncoding(_)) => Cause::ContentType,
-        Some(Error::IdleTimeout { .. }) => Cause::Silence,
+        Some(Error::IdleTimeout { .. }) => Cause::IdleTimeout,
         Some(Error::Connect(_) | Error::ResponseTimeout { .. } | Error::Read(_)) => Cause::Network,
         Some(_) => Cause::Request,
     }

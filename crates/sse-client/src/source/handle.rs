@@ -1,13 +1,15 @@
-//! Steers an event source from outside of the task that polls it.
+//! Closes or reconnects event sources from outside of the tasks that poll them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
-/// Steers event sources from another task or thread, or from an observer.
+/// Closes or reconnects event sources from another task or thread, or from an observer.
 ///
-/// All sources that are built with it, or with a clone of it, do what it says:
+/// It acts on all sources that were built with it or with a clone of it ([`EventSourceBuilder::handle`]):
+///
+/// [`EventSourceBuilder::handle`]: crate::EventSourceBuilder::handle
 ///
 /// ```no_run
 /// use sse_client::{EventSource, Handle};
@@ -16,7 +18,7 @@ use std::task::Waker;
 /// let handle = Handle::new();
 /// let mut source = EventSource::builder_for("https://example.com/events")?.handle(&handle).build()?;
 /// std::thread::spawn(move || {
-///     // … when the user wants no more …
+///     // … when the user has left the page …
 ///     handle.close();
 /// });
 /// while let Some(event) = source.next().await {
@@ -31,42 +33,42 @@ pub struct Handle(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     is_closed: AtomicBool,
-    /// How many times a reconnect was asked for.
+    /// How many times `reconnect` was called.
     reconnects: AtomicU64,
-    /// How many sources there were.
+    /// How many sources were built with the handle.
     sources: AtomicU64,
-    /// The tasks that wait for a source, by its number.
+    /// The wakers of the tasks that wait for a source, by the number of the source.
     wakers: Mutex<Vec<(u64, Waker)>>,
 }
 
 impl Handle {
-    /// Returns a handle that steers nothing yet.
+    /// Returns a handle without sources.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Closes the sources, as [`EventSource::close`](crate::EventSource::close) does: no event follows, not even one
-    /// that was received already. Sources that are built with this handle later are closed as well.
+    /// Closes the sources, as [`EventSource::close`](crate::EventSource::close) does: they return no further event, not
+    /// even one that was received already. Sources that are built with this handle later are closed as well.
     pub fn close(&self) {
         self.0.is_closed.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Makes the sources connect again at once, as [`EventSource::reconnect`](crate::EventSource::reconnect) does:
-    /// because the network is another one, for example.
+    /// Makes the sources reconnect at once, as [`EventSource::reconnect`](crate::EventSource::reconnect) does, for
+    /// example because the machine has joined another network.
     pub fn reconnect(&self) {
         self.0.reconnects.fetch_add(1, Ordering::AcqRel);
         self.wake();
     }
 
-    /// Returns whether the sources were [closed](Self::close) by this handle.
+    /// Returns true if [`close`](Self::close) was called.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed.load(Ordering::Acquire)
     }
 
     fn wake(&self) {
         let wakers = std::mem::take(&mut *self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner));
-        // Without the lock: a waker may poll the source at once.
+        // The lock is not held here, because a waker may poll the source at once.
         for (_, waker) in wakers {
             waker.wake();
         }
@@ -79,18 +81,18 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// What a handle wants of its source.
+/// What a handle asks of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Close,
     Reconnect,
 }
 
-/// A handle as the source sees it.
+/// The commands of a handle, for one source.
 pub(super) struct Commands {
     handle: Handle,
     source: u64,
-    /// How many reconnects were made.
+    /// How many reconnects the source has obeyed.
     reconnects: u64,
 }
 
@@ -116,7 +118,8 @@ impl Commands {
         is_new.then_some(Command::Reconnect)
     }
 
-    /// Has the task woken by the next command. A command that came before is not told: look for one afterwards.
+    /// Registers the task to be woken by the next command. A command that came before does not wake it, so call
+    /// [`next`](Self::next) after this.
     pub(super) fn wait(&self, waker: &Waker) {
         let mut wakers = self.handle.0.wakers.lock().unwrap_or_else(PoisonError::into_inner);
         match wakers.iter_mut().find(|(source, _)| *source == self.source) {

@@ -1,4 +1,4 @@
-//! What an event source tells its observer.
+//! The notices of an event source, and its observer.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,41 +12,41 @@ use crate::error::Error;
 
 /// What an [`EventSource`](crate::EventSource) tells its [observer](crate::EventSourceBuilder::on_notice).
 ///
-/// Its text says it for a person: "connected", or "the server could not be reached: …; trying again in 1.2 s".
+/// Its text is for people: "connected", or "the server could not be reached: …; trying again in 1.2 s".
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// There is a good response: the events that follow come from a new connection.
+    /// A good response has come. The events that follow come from this connection.
     #[non_exhaustive]
     Opened {
-        /// The version of HTTP; in a browser, which does not tell it, HTTP/1.1.
+        /// The version of HTTP. It is always HTTP/1.1 in a browser, which does not tell the version.
         version: Version,
         /// The status.
         status: StatusCode,
-        /// The headers, such as those that name a session or count what is left of a quota.
+        /// The headers of the response, which may hold a session ID or the rest of a quota.
         headers: &'a HeaderMap,
-        /// Where the response came from: after redirects, another URL than that of the request.
+        /// The URL of the response. After redirects it is not that of the request.
         url: &'a Url,
     },
-    /// Bytes came, not decoded yet: the events in them follow. A comment is a sign of life too; a
-    /// [`LineDecoder`](crate::LineDecoder) that is reset at [`Opened`](Self::Opened) reads it.
+    /// Bytes have come, before they are decoded. The events in them follow. To see comments, decode the bytes with a
+    /// [`LineDecoder`](crate::LineDecoder) that you reset at [`Opened`](Self::Opened).
     Received(&'a [u8]),
-    /// The last event ID is another one now: the next connection will send it. If it came with an event, that event is
-    /// given next.
+    /// The last event ID has changed. The next connection sends it. If the ID came with an event, the source returns
+    /// that event next.
     LastEventId(&'a str),
-    /// The last event ID holds control characters, which no header can: the request goes without it, and the server
-    /// can't know where to go on.
+    /// The last event ID has control characters, which a header can't have. The request is sent without it, so that the
+    /// server does not know where to resume.
     LastEventIdNotSent(&'a str),
-    /// The connection ended, with an error or without one, and the next attempt follows after this time.
+    /// The connection or the attempt has ended, and another attempt follows.
     #[non_exhaustive]
     Waiting {
-        /// Until the next attempt.
+        /// The time until the next attempt.
         delay: Duration,
-        /// What ended the connection; `None` if the stream just ended.
+        /// The error that ended the connection or the attempt, or `None` if the response ended without an error.
         cause: Option<&'a Error>,
     },
-    /// There will be no connection any more, because of this error, which is given next, or because the stream is over
-    /// or [closed](crate::EventSource::close).
+    /// The source has ended. The error is the one that the source returns next. It is `None` if the stream is over or
+    /// was [closed](crate::EventSource::close).
     Closed(Option<&'a Error>),
 }
 
@@ -57,7 +57,10 @@ impl fmt::Display for Notice<'_> {
             Self::Received(bytes) => write!(f, "received {} bytes", bytes.len()),
             Self::LastEventId(id) => write!(f, "the last event ID is {id:?}"),
             Self::LastEventIdNotSent(id) => {
-                write!(f, "no header can hold the last event ID {id:?}: events may be missing or come twice")
+                write!(
+                    f,
+                    "the last event ID {id:?} can't be sent in a header: events may be missing or come twice"
+                )
             }
             Self::Waiting { delay, cause } => {
                 match cause {
@@ -80,7 +83,7 @@ pub(super) struct Observer {
     last_event_id: String,
 }
 
-/// The sources of one builder share it.
+/// The closure of an observer, which the sources of one builder share.
 type Callback = Arc<Mutex<dyn FnMut(Notice<'_>) + Send>>;
 
 impl Observer {
@@ -88,7 +91,7 @@ impl Observer {
         Self { callback: Some(Arc::new(Mutex::new(callback))), last_event_id: String::new() }
     }
 
-    /// The stream starts with this id, which the caller has set and knows.
+    /// Notes the id with which the stream starts. The caller has set it, so the observer is not told.
     pub(super) fn start_at(&mut self, last_event_id: &str) {
         last_event_id.clone_into(&mut self.last_event_id);
     }
@@ -99,7 +102,7 @@ impl Observer {
         }
     }
 
-    /// Tells the last event ID, if it is another one now. It may have come without an event.
+    /// Tells the observer the last event ID, if it has changed.
     pub(super) fn tell_last_event_id(&mut self, id: &str) {
         if self.callback.is_some() && self.last_event_id != id {
             id.clone_into(&mut self.last_event_id);

@@ -1,4 +1,4 @@
-//! What the tests of the client say in short.
+//! Helpers of the client's tests.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
@@ -9,47 +9,47 @@ use reqwest::{Client, IntoUrl, Response};
 use sse_client::{Error, EventSource, EventSourceBuilder, Notice, Reconnect};
 pub use sse_testing::{Answer, Server};
 
-/// A client as the crate makes it: reqwest's own has no provider of cryptography here.
+/// Returns a client of the crate. A default client of reqwest has no provider of cryptography here.
 pub fn client() -> Client {
     sse_client::client_builder().build().unwrap()
 }
 
-/// The response to a `GET`.
+/// Sends a `GET`.
 pub async fn get(url: impl IntoUrl) -> reqwest::Result<Response> {
     client().get(url).send().await
 }
 
-/// An event stream with this body, which then ends.
+/// Returns an event stream with this body, which then ends.
 pub fn stream(body: &str) -> Answer {
     Answer::stream(body)
 }
 
-/// A response of this status line, headers and body.
+/// Returns a response with this status line, headers and body.
 pub fn response(text: &str) -> Answer {
     Answer::response(text)
 }
 
-/// Bytes, which need not be a response.
+/// Returns bytes as an answer, which need not be a response.
 pub fn raw(bytes: impl Into<Vec<u8>>) -> Answer {
     Answer::raw(bytes)
 }
 
-/// A status without a body.
+/// Returns a status without a body.
 pub fn status(status: u16) -> Answer {
     Answer::status(status)
 }
 
-/// A redirect to there.
+/// Returns a redirect to this location.
 pub fn redirect(status: u16, location: &str) -> Answer {
     Answer::redirect(status, location)
 }
 
 /// Sources that read from a server.
 pub trait Sources {
-    /// A source with short waits, and what else a test sets.
+    /// Returns the builder of a source with short waits.
     fn builder(&self) -> EventSourceBuilder;
 
-    /// A source with short waits.
+    /// Returns a source with short waits.
     fn source(&self) -> EventSource {
         self.source_with(quick())
     }
@@ -67,18 +67,18 @@ impl Sources for Server {
     }
 }
 
-/// The default policy in small.
+/// Returns the default policy with short waits.
 pub fn quick() -> Reconnect {
     let millisecond = Duration::from_millis(1);
     Reconnect::new().backoff(millisecond..=4 * millisecond).reconnection_times(millisecond..=millisecond)
 }
 
-/// Waits for what comes at once unless something is wrong.
+/// Waits for a future that is ready at once unless something is wrong.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it comes soon")
 }
 
-/// Data and last event ID of the next event.
+/// Returns the data and the last event ID of the next event.
 pub async fn next(source: &mut EventSource) -> (String, String) {
     let event = soon(source.next()).await.expect("not the end").expect("no error");
     (event.data().to_owned(), event.last_event_id().to_owned())
@@ -88,7 +88,7 @@ pub fn event(data: &str, id: &str) -> (String, String) {
     (data.to_owned(), id.to_owned())
 }
 
-/// The error that comes next, which the end follows.
+/// Returns the next item, which must be an error, and checks that the source then ends.
 pub async fn last_error(source: &mut EventSource) -> Error {
     let error = soon(source.next()).await.expect("not the end").expect_err("no event");
     assert!(error.is_final(), "{error:?}");
@@ -96,12 +96,12 @@ pub async fn last_error(source: &mut EventSource) -> Error {
     error
 }
 
-/// Which error it is: the name of its variant.
+/// Returns the name of an error's variant.
 pub fn name(error: &Error) -> String {
     format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// What happened, in order.
+/// A list of what happened, in order.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -114,7 +114,7 @@ impl Log {
         self.0.lock().unwrap().clone()
     }
 
-    /// Notes connections, waits and the end, with their causes.
+    /// Returns an observer that notes connections, waits and the end, with their causes.
     pub fn observer(&self) -> impl FnMut(Notice<'_>) + Send + 'static {
         let log = self.clone();
         let after = |what: &str, error: Option<&Error>| match error {

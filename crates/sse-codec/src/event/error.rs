@@ -56,11 +56,8 @@ impl fmt::Display for TooLarge {
             Self::Comment { limit } => ("a comment", limit, limit >= LONGEST_NAME),
             Self::Line { limit } => ("a line", limit, false),
         };
-        let advice = if is_longest {
-            "longer ones are always dropped"
-        } else {
-            "to read it, raise the limit of the decoder"
-        };
+        let advice =
+            if is_longest { "longer ones are always dropped" } else { "to read it, raise the limit" };
         write!(f, "{text} is longer than {limit} bytes; {advice}")
     }
 }

@@ -1,36 +1,36 @@
-//! Looks into JSON without reading all of it: which members an object has, where their values lie.
+//! Finds members and elements in JSON without parsing all of it.
 //!
-//! - A value stays text. What is not JSON has no members.
-//! - Names are compared as they are written, so that one with an escape is another name.
+//! - A value stays text. Text that is not JSON has no members.
+//! - Names are compared as they are written, so that a name with an escape is another name.
 
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The value of a member of the object that `text` is; of the last one, if there are several.
+/// Returns the value of a member if `text` is an object. If several members have the name, the last one counts.
 pub(super) fn member<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let members = Values::of(text, '{')?.members();
     members.filter(|(found, _)| string(found) == Some(name)).last().map(|(_, value)| value)
 }
 
-/// The elements of the array that `text` is; none if it is no array.
+/// Iterates over the elements if `text` is an array.
 pub(super) fn elements(text: &str) -> impl Iterator<Item = &str> {
     Values::of(text, '[').into_iter().flatten()
 }
 
-/// What stands between the quotes, if `value` is a string.
+/// Returns the text between the quotes if `value` is a string.
 pub(super) fn string(value: &str) -> Option<&str> {
     value.strip_prefix('"')?.strip_suffix('"')
 }
 
-/// The values within an object or an array, one after the other, with the names of members.
+/// Iterates over the values in an array, or over the names and values in an object.
 struct Values<'t>(&'t str);
 
 impl<'t> Values<'t> {
-    /// The values of the container that begins with `opening`.
+    /// Returns the values of the object or array that begins with `opening`.
     fn of(text: &'t str, opening: char) -> Option<Self> {
         text.trim_start_matches(WHITE_SPACE).strip_prefix(opening).map(Self)
     }
 
-    /// Names and values in turn. A value without a name ends it.
+    /// Iterates over pairs of a name and a value.
     fn members(mut self) -> impl Iterator<Item = (&'t str, &'t str)> {
         std::iter::from_fn(move || Some((self.next()?, self.next()?)))
     }
@@ -48,7 +48,8 @@ impl<'t> Iterator for Values<'t> {
     }
 }
 
-/// How long the value is that `text` begins with; 0 if the container ends here, `None` if the text does.
+/// Returns the length of the value with which `text` begins. It is 0 if the object or array ends here, and `None` if
+/// the text ends within the value.
 fn value_length(text: &str) -> Option<usize> {
     let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_has_no_members() {
+    fn text_that_is_not_an_object_has_no_members() {
         for text in [
             "",
             " ",
@@ -151,14 +152,14 @@ mod tests {
     }
 
     fn parsed(text: &str) -> Value {
-        serde_json::from_str(text).expect("a value that was found is whole")
+        serde_json::from_str(text).expect("a found value is whole")
     }
 
     proptest! {
         #[test]
-        fn it_finds_what_a_parser_finds(value in json()) {
+        fn it_finds_the_same_as_a_parser(value in json()) {
             for text in [serde_json::to_string(&value).unwrap(), serde_json::to_string_pretty(&value).unwrap()] {
-                // As it comes back, since not every number does.
+                // Parsed again, because not every number is written exactly.
                 let value = parsed(&text);
                 for name in ["a", "b"] {
                     prop_assert_eq!(member(&text, name).map(parsed), value.get(name).cloned());
@@ -169,13 +170,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in r#"[\PC"\\{}\[\]:, ]{0,40}"#) {
+        fn it_never_panics(text in r#"[\PC"\\{}\[\]:, ]{0,40}"#) {
             _ = (member(&text, "a"), elements(&text).count());
         }
     }
 
     #[test]
-    fn elements_are_those_of_an_array() {
+    fn the_elements_of_an_array_are_found() {
         for (text, expected) in [
             ("[]", &[][..]),
             ("[1, \"a,b\" ,[2,3],{\"a\":[4]}]", &["1", "\"a,b\"", "[2,3]", "{\"a\":[4]}"]),

@@ -1,11 +1,11 @@
-//! The ends of the answers of some APIs, as their events show them.
+//! How the events of some APIs show the end of an answer.
 
 use sse_codec::Event;
 
 use super::json::{elements, member, string};
 use super::verdict::Verdict;
 
-/// Whose events they are.
+/// The API that sends the events.
 #[derive(Clone, Debug)]
 pub(super) enum Vendor {
     OpenAiChat,
@@ -19,22 +19,22 @@ pub(super) enum Vendor {
     A2a,
 }
 
-/// Which of an answer's choices have begun and which are finished, one bit for each.
+/// Which choices of an answer have begun and which are finished, with one bit for each.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Choices {
     begun: u128,
     finished: u128,
-    /// There is a choice without a bit: nobody knows whether it is finished.
-    is_untold: bool,
+    /// There is a choice whose index has no bit. It is not known whether it is finished.
+    has_unknown: bool,
 }
 
 impl Choices {
-    /// Notes the choices that an event goes on with. `finish` is the name of the member that says why one is finished.
+    /// Notes the choices of an event. `finish` is the name of the member with the reason why a choice is finished.
     fn note(&mut self, choices: &str, finish: &str) {
         for choice in elements(choices) {
             let index = member(choice, "index").map_or(Ok(0), str::parse::<u32>);
             let Some(bit) = index.ok().and_then(|index| 1_u128.checked_shl(index)) else {
-                self.is_untold = true;
+                self.has_unknown = true;
                 continue;
             };
             self.begun |= bit;
@@ -45,7 +45,7 @@ impl Choices {
     }
 
     fn verdict(self) -> Verdict {
-        let are_finished = self.begun != 0 && self.begun == self.finished && !self.is_untold;
+        let are_finished = self.begun != 0 && self.begun == self.finished && !self.has_unknown;
         if are_finished { Verdict::MayEnd } else { Verdict::More }
     }
 }
@@ -83,7 +83,7 @@ impl Vendor {
                 _ => Verdict::More,
             },
             Self::Mcp { id } => {
-                // Peers of early versions send several messages as one array.
+                // Servers of early versions send several messages as one array.
                 let is_last =
                     is_response_to(id, data) || elements(data).any(|message| is_response_to(id, message));
                 if is_last { Verdict::Last } else { Verdict::More }
@@ -93,7 +93,7 @@ impl Vendor {
     }
 }
 
-/// The type of an event: its own, or that of its JSON if a proxy has lost it.
+/// Returns the type of an event, or the type in its JSON if a proxy has removed the `event` field.
 fn event_type(event: &Event) -> Option<&str> {
     match event.event_type() {
         "message" => member(event.data(), "type").and_then(string),
@@ -101,7 +101,7 @@ fn event_type(event: &Event) -> Option<&str> {
     }
 }
 
-/// Whether there is an error in the object that `data` is.
+/// Returns true if `data` is an object with an error.
 pub(super) fn has_error(data: &str) -> bool {
     member(data, "error").is_some_and(is_set)
 }
@@ -110,7 +110,7 @@ fn is_set(value: &str) -> bool {
     !matches!(value, "null" | "false")
 }
 
-/// Whether `message` is a JSON-RPC response to the request with this id.
+/// Returns true if `message` is a JSON-RPC response to the request with this id.
 fn is_response_to(id: &str, message: &str) -> bool {
     let has = |name| member(message, name).is_some();
     let found = member(message, "id");
@@ -123,7 +123,7 @@ fn a2a(data: &str) -> Verdict {
         return Verdict::Failed;
     }
     let result = member(data, "result").unwrap_or(data);
-    // Version 0.3 says the kind by a member, 1.0 by the name of the only one.
+    // Version 0.3 has the kind in a member `kind`. In version 1.0 the name of the only member is the kind.
     let is_message =
         member(result, "kind").and_then(string) == Some("message") || member(result, "message").is_some();
     let update = ["statusUpdate", "task"].into_iter().find_map(|name| member(result, name)).unwrap_or(result);
@@ -134,7 +134,7 @@ fn a2a(data: &str) -> Verdict {
     if is_message || is_over { Verdict::Last } else { Verdict::More }
 }
 
-/// Whether a task in this state goes on by itself no more.
+/// Returns true if a task in this state has ended or waits for its user.
 fn is_over(state: &str) -> bool {
     let state = string(state).unwrap_or_default().to_ascii_lowercase().replace('-', "_");
     matches!(
