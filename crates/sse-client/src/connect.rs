@@ -1,7 +1,6 @@
 //! The first step of a connection: sends the request, follows its redirects, and checks the response.
 
 mod connector;
-mod content_encoding;
 mod content_type;
 mod redirect;
 mod refusal;

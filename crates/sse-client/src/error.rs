@@ -65,8 +65,8 @@ pub enum Error {
     /// `none`, is ignored, and the body is read as it is. A body that was compressed twice, or that is compressed
     /// although no header says so, is recognized by its first bytes.
     ContentEncoding(Box<Refusal>),
-    /// The connection broke within the response.
-    Read(reqwest::Error),
+    /// The connection broke within the response, or a compressed response was cut or damaged.
+    Read(BoxError),
     /// The connection brought nothing, not even a comment, for the
     /// [`idle_timeout`](crate::EventSourceBuilder::idle_timeout), or before its first event for the
     /// [`initial_idle_timeout`](crate::EventSourceBuilder::initial_idle_timeout).
@@ -131,7 +131,13 @@ impl Error {
 
     /// Converts an error of reading a body.
     pub(crate) fn from_reading(error: reqwest::Error) -> Self {
-        Self::Read(redact::redacted(error))
+        Self::Read(redact::redacted(error).into())
+    }
+
+    /// Converts an error of decompressing a body.
+    #[cfg(all(feature = "gzip", not(target_family = "wasm")))]
+    pub(crate) fn from_decompressing(error: std::io::Error) -> Self {
+        Self::Read(error.into())
     }
 
     /// Converts an error of building a client or a request.
@@ -201,8 +207,11 @@ impl fmt::Display for Error {
 
 /// Returns the advice about a body with these codings.
 fn advice(content_encoding: &str) -> &'static str {
-    let is_gzip = content_encoding.trim().eq_ignore_ascii_case("gzip");
-    if is_gzip && !cfg!(feature = "gzip") {
+    let is_named = |coding: &str, names: &[&str]| names.iter().any(|name| coding.eq_ignore_ascii_case(name));
+    let mut codings = content_encoding.split(',').map(str::trim);
+    let mut next = || codings.find(|coding| !is_named(coding, &["", "identity", "none"]));
+    let is_gzip = next().is_some_and(|coding| is_named(coding, &["gzip", "x-gzip"])) && next().is_none();
+    if is_gzip && cfg!(not(feature = "gzip")) {
         "turn on the feature `gzip` of sse-client, or configure the server not to compress event streams"
     } else {
         "configure the server not to compress event streams"
@@ -332,7 +341,8 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Connect(error) | Self::Tls(error) | Self::Read(error) => Some(error),
+            Self::Connect(error) | Self::Tls(error) => Some(error),
+            Self::Read(error) => Some(&**error),
             Self::Request(error) if !error.is::<InvalidUrl>() => Some(&**error),
             // The text of these errors is a part of this error's text.
             Self::Attempt(error) => error.source(),

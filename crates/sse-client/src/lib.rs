@@ -130,7 +130,7 @@
 //! |---|---|---|
 //! | `blocking` | no | an iterator, for programs without async |
 //! | `default-tls` | yes | `https` in the clients that this crate makes: rustls on ring, with the certificates of the system |
-//! | `gzip` | no | reads responses that are compressed although nobody asked for it |
+//! | `gzip` | no | asks for gzip, and decompresses responses as they come |
 //! | `http2` | yes | HTTP/2, if the server offers it |
 //! | `json` | no | reads data as JSON, and sends JSON in requests |
 //! | `system-proxy` | yes | the proxy of the system's settings |

@@ -6,6 +6,10 @@
 #[cfg(not(target_family = "wasm"))]
 mod client;
 #[cfg(not(target_family = "wasm"))]
+mod content_encoding;
+#[cfg(all(feature = "gzip", not(target_family = "wasm")))]
+mod gunzip;
+#[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;

@@ -6,9 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use reqwest::Response;
 
-use super::content_encoding::is_compressed;
 use crate::error::{Refusal, version_of};
-use crate::platform::{Body, within};
+use crate::platform::{Body, stays_compressed, within};
 
 /// How many bytes of a body are kept: enough for the errors of any API.
 const MAX_BODY: usize = 8 * 1024;
@@ -32,6 +31,6 @@ pub(super) async fn read_refusal(response: Response) -> Refusal {
         }
     };
     within(Some(MAX_TIME), reading).await;
-    let is_text = !is_compressed(&headers);
+    let is_text = !stays_compressed(&headers);
     Refusal::new(version, status, headers, kept.freeze(), is_text)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "gzip")]
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, redirect};
 
 /// Returns a client that follows no redirects. The event source follows them, because it knows which headers may be
@@ -24,6 +26,8 @@ const MAX_HEADERS: usize = 1000;
 /// - HTTP/2: 1 MiB in flight for each stream, without a common limit for the connection. reqwest's own limit is 5 MiB
 ///   for a connection: three streams that nobody reads use it up, and then stop all other streams of the connection.
 /// - HTTP/1.1: 1000 headers. HTTP/2: 256 KiB of headers.
+/// - No decompression by reqwest. With the feature `gzip`, this crate decompresses event streams, and the client asks for
+///   them by `Accept-Encoding: gzip`.
 /// - Feature `default-tls`: rustls with the certificates that the system trusts. It uses the provider of cryptography
 ///   that the program has [installed](https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html), or else
 ///   ring.
@@ -53,6 +57,11 @@ const MAX_HEADERS: usize = 1000;
 /// ```
 pub fn client_builder() -> ClientBuilder {
     let builder = Client::builder().connect_timeout(Duration::from_secs(10)).http1_max_headers(MAX_HEADERS);
+    // reqwest decompresses only one of several codings, and hides that there were others. So this crate decompresses itself.
+    let builder = builder.no_gzip().no_brotli().no_deflate().no_zstd();
+    #[cfg(feature = "gzip")]
+    let builder =
+        builder.default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]));
     #[cfg(feature = "default-tls")]
     let builder = builder.tls_backend_preconfigured(tls());
     #[cfg(feature = "http2")]

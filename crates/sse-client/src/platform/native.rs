@@ -6,8 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
+use reqwest::header::HeaderMap;
 use reqwest::{Request, Response};
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
+
+use super::content_encoding::Compression;
+#[cfg(feature = "gzip")]
+use super::gunzip::Gunzip;
+use crate::error::Error;
 
 pub use std::time::Instant;
 
@@ -52,25 +58,76 @@ impl Timer {
     }
 }
 
-/// The body of a response.
+/// The body of a response, which is decompressed if it is compressed once by gzip.
 #[derive(Debug)]
-pub(crate) struct Body(reqwest::Body);
+pub(crate) struct Body {
+    frames: reqwest::Body,
+    #[cfg(feature = "gzip")]
+    gunzip: Option<Box<Gunzip>>,
+}
 
 impl Body {
     pub(crate) fn new(response: Response) -> Self {
-        Self(response.into())
+        #[cfg(feature = "gzip")]
+        let gunzip = match Compression::of(response.headers()) {
+            Compression::Gzip => Some(Box::new(Gunzip::new())),
+            Compression::None | Compression::Other => None,
+        };
+        Self {
+            frames: response.into(),
+            #[cfg(feature = "gzip")]
+            gunzip,
+        }
     }
 
     /// Returns the next chunk, or `None` at the end.
-    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<reqwest::Result<Bytes>>> {
-        loop {
-            let Some(frame) = ready!(Pin::new(&mut self.0).poll_frame(cx)) else { return Poll::Ready(None) };
-            match frame.map(Frame::into_data) {
-                Ok(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
-                // Trailers hold no events.
-                Ok(Err(_)) => {}
-                Err(error) => return Poll::Ready(Some(Err(error))),
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        #[cfg(feature = "gzip")]
+        if let Some(gunzip) = &mut self.gunzip {
+            return poll_decompressed(gunzip, &mut self.frames, cx);
+        }
+        poll_data(&mut self.frames, cx)
+    }
+}
+
+#[cfg(feature = "gzip")]
+fn poll_decompressed(
+    gunzip: &mut Gunzip,
+    frames: &mut reqwest::Body,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, Error>>> {
+    loop {
+        if let Some(bytes) = gunzip.next().map_err(Error::from_decompressing).transpose() {
+            return Poll::Ready(Some(bytes));
+        }
+        match ready!(poll_data(frames, cx)) {
+            Some(Ok(chunk)) => gunzip.push(chunk),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => {
+                return Poll::Ready(gunzip.finish().err().map(|error| Err(Error::from_decompressing(error))));
             }
         }
+    }
+}
+
+/// Returns the data of the next frame that has data.
+fn poll_data(frames: &mut reqwest::Body, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    loop {
+        let Some(frame) = ready!(Pin::new(&mut *frames).poll_frame(cx)) else { return Poll::Ready(None) };
+        match frame.map(Frame::into_data) {
+            Ok(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+            // Trailers hold no events.
+            Ok(Err(_)) => {}
+            Err(error) => return Poll::Ready(Some(Err(Error::from_reading(error)))),
+        }
+    }
+}
+
+/// Returns true if [`Body`] can't decompress a body with these headers.
+pub(crate) fn stays_compressed(headers: &HeaderMap) -> bool {
+    match Compression::of(headers) {
+        Compression::None => false,
+        Compression::Gzip => cfg!(not(feature = "gzip")),
+        Compression::Other => true,
     }
 }

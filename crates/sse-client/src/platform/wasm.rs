@@ -8,8 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use gloo_timers::future::TimeoutFuture;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, Request, Response};
 use web_time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Error;
 
 pub use web_time::Instant;
 
@@ -90,8 +93,8 @@ impl Body {
     }
 
     /// Returns the next chunk, or `None` at the end.
-    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<reqwest::Result<Bytes>>> {
-        self.0.as_mut().poll_next(cx)
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        self.0.as_mut().poll_next(cx).map(|chunk| chunk.map(|chunk| chunk.map_err(Error::from_reading)))
     }
 }
 
@@ -99,4 +102,9 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body").finish_non_exhaustive()
     }
+}
+
+/// Returns false, because `fetch` decompresses every body, also if the headers still say that it is compressed.
+pub(crate) fn stays_compressed(_: &HeaderMap) -> bool {
+    false
 }

@@ -1,7 +1,7 @@
 //! Recognizes a body that is compressed although no header says so, by its first bytes.
 //!
-//! reqwest decodes one coding, and then removes all `Content-Encoding` headers. If a server has compressed its stream
-//! twice, only the bytes show it. No event stream begins with these bytes, because they are not UTF-8.
+//! A caller's client may decompress one coding, and then remove all `Content-Encoding` headers. If the stream was
+//! compressed twice, only the bytes show it. No event stream begins with these bytes, because they are not UTF-8.
 
 use reqwest::Response;
 

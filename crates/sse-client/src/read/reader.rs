@@ -225,7 +225,7 @@ impl Reader {
                     connection.input = Input { chunk, decoded: 0 };
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Read::Disconnected(Some(Error::from_reading(error))));
+                    return Poll::Ready(Read::Disconnected(Some(error)));
                 }
                 Poll::Ready(None) => {
                     connection.has_ended = true;
