@@ -11,17 +11,9 @@ use std::time::Instant;
 use browser_tests::Browser;
 use common::SOON;
 
-/// The profile of this test: its folder is where the examples are.
-const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
-
-/// An example of the workspace, built and ready to run. Cargo builds examples beside the tests.
+/// An example of the workspace, built and ready to run.
 fn example(package: &str, name: &str) -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", package, "--example", name, "--profile", PROFILE])
-        .status();
-    assert!(built.unwrap().success(), "{name} can't be built");
-    let deps = std::env::current_exe().unwrap();
-    deps.ancestors().nth(2).unwrap().join("examples").join(name)
+    test_programs::build(package, &["--example", name]).join("examples").join(name)
 }
 
 /// A program that is killed with the test.

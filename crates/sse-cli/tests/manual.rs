@@ -1,18 +1,12 @@
 //! The manual pages and the completions, as `cargo xtask manual` makes them.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Output};
-
-/// The profile of this test: its folder is where the examples are.
-const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 
 /// Everything, in a folder of its own.
 fn manual() -> tempfile::TempDir {
-    let build = ["build", "--quiet", "-p", "sse-cli", "--example", "manual", "--profile", PROFILE];
-    assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+    let program = test_programs::build("sse-cli", &["--example", "manual"]).join("examples/manual");
     let folder = tempfile::tempdir().unwrap();
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_sse")).with_file_name("examples").join("manual");
     assert!(Command::new(program).arg(folder.path()).status().unwrap().success());
     folder
 }

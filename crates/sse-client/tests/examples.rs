@@ -12,17 +12,9 @@ use std::sync::LazyLock;
 
 use common::{Answer, Server, response, status, stream};
 
-/// Builds the examples and returns their folder. Cargo does not build them for each way to run this test.
-static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "sse-client", "--examples", "--all-features"])
-        .args(["--profile", profile])
-        .status();
-    assert!(built.unwrap().success(), "the examples can't be built");
-    let deps = std::env::current_exe().unwrap();
-    deps.ancestors().nth(2).unwrap().join("examples")
-});
+/// Builds the examples and returns their folder.
+static EXAMPLES: LazyLock<PathBuf> =
+    LazyLock::new(|| test_programs::build("sse-client", &["--examples", "--all-features"]).join("examples"));
 
 fn example(name: &str) -> Command {
     let mut command = Command::new(EXAMPLES.join(name));

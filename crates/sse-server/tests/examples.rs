@@ -323,16 +323,9 @@ fn number(event: &str) -> u64 {
     data.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-/// The directory of the built examples. cargo does not build them for every way to run this test.
+/// Where the examples are, once they are built.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "sse-server", "--examples", "--features", "axum"])
-        .args(["--profile", profile])
-        .status();
-    assert!(built.unwrap().success(), "the examples can't be built");
-    let deps = std::env::current_exe().unwrap();
-    deps.ancestors().nth(2).unwrap().join("examples")
+    test_programs::build("sse-server", &["--examples", "--features", "axum"]).join("examples")
 });
 
 /// A running example, which is killed when the test ends.

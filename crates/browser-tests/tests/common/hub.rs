@@ -14,20 +14,10 @@ use serde_json::json;
 
 use super::SOON;
 
-/// The profile of this test: its folder is where the program is.
-const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
-
-/// The program, built and ready to run. Cargo builds programs beside the folder of the tests.
+/// The program, built and ready to run.
 pub fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "sse-cli", "--bin", "sse", "--profile", PROFILE])
-            .status();
-        assert!(built.unwrap().success(), "sse can't be built");
-        let deps = std::env::current_exe().unwrap();
-        deps.ancestors().nth(2).unwrap().join("sse")
-    })
+    BUILT.get_or_init(|| test_programs::build("sse-cli", &["--bin", "sse"]).join("sse"))
 }
 
 /// A hub that is killed with the test.

@@ -8,33 +8,19 @@ use std::sync::LazyLock;
 use super::running::Running;
 use super::{Redis, free_port, host};
 
-/// The path of the built example. cargo does not build it for every way to run a test.
+/// Where the example is, once it is built.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--quiet", "-p", "sse-redis", "--example", "replica", "--profile", profile]);
-    // cargo sets these variables for a test. With them, `ring` would be built anew each time.
-    for (name, _) in std::env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|it| name.starts_with(it)))
-        {
-            command.env_remove(name);
-        }
-    }
-    // The features of this test, so that nothing is built twice.
+    // The features of the test, so that nothing is built twice.
     let features = [
         ("cluster", cfg!(feature = "cluster")),
         ("sentinel", cfg!(feature = "sentinel")),
         ("tls", cfg!(feature = "tls")),
         ("tracing", cfg!(feature = "tracing")),
     ];
-    for (feature, _) in features.iter().filter(|(_, is_on)| *is_on) {
-        command.args(["--features", feature]);
-    }
-    assert!(command.status().expect("cargo can be started").success(), "the example can't be built");
-    let test = std::env::current_exe().expect("the test's own path");
-    test.ancestors().nth(2).expect("the folder of the profile").join("examples/replica")
+    let features =
+        features.iter().filter(|(_, is_on)| *is_on).flat_map(|(feature, _)| ["--features", feature]);
+    let arguments: Vec<&str> = ["--example", "replica"].into_iter().chain(features).collect();
+    test_programs::build("sse-redis", &arguments).join("examples/replica")
 });
 
 /// A running replica, which is killed when the test ends.
