@@ -1,17 +1,42 @@
-//! All tasks, one after the other.
+//! All tasks.
 
-use crate::shell::Failure;
-use crate::{deny, frameworks, fuzz, interleavings, miri, msrv, tidy};
+use std::env;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use crate::shell::{self, Failure};
+use crate::{tidy, times};
+
+/// Tasks that have folders of their own for what they build, so that two of them can run at a time: each has parts that
+/// keep one processor busy, or none. A line is done from left to right.
+const LANES: [&[&str]; 2] = [&["msrv", "frameworks", "miri"], &["fuzz", "interleavings", "deny"]];
 
 /// Everything but the tests, among which is all that `conformance` runs.
 pub(crate) fn run_the_rest() -> Result<(), Failure> {
     tidy::run()?;
-    msrv::run()?;
-    deny::run()?;
-    frameworks::run()?;
-    fuzz::run(fuzz::DEFAULT_SECONDS)?;
-    interleavings::run(interleavings::DEFAULT_ITERATIONS)?;
-    miri::run()?;
+    times::measure("the rest, two at a time", lanes)?;
     println!("\nCI is green.");
     Ok(())
+}
+
+fn lanes() -> Result<(), Failure> {
+    thread::scope(|scope| {
+        let lanes = LANES.map(|tasks| scope.spawn(move || tasks.iter().try_for_each(|task| run(task))));
+        lanes.into_iter().try_for_each(|lane| lane.join().expect("a lane does not panic"))
+    })
+}
+
+/// Runs a task as a process of its own, and shows its output if it fails.
+fn run(task: &str) -> Result<(), Failure> {
+    println!("\n$ cargo xtask {task}");
+    let mut command = Command::new(env::current_exe()?);
+    command.arg(task).current_dir(shell::root()).stdin(Stdio::null());
+    let output = times::measure_beside(&format!("  {task}"), || command.output())?;
+    if output.status.success() {
+        println!("\n{task} is done.");
+        return Ok(());
+    }
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    println!("\n{stdout}\n{stderr}");
+    Err(Failure::new(format!("`cargo xtask {task}` failed, and its output is above")))
 }

@@ -1,7 +1,5 @@
 //! The fuzz targets, by cargo-fuzz where there is a nightly toolchain; else their properties as plain tests.
 
-use std::thread;
-
 use crate::setup;
 use crate::shell::{self, Failure};
 
@@ -9,9 +7,6 @@ use crate::shell::{self, Failure};
 pub(crate) const DEFAULT_SECONDS: u32 = 30;
 
 const TARGETS: [&str; 6] = ["decode", "items", "lines", "storage", "limit", "round_trip"];
-
-/// How many targets run at a time: each keeps one core busy.
-const AT_ONCE: usize = 2;
 
 pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
     // On CI a missing part is a failure; elsewhere there is something to fall back on.
@@ -32,13 +27,8 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
     setup::cargo_tool("cargo-fuzz")?;
     // All are built at once, so that each run only runs.
     shell::run("cargo +nightly fuzz build")?;
-    for pair in TARGETS.chunks(AT_ONCE) {
-        thread::scope(|scope| {
-            let runs: Vec<_> = pair.iter().map(|target| scope.spawn(|| fuzz(target, seconds))).collect();
-            runs.into_iter().try_for_each(|run| run.join().expect("a run does not panic"))
-        })?;
-    }
-    Ok(())
+    // One at a time: another task runs beside this one on CI.
+    TARGETS.iter().try_for_each(|target| fuzz(target, seconds))
 }
 
 /// Runs one target for so long.

@@ -18,6 +18,7 @@ mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod times;
 
 use std::process::ExitCode;
 
@@ -56,7 +57,9 @@ usage: cargo xtask TASK
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
+    let result = run(&arguments);
+    times::print();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("xtask: {failure}");

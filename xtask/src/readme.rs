@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdout, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::shell::{self, Failure};
@@ -10,20 +11,25 @@ use crate::shell::{self, Failure};
 /// How long the server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs the first command on a free port and looks at its page and its stream. The second command is the caller.
-pub(crate) fn run() -> Result<(), Failure> {
+/// The first command of the README, of which the tests have built the program.
+const FIRST: &str = "cargo run -p sse-cli -- serve";
+
+/// Runs what the first command runs, on a free port, and looks at its page and its stream. The second command is the
+/// caller.
+///
+/// The program is the one of this folder, which the tests have used: cargo would build it and its dependencies again for this command,
+/// with the features that `sse-cli` alone needs of them. `cargo xtask tidy` checks it with those.
+pub(crate) fn run(programs: &Path) -> Result<(), Failure> {
     let readme = std::fs::read_to_string(shell::root().join("README.md"))?;
     let commands: Vec<&str> = commands(&readme).collect();
-    let [first, second, ..] = commands[..] else {
-        return Err(Failure::new("the README's two commands are gone"));
-    };
-    if second != "cargo xtask test" {
+    if commands.get(..2) != Some(&[FIRST, "cargo xtask test"]) {
         return Err(Failure::new(format!(
-            "the README's second command is `{second}`, not `cargo xtask test`"
+            "the README's commands are {commands:?} and do not begin with `{FIRST}` and `cargo xtask test`"
         )));
     }
-    println!("\n$ {first}");
-    let mut server = Server::start(&format!("{first} --listen 127.0.0.1:0"))?;
+    println!("\n$ {FIRST}");
+    let arguments = FIRST.split_once(" -- ").map_or("", |(_, arguments)| arguments);
+    let mut server = Server::start(&programs.join("sse"), &format!("{arguments} --listen 127.0.0.1:0"))?;
     let address = server.address()?;
     expect(&address, "/", &["HTTP/1.1 200 OK", "src=\"page.js\""])?;
     expect(&address, "/page.js", &["HTTP/1.1 200 OK", "\"status\""])?;
@@ -33,11 +39,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         &["HTTP/1.1 200 OK", "content-type: text/event-stream", "\nretry: ", "event: status\ndata: {"],
     )?;
     println!("The README's first command serves its page and its stream.");
-    // As `cargo install --path crates/sse-cli`, with what is built already.
-    shell::run(
-        "cargo install --locked --debug --path crates/sse-cli --target-dir target --root target/installed",
-    )?;
-    shell::run("target/installed/bin/sse --version")
+    Ok(())
 }
 
 /// The lines of the README's shell blocks.
@@ -54,8 +56,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(line: &str) -> Result<Self, Failure> {
-        let mut child = shell::command(line).stdout(Stdio::piped()).spawn()?;
+    fn start(program: &Path, arguments: &str) -> Result<Self, Failure> {
+        let mut child =
+            Command::new(program).args(arguments.split_whitespace()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::new("there is no output"))?;
         Ok(Self { child, stdout: BufReader::new(stdout) })
     }
@@ -71,7 +74,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // `cargo run` has become the program by now: it is the same process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

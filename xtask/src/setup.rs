@@ -61,14 +61,6 @@ pub(crate) fn promtool() -> Result<(), Failure> {
     )
 }
 
-/// A C compiler for Windows: ring has parts in C.
-pub(crate) fn windows_compiler() -> Result<(), Failure> {
-    if shell::succeeds("x86_64-w64-mingw32-gcc --version") {
-        return Ok(());
-    }
-    install("gcc-mingw-w64-x86-64", "what runs on Windows is checked with mingw-w64", "install it")
-}
-
 /// Whether the tests themselves say what is missing: where a variable names the program, or outside of Linux.
 fn is_theirs(variable: &str) -> bool {
     std::env::var_os(variable).is_some() || cfg!(not(target_os = "linux"))

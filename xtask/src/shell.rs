@@ -27,6 +27,10 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Variables for checks that link nothing: a compiler and an archiver of C that do nothing. SQLite and ring have parts in
+/// C, which take longer than all else, and which other systems would need a compiler of their own for.
+pub(crate) const NO_C: [(&str, &str); 2] = [("CC", "true"), ("AR", "true")];
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")

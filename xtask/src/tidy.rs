@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::shell::{self, Failure};
-use crate::{guide, layout, setup};
+use crate::{guide, layout, setup, times};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
-const DIRECTIONS: [(&str, &[&str]); 10] = [
+const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("sse-codec", &[]),
     ("sse-server", &["sse-codec"]),
     ("sse-client", &["sse-codec"]),
@@ -16,6 +16,7 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("sse-cli", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
     ("browser-tests", &[]),
     ("guide", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
+    ("test-programs", &[]),
     ("xtask", &[]),
 ];
 
@@ -32,21 +33,42 @@ const BROWSER: &str = "wasm32-unknown-unknown";
 /// A target without an operating system and without an allocator.
 const BARE_METAL: &str = "thumbv7em-none-eabihf";
 
-/// Windows, as Debian's cross compiler knows it.
+/// Windows.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
 /// macOS.
 const MACOS: &str = "aarch64-apple-darwin";
 
+/// The libraries, whose documentation is also built with their default features.
+const LIBRARIES: [&str; 6] =
+    ["sse-codec", "sse-server", "sse-client", "sse-redis", "sse-disk", "sse-testing"];
+
 pub(crate) fn run() -> Result<(), Failure> {
     setup::components(&["fmt", "clippy"])?;
+    times::measure("tidy: format", format)?;
+    times::measure("tidy: lints", || {
+        shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")
+    })?;
+    times::measure("tidy: lints by feature", lints_by_feature)?;
+    times::measure("tidy: lints for other systems", other_systems)?;
+    times::measure("tidy: documentation", documentation)?;
+    times::measure("tidy: directions, guide and layout", || {
+        directions()?;
+        guide::run()?;
+        layout::run()
+    })
+}
+
+fn format() -> Result<(), Failure> {
     shell::run("cargo fmt --all --check")?;
-    for package in OUTSIDE {
+    OUTSIDE.iter().try_for_each(|package| {
         shell::run(&format!(
             "cargo fmt --check --manifest-path {package}/Cargo.toml -- --config-path rustfmt.toml"
-        ))?;
-    }
-    shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")?;
+        ))
+    })
+}
+
+fn lints_by_feature() -> Result<(), Failure> {
     setup::cargo_tool("cargo-hack")?;
     shell::run(
         "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
@@ -60,7 +82,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(
         "cargo hack clippy -p sse-client --feature-powerset \
          --exclude-features=default,default-tls,gzip,http2,system-proxy -- -D warnings",
-    )?;
+    )
+}
+
+/// The libraries and the program, on systems that no test runs on.
+fn other_systems() -> Result<(), Failure> {
     setup::target(BROWSER)?;
     shell::run(&format!(
         "cargo clippy -p sse-client --no-default-features --features json --target {BROWSER} -- -D warnings"
@@ -68,22 +94,21 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&format!("cargo clippy -p guide --bin wasm --target {BROWSER} -- -D warnings"))?;
     setup::target(BARE_METAL)?;
     shell::run(&format!("cargo build -p sse-codec --no-default-features --target {BARE_METAL}"))?;
-    other_systems()?;
-    shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
-    directions()?;
-    guide::run()?;
-    layout::run()
+    setup::target(WINDOWS)?;
+    setup::target(MACOS)?;
+    // Both at once, so that the last crates of one are checked beside the dependencies of the other.
+    let line = format!("cargo clippy -p sse-cli --target {WINDOWS} --target {MACOS} -- -D warnings");
+    shell::run_with(&line, &shell::NO_C)
 }
 
-/// The program, and the libraries that it is made of, on systems that no test runs on.
-fn other_systems() -> Result<(), Failure> {
-    setup::target(WINDOWS)?;
-    setup::windows_compiler()?;
-    shell::run(&format!("cargo clippy -p sse-cli --target {WINDOWS} -- -D warnings"))?;
-    setup::target(MACOS)?;
-    // Nothing is linked, so a compiler that makes nothing of ring's parts in C will do: there is no other one here.
-    let no_compiler = [("CC_aarch64_apple_darwin", "true"), ("AR_aarch64_apple_darwin", "true")];
-    shell::run_with(&format!("cargo clippy -p sse-cli --target {MACOS} -- -D warnings"), &no_compiler)
+/// The documentation, with all features and with those that are on by default.
+fn documentation() -> Result<(), Failure> {
+    let flags = [("RUSTDOCFLAGS", "-D warnings")];
+    shell::run_with("cargo doc --workspace --no-deps --all-features", &flags)?;
+    // One by one: together, each would have the features that another one needs of it.
+    LIBRARIES
+        .iter()
+        .try_for_each(|library| shell::run_with(&format!("cargo doc -p {library} --no-deps"), &flags))
 }
 
 fn directions() -> Result<(), Failure> {
