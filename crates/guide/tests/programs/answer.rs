@@ -1,10 +1,9 @@
 //! The answer that outlives its connection.
 
-use sse_client::reqwest::Client;
 use sse_client::{Event, EventSource};
 
 use crate::program::Program;
-use crate::{check_data, next, post};
+use crate::{check_data, http_client, next, post};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_goes_on_without_its_reader_and_is_read_to_its_end() {
@@ -33,6 +32,6 @@ async fn an_answer_goes_on_without_its_reader_and_is_read_to_its_end() {
     }
     check_data(&events, &["\"one \"", "\"two \"", "\"three\"", "{}"]);
 
-    let unknown = Client::new().get(server.url("/answers/0")).send().await.unwrap();
+    let unknown = http_client().get(server.url("/answers/0")).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
 }

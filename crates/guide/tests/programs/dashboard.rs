@@ -2,18 +2,17 @@
 
 use browser_tests::Browser;
 use serde_json::json;
-use sse_client::reqwest::Client;
 use sse_client::reqwest::header::AUTHORIZATION;
 use sse_client::{Error, EventSource};
 
 use crate::program::Program;
-use crate::{SOON, check_data, next, post};
+use crate::{SOON, check_data, http_client, next, post};
 
 const PATH: &str = env!("CARGO_BIN_EXE_dashboard");
 
 async fn set(server: &Program, order: &str, state: &'static str) {
     let url = server.url(&format!("/orders/{order}"));
-    let response = Client::new().put(url).body(state).send().await.expect("an answer");
+    let response = http_client().put(url).body(state).send().await.expect("an answer");
     assert_eq!(response.status(), 204);
 }
 

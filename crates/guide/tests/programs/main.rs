@@ -13,7 +13,7 @@ mod proxy;
 use std::time::Duration;
 
 use sse_client::reqwest::{Client, Response};
-use sse_client::{Event, EventSource};
+use sse_client::{Event, EventSource, client_builder};
 use tokio::time::timeout;
 
 /// For whatever a program does: long, because it is only waited for when something is wrong.
@@ -31,6 +31,12 @@ fn check_data(events: &[Event], expected: &[&str]) {
     assert_eq!(events.iter().map(Event::data).collect::<Vec<_>>(), expected);
 }
 
+/// A client of the tests' own. With the features of the whole workspace, reqwest needs to be told which cryptography to
+/// use, and `sse-client` does that.
+fn http_client() -> Client {
+    client_builder().build().expect("a client")
+}
+
 async fn post(url: &str, body: &str) -> Response {
-    Client::new().post(url).body(body.to_owned()).send().await.expect("an answer")
+    http_client().post(url).body(body.to_owned()).send().await.expect("an answer")
 }

@@ -6,10 +6,9 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use sse_client::EventSource;
-use sse_client::reqwest::Client;
 
 use crate::program::Program;
-use crate::{check_data, next, post};
+use crate::{check_data, http_client, next, post};
 
 const PATH: &str = env!("CARGO_BIN_EXE_many");
 
@@ -62,7 +61,7 @@ async fn in_redis_a_client_resumes_at_another_process() {
     check_data(&[next(&mut client).await], &["two"]);
     publish(&here, "three").await;
     check_data(&[next(&mut client).await], &["three"]);
-    assert_eq!(Client::new().get(there.url("/ready")).send().await.unwrap().status(), 200);
+    assert_eq!(http_client().get(there.url("/ready")).send().await.unwrap().status(), 200);
 }
 
 /// A Redis of the test's own.

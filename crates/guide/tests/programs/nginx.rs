@@ -5,11 +5,10 @@
 mod real;
 
 use sse_client::EventSource;
-use sse_client::reqwest::Client;
 
 use self::real::Nginx;
 use crate::program::Program;
-use crate::{check_data, next, post};
+use crate::{check_data, http_client, next, post};
 
 const LINES: &str = include_str!("../nginx.conf");
 
@@ -28,6 +27,6 @@ async fn events_come_through_nginx_as_they_are_published_and_a_502_follows_the_e
     }
 
     drop(server);
-    let status = Client::new().get(&url).send().await.expect("an answer of nginx").status();
+    let status = http_client().get(&url).send().await.expect("an answer of nginx").status();
     assert_eq!(status, 502);
 }

@@ -1,15 +1,16 @@
 //! The proxy, before a chat API that does as the test says.
 
-use sse_client::reqwest::{Client, Response};
+use sse_client::reqwest::Response;
 use sse_client::{Event, ResponseExt as _};
 use sse_testing::{Answer, Server};
 
+use crate::http_client;
 use crate::program::Program;
 
 const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"one \"}}]}\n\n";
 
 async fn ask(proxy: &Program) -> Response {
-    let question = Client::new().post(proxy.url("/chat"));
+    let question = http_client().post(proxy.url("/chat"));
     let response = question.header("content-type", "application/json").body(r#"{"prompt":"Count!"}"#);
     response.send().await.expect("an answer")
 }
