@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rmcp::handler::client::ClientHandler;
@@ -17,10 +19,10 @@ use rmcp::{
     ClientLifecycleMode, ClientServiceExt as _, Peer, RoleClient, RoleServer, ServerHandler, tool,
     tool_handler, tool_router,
 };
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// The time-out for anything that a peer does. It is long, because it passes only when a test fails.
@@ -28,7 +30,11 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// A server of the SDK's, which speaks one version.
 #[derive(Clone)]
-struct Counting(ProtocolVersion);
+struct Counting {
+    version: ProtocolVersion,
+    /// The tool waits after its first step until this has a permit.
+    may_go_on: Arc<Semaphore>,
+}
 
 #[tool_router]
 impl Counting {
@@ -42,6 +48,7 @@ impl Counting {
                 .notify_progress(progress)
                 .await
                 .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+            let _permit = self.may_go_on.acquire().await;
         }
         Ok("one, two, three".to_owned())
     }
@@ -54,14 +61,19 @@ impl ServerHandler for Counting {
     }
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        Cow::Owned(vec![self.0.clone()])
+        Cow::Owned(vec![self.version.clone()])
     }
 }
 
 /// Serves the SDK's server, and returns its address.
 async fn serve(version: ProtocolVersion, config: StreamableHttpServerConfig) -> String {
-    let service: StreamableHttpService<Counting, LocalSessionManager> =
-        StreamableHttpService::new(move || Ok(Counting(version.clone())), Default::default(), config);
+    serve_counting(Counting { version, may_go_on: Arc::new(Semaphore::new(1)) }, config).await
+}
+
+async fn serve_counting(server: Counting, config: StreamableHttpServerConfig) -> String {
+    let mut sessions = LocalSessionManager::default();
+    sessions.session_config.sse_retry = Some(Duration::from_millis(100));
+    let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), config);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let app = axum::Router::new().nest_service("/mcp", service);
@@ -74,6 +86,51 @@ async fn call(arguments: &[&str]) -> Output {
     let mut client = Command::new(env!("CARGO_BIN_EXE_mcp_call"));
     client.args(arguments).kill_on_drop(true);
     timeout(SOON, client.output()).await.expect("the call ends").unwrap()
+}
+
+/// Relays connections to the server at `url`, and returns the address of the relay. The first connection that brings an event
+/// with this text is closed after that event. When the server answers on a later connection, `resumed` gets a permit.
+async fn relay(url: &str, text: &'static str, resumed: Arc<Semaphore>) -> String {
+    let address = url.split('/').nth(2).unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let relay = url.replace(&address, &listener.local_addr().unwrap().to_string());
+    tokio::spawn(async move {
+        let is_cut = Arc::new(AtomicBool::new(false));
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&address).await.unwrap();
+            tokio::spawn(pass_on(client, server, text, is_cut.clone(), resumed.clone()));
+        }
+    });
+    relay
+}
+
+/// Passes bytes on in both directions, until one side closes or the event with the text has passed.
+async fn pass_on(
+    client: TcpStream,
+    server: TcpStream,
+    text: &'static str,
+    is_cut: Arc<AtomicBool>,
+    resumed: Arc<Semaphore>,
+) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let requests = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let (mut buffer, mut passed) = (vec![0; 16 * 1024], String::new());
+    while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+        if is_cut.load(Ordering::SeqCst) {
+            resumed.add_permits(1);
+        }
+        if to_client.write_all(&buffer[..length]).await.is_err() {
+            break;
+        }
+        passed += &String::from_utf8_lossy(&buffer[..length]);
+        // The server sends nothing after this event before the client has resumed.
+        let has_text = passed.split_once(text).is_some_and(|(_, rest)| rest.contains("\n\n"));
+        if has_text && !is_cut.swap(true, Ordering::SeqCst) {
+            break;
+        }
+    }
+    requests.abort();
 }
 
 /// Calls the tool of the SDK's server, and checks all that our client prints.
@@ -109,6 +166,24 @@ async fn our_client_calls_a_server_without_sessions() {
     // The stream of a call is the response to its POST.
     let without_sessions = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
     check_our_client(ProtocolVersion::V_2025_11_25, without_sessions).await;
+}
+
+/// The connection breaks after the first event of the call, and the tool waits until the client has resumed. The SDK's server
+/// sends the event with the last event ID again, so that its line is printed twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_resumes_the_stream_of_the_sdks_server() {
+    let may_go_on = Arc::new(Semaphore::new(0));
+    let server = Counting { version: ProtocolVersion::V_2025_11_25, may_go_on: may_go_on.clone() };
+    let url = serve_counting(server, StreamableHttpServerConfig::default()).await;
+    let output = call(&[&relay(&url, "\"progress\":1", may_go_on).await]).await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let mut lines: Vec<&str> = printed.lines().collect();
+    lines.dedup();
+    let [first, second, result] = lines[..] else { panic!("{printed}{errors}") };
+    assert!(first.contains("\"progress\":1") && second.contains("\"progress\":2"), "{printed}");
+    assert!(result.contains("\"text\":\"one, two, three\""), "{printed}");
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
 }
 
 /// A client of the SDK, which reports the progress that it gets.
