@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod cryptography;
 mod deny;
 mod frameworks;
 mod fuzz;

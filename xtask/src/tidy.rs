@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::shell::{self, Failure};
-use crate::{guide, layout, setup, times};
+use crate::{cryptography, guide, layout, setup, times};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
 const DIRECTIONS: [(&str, &[&str]); 11] = [
@@ -99,6 +99,12 @@ fn other_systems() -> Result<(), Failure> {
     // Both at once, so that the last crates of one are checked beside the dependencies of the other.
     let line = format!("cargo clippy -p sse-cli --target {WINDOWS} --target {MACOS} -- -D warnings");
     shell::run_with(&line, &shell::NO_C)
+    other_systems()?;
+    shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
+    directions()?;
+    cryptography::run()?;
+    guide::run()?;
+    layout::run()
 }
 
 /// The documentation, with all features and with those that are on by default.
