@@ -54,6 +54,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     times::measure("tidy: documentation", documentation)?;
     times::measure("tidy: directions, guide and layout", || {
         directions()?;
+        cryptography::run()?;
         guide::run()?;
         layout::run()
     })
@@ -99,12 +100,6 @@ fn other_systems() -> Result<(), Failure> {
     // Both at once, so that the last crates of one are checked beside the dependencies of the other.
     let line = format!("cargo clippy -p sse-cli --target {WINDOWS} --target {MACOS} -- -D warnings");
     shell::run_with(&line, &shell::NO_C)
-    other_systems()?;
-    shell::run_with("cargo doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])?;
-    directions()?;
-    cryptography::run()?;
-    guide::run()?;
-    layout::run()
 }
 
 /// The documentation, with all features and with those that are on by default.
