@@ -1,7 +1,7 @@
 //! All tasks.
 
 use std::env;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use crate::shell::{self, Failure};
@@ -30,13 +30,10 @@ fn lanes() -> Result<(), Failure> {
 fn run(task: &str) -> Result<(), Failure> {
     println!("\n$ cargo xtask {task}");
     let mut command = Command::new(env::current_exe()?);
-    command.arg(task).current_dir(shell::root()).stdin(Stdio::null());
-    let output = times::measure_beside(&format!("  {task}"), || command.output())?;
-    if output.status.success() {
-        println!("\n{task} is done.");
-        return Ok(());
-    }
-    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-    println!("\n{stdout}\n{stderr}");
-    Err(Failure::new(format!("`cargo xtask {task}` failed, and its output is above")))
+    command.arg(task).current_dir(shell::root());
+    times::measure_beside(&format!("  {task}"), || {
+        shell::run_captured(command, &format!("cargo xtask {task}"))
+    })?;
+    println!("{task} is done.");
+    Ok(())
 }

@@ -63,6 +63,24 @@ pub(crate) fn run_with(line: &str, variables: &[(&str, &str)]) -> Result<(), Fai
     Ok(())
 }
 
+/// Runs a command line beside others, and shows what it prints only if it fails.
+pub(crate) fn run_quietly(line: &str) -> Result<(), Failure> {
+    println!("$ {line}");
+    run_captured(command(line), line)
+}
+
+/// Runs a command with this name, and shows what it prints only if it fails.
+pub(crate) fn run_captured(mut command: Command, name: &str) -> Result<(), Failure> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| Failure::new(format!("can't run `{name}`: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    println!("\n{stdout}\n{stderr}");
+    Err(Failure::new(format!("`{name}` failed with {}, and its output is above", output.status)))
+}
+
 /// Whether a command line succeeds; nothing is shown.
 pub(crate) fn succeeds(line: &str) -> bool {
     let status = command(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -3,6 +3,8 @@
 mod executables;
 mod pool;
 
+use std::thread;
+
 use crate::shell::{self, Failure};
 use crate::{readme, setup, times};
 
@@ -19,15 +21,30 @@ pub(crate) fn run() -> Result<(), Failure> {
     })?;
     // Unit, integration and browser tests, and the examples.
     let tests = times::measure("test: build", executables::build)?;
-    times::measure("test: run", || pool::run(&tests, &[BUILT]))?;
-    times::measure("test: commands of the README", || readme::run(&executables::programs(&tests)?))?;
-    times::measure("test: documentation", || shell::run("cargo test --workspace --all-features --doc"))?;
-    times::measure("test: without features", || {
-        // The encoder, as it is without an allocator.
-        shell::run("cargo test -p sse-codec --no-default-features --tests")?;
-        // The client without its features: what it says to `https`, and to what is compressed.
-        shell::run("cargo test -p sse-client --no-default-features --test event_source --test refusals")
+    times::measure("test: run", || {
+        // What waits for the clock leaves room for what compiles.
+        thread::scope(|scope| {
+            let others = scope.spawn(build_and_run_others);
+            let result = times::measure_beside("  built above", || pool::run(&tests, &[BUILT]));
+            result.and(others.join().expect("no task panics"))
+        })
     })?;
+    times::measure("test: commands of the README", || readme::run(&executables::programs(&tests)?))?;
     println!("\nAll tests passed.");
     Ok(())
+}
+
+/// The tests that are built in other ways than all the others.
+fn build_and_run_others() -> Result<(), Failure> {
+    times::measure_beside("  documentation", || {
+        shell::run_quietly("cargo test --workspace --all-features --doc")
+    })?;
+    times::measure_beside("  without features", || {
+        // The encoder, as it is without an allocator.
+        shell::run_quietly("cargo test -p sse-codec --no-default-features --tests")?;
+        // The client without its features: what it says to `https`, and to what is compressed.
+        shell::run_quietly(
+            "cargo test -p sse-client --no-default-features --test event_source --test refusals",
+        )
+    })
 }
