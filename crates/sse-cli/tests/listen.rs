@@ -508,10 +508,13 @@ fn a_body_may_come_from_standard_input() {
 fn a_body_that_does_not_come_can_be_interrupted() {
     let mut command = sse(&["listen", "127.0.0.1:1", "-d", "@-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // It stays open until the end: `wait` would close it, and a body that ends is sent.
+    let mut input = child.stdin.take().unwrap();
     // Its input is taken, so it is read.
-    child.stdin.as_mut().unwrap().write_all(&vec![b'a'; 1 << 20]).unwrap();
+    input.write_all(&vec![b'a'; 1 << 20]).unwrap();
     kill("INT", child.id().into());
     assert_eq!(child.wait().unwrap().signal(), Some(2));
+    drop(input);
 }
 
 #[test]

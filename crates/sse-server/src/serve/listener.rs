@@ -26,7 +26,7 @@ use super::trace::Accepting;
 ///   other systems it is noticed by TCP keep-alive, or when the buffers of the socket are full.
 ///
 /// [`serve`](crate::serve) converts a [`TcpListener`] to this type. With the feature `axum`, it is a listener for
-/// `axum::serve`. Handlers that extract `ConnectInfo` need [`with_connect_info`](Self::with_connect_info).
+/// `axum::serve`. Handlers that extract `ConnectInfo` need its method `with_connect_info`.
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
