@@ -1,4 +1,4 @@
-//! Settings of a log.
+//! The settings of a log.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::log::DiskLog;
 use crate::store::{Store, Vfs};
 use crate::worker::Settings;
 
-/// The file in the directory.
+/// The name of the file in the directory.
 pub(crate) const FILE: &str = "log.db";
 
-/// Settings of a [`DiskLog`].
+/// The settings of a [`DiskLog`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -35,17 +35,18 @@ pub struct DiskLogBuilder {
     open_within: Duration,
 }
 
-/// When messages are flushed to the disk. A crash of the process costs nothing in either case: it is the machine that
-/// may lose power or crash.
+/// When messages are flushed to the disk. A crash of the process loses no stored message in either case. The difference
+/// is what happens if the machine crashes or loses power.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// A message is [stored](sse_server::Published::stored), and reaches subscribers, when it is flushed to the disk. All
-    /// messages that come during one flush share the next one. A loss of power costs no stored message.
+    /// A message is [stored](sse_server::Published::stored), and reaches subscribers, when it is flushed to the disk.
+    /// All messages that come during one flush share the next one. A loss of power costs no stored message.
     #[default]
     Stored,
-    /// A message is stored when the system has it, and the log is flushed after this time, if there is something to flush.
-    /// A loss of power costs the stored messages of this time, and each client that has seen one gets a gap event.
+    /// A message is stored when the system has it, and the log is flushed after this time if there is something to
+    /// flush. A loss of power costs the messages that were stored within this time, and each client that has seen one
+    /// of them gets a gap event.
     Every(Duration),
 }
 
@@ -56,46 +57,46 @@ impl Default for DiskLogBuilder {
 }
 
 impl DiskLogBuilder {
-    /// How many entries the log keeps, about, of all topics together; any number by default.
+    /// Sets about how many entries the log keeps, of all topics together: any number by default.
     ///
-    /// All bounds take effect while messages are published, and within seconds after. A log may keep some hundred entries
-    /// more.
+    /// All limits take effect while messages are published, and within seconds after. The log may keep some hundred
+    /// entries more.
     pub fn max_entries(mut self, entries: impl Into<Option<u64>>) -> Self {
         self.settings.bounds.entries = entries.into();
         self
     }
 
-    /// How many bytes the log takes of the disk, about; 1 GiB by default, `None` for any number. Besides these bytes, it
-    /// needs some 20 MiB for what is being written.
+    /// Sets about how many bytes of the disk the log takes: 1 GiB by default, `None` for any number. It needs about 20
+    /// MiB more while it writes.
     pub fn max_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.settings.bounds.bytes = bytes.into();
         self
     }
 
-    /// For how long the log keeps entries, about; `None`, the default, for as long as there is room.
+    /// Sets about how long the log keeps entries. `None`, the default, keeps them as long as there is room.
     pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.settings.bounds.age = age.into();
         self
     }
 
-    /// When messages are flushed to the disk.
+    /// Sets when messages are flushed to the disk.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.settings.durability = durability;
         self
     }
 
-    /// How long to try to open a log that is in use, before it is an error; by default once. The process that this one
-    /// replaces may not have ended yet.
+    /// Sets how long to try to open a log that is in use, because the process that this one replaces may not have ended
+    /// yet. By default it tries once.
     pub fn open_within(mut self, time: Duration) -> Self {
         self.open_within = time;
         self
     }
 
-    /// Opens the log in a directory; see [`DiskLog::open`].
+    /// Opens the log in a directory. See [`DiskLog::open`].
     ///
     /// # Errors
     ///
-    /// [`OpenError`], which names the path and says what to do.
+    /// [`OpenError`], whose text names the path and says what to do.
     pub fn open(self, directory: impl AsRef<Path>) -> Result<DiskLog, OpenError> {
         let directory = directory.as_ref();
         prepare(directory)?;
@@ -113,13 +114,13 @@ impl DiskLogBuilder {
     }
 }
 
-/// Makes the directory, so that it is there after a loss of power too.
+/// Makes the directory, and flushes it, so that it survives a loss of power.
 fn prepare(directory: &Path) -> Result<(), OpenError> {
     if directory.is_dir() {
         return Ok(());
     }
     fs::create_dir_all(directory).map_err(|error| OpenError::system(directory, &error))?;
-    // A system that can't flush a directory keeps it otherwise.
+    // A system that can't flush a directory keeps it in another way.
     if let Some(parent) = directory.parent().and_then(|parent| File::open(parent).ok()) {
         let _ = parent.sync_all();
     }

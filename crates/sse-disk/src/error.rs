@@ -1,4 +1,4 @@
-//! Why a log could not be opened, or could not do what it was asked for.
+//! The errors of a log.
 
 use std::error::Error;
 use std::fmt;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use sse_server::log::LogError;
 
-/// Why a log could not be opened. The text names the path, and says what to do.
+/// The reason why a log could not be opened. Its text names the path, and says what to do.
 #[derive(Debug)]
 pub struct OpenError {
     path: PathBuf,
     kind: OpenErrorKind,
-    /// What the system or the store has said, if that is more than the kind.
+    /// The error of the system or of SQLite, if it says more than the kind.
     said: Option<String>,
 }
 
@@ -22,26 +22,26 @@ pub struct OpenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenErrorKind {
-    /// The path is one of a file, or leads through one.
+    /// The path is a file, or a part of the path is one.
     NotADirectory,
-    /// Another process has the log open, or another handle of this process that is not a clone.
+    /// Another process has the log open, or this process has it open by another handle that is not a clone.
     InUse,
     /// The directory or its files are read-only, or this user may not write them.
     ReadOnly,
     /// There is no log in the directory. Only a [`DiskReader`](crate::DiskReader) needs one.
     Missing,
-    /// The file has the format of an older version of this crate. Only a [`DiskReader`](crate::DiskReader) does not bring
-    /// it up to date.
+    /// The file has the format of an older version of this crate. Only a [`DiskReader`](crate::DiskReader) returns
+    /// this, because a [`DiskLog`](crate::DiskLog) converts the file.
     Older,
     /// The file has the format of a newer version of this crate.
     Newer,
-    /// The file is not one of this crate.
+    /// The file was not made by this crate.
     Foreign,
     /// The file is damaged.
     Damaged,
     /// The disk is full.
     Full,
-    /// The system has refused something else.
+    /// The system has refused another operation.
     System,
 }
 
@@ -60,7 +60,7 @@ impl OpenError {
         Self { said: Some(error.to_string()), ..Self::new(path, kind) }
     }
 
-    /// Why a directory can't be read.
+    /// Returns why a directory can't be read.
     pub(crate) fn to_read(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::new(path, OpenErrorKind::Missing),
@@ -79,7 +79,7 @@ impl OpenError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenErrorKind::InUse,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenErrorKind::ReadOnly,
             Some(ErrorCode::NotADatabase) => OpenErrorKind::Foreign,
-            // None: a row that each log has is not there, or its values are of other types.
+            // Other errors: a row that each log has is missing, or its values have other types.
             Some(ErrorCode::DatabaseCorrupt) | None => OpenErrorKind::Damaged,
             Some(ErrorCode::DiskFull) => OpenErrorKind::Full,
             _ => OpenErrorKind::System,
@@ -87,12 +87,12 @@ impl OpenError {
         Self { said: Some(error.to_string()), ..Self::new(path, kind) }
     }
 
-    /// What kind of error it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> OpenErrorKind {
         self.kind
     }
 
-    /// The path of the directory, or of the file in it.
+    /// Returns the path of the directory, or of the file in it.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -139,7 +139,7 @@ impl fmt::Display for OpenError {
 
 impl Error for OpenError {}
 
-/// Whether the file and those beside it can be written.
+/// Checks whether the file and those beside it can be written.
 fn writable(path: &Path) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push("-wal");
@@ -149,11 +149,11 @@ fn writable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Why the disk takes no messages now.
+/// The reason why the disk takes no messages now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiskRefusal {
-    /// It is full.
+    /// The disk is full.
     Full,
     /// The directory was deleted or moved while it was in use.
     Moved,
@@ -161,7 +161,7 @@ pub enum DiskRefusal {
     ReadOnly,
     /// The file is damaged.
     Damaged,
-    /// The system has given another error.
+    /// The system has returned another error.
     Failing,
 }
 
@@ -191,7 +191,7 @@ impl fmt::Display for DiskRefusal {
     }
 }
 
-/// Why an operation failed, for each of those that wait for it.
+/// The error of an operation, for each caller that waits for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     refusal: DiskRefusal,
@@ -224,7 +224,7 @@ impl Failure {
     }
 
     pub(crate) fn into_log_error(self) -> LogError {
-        // After an error of the system it is not known what is on the disk.
+        // After an error of the system, it is not known what is on the disk.
         let is_refused = self.refusal != DiskRefusal::Failing;
         if is_refused { LogError::refused(self.text) } else { LogError::unavailable(self.text) }
     }
@@ -236,13 +236,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether an error says that the file is no longer at its path.
+/// Returns whether the error shows that the file is no longer at its path.
 fn is_moved(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(rusqlite::ffi::SQLITE_READONLY_DBMOVED)
 }
 
-/// Whether an error says that what is on the disk is not what was written there.
+/// Returns whether the error shows that the bytes on the disk are not those that were written.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

@@ -1,4 +1,4 @@
-//! The log: what [`sse_server::log::Log`] asks for, by a thread that works on the disk.
+//! The log: [`sse_server::log::Log`] by a thread that reads and writes the disk.
 
 use std::fmt;
 use std::path::Path;
@@ -19,19 +19,19 @@ use crate::tail::After;
 use crate::trace;
 use crate::worker::{Append, DiskStats, Job, Settings, Shared, Worker};
 
-/// How long the disk may take.
+/// How long an operation of the disk may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// For how long a follower waits for what is new before it asks again.
+/// How long a follower waits for new entries before it asks again.
 const FOLLOW: Duration = Duration::from_secs(5);
 
-/// How many batches may wait to be appended, by as many publishers.
+/// How many batches may wait to be appended.
 const WAITING: usize = 16 * 1024;
 
-/// A log in a directory of the local disk. It is a handle: clones are the same log. When the last one is dropped, what
-/// was appended is flushed, and the directory can be opened again.
+/// A log in a directory of the local disk. It is a handle, and its clones are the same log. When the last clone is
+/// dropped, all entries are flushed, and the directory can be opened again.
 ///
-/// One process at a time has a directory open. See [`sse_server::TopicsBuilder::build_on`] and
+/// One process at a time can open a directory. See [`sse_server::TopicsBuilder::build_on`] and
 /// [`sse_server::log::Publisher`].
 #[derive(Clone)]
 pub struct DiskLog(Arc<Handle>);
@@ -44,19 +44,19 @@ struct Handle {
 }
 
 impl DiskLog {
-    /// Opens the log in a directory, or makes a new one there, with the default settings: 1 GiB, and each message is on
-    /// the disk when it is [stored](sse_server::Published::stored).
+    /// Opens the log in a directory, or makes a new one there. It has the default settings: 1 GiB, and each message is
+    /// on the disk when it is [stored](sse_server::Published::stored).
     ///
-    /// It takes some milliseconds, however large the log is; after a crash, as long as it takes to read some 20 MiB.
+    /// This takes some milliseconds, however large the log is. After a crash, it takes as long as reading about 20 MiB.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], which names the path and says what to do.
+    /// [`OpenError`], whose text names the path and says what to do.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder().open(directory)
     }
 
-    /// Settings for a log.
+    /// Returns the settings for a log.
     pub fn builder() -> DiskLogBuilder {
         DiskLogBuilder::default()
     }
@@ -76,7 +76,7 @@ impl DiskLog {
         })))
     }
 
-    /// Its numbers, as they were when something was last done on the disk.
+    /// Returns the counts of the log at its last operation on the disk.
     pub fn stats(&self) -> DiskStats {
         *self.0.shared.stats()
     }
@@ -90,12 +90,12 @@ impl DiskLog {
         self.0.ask(|answer| Job::Trim(entries, answer)).await
     }
 
-    /// The file in the directory, for messages.
+    /// Returns the path of the file in the directory, for messages.
     pub fn file(&self) -> &Path {
         &self.0.shared.file
     }
 
-    /// Reads on the thread that works on the disk.
+    /// Reads on the thread of the disk.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Store) -> store::Result<T> + Send + 'static,
@@ -103,7 +103,7 @@ impl DiskLog {
     ) -> Result<T, LogError> {
         let job = |answer: oneshot::Sender<_>| {
             Job::Ask(Box::new(move |store| {
-                // Nobody waits for it any more.
+                // The caller may wait no more.
                 if answer.is_closed() {
                     return;
                 }
@@ -122,7 +122,7 @@ impl DiskLog {
 }
 
 impl Handle {
-    /// Gives a job to the thread, and waits for its answer.
+    /// Sends a job to the thread, and waits for its result.
     async fn ask<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Job,
@@ -148,12 +148,12 @@ impl Handle {
 }
 
 impl Drop for Handle {
-    /// Waits for the thread, so that the directory can be opened again.
+    /// Waits for the end of the thread, so that the directory can be opened again.
     fn drop(&mut self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // If it has panicked, its message was printed.
+            // If the thread has panicked, its message was printed.
             let _ = thread.join();
         }
     }
@@ -186,7 +186,7 @@ impl Log for DiskLog {
         if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
             return Ok(entries);
         }
-        // At the end: whether it waits or has waited for long is the same to the follower.
+        // The follower is at the end. For it, a short and a long wait are the same.
         let _ = timeout(FOLLOW, grown).await;
         self.after(position, limit).await
     }
@@ -217,12 +217,12 @@ mod tests {
     use crate::builder::{Durability, FILE};
     use crate::store::Vfs;
 
-    /// What a client gets that has this id, until there is nothing more.
+    /// Returns the data of the next `count` events for a client with this id.
     async fn resumed(topics: &Topics, id: &str, count: usize) -> Vec<String> {
         let mut events = topics.subscribe_from(id, ["news"]).into_events();
         let mut seen = Vec::new();
         while seen.len() < count {
-            match timeout(Duration::from_secs(10), events.next()).await.expect("it comes") {
+            match timeout(Duration::from_secs(10), events.next()).await.expect("an event comes") {
                 Some(sse_server::Item::Event(event)) => seen.push(event.event().data().to_owned()),
                 other => seen.push(format!("{other:?}")),
             }
@@ -230,7 +230,7 @@ mod tests {
         seen
     }
 
-    /// The newest message is of an hour from now: the clock was set back by an hour since then.
+    /// The time of the newest message is an hour from now, because the clock was set back by an hour since then.
     #[tokio::test]
     async fn positions_rise_though_the_clock_goes_back() {
         let directory = tempfile::tempdir().unwrap();
@@ -252,12 +252,12 @@ mod tests {
             assert!(timed::parse(id.as_str()) > Some(second), "{id}");
         }
         assert_eq!(resumed(&topics, &timed::text(first), 3).await, ["2", "3", "4"]);
-        assert_eq!(log.stats().entries, 4, "none has expired");
+        assert_eq!(log.stats().entries, 4, "no entry has expired");
         drop((news, topics, log));
 
-        // In a process that has nothing of it in memory.
+        // A second process has no entries in memory.
         let topics = loop {
-            // The tasks of the topics may have the log for a moment longer.
+            // The tasks of the topics may hold the log for a moment longer.
             match DiskLog::open(directory.path()) {
                 Ok(log) => break Topics::builder().recent(1).build_on(log).await.unwrap(),
                 Err(_) => tokio::task::yield_now().await,

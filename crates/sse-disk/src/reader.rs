@@ -1,4 +1,4 @@
-//! The history in a directory, to look at it.
+//! Reads and checks the history in a directory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::builder::FILE;
 use crate::error::{Failure, OpenError, OpenErrorKind};
 use crate::store::{self, Finding, Store};
 
-/// How many entries are read at a time.
+/// How many entries are read at once.
 const PAGE: usize = 1024;
 
-/// The history in a directory that no other process uses, to read it and to check it. Nothing there is changed.
+/// The history in a directory that no other process uses. It can be read and checked, and nothing is changed.
 ///
-/// It has the directory for itself until it is dropped, as a [`DiskLog`](crate::DiskLog) has. It needs the right to write
-/// there, because SQLite's lock does.
+/// No other process can open the directory until the reader is dropped. The reader needs the right to write there,
+/// because SQLite's lock needs it.
 ///
 /// ```no_run
 /// use sse_disk::DiskReader;
@@ -32,41 +32,41 @@ const PAGE: usize = 1024;
 /// ```
 pub struct DiskReader(Store);
 
-/// What the history has of a topic.
+/// The history of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskTopic {
-    /// Its name.
+    /// The name of the topic.
     pub name: String,
-    /// How many messages it has.
+    /// How many messages the topic has.
     pub messages: u64,
-    /// How many bytes their fields have.
+    /// How many bytes the fields of these messages have.
     pub bytes: u64,
     /// When its oldest message, or its oldest end, was appended.
     pub oldest: SystemTime,
     /// When its newest message, or its newest end, was appended.
     pub newest: SystemTime,
-    /// Whether it has ended, and was not opened again.
+    /// Whether the topic has ended, and was not opened again.
     pub is_ended: bool,
 }
 
-/// What [`DiskReader::check`] has found.
+/// The result of [`DiskReader::check`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskCheck {
     /// How many entries there are.
     pub entries: u64,
-    /// What is wrong: the first 100 faults.
+    /// The first 100 faults.
     pub faults: Vec<DiskFault>,
     /// How many faults there are.
     pub count: u64,
 }
 
-/// What is wrong with a log. Its text says what that means for subscribers.
+/// A fault of a log. Its text says what it means for subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskFault(Finding);
 
-/// How many faults are told.
+/// How many faults are returned.
 const MOST_FAULTS: usize = 100;
 
 impl DiskReader {
@@ -74,8 +74,8 @@ impl DiskReader {
     ///
     /// # Errors
     ///
-    /// [`OpenError`], which names the path and says what to do. A log of an older version is
-    /// [`OpenErrorKind::Older`]: [`DiskLog::open`](crate::DiskLog::open) brings it up to date.
+    /// [`OpenError`], whose text names the path and says what to do. For a log of an older version, it is
+    /// [`OpenErrorKind::Older`]: [`DiskLog::open`](crate::DiskLog::open) converts the log.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         let directory = directory.as_ref();
         let metadata = directory.metadata().map_err(|error| OpenError::to_read(directory, &error))?;
@@ -85,21 +85,21 @@ impl DiskReader {
         Store::open_to_read(&directory.join(FILE)).map(Self)
     }
 
-    /// The file in the directory, for messages.
+    /// Returns the path of the file in the directory, for messages.
     pub fn file(&self) -> &Path {
         self.0.file()
     }
 
-    /// The position before the oldest entry. [`after`](Self::after) it comes the whole history.
+    /// Returns the position before the oldest entry. All entries come [after](Self::after) it.
     pub fn start(&self) -> Position {
         self.0.start()
     }
 
-    /// The entries right after a position, `limit` at most; none at the end, and `None` if it is not known what followed
-    /// the position.
+    /// Returns the entries directly after a position, `limit` at most; none at the end, and `None` if it is not known
+    /// which entries come after the position.
     ///
-    /// An entry whose [`previous`](Entry::previous) is not the position of the one before it follows on a gap: what was
-    /// between them is damaged or lost.
+    /// If the [`previous`](Entry::previous) of an entry is not the position of the entry before it, there is a gap: the
+    /// entries between them are damaged or lost.
     ///
     /// # Errors
     ///
@@ -108,20 +108,20 @@ impl DiskReader {
         self.told(self.0.after(position, limit))
     }
 
-    /// The newest entries before a position, or of all, `limit` at most, in the order of the log.
+    /// Returns the newest entries before a position, or of all entries, `limit` at most, in the order of the log.
     ///
     /// # Errors
     ///
-    /// As of [`after`](Self::after).
+    /// The same as of [`after`](Self::after).
     pub fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
         self.told(self.0.before(position, limit))
     }
 
-    /// What there is of each topic, by name. It reads the whole history.
+    /// Returns the history of each topic, sorted by name. It reads all entries.
     ///
     /// # Errors
     ///
-    /// As of [`after`](Self::after).
+    /// The same as of [`after`](Self::after).
     pub fn topics(&self) -> Result<Vec<DiskTopic>, LogError> {
         let mut topics = BTreeMap::new();
         let mut position = self.start();
@@ -138,10 +138,10 @@ impl DiskReader {
         Ok(topics.into_values().collect())
     }
 
-    /// Checks the whole history: the file, by SQLite; the checksum of each entry; that positions rise and no entry is
-    /// missing between two others; and what is remembered of publishers.
+    /// Checks the whole history: the file, by SQLite; the checksum of each entry; that positions rise, and that no
+    /// entry is missing between two others; and what is remembered of publishers.
     ///
-    /// What was cut off at the end, and nothing else, leaves no trace.
+    /// If only the newest entries were cut off, the check can't see it.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ fn count(topics: &mut BTreeMap<String, DiskTopic>, position: Position, record: &
         return;
     }
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(timed::time(position));
-    // Most entries are of a topic that is known.
+    // Most entries belong to a topic that is known already.
     if !topics.contains_key(name) {
         let (name, oldest) = (name.to_owned(), time);
         let topic = DiskTopic { name, messages: 0, bytes: 0, oldest, newest: time, is_ended: false };
@@ -202,7 +202,7 @@ impl fmt::Display for DiskFault {
             }
             Finding::Disordered(position) => {
                 let id = timed::text(*position);
-                write!(f, "the number of the entry {id} is not above that of the entry before it")
+                write!(f, "the number of the entry {id} is not higher than that of the entry before it")
             }
             Finding::Publisher(publisher) => {
                 write!(f, "the newest batch of the publisher {publisher} is not in the log")

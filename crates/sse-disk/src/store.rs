@@ -1,6 +1,6 @@
-//! The log in SQLite, by one connection that nobody else may have beside it.
+//! The log in SQLite, by one connection, and no other connection at the same time.
 //!
-//! Nothing here waits for anything but the disk, and reads no clock.
+//! The code here waits only for the disk, and reads no clock.
 
 mod home;
 mod inspect;
@@ -24,20 +24,20 @@ use crate::builder::Durability;
 
 pub(crate) type Result<T> = rusqlite::Result<T>;
 
-/// For how long the newest batch of a publisher is remembered at least, in milliseconds: an hour is asked for.
+/// How long the newest batch of a publisher is remembered, in milliseconds. The trait `Log` requires an hour.
 const REMEMBERED: u64 = 2 * 60 * 60 * 1000;
 
-/// How much is written to the write-ahead log before it is copied to the file.
+/// How many bytes are written to the write-ahead log before it is copied to the file.
 const CHECKPOINT: u64 = 16 * 1024 * 1024;
 
-/// How much is trimmed at a time: a few milliseconds of work.
+/// How much is trimmed at a time, which takes a few milliseconds.
 const STEP_ENTRIES: u64 = 1000;
 const STEP_BYTES: u64 = 1024 * 1024;
 
-/// How many pages are given back at a time, and how many may be free before that.
+/// How many pages are given back at a time, and how many must be free before that.
 const STEP_PAGES: u64 = 256;
 
-/// How much is kept.
+/// The limits of a log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
     pub(crate) entries: Option<u64>,
@@ -50,28 +50,28 @@ pub(crate) struct Bounds {
 pub(crate) struct Store {
     connection: Connection,
     file: PathBuf,
-    /// `None` if it is not known.
+    /// `None` if the system does not tell it.
     home: Option<Home>,
     durability: Durability,
-    /// The newest entry that was trimmed: what came before the oldest.
+    /// The newest entry that was trimmed, which is the entry before the oldest one.
     trimmed: Place,
     /// The newest entry.
     last: Place,
     /// Written since the last checkpoint, about.
     unchecked: u64,
     is_flushed: bool,
-    /// Whether the message of the newest entry has expired, and is gone.
+    /// Whether the message of the newest entry has expired and was removed.
     is_expired: bool,
 }
 
-/// Which entry it is.
+/// The position and the number of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
     position: Position,
     number: u64,
 }
 
-/// What was appended.
+/// The result of appending batches.
 #[derive(Debug)]
 pub(crate) struct Appended {
     /// For each batch, the positions of its messages.
@@ -82,25 +82,25 @@ pub(crate) struct Appended {
     pub(crate) commit: Duration,
 }
 
-/// How large the log is.
+/// The size of a log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) entries: u64,
-    /// In use, without free pages.
+    /// The bytes in use, without free pages.
     pub(crate) bytes: u64,
-    /// Of the oldest entry: its time in milliseconds.
+    /// The time of the oldest entry, in milliseconds.
     pub(crate) oldest: Option<u64>,
 }
 
 impl Bounds {
-    /// The time before which entries have expired.
+    /// Returns the time before which entries have expired.
     fn expired(&self, now: u64) -> Option<u64> {
         now.checked_sub(u64::try_from(self.age?.as_millis()).ok()?)
     }
 }
 
 impl Place {
-    /// From the first two columns of a row.
+    /// Reads the first two columns of a row.
     fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
         let (position, number): (i64, i64) = (row.get(0)?, row.get(1)?);
         Ok(Self { position: Position::new(position.cast_unsigned()), number: number.cast_unsigned() })
@@ -112,18 +112,18 @@ impl Store {
         &self.file
     }
 
-    /// The position of the newest entry.
+    /// Returns the position of the newest entry.
     pub(crate) fn end(&self) -> Position {
         self.last.position
     }
 
-    /// Whether all that was appended is flushed.
+    /// Returns whether all appended entries are flushed.
     pub(crate) fn is_flushed(&self) -> bool {
         self.is_flushed
     }
 
-    /// Appends batches at this time, in milliseconds since 1970: all or none. A batch that the log has already is left
-    /// out.
+    /// Appends batches at this time, in milliseconds since 1970: all or none. Batches that the log already has are
+    /// skipped.
     pub(crate) fn append(&mut self, batches: &[Batch], now: u64) -> Result<Appended> {
         self.check_home()?;
         let transaction = begin(&mut self.connection)?;
@@ -167,15 +167,15 @@ impl Store {
         Ok(())
     }
 
-    /// Commits a change that changes nothing, to see whether the disk takes it.
+    /// Commits a transaction without a change, to see whether the disk accepts it.
     pub(crate) fn probe(&mut self) -> Result<()> {
         self.check_home()?;
         self.connection.pragma_update(None, "user_version", open::FORMAT)
     }
 
-    /// Flushes what was appended without.
+    /// Flushes the entries that were appended without a flush.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        // Any commit flushes all that was written before it.
+        // Any commit flushes everything that was written before it.
         self.connection.execute_batch("PRAGMA synchronous = FULL")?;
         let flushed = self.connection.pragma_update(None, "user_version", open::FORMAT);
         self.connection.execute_batch("PRAGMA synchronous = NORMAL")?;
@@ -189,21 +189,21 @@ impl Store {
         if self.unchecked < CHECKPOINT {
             return Ok(());
         }
-        // If it fails, it is tried again after as much more, not with each commit.
+        // If the copy fails, the next attempt is after as many bytes again, and not at each commit.
         self.unchecked = 0;
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 
-    /// Trims some of the oldest entries, if there are more than the bounds let. Returns the last one that was trimmed: there
-    /// may be more to trim then.
+    /// Trims some of the oldest entries, if the log exceeds its limits. Returns the last trimmed position. If there is
+    /// one, there may be more to trim.
     pub(crate) fn trim(&mut self, bounds: Bounds, now: u64) -> Result<Option<Position>> {
         let Some(until) = self.surplus(bounds, now)? else { return Ok(None) };
         self.unflushed(|store| store.trim_until(until, now))?;
         Ok(Some(until.position))
     }
 
-    /// Forgets the message of the newest entry if it has expired. The entry itself stays: the next one is linked to it.
-    /// Returns whether there was one.
+    /// Removes the message of the newest entry if it has expired. The entry itself stays, because the next entry is
+    /// linked to it. Returns whether it had a message.
     pub(crate) fn expire(&mut self, bounds: Bounds, now: u64) -> Result<bool> {
         let is_expired = bounds.expired(now).is_some_and(|expired| timed::time(self.last.position) < expired);
         if self.is_expired || !is_expired || self.last == self.trimmed {
@@ -215,7 +215,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Forgets the publishers that have not published for long.
+    /// Forgets publishers that have not published for long.
     pub(crate) fn forget_publishers(&self, now: u64) -> Result<()> {
         let forgotten = now.saturating_sub(REMEMBERED).cast_signed();
         let mut delete = self.connection.prepare_cached("DELETE FROM publishers WHERE time < ?")?;
@@ -246,7 +246,7 @@ impl Store {
         Ok(true)
     }
 
-    /// How large the log is.
+    /// Returns the size of the log.
     pub(crate) fn size(&self) -> Result<Size> {
         let pages = self.number("page_count")?.saturating_sub(self.number("freelist_count")?);
         let bytes = pages * self.number("page_size")?;
@@ -254,14 +254,15 @@ impl Store {
         Ok(Size { entries: self.entries(), bytes, oldest })
     }
 
-    /// How many entries there are; about, if the file was damaged.
+    /// Returns how many entries there are; about, if the file was damaged.
     fn entries(&self) -> u64 {
         self.last.number.saturating_sub(self.trimmed.number)
     }
 
-    /// The last entry that is to be trimmed now, if there is one. The newest entry stays: the next one is linked to it.
+    /// Returns the last entry that must be trimmed now, if there is one. The newest entry stays, because the next entry
+    /// is linked to it.
     fn surplus(&self, bounds: Bounds, now: u64) -> Result<Option<Place>> {
-        // A little is left for the next time: to trim one entry costs as much as to trim some hundred.
+        // Some surplus is left for the next time, because it takes as long to trim one entry as to trim some hundred.
         let above = |used: u64, most: u64, slack: u64| {
             if used > most + slack.min(most / 16) { used - most } else { 0 }
         };
@@ -336,12 +337,12 @@ fn remember(transaction: &Transaction<'_>, batch: &Batch, first: u64, now: u64) 
     replace.execute(values.map(u64::cast_signed)).map(drop)
 }
 
-/// The time makes positions that are higher than those of a log that was deleted. A clock that was set back must not set
-/// them back.
+/// Positions are made of the time, so they are higher than those of a log that was deleted. They must rise also if the
+/// clock is set back.
 fn first_position(last: Position, now: u64, messages: usize) -> Result<u64> {
     let by_time = timed::position(now, 0).map_or(u64::MAX, Position::get);
     let first = by_time.max(last.get().saturating_add(1));
-    // SQLite's integers have a sign. The year is 2248.
+    // SQLite's integers have a sign. This limit is reached in the year 2248.
     if first.saturating_add(messages as u64) > i64::MAX.cast_unsigned() {
         return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
     }

@@ -1,14 +1,14 @@
-//! The newest entries, in memory: those that follow the log read nothing from the disk.
+//! The newest entries in memory, so that followers read nothing from the disk.
 
 use std::collections::VecDeque;
 
 use sse_server::log::{Entry, Position};
 
-/// How much is kept for those that follow.
+/// How much is kept for followers.
 const ENTRIES: usize = 8192;
 const BYTES: usize = 4 * 1024 * 1024;
 
-/// The newest entries that are stored, and the end of the log.
+/// The newest stored entries, and the end of the log.
 #[derive(Debug)]
 pub(crate) struct Tail {
     entries: VecDeque<Entry>,
@@ -16,12 +16,12 @@ pub(crate) struct Tail {
     end: Position,
 }
 
-/// What is known in memory of the entries after a position.
+/// The entries after a position, if they are in memory.
 #[derive(Debug, PartialEq)]
 pub(crate) enum After {
-    /// The entries right after it; none at the end of the log.
+    /// The entries directly after it; none at the end of the log.
     Known(Vec<Entry>),
-    /// The disk knows.
+    /// The entries must be read from the disk.
     Older,
 }
 
@@ -41,7 +41,7 @@ impl Tail {
         }
     }
 
-    /// Forgets the entries up to a position, which were trimmed.
+    /// Removes the trimmed entries, up to a position.
     pub(crate) fn trim(&mut self, until: Position) {
         while self.entries.front().is_some_and(|oldest| oldest.position <= until) {
             self.pop();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_position_is_known_or_left_to_the_disk() {
+    fn later_entries_are_in_memory_or_must_be_read() {
         let mut tail = Tail::new(Position::new(7));
         assert_eq!(after(&tail, 7, 9), Some(vec![]), "the end");
         assert_eq!((after(&tail, 6, 9), after(&tail, 8, 9)), (None, None));

@@ -1,4 +1,4 @@
-//! What operators see with the feature `tracing`. Without the feature there is nothing of it.
+//! Logs with the feature `tracing`. Without the feature, these functions are empty.
 
 use std::fmt::Display;
 
@@ -9,12 +9,12 @@ mod events {
     pub(crate) fn damaged(position: u64) {
         tracing::error!(
             position,
-            "an entry of the log is damaged and left out: subscribers are told of a gap"
+            "an entry of the log is damaged and was left out: subscribers get a gap event"
         );
     }
 
     pub(crate) fn unreadable(error: &dyn Display) {
-        tracing::error!(%error, "a part of the log can't be read: subscribers are told of a gap");
+        tracing::error!(%error, "a part of the log can't be read: subscribers get a gap event");
     }
 
     pub(crate) fn append_failed(error: &dyn Display) {

@@ -1,6 +1,7 @@
 //! The thread that does all the work on the disk.
 //!
-//! What comes while it waits for the disk is done next, together: many appends are one commit, which is flushed once.
+//! Jobs that come while it waits for the disk are done together next: many appends are one commit, which is flushed
+//! once.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -16,10 +17,10 @@ use crate::store::{Bounds, Store};
 use crate::tail::Tail;
 use crate::trace;
 
-/// How much is appended by one commit.
+/// How many bytes one commit appends.
 const COMMIT_BYTES: usize = 8 * 1024 * 1024;
 
-/// How often it is looked for expired entries, and how soon after a failure the same is tried again.
+/// How often the thread looks for expired entries, and how soon it tries again after a failure.
 const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +29,12 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
 }
 
-/// What is to be done.
+/// A job of the thread.
 pub(crate) enum Job {
     Append(Append),
-    /// Anything else: it is done before the appends that came with it.
+    /// Any other job. It is done before the appends that came at the same time.
     Ask(Box<dyn FnOnce(&mut Store) + Send>),
-    /// Trim to this number of entries.
+    /// Trims the log to this number of entries.
     Trim(u64, oneshot::Sender<Result<(), Failure>>),
 }
 
@@ -44,36 +45,36 @@ pub(crate) struct Append {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// What the thread tells the others.
+/// State that the thread shares with the handles.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) file: PathBuf,
     tail: Mutex<Tail>,
     stats: Mutex<DiskStats>,
-    /// Told when there are new entries.
+    /// Notified when there are new entries.
     pub(crate) grown: Notify,
 }
 
-/// Numbers of a [`DiskLog`](crate::DiskLog).
+/// The counts and the state of a [`DiskLog`](crate::DiskLog).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskStats {
-    /// How many entries it holds.
+    /// How many entries the log has.
     pub entries: u64,
-    /// How many bytes of the disk they take, with all that belongs to them.
+    /// How many bytes of the disk they take, with everything that belongs to them.
     pub bytes: u64,
     /// When the oldest entry was appended.
     pub oldest: Option<SystemTime>,
-    /// How often something was appended and, with [`Durability::Stored`], flushed.
+    /// How often messages were appended and, with [`Durability::Stored`], flushed.
     pub commits: u64,
     /// How long these commits have taken, together.
     pub commit_time: Duration,
-    /// How long the longest of them has taken.
+    /// How long the longest of these commits has taken.
     pub longest_commit: Duration,
-    /// How often the disk has failed: it was full, read-only, or gave an error.
+    /// How often the disk has failed: it was full, read-only, or returned an error.
     pub failures: u64,
-    /// Why it takes no messages now; `None` if it does, as far as is known. It is tried once a second, so this ends by
-    /// itself when the disk works again.
+    /// Why the disk takes no messages now; `None` if it does, as far as is known. The thread tries it once a second, so
+    /// this ends without a restart when the disk works again.
     pub refusal: Option<DiskRefusal>,
 }
 
@@ -82,11 +83,11 @@ pub(crate) struct Worker {
     settings: Settings,
     jobs: Receiver<Job>,
     shared: Arc<Shared>,
-    /// When what was appended first, since the last flush, is to be flushed.
+    /// When to flush the entries that were appended since the last flush.
     flush_at: Option<Instant>,
     /// When to tidy again, if nothing is appended.
     tidy_at: Instant,
-    /// When to look again whether messages could be stored.
+    /// When to check again whether messages could be stored.
     probe_at: Instant,
 }
 
@@ -129,7 +130,7 @@ impl Worker {
         }
     }
 
-    /// Works until all handles are gone.
+    /// Works until all handles are dropped.
     pub(crate) fn run(mut self) {
         if let Err(error) = self.store.forget_publishers(now()) {
             trace::tidying_failed(&error);
@@ -154,12 +155,12 @@ impl Worker {
         }
     }
 
-    /// When there is something to do without a job.
+    /// Returns when there is something to do without a job.
     fn due(&self) -> Instant {
         self.flush_at.map_or(self.tidy_at, |flush_at| flush_at.min(self.tidy_at))
     }
 
-    /// Does a job, and those that came with it.
+    /// Does a job, and the jobs that came with it.
     fn work(&mut self, job: Job) {
         let mut next = Some(job);
         let (mut appends, mut bytes) = (Vec::new(), 0);
@@ -172,7 +173,7 @@ impl Worker {
                 Job::Ask(ask) => ask(&mut self.store),
                 Job::Trim(entries, answer) => {
                     let bounds = Bounds { entries: Some(entries), ..Bounds::default() };
-                    // Whoever has asked may have gone.
+                    // The caller may have been dropped.
                     let _ = answer.send(self.trim(bounds).map_err(|error| self.failure(&error)));
                 }
             }
@@ -196,7 +197,7 @@ impl Worker {
                 drop(stats);
                 self.shared.tail().push(appended.entries);
                 self.shared.grown.notify_waiters();
-                // Whoever has its answer finds its messages in the numbers.
+                // The counts are updated first, so that a caller that has its result finds its messages in them.
                 self.count();
                 for ((answer, _permit), positions) in waiting.into_iter().zip(appended.positions) {
                     let _ = answer.send(Ok(positions));
@@ -218,7 +219,7 @@ impl Worker {
         }
     }
 
-    /// Trims until the bounds hold.
+    /// Trims until the log is within its limits.
     fn trim(&mut self, bounds: Bounds) -> Result<(), rusqlite::Error> {
         while let Some(until) = self.store.trim(bounds, now())? {
             self.shared.tail().trim(until);
@@ -226,7 +227,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Flushes if it is time, and makes a step of what keeps the log within its bounds: a few milliseconds of work.
+    /// Flushes if it is time, and does one step of the work that keeps the log within its limits, which takes a few
+    /// milliseconds.
     fn tidy(&mut self) {
         if self.flush_at.is_some_and(|at| at <= Instant::now()) {
             self.flush_at = None;
@@ -248,8 +250,8 @@ impl Worker {
         self.tidy_at = Instant::now() + if step { Duration::ZERO } else { TICK };
     }
 
-    /// Looks whether messages could be stored now, so that it is known while none comes: nobody publishes to a hub that is
-    /// not ready.
+    /// Checks whether messages could be stored now. Nobody publishes to a hub that is not ready, so without this check
+    /// the hub would never be ready again.
     fn probe(&mut self) {
         let was_refused = self.shared.stats().refusal.is_some();
         let probed = if was_refused { self.store.probe() } else { self.store.check_home() };
@@ -267,7 +269,7 @@ impl Worker {
         }
     }
 
-    /// Whether there may be more to do.
+    /// Does one step. Returns whether there may be more to do.
     fn step(&mut self) -> Result<bool, rusqlite::Error> {
         let bounds = self.settings.bounds;
         if let Some(until) = self.store.trim(bounds, now())? {
@@ -284,7 +286,7 @@ impl Worker {
     }
 
     fn count(&self) {
-        // What can't be read now keeps the numbers of before.
+        // If the size can't be read, the old counts stay.
         let Ok(size) = self.store.size() else { return };
         let mut stats = self.shared.stats();
         stats.entries = size.entries;
@@ -298,7 +300,7 @@ impl Worker {
     }
 }
 
-/// The time in milliseconds since 1970. A clock before that is at its beginning.
+/// Returns the time in milliseconds since 1970, or 0 for a clock before that.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -1,4 +1,4 @@
-//! Whether the log does what replicas rely on.
+//! Checks that the log does what replicas rely on.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -30,7 +30,7 @@ impl<'d> Logs<'d> {
 }
 
 #[tokio::test]
-async fn the_log_is_as_replicas_need_it() {
+async fn the_log_does_what_replicas_rely_on() {
     for durability in [Durability::Stored, Durability::Every(Duration::from_millis(10))] {
         let directory = tempfile::tempdir().unwrap();
         let logs = Logs::new(directory.path(), durability);
@@ -39,7 +39,7 @@ async fn the_log_is_as_replicas_need_it() {
 }
 
 #[tokio::test]
-async fn what_is_trimmed_is_known_to_be_gone() {
+async fn trimmed_entries_are_known_to_be_trimmed() {
     let directory = tempfile::tempdir().unwrap();
     let logs = Logs::new(directory.path(), Durability::Stored);
     let open = async |name: &str| logs.open(name);

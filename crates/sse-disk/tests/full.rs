@@ -1,4 +1,4 @@
-//! A disk that is full: publishing is refused, reading goes on, and when there is room again, publishing goes on.
+//! A full disk: publishing is refused, reading goes on, and publishing goes on when there is room again.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use sse_disk::{DiskLog, Durability};
 use sse_server::Message;
 use sse_server::log::{Batch, Log as _, Position, Record};
 
-/// How large the file system is.
+/// The size of the file system.
 const MEGABYTES: usize = 8;
 
-/// A small file system in memory. Only root may mount one, or the root of a namespace of its own.
+/// A small file system in memory. Only root may mount it, or the root of a user namespace.
 struct Small<'d>(&'d Path);
 
 impl<'d> Small<'d> {
@@ -30,7 +30,7 @@ impl Drop for Small<'_> {
     }
 }
 
-/// The test of this name again, as root of a namespace of its own.
+/// Runs the test of this name again, as root of a user namespace.
 fn again_as_root(name: &str) {
     let test = std::env::current_exe().unwrap();
     let status = Command::new("unshare")
@@ -61,7 +61,7 @@ fn a_full_disk_refuses_and_keeps_serving() {
 async fn fill(durability: Durability) {
     let directory = tempfile::tempdir().unwrap();
     let small = Small::mount(directory.path());
-    // Something else takes the half of it.
+    // Another file takes half of the room.
     let ballast = directory.path().join("ballast");
     fs::write(&ballast, vec![0; MEGABYTES * 1024 * 1024 / 2]).unwrap();
     let log =
@@ -83,12 +83,12 @@ async fn fill(durability: Durability) {
     assert!(says.iter().all(|says| text.contains(says)), "{text}");
     assert!(log.stats().failures > 0);
 
-    // Readers get what there is, and publishers the same answer, as often as they ask.
+    // Readers get the stored entries, and publishers get the same error each time.
     for _ in 0..3 {
         assert!(log.append(&batch(number)).await.unwrap_err().is_refused());
         assert_eq!(read(&log).await, stored);
     }
-    // So does who opens it again.
+    // Opening the log again fails in the same way.
     drop(log);
     let open =
         || DiskLog::builder().max_bytes(None).durability(durability).open(directory.path().join("log"));

@@ -1,4 +1,4 @@
-//! A process that is killed while it publishes: what it was told is stored is there, in order, once.
+//! A process is killed while it publishes. Everything that was reported as stored must be there, in order and once.
 //!
 //! The environment chooses how often: `SSE_DISK_KILLS=1000`.
 
@@ -13,7 +13,7 @@ use sse_disk::{DiskLog, Durability};
 use sse_server::Message;
 use sse_server::log::{Batch, Log as _, Position, Record};
 
-/// Where the child has its log, and which durability.
+/// The directory and the durability of the child.
 const CHILD: &str = "SSE_DISK_KILLED_CHILD";
 
 /// How many publishers the child has.
@@ -91,14 +91,14 @@ fn check(is_flushed: bool) {
             }
         }
         child.wait().unwrap();
-        assert!(count >= killer, "round {round}: the child has stored {count} batches only");
+        assert!(count >= killer, "round {round}: the child has stored only {count} batches");
         last = read(directory.path(), &stored, last);
         stored.retain(|(position, _)| *position > last.get());
         assert!(stored.is_empty(), "round {round}: {stored:?} are lost");
     }
 }
 
-/// Checks what is there after a position, or from the oldest entry on. Returns the last position.
+/// Checks the entries after a position, or from the oldest entry on. Returns the last position.
 fn read(directory: &Path, stored: &[(u64, u64)], after: Position) -> Position {
     let log = open(directory);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -125,7 +125,7 @@ fn read(directory: &Path, stored: &[(u64, u64)], after: Position) -> Position {
                 assert!(there.binary_search(&position).is_ok(), "{position} is lost");
             }
         }
-        // Each publisher's batches are in order, whole, and once.
+        // Each publisher's batches are in order, whole, and there once.
         let mut newest = [(0, 0); PUBLISHERS];
         for entry in entries.iter().filter(|entry| entry.position > after) {
             let fields = entry.record.as_ref().unwrap().fields();
@@ -144,11 +144,11 @@ fn read(directory: &Path, stored: &[(u64, u64)], after: Position) -> Position {
 }
 
 #[test]
-fn what_was_stored_outlives_a_kill() {
+fn stored_messages_survive_a_kill() {
     check(true);
 }
 
 #[test]
-fn what_was_stored_without_a_flush_outlives_a_kill_too() {
+fn messages_that_were_stored_without_a_flush_survive_a_kill() {
     check(false);
 }

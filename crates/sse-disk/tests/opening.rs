@@ -1,4 +1,4 @@
-//! What becomes of a directory that can't be used: an error that names the path and says what to do.
+//! Directories that can't be used: the error names the path and says what to do.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -24,7 +24,7 @@ async fn fill(log: &DiskLog, messages: usize) -> String {
 
 #[track_caller]
 fn check(path: &Path, kind: OpenErrorKind, says: &str) {
-    let error = DiskLog::open(path).expect_err("it can't be opened");
+    let error = DiskLog::open(path).expect_err("the log can't be opened");
     let text = error.to_string();
     assert_eq!(error.kind(), kind, "{text}");
     assert!(text.contains(&*path.to_string_lossy()) && text.contains(says), "{text}");
@@ -57,12 +57,12 @@ fn a_path_through_a_file_is_not_a_directory() {
 }
 
 #[tokio::test]
-async fn two_processes_can_not_have_one_directory() {
+async fn two_processes_cant_open_one_directory() {
     let directory = tempfile::tempdir().unwrap();
     let log = DiskLog::open(directory.path()).unwrap();
     check(directory.path(), OpenErrorKind::InUse, "in use by another process");
     fill(&log, 1).await;
-    // The process that is replaced may take a while to end.
+    // The process that is replaced may need a while to end.
     let begun = Instant::now();
     let path = directory.path().to_owned();
     let other = std::thread::spawn(move || {
@@ -75,7 +75,7 @@ async fn two_processes_can_not_have_one_directory() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_log_that_was_deleted_or_moved_takes_no_more() {
+async fn a_deleted_or_moved_log_refuses_messages() {
     let directory = tempfile::tempdir().unwrap();
     let (path, elsewhere) = (directory.path().join("log"), directory.path().join("elsewhere"));
     let log = DiskLog::open(&path).unwrap();
@@ -86,8 +86,8 @@ async fn a_log_that_was_deleted_or_moved_takes_no_more() {
     assert!(error.is_refused(), "{error}");
     let text = error.to_string();
     assert!(text.contains(&*path.to_string_lossy()) && text.contains("was deleted or moved"), "{text}");
-    assert_eq!(log.before(None, 10).await.unwrap().len(), 3, "what is there is still read");
-    // It goes on where it was.
+    assert_eq!(log.before(None, 10).await.unwrap().len(), 3, "the entries can still be read");
+    // The log goes on when the directory is back.
     fs::rename(&elsewhere, &path).unwrap();
     log.append(&batch()).await.unwrap();
     // Another file at this path is not the log.
@@ -98,7 +98,7 @@ async fn a_log_that_was_deleted_or_moved_takes_no_more() {
 }
 
 #[test]
-fn what_is_not_a_log_is_left_alone() {
+fn a_file_that_is_not_a_log_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("log.db");
     fs::write(&file, "a letter to my aunt, ".repeat(1000)).unwrap();
@@ -115,7 +115,7 @@ fn what_is_not_a_log_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_not_touched() {
+async fn a_newer_format_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
     let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
@@ -124,7 +124,7 @@ async fn a_newer_format_is_not_touched() {
     check(directory.path(), OpenErrorKind::Newer, "newer version");
 }
 
-/// A file that was cut shows it: at the start, or by an unknown position.
+/// A cut file shows that it was cut: when it is opened, or by an unknown position.
 #[tokio::test]
 async fn a_file_that_was_cut_is_damaged_or_has_a_gap() {
     let directory = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ async fn a_file_that_was_cut_is_damaged_or_has_a_gap() {
         match DiskLog::open(directory.path()) {
             Err(error) => assert!(kinds.contains(&error.kind()), "{left}: {error}"),
             Ok(log) => {
-                // The newest entry is gone, or it is damaged and left out, or all is there.
+                // The newest entry is lost, or it is damaged and left out, or everything is there.
                 let position = log.position(&id).unwrap();
                 let is_known = log.after(position, 10).await.unwrap().is_some();
                 let kept = log.before(None, 9999).await.unwrap().len();
@@ -147,7 +147,7 @@ async fn a_file_that_was_cut_is_damaged_or_has_a_gap() {
             }
         }
     }
-    // An empty file is a new log: it knows nothing of the position.
+    // An empty file is a new log, which does not know the position.
     File::options().write(true).open(&file).unwrap().set_len(0).unwrap();
     let log = DiskLog::open(directory.path()).unwrap();
     assert_eq!(log.after(log.position(&id).unwrap(), 10).await.unwrap(), None);
@@ -168,7 +168,7 @@ async fn a_log_that_was_deleted_begins_with_higher_positions() {
     assert_eq!(log.after(last, 10).await.unwrap(), None);
 }
 
-/// A flipped bit in a message is left out, and shows as a gap.
+/// A message with a flipped bit is left out, and its place is a gap.
 #[tokio::test]
 async fn a_damaged_message_is_a_gap() {
     let directory = tempfile::tempdir().unwrap();
@@ -186,7 +186,7 @@ async fn a_damaged_message_is_a_gap() {
     assert_ne!(entries[1].previous, entries[0].position);
 }
 
-/// A directory that this user may not write: of a read-only file system, where root may mount one; else by its mode.
+/// A directory that this user can't write: on a read-only file system if root can mount one, or by its mode.
 #[tokio::test]
 async fn a_read_only_directory_is_named() {
     let directory = tempfile::tempdir().unwrap();

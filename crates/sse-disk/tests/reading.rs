@@ -1,4 +1,4 @@
-//! A history that is looked at: it is listed, read and checked, and nothing of it is changed.
+//! A history is listed, read and checked, and nothing in it is changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use sse_disk::{DiskLog, DiskReader, OpenErrorKind};
 use sse_server::log::{Batch, Entry, Log as _, Record, RecordKind};
 use sse_server::{EventId, Message, Topics};
 
-/// Files and what is in them.
+/// Returns the files and their bytes.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(directory).unwrap().map(Result::unwrap);
     files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
@@ -27,8 +27,8 @@ fn data(entries: &[Entry]) -> Vec<String> {
     events.map(|event| event.data().to_owned()).collect()
 }
 
-/// A history of two topics, one of which has ended, as a process leaves it that is killed: the newest entries are in the
-/// write-ahead log alone.
+/// Makes a history of two topics, one of which has ended, as a killed process leaves it: the newest entries are only in
+/// the write-ahead log.
 async fn killed(directory: &Path) {
     let running = tempfile::tempdir().unwrap();
     let log = DiskLog::open(running.path()).unwrap();
@@ -47,7 +47,7 @@ async fn a_history_is_listed_read_and_checked_without_a_change() {
     let directory = tempfile::tempdir().unwrap();
     killed(directory.path()).await;
     let before = files(directory.path());
-    assert!(before["log.db-wal"].len() > 10_000, "the entries are there");
+    assert!(before["log.db-wal"].len() > 10_000, "the entries are in the write-ahead log");
 
     let history = DiskReader::open(directory.path()).unwrap();
     let topics = history.topics().unwrap();
@@ -69,11 +69,11 @@ async fn a_history_is_listed_read_and_checked_without_a_change() {
     let check = history.check().unwrap();
     assert_eq!((check.entries, &check.faults[..], check.count), (5, &[][..], 0));
 
-    // Nobody else gets in meanwhile.
+    // No other process can open the directory meanwhile.
     assert_eq!(DiskLog::open(directory.path()).unwrap_err().kind(), OpenErrorKind::InUse);
     assert_eq!(DiskReader::open(directory.path()).unwrap_err().kind(), OpenErrorKind::InUse);
     drop(history);
-    assert!(files(directory.path()) == before, "it was changed");
+    assert!(files(directory.path()) == before, "a file was changed");
     let log = DiskLog::open(directory.path()).unwrap();
     assert_eq!(data(&log.before(None, 100).await.unwrap()), ["1", "2", "rain", "3"]);
     let error = DiskReader::open(directory.path()).unwrap_err();
@@ -81,7 +81,7 @@ async fn a_history_is_listed_read_and_checked_without_a_change() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told() {
+async fn each_fault_is_reported() {
     async fn check(broken: &str, says: &[&str], kept: &[&str]) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("log.db");
@@ -123,7 +123,7 @@ async fn what_is_wrong_is_told() {
     .await;
     check(
         &format!("UPDATE entries SET number = 1 WHERE {}", entry(2)),
-        // The checksum is of the number too.
+        // The checksum covers the number, too.
         &["is not as it was written"],
         &["1", "rain", "3"],
     )
@@ -137,7 +137,7 @@ async fn what_is_wrong_is_told() {
 }
 
 #[tokio::test]
-async fn a_page_that_can_not_be_read_is_told() {
+async fn an_unreadable_page_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let log = DiskLog::open(directory.path()).unwrap();
     for _ in 0..100 {
@@ -158,10 +158,10 @@ async fn a_page_that_can_not_be_read_is_told() {
 }
 
 #[tokio::test]
-async fn a_directory_that_can_not_be_read_is_named() {
+async fn a_directory_that_cant_be_read_is_named() {
     #[track_caller]
     fn check(path: &Path, kind: OpenErrorKind, says: &str) {
-        let error = DiskReader::open(path).expect_err("it can't be opened");
+        let error = DiskReader::open(path).expect_err("the history can't be opened");
         let text = error.to_string();
         assert_eq!(error.kind(), kind, "{text}");
         assert!(text.contains(&*path.to_string_lossy()) && text.contains(says), "{text}");

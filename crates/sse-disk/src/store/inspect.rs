@@ -1,4 +1,4 @@
-//! A log that is looked at: it is opened without a change, and all that it holds is checked.
+//! Opens a log without a change, and checks everything in it.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,9 +15,9 @@ use super::{Result, Store};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind, is_damage};
 
-/// The settings of a connection that reads.
+/// The settings of a connection that only reads.
 ///
-/// With an exclusive lock, SQLite reads a write-ahead log that a crash has left without writing to any file.
+/// With an exclusive lock, SQLite reads the write-ahead log that a crash has left, without writing to any file.
 const SETTINGS: &str = "
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA query_only = ON;
@@ -27,26 +27,26 @@ const SETTINGS: &str = "
     PRAGMA trusted_schema = OFF;
 ";
 
-/// How many faults of the file SQLite is asked for.
+/// How many faults of the file SQLite reports.
 const FILE_FAULTS: u32 = 20;
 
-/// What is wrong with a log.
+/// A fault of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// The file is damaged; in the words of SQLite.
+    /// The file is damaged, with the message of SQLite.
     File(String),
-    /// This entry is not as it was written.
+    /// The bytes of this entry are not those that were written.
     Damaged(Position),
-    /// So many entries are missing right before this one.
+    /// This number of entries is missing directly before this one.
     Missing { before: Position, entries: u64 },
-    /// This entry has a number that is not above that of the entry before it.
+    /// The number of this entry is not higher than that of the entry before it.
     Disordered(Position),
-    /// What is remembered of the newest batch of this publisher can't be: the log has no such positions.
+    /// The remembered newest batch of this publisher has positions that the log does not have.
     Publisher(u64),
 }
 
 impl Store {
-    /// Opens a log to read it. Nothing is changed, and no other process gets in meanwhile.
+    /// Opens a log to read it. Nothing is changed, and no other process can open it meanwhile.
     pub(crate) fn open_to_read(file: &Path) -> std::result::Result<Self, OpenError> {
         if let Some(kind) = unfit(file).map_err(|error| OpenError::system(file, &error))? {
             return Err(OpenError::new(file, kind));
@@ -65,7 +65,7 @@ impl Store {
         store.prepare_to_read().map_err(error)?.map_or(Ok(store), |kind| Err(OpenError::new(file, kind)))
     }
 
-    /// Reads where the log begins and ends. Returns why it can't be read, if so.
+    /// Reads where the log begins and ends. Returns why it can't be read, if it can't.
     fn prepare_to_read(&mut self) -> Result<Option<OpenErrorKind>> {
         let connection = &self.connection;
         // The write-ahead log stays as it is, too.
@@ -88,12 +88,12 @@ impl Store {
         Ok(None)
     }
 
-    /// The position before that of the oldest entry: what follows it is the whole log.
+    /// Returns the position before the oldest entry.
     pub(crate) fn start(&self) -> Position {
         self.trimmed.position
     }
 
-    /// Checks the file and all entries, and tells each fault. Returns how many entries it has read.
+    /// Checks the file and all entries, and calls `tell` for each fault. Returns how many entries it has read.
     pub(crate) fn check(&self, mut tell: impl FnMut(Finding)) -> Result<u64> {
         let mut entries = 0;
         let checked = self
@@ -114,7 +114,7 @@ impl Store {
         while let Some(row) = rows.next()? {
             let said: String = row.get(0)?;
             if said != "ok" {
-                // It has several lines for one fault.
+                // SQLite writes several lines for one fault.
                 tell(Finding::File(said.split_whitespace().collect::<Vec<_>>().join(" ")));
             }
         }
@@ -133,7 +133,7 @@ impl Store {
             let next = before.number.wrapping_add(1);
             if !stored.is_whole {
                 tell(Finding::Damaged(place.position));
-                // Its number may be the fault.
+                // The number of this entry may be the fault.
                 (before.position, before.number) = (place.position, next);
                 continue;
             }
@@ -162,11 +162,11 @@ impl Store {
     }
 }
 
-/// Why a file is not one of a log, as far as its first bytes say it. SQLite would end what another program has left
+/// Returns why a file is not a log, if its first bytes show it. SQLite would complete what another program has left
 /// half done there.
 fn unfit(file: &Path) -> io::Result<Option<OpenErrorKind>> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
-    /// 2 for a database with a write-ahead log.
+    /// The value 2 stands for a database with a write-ahead log.
     const FORM: usize = 18;
 
     let mut opened = match File::open(file) {

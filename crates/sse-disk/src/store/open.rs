@@ -1,4 +1,4 @@
-//! How a log is opened.
+//! Opens a log.
 
 use std::path::Path;
 
@@ -16,8 +16,9 @@ pub(super) const APPLICATION: i32 = 0x7373_6564;
 
 /// The settings of a connection.
 ///
-/// With an exclusive lock, SQLite needs no memory that it shares with other processes, and no other process gets in. Space
-/// can be given back only if that is set before there is a table. The checkpoints are made by the worker, after the answers.
+/// With an exclusive lock, SQLite needs no memory that it shares with other processes, and no other process can open
+/// the log. Space can be given back only if that is set before there is a table. The worker makes the checkpoints,
+/// after it has answered the callers.
 const SETTINGS: &str = "
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA auto_vacuum = INCREMENTAL;
@@ -30,7 +31,7 @@ const SETTINGS: &str = "
     PRAGMA trusted_schema = OFF;
 ";
 
-/// What SQLite has files from.
+/// The file layer of SQLite.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Vfs {
     System,
@@ -54,7 +55,7 @@ impl Store {
         }
         .map_err(error)?;
         connection.busy_timeout(std::time::Duration::ZERO).map_err(error)?;
-        // SQLite opens what it may not write as read-only.
+        // If SQLite can't write a file, it opens the file as read-only.
         if connection.is_readonly("main").map_err(error)? {
             return Err(OpenError::new(file, OpenErrorKind::ReadOnly));
         }
@@ -86,7 +87,8 @@ impl Store {
         }
     }
 
-    /// Makes the tables, if there are none, and reads where the log ends. Returns why it can't be used, if so.
+    /// Makes the tables, if there are none, and reads where the log ends. Returns why the file can't be used, if it
+    /// can't.
     fn prepare(&mut self) -> rusqlite::Result<Option<OpenErrorKind>> {
         let Self { connection, durability, .. } = self;
         connection.execute_batch(SETTINGS)?;

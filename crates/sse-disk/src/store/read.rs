@@ -1,4 +1,4 @@
-//! What is read of the log.
+//! Reads entries of the log.
 
 use rusqlite::{OptionalExtension as _, params_from_iter};
 use sse_server::log::{Entry, Position};
@@ -7,11 +7,11 @@ use super::row::{COLUMNS, Stored};
 use super::{Place, Result, Store};
 use crate::trace;
 
-/// A page has no more entries after this many bytes.
+/// A page ends after this many bytes.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 impl Store {
-    /// The entries right after a position, as [`Log::after`](sse_server::log::Log::after) returns them.
+    /// Returns the entries directly after a position, as [`Log::after`](sse_server::log::Log::after) does.
     pub(crate) fn after(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>> {
         let Some(mut before) = self.known(position)? else { return Ok(None) };
         let sql = format!("SELECT {COLUMNS} FROM entries WHERE position > ? ORDER BY position");
@@ -35,13 +35,13 @@ impl Store {
         Ok(Some(entries))
     }
 
-    /// The newest of the entries before a position, as [`Log::before`](sse_server::log::Log::before) returns them.
+    /// Returns the newest entries before a position, as [`Log::before`](sse_server::log::Log::before) does.
     pub(crate) fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>> {
         let sql = format!("SELECT {COLUMNS} FROM entries WHERE position < ? ORDER BY position DESC");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query([position.map_or(i64::MAX, clamped)])?;
         let (mut newest_first, mut bytes) = (Vec::new(), 0);
-        // The row before the page is what its first entry is linked to.
+        // The first entry of the page is linked to the row before the page.
         let mut before = self.trimmed;
         while let Some(row) = rows.next()? {
             let stored = Stored::read(row)?;
@@ -65,17 +65,17 @@ impl Store {
         Ok(entries.collect())
     }
 
-    /// The oldest entry.
+    /// Returns the oldest entry.
     pub(super) fn oldest(&self) -> Result<Option<Place>> {
         self.place("SELECT position, number FROM entries ORDER BY position LIMIT 1", &[])
     }
 
-    /// The newest entry.
+    /// Returns the newest entry.
     pub(super) fn newest(&self) -> Result<Option<Place>> {
         self.place("SELECT position, number FROM entries ORDER BY position DESC LIMIT 1", &[])
     }
 
-    /// The entry at a position after which it is known what follows.
+    /// Returns the entry at a position, if it is known which entries come after it.
     fn known(&self, position: Position) -> Result<Option<Place>> {
         if position == self.trimmed.position {
             return Ok(Some(self.trimmed));
@@ -92,7 +92,7 @@ impl Store {
     }
 }
 
-/// A position as SQLite has it: its integers have a sign, and no entry has a higher one.
+/// Converts a position to an integer of SQLite, which has a sign. No entry has a higher position.
 fn clamped(position: Position) -> i64 {
     i64::try_from(position.get()).unwrap_or(i64::MAX)
 }

@@ -11,10 +11,10 @@ use super::{Place, Result};
 pub(super) const INSERT: &str =
     "INSERT INTO entries (position, number, topic, fields, key, checksum) VALUES (?, ?, ?, ?, ?, ?)";
 
-/// What [`Row::read`] reads, in its order.
+/// The columns that [`Row::read`] reads, in its order.
 pub(super) const COLUMNS: &str = "position, number, topic, fields, key, checksum";
 
-/// A row that is to be written.
+/// A row to write.
 pub(super) struct Row<'r> {
     place: Place,
     record: &'r Record,
@@ -24,7 +24,7 @@ pub(super) struct Row<'r> {
 pub(super) struct Stored {
     pub(super) place: Place,
     record: Option<Record>,
-    /// Whether it is as it was written.
+    /// Whether its bytes are those that were written.
     pub(super) is_whole: bool,
 }
 
@@ -72,8 +72,8 @@ impl Stored {
         self.record.as_ref().map_or(0, |record| record.fields().len())
     }
 
-    /// The entry, after the row before it that was read. If there were others between them, the entry is linked to none
-    /// that a reader can have seen.
+    /// Returns the entry, after the row that was read before it. If other rows were between them, the entry is linked
+    /// to a position that no reader can have seen.
     pub(super) fn into_entry(self, before: Place) -> Entry {
         let is_linked = self.place.number == before.number.wrapping_add(1);
         let unknown = Position::new(self.place.position.get().saturating_sub(1));
@@ -81,7 +81,7 @@ impl Stored {
     }
 }
 
-/// Takes the message out of a row.
+/// Removes the message of a row.
 pub(super) fn empty(connection: &Connection, place: Place) -> Result<()> {
     let mut update = connection.prepare_cached(
         "UPDATE entries SET topic = NULL, fields = NULL, key = NULL, checksum = ? WHERE position = ?",
@@ -89,13 +89,14 @@ pub(super) fn empty(connection: &Connection, place: Place) -> Result<()> {
     update.execute(params![checksum(place, [None; 3]), place.position.get().cast_signed()]).map(drop)
 }
 
-/// The checksum of a row. Each part is preceded by its length, so that no byte can change from one part to another.
+/// Returns the checksum of a row. The length of each part comes before the part, so that no byte can move from one part
+/// to another.
 fn checksum(place: Place, parts: [Option<&[u8]>; 3]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&place.position.get().to_le_bytes());
     hasher.update(&place.number.to_le_bytes());
     for part in parts {
-        // No part is that long.
+        // No part has this length.
         hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
         hasher.update(part.unwrap_or_default());
     }

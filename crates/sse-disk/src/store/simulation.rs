@@ -1,4 +1,5 @@
-//! Runs in which the disk fails by a seed: a store, publishers that repeat what failed, and what must be true after.
+//! Runs in which the disk fails at random, with a store and publishers that repeat failed appends. A seed gives the
+//! same run.
 
 mod disk;
 
@@ -16,11 +17,11 @@ use crate::error::{OpenError, OpenErrorKind};
 
 type Seen = Tally<&'static str>;
 
-/// A publisher sends a batch until it is stored.
+/// A publisher, which sends a batch until it is stored.
 struct Publisher {
     id: u64,
     number: u64,
-    /// What is to be sent again.
+    /// The batch that must be sent again.
     unknown: Option<Batch>,
 }
 
@@ -31,11 +32,11 @@ struct Story {
     durability: Durability,
     store: Option<Store>,
     publishers: Vec<Publisher>,
-    /// What `append` has returned, in order.
+    /// The messages that `append` has stored, in order.
     stored: Vec<(Position, Record)>,
-    /// How many of them are flushed for sure.
+    /// How many of them are surely flushed.
     flushed: usize,
-    /// The highest position ever returned.
+    /// The highest position that was ever returned.
     highest: Position,
     now: u64,
     messages: u64,
@@ -44,7 +45,7 @@ struct Story {
 
 impl Story {
     fn new(seed: u64, durability: Durability) -> Self {
-        // Runs of several tests have the same seeds at one time.
+        // Several tests run the same seeds at the same time.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -76,7 +77,7 @@ impl Story {
         self.store.as_mut().unwrap()
     }
 
-    /// One thing that happens.
+    /// Makes one thing happen.
     fn step(&mut self) {
         match self.rng.u32(..100) {
             0..55 => self.append(),
@@ -187,7 +188,7 @@ impl Story {
         let outcome = if is_flush {
             self.store().flush().map(|()| "flushed")
         } else if self.rng.bool() {
-            // As if much had been written.
+            // As if many bytes had been written.
             self.store().unchecked = u64::MAX / 2;
             self.store().checkpoint().map(|()| "checkpoint")
         } else {
@@ -214,7 +215,7 @@ impl Story {
         self.disk.set(faults);
     }
 
-    /// The process or the machine ends, and begins again.
+    /// Ends the process or the machine, and starts it again.
     fn crash(&mut self) {
         let is_kill = self.rng.bool();
         if is_kill {
@@ -243,8 +244,8 @@ impl Story {
         self.store = Some(store.unwrap());
     }
 
-    /// What was stored is there, in order, once; at least the first `kept`, and of the others the first ones. What else is
-    /// there had failed.
+    /// Checks that the stored messages are there, in order and once: at least the first `kept`, and the first of the
+    /// others. All other messages had failed.
     fn check(&mut self, kept: usize) {
         let start = self.store().trimmed.position;
         let entries = all(self.store());
@@ -258,7 +259,7 @@ impl Story {
         let expected: Vec<_> = self.stored.iter().filter(|(position, _)| *position > start).collect();
         let mut missing = expected.iter().filter(|expected| !there.contains(expected));
         if let Some((position, _)) = missing.next() {
-            assert!(*position > end, "{position} is lost, and {end} is there");
+            assert!(*position > end, "{position} is lost, and {end} is not");
             assert!(kept == 0 || *position > self.stored[kept - 1].0, "{position} was flushed, and is lost");
             self.seen.count("lost, as it may be");
         }
@@ -276,7 +277,7 @@ impl Story {
         self.highest = end.max(start);
     }
 
-    /// All is well again: what failed is sent again, and everything is there once.
+    /// Ends the faults. Failed batches are sent again, and everything must be there once.
     fn end(mut self) -> Seen {
         self.disk.set(Faults::default());
         for number in 0..self.publishers.len() {
@@ -323,7 +324,7 @@ fn run(durability: Durability) -> Option<Seen> {
     })
 }
 
-/// A disk that does not keep its promises: it says that it has flushed and has not, or changes what it holds.
+/// Runs on a disk that reports flushes which it has not done, or changes its bytes.
 fn damage(seed: u64) -> Seen {
     let mut run = Story::new(seed, Durability::Stored);
     let honest = run.rng.usize(..20);
@@ -380,7 +381,7 @@ fn damage(seed: u64) -> Seen {
             known(entry);
         }
     }
-    // It goes on, or says that it can't.
+    // The store goes on, or reports that it can't.
     let (batch, now) = (run.batch(0), run.now);
     let went_on = run.store().append(&[batch], now).is_ok();
     tally.count(if went_on { "went on" } else { "not appended" });
@@ -389,7 +390,7 @@ fn damage(seed: u64) -> Seen {
 }
 
 #[test]
-fn no_disk_makes_a_wrong_event() {
+fn a_damaged_disk_gives_no_wrong_event() {
     let Some(seen) = Simulation::new().runs(100).run(async |seed| damage(seed)) else { return };
     for what in ["a gap", "linked", "not known", "not opened", "not read", "went on"] {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");
@@ -397,7 +398,7 @@ fn no_disk_makes_a_wrong_event() {
 }
 
 #[test]
-fn what_was_stored_is_there_after_any_failure() {
+fn stored_messages_are_there_after_any_failure() {
     let Some(seen) = run(Durability::Stored) else { return };
     for what in [
         "appended",
@@ -417,7 +418,7 @@ fn what_was_stored_is_there_after_any_failure() {
 }
 
 #[test]
-fn what_is_lost_without_a_flush_is_the_end_alone() {
+fn a_loss_without_a_flush_is_only_of_the_newest_messages() {
     let Some(seen) = run(Durability::Every(std::time::Duration::from_millis(50))) else { return };
     for what in ["flushed", "lost, as it may be", "lost power"] {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");

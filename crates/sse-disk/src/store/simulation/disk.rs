@@ -1,4 +1,5 @@
-//! A disk in memory that forgets what was not flushed, tears what it was writing, fails, fills up, and lies.
+//! A disk in memory that forgets bytes that were not flushed, tears writes, fails, fills up, and reports flushes that
+//! it has not done.
 
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
@@ -10,23 +11,23 @@ use sqlite_vfs::{DatabaseHandle, LockKind, OpenAccess, OpenOptions, WalDisabled}
 /// The name of the file layer at SQLite.
 pub(super) const NAME: &str = "faulty";
 
-/// What a disk writes as a whole.
+/// How many bytes the disk writes as a whole.
 const SECTOR: usize = 512;
 
-/// The disks, by their numbers: SQLite knows one file layer, and the first part of a path is the number.
+/// The disks, by their numbers. SQLite knows one file layer, and the first part of a path is the number.
 static DISKS: LazyLock<Mutex<BTreeMap<u64, Disk>>> = LazyLock::new(Mutex::default);
 
 #[derive(Clone)]
 pub(super) struct Disk(Arc<Mutex<State>>);
 
-/// What goes wrong from now on.
+/// The faults from now on.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Faults {
     /// How many of a thousand operations fail.
     pub(super) errors: u32,
     /// How many bytes all files together may have.
     pub(super) room: Option<usize>,
-    /// A flush does nothing, and says that it has.
+    /// Whether a flush does nothing, and reports success.
     pub(super) lies: bool,
 }
 
@@ -34,15 +35,15 @@ struct State {
     rng: fastrand::Rng,
     files: BTreeMap<String, Data>,
     faults: Faults,
-    /// Which of the processes that use the disk one after the other is alive.
+    /// The number of the process that is alive. Several processes use the disk one after the other.
     process: u64,
 }
 
 #[derive(Default)]
 struct Data {
-    /// What a process sees.
+    /// The bytes that a process sees.
     now: Vec<u8>,
-    /// What is on the disk for sure.
+    /// The bytes that are surely on the disk.
     flushed: Vec<u8>,
     pending: Vec<Change>,
 }
@@ -67,8 +68,7 @@ impl Disk {
         self.lock().faults = faults;
     }
 
-    /// The machine loses power: each write that was not flushed is there, lost or torn. Files that are still open do
-    /// nothing any more.
+    /// Loses power: each write that was not flushed is there, lost or torn. Open files do nothing any more.
     pub(super) fn lose_power(&self) {
         let mut state = self.lock();
         state.process += 1;
@@ -81,12 +81,12 @@ impl Disk {
         }
     }
 
-    /// The process is killed: what it has written is there, whether or not it was flushed.
+    /// Kills the process: everything that it has written is there, flushed or not.
     pub(super) fn kill(&self) {
         self.lock().process += 1;
     }
 
-    /// Changes one bit of what is on the disk.
+    /// Changes one bit of the flushed bytes.
     pub(super) fn flip(&self) {
         let mut state = self.lock();
         let State { rng, files, .. } = &mut *state;
@@ -204,7 +204,7 @@ impl sqlite_vfs::Vfs for Layer {
 }
 
 impl Open {
-    /// Does something with the file, as long as the process is alive.
+    /// Uses the file, as long as the process is alive.
     fn with<T>(&self, act: impl FnOnce(&mut State, &str) -> Result<T>) -> Result<T> {
         let mut state = self.disk.lock();
         if state.process != self.process {

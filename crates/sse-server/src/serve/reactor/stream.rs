@@ -101,7 +101,7 @@ pub(crate) enum Peer {
     Gone,
 }
 
-/// A piece of up to this size is copied behind its head, so that both are sent as one part.
+/// A piece of up to this size is copied after its head, so that both are sent as one part.
 const JOINED: usize = 4 * 1024;
 
 /// How many bytes that a peer sends during a stream are kept for its next request. More bytes stay in the socket.
