@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 /// A headless Chromium with an empty profile of its own.
 ///
-/// Its pages share cookies, cache and the limit of six HTTP/1.1 connections per origin. It ends when it and its last
-/// [`Page`] are dropped; its processes are waited for and its profile is removed.
+/// Its pages share cookies, cache and the limit of six HTTP/1.1 connections for each origin. The browser ends when it
+/// and its last [`Page`] are dropped. The drop waits for its processes, and removes its profile.
 #[derive(Debug)]
 pub struct Browser {
     process: Arc<Process>,
@@ -17,13 +17,13 @@ pub struct Browser {
 impl Browser {
     /// Returns the program that [`launch`](Self::launch) starts.
     ///
-    /// That is the one that the environment variable `CHROMIUM` names. If it isn't set, `chromium`, `chromium-browser`,
-    /// `google-chrome`, `google-chrome-stable` and `chrome` are looked for in `PATH`, then Chromium and Chrome where
-    /// macOS and Windows install them.
+    /// This is the program that the environment variable `CHROMIUM` names. If the variable isn't set, `find` looks for
+    /// `chromium`, `chromium-browser`, `google-chrome`, `google-chrome-stable` and `chrome` in `PATH`, and then for
+    /// Chromium and Chrome in the usual folders of macOS and Windows.
     ///
     /// # Errors
     ///
-    /// There is none; the error's text says how to get one.
+    /// If no browser is found; the text of the error says how to get one.
     pub fn find() -> Result<PathBuf, NotFound> {
         find::find()
     }
@@ -32,7 +32,8 @@ impl Browser {
     ///
     /// # Errors
     ///
-    /// There is none, or it doesn't start. On Windows it never does: the pipes are handed over in Unix's way.
+    /// If no browser is found, or it doesn't start. On Windows, it never starts, because the pipes are passed on in
+    /// Unix's way.
     pub fn launch() -> Result<Self, Error> {
         Self::launch_program(&Self::find()?)
     }
@@ -41,7 +42,7 @@ impl Browser {
     ///
     /// # Errors
     ///
-    /// It isn't a browser of the Chromium family, or it doesn't start; the error holds what it said.
+    /// If the program isn't a browser of the Chromium family, or it doesn't start. The error has its output.
     pub fn launch_program(program: &Path) -> Result<Self, Error> {
         Ok(Self { process: Arc::new(Process::start(program)?) })
     }
@@ -50,7 +51,7 @@ impl Browser {
     ///
     /// # Errors
     ///
-    /// The browser has ended, or doesn't answer.
+    /// If the browser has ended, or doesn't answer.
     pub fn page(&self) -> Result<Page, Error> {
         Page::create(Arc::clone(&self.process))
     }
@@ -59,7 +60,7 @@ impl Browser {
     ///
     /// # Errors
     ///
-    /// The address can't be opened, the browser has ended, or it doesn't answer.
+    /// If the address can't be opened, or if the browser has ended or doesn't answer.
     pub fn open(&self, url: &str) -> Result<Page, Error> {
         let page = self.page()?;
         page.navigate(url)?;

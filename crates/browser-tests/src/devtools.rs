@@ -1,7 +1,7 @@
 //! The `DevTools` protocol over a pair of pipes: JSON messages that end in NUL.
 //!
-//! One thread writes, so that a browser which doesn't read can't block a test; one thread reads, and sorts what comes
-//! into the state under the lock. Whoever waits, waits for that state to change.
+//! One thread writes, so that a browser which doesn't read can't block a test. One thread reads, and sorts the messages
+//! into the state under the lock. Callers wait until that state changes.
 
 use crate::record::Record;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) struct DevTools {
     shared: Arc<Shared>,
 }
 
-/// Why a command has no result; [`Error`](crate::Error) says more.
+/// Why a command has no result. [`Error`](crate::Error) adds the details.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Ended,
@@ -27,7 +27,7 @@ pub(crate) enum Failure {
     Refused { reason: String },
 }
 
-/// The browser has closed its pipe, so nothing more will come.
+/// The browser has closed its pipe, so no more messages will come.
 #[derive(Debug)]
 pub(crate) struct Ended;
 
@@ -40,7 +40,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     last_id: u64,
-    /// One entry per command that is waited for; `None` until its reply comes.
+    /// One entry for each command that is waited for; `None` until its reply comes.
     replies: HashMap<u64, Option<Value>>,
     /// By session.
     records: HashMap<String, Record>,
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl DevTools {
-    /// Returns the connection that writes commands here, and reads replies and events there.
+    /// Returns a connection that writes to `commands`, and reads replies and events from `answers`.
     pub(crate) fn new(commands: impl Write + Send + 'static, answers: impl Read + Send + 'static) -> Self {
         let (outgoing, queue) = mpsc::channel();
         let shared = Arc::new(Shared::default());
@@ -73,7 +73,7 @@ impl DevTools {
         }
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
-        // If the writer is gone, the browser is, too: the reader says so.
+        // If the writer has ended, the browser has ended, and the reader reports it.
         let _ = self.outgoing.send(bytes);
         let reply = self.shared.wait(timeout, |state| state.replies.get_mut(&id)?.take());
         self.shared.lock().replies.remove(&id);
@@ -90,12 +90,12 @@ impl DevTools {
         self.shared.lock().records.remove(session);
     }
 
-    /// Returns what `look` makes of the session's record as it is now.
+    /// Returns the result of `look` for the session's record as it is now.
     pub(crate) fn look<T: Default>(&self, session: &str, look: impl FnOnce(&mut Record) -> T) -> T {
         self.shared.lock().records.get_mut(session).map_or_else(T::default, look)
     }
 
-    /// Returns what `look` finds in the session's record as soon as it finds something, `None` after the timeout.
+    /// Returns the result of `look` as soon as it is not `None`. Returns `None` after the timeout.
     pub(crate) fn wait<T>(
         &self,
         session: &str,
@@ -174,9 +174,10 @@ fn write_all(mut commands: impl Write, queue: &Receiver<Vec<u8>>) {
     }
 }
 
-/// Returns a reply in place of one that isn't JSON for Rust: a JavaScript string may hold half a surrogate pair.
+/// Returns a reply in place of one that Rust can't read as JSON, because a JavaScript string may hold half a surrogate
+/// pair.
 ///
-/// Chromium begins each reply with its id. An event has none, and is left out.
+/// Chromium begins each reply with its id. An event has no id, and is left out.
 fn unreadable(message: &[u8], error: &serde_json::Error) -> Value {
     let digits = message.strip_prefix(br#"{"id":"#).unwrap_or_default().split(|byte| *byte == b',').next();
     let id = digits.and_then(|digits| str::from_utf8(digits).ok()?.parse::<u64>().ok());

@@ -7,12 +7,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A browser didn't start, didn't do what it was told, or didn't do it in time.
+/// The reason why a browser did not start, or did not do in time what a test asked for.
 ///
-/// `Debug` gives the same text as `Display`, as that is what a test's `unwrap` shows.
+/// `Debug` gives the same text as `Display`, because a test's `unwrap` shows that text.
 #[non_exhaustive]
 pub enum Error {
-    /// There is no browser.
+    /// No browser was found.
     NotFound(NotFound),
     /// The browser could not be started: there is no temporary folder for its profile, or no `sh`.
     Start {
@@ -21,18 +21,18 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The browser has ended, or the program isn't one.
+    /// The browser has ended, or the program isn't a browser.
     Ended {
         /// The end of what it wrote to its standard error.
         stderr: String,
     },
-    /// What was waited for did not happen in time.
+    /// The expected thing did not happen in time.
     Timeout {
-        /// What was waited for: the JavaScript expression or the protocol's command.
+        /// The expected thing: the JavaScript expression, or the command of the protocol.
         waited_for: String,
-        /// How long.
+        /// How long the test waited.
         timeout: Duration,
-        /// What stood in the way when it was last tried, such as an exception.
+        /// The problem of the last attempt, such as an exception.
         obstacle: Option<String>,
     },
     /// The browser refused a command of the protocol.

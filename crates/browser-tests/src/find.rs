@@ -1,4 +1,4 @@
-//! Where the browser is.
+//! Finds the browser.
 
 use std::env;
 use std::error::Error;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 /// The names under which browsers of the Chromium family are installed, the free one first.
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
-/// Where macOS keeps them: applications aren't in `PATH` there.
+/// The paths of browsers on macOS, where applications aren't in `PATH`.
 const MACOS: [&str; 2] = [
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/// Where Windows keeps them: a variable that names a folder, and the rest of the path.
+/// The paths of browsers on Windows: a variable that names a folder, and the rest of the path.
 const WINDOWS: [(&str, &str); 4] = [
     ("LOCALAPPDATA", r"Chromium\Application\chrome.exe"),
     ("PROGRAMFILES", r"Google\Chrome\Application\chrome.exe"),
@@ -53,13 +53,13 @@ fn in_usual_places() -> Vec<PathBuf> {
     Vec::new()
 }
 
-/// There is no Chromium and no Chrome here.
+/// Neither Chromium nor Chrome was found.
 ///
-/// Its text says how to get one. `Debug` gives the same text, as that is what a test's `unwrap` shows.
+/// The text says how to get one. `Debug` gives the same text, because a test's `unwrap` shows that text.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotFound {
-    /// The path that the environment variable `CHROMIUM` holds, if it is set: nothing else is tried then.
+    /// The path in the environment variable `CHROMIUM`, if it is set. No other path is tried then.
     pub named: Option<PathBuf>,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for NotFound {
             Some(named) => {
                 write!(
                     f,
-                    "the variable CHROMIUM names {}, which is no file; correct or unset it",
+                    "the variable CHROMIUM names {}, which is not a file; correct or unset it",
                     named.display()
                 )
             }

@@ -1,8 +1,8 @@
-//! Keys, as the protocol wants them.
+//! Keys in the form of the protocol.
 
 use serde_json::{Value, json};
 
-/// A key, with what is held down beside it.
+/// A key, and the keys that are held down with it.
 #[derive(Debug)]
 pub(crate) struct Press {
     key: String,
@@ -29,14 +29,14 @@ impl Press {
             "modifiers": self.modifiers,
             "windowsVirtualKeyCode": self.code(),
         });
-        // Alone or with Shift, a key writes; Enter in a form sends it by this text.
+        // Alone or with Shift, a key writes text. Enter in a form sends it by this text.
         if event_type == "keyDown"
             && self.modifiers & !8 == 0
             && let Some(text) = self.text()
         {
             event["text"] = text.into();
         }
-        // What the browser itself would do, with the shortcuts of Linux.
+        // The command of the browser itself, by the shortcuts of Linux.
         if event_type == "keyDown"
             && self.modifiers == 2
             && let Some(command) = self.command()
@@ -63,7 +63,7 @@ impl Press {
         }
     }
 
-    /// The key's number, which decides what the browser itself does with it.
+    /// Returns the key's number, which decides what the browser itself does with the key.
     fn code(&self) -> u32 {
         match &*self.key {
             "Backspace" => 8,

@@ -1,4 +1,4 @@
-//! A headless Chromium for tests: what a real browser's `EventSource` makes of a stream.
+//! A headless Chromium for tests, to see how a real browser's `EventSource` reads a stream.
 //!
 //! ```no_run
 //! use browser_tests::Browser;
@@ -25,14 +25,14 @@
 //!            replies and events, by fd 4                recorded from the start
 //! ```
 //!
-//! The browser is driven by its `DevTools` protocol over pipes: no port is opened, so any number of tests can run at
-//! once, and a browser whose test is killed reads the end of its pipe and ends, too.
+//! The browser is driven by its `DevTools` protocol over pipes. No port is opened, so any number of tests can run at
+//! once. If a test is killed, its browser reads the end of its pipe, and ends, too.
 //!
 //! # What it never does
 //!
-//! - It never skips: where there is no browser, [`Browser::launch`] is an error that says how to get one.
-//! - It never waits without a bound, and never sleeps.
-//! - It leaves nothing behind: processes and profile are gone when the [`Browser`] and its last [`Page`] are dropped.
+//! - It never skips a test. If no browser is found, [`Browser::launch`] returns an error that says how to get one.
+//! - It never waits without a limit, and never sleeps.
+//! - It leaves no process and no profile when the [`Browser`] and its last [`Page`] are dropped.
 
 mod browser;
 mod devtools;

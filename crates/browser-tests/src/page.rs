@@ -1,4 +1,4 @@
-//! A page: what runs in it, what it receives, what it looks like.
+//! A page: its scripts, its events, and its look.
 
 use crate::keyboard;
 use crate::process::{COMMAND_TIMEOUT, Process};
@@ -14,16 +14,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// For how long a page is left alone with an expression: a reply that a navigation swallows costs so much at most.
+/// How long one attempt with an expression may take. If a navigation swallows the reply, the attempt is lost after this
+/// time.
 const SLICE: Duration = Duration::from_secs(2);
 
-/// How much later than it should a page may answer that its time is over.
+/// How much later than asked a page may report that the time is over.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long to wait for a new document after one has gone in the middle of an expression.
+/// How long to wait for a new document if the old one ended in the middle of an expression.
 const NEW_DOCUMENT: Duration = Duration::from_millis(100);
 
-/// How long a page may take to close; what is dropped reports nothing.
+/// How long a page may take to close. The drop reports nothing.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A page of a [`Browser`](crate::Browser), in a window of its own; closed when dropped.
@@ -34,7 +35,7 @@ pub struct Page {
     session: String,
 }
 
-/// What a page is told to look like.
+/// The colour scheme of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorScheme {
     /// `prefers-color-scheme: light`.
@@ -53,7 +54,7 @@ impl ColorScheme {
 }
 
 impl Page {
-    /// Opens a blank page, with its events recorded before anything can happen in it.
+    /// Opens a blank page, and records its events from the start.
     pub(crate) fn create(process: Arc<Process>) -> Result<Self, Error> {
         // A page that shares its window with another one may not be drawn.
         let params = json!({ "url": "about:blank", "newWindow": true });
@@ -68,16 +69,16 @@ impl Page {
         for command in ["Page.enable", "Runtime.enable", "Network.enable", "Log.enable"] {
             page.call(command, &json!({}))?;
         }
-        // Keys go to the page that has the focus, which only one window can have.
+        // Keys go to the page that has the focus, and only one window can have it.
         page.call("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }))?;
         Ok(page)
     }
 
-    /// Goes to this address; returns when its document has begun, which is before it has loaded.
+    /// Goes to this address. Returns when the new document has begun, which is before it has loaded.
     ///
     /// # Errors
     ///
-    /// The address can't be opened, or is a download.
+    /// If the address can't be opened, or is a download.
     pub fn navigate(&self, url: &str) -> Result<(), Error> {
         let result = self.call("Page.navigate", &json!({ "url": url }))?;
         match result["errorText"].as_str() {
@@ -86,28 +87,28 @@ impl Page {
         }
     }
 
-    /// Returns the value of a JavaScript expression, or what its promise resolves to, as JSON.
+    /// Returns the value of a JavaScript expression, or of its promise, as JSON.
     ///
-    /// `undefined` is `null`; what JSON can't say (`NaN`, `1n`) is its source text as a string.
+    /// `undefined` is `null`. A value that JSON doesn't have (`NaN`, `1n`) is its source text as a string.
     ///
     /// # Errors
     ///
-    /// It throws, rejects, takes longer than 30 seconds, or the page goes elsewhere meanwhile. Or its value holds half
-    /// a surrogate pair, which Rust's strings can't.
+    /// If the expression throws, rejects, or takes longer than 30 seconds, or if the page goes elsewhere meanwhile.
+    /// Also if the value holds half a surrogate pair, because Rust's strings can't hold it.
     pub fn evaluate(&self, expression: &str) -> Result<Value, Error> {
         self.evaluate_within(expression, COMMAND_TIMEOUT)
     }
 
-    /// Returns the value of a JavaScript expression, or what its promise resolves to, as soon as it is truthy.
+    /// Returns the value of a JavaScript expression, or of its promise, as soon as the value is truthy.
     ///
-    /// An exception counts as not yet: while a page loads, elements are missing and scripts haven't run. If the page
-    /// goes elsewhere, the expression is tried there. Time is counted by the page; one that doesn't answer at all is
-    /// given two seconds more.
+    /// An exception counts as "not yet", because elements and scripts may be missing while a page loads. If the page
+    /// goes elsewhere, the expression is tried there. The page counts the time. A page that doesn't answer at all gets
+    /// two seconds more.
     ///
     /// # Errors
     ///
-    /// The time is over; the error names the expression, and the last exception if there was one. Or the expression
-    /// isn't one: a syntax error is told at once.
+    /// If the time is over. The error names the expression, and the last exception if there was one. Also, and at once,
+    /// if the expression has a syntax error.
     pub fn wait_for(&self, expression: &str, timeout: Duration) -> Result<Value, Error> {
         let start = Instant::now();
         loop {
@@ -116,9 +117,9 @@ impl Page {
             let obstacle = match self.evaluate_within(&checks(expression, left), left + GRACE) {
                 Ok(mut outcome) if outcome.get("value").is_some() => return Ok(outcome["value"].take()),
                 Ok(outcome) => outcome["thrown"].as_str().map(str::to_owned),
-                // It is stuck, or a navigation swallowed the reply.
+                // The page is stuck, or a navigation swallowed the reply.
                 Err(Error::Timeout { .. }) => Some("the page doesn't answer".to_owned()),
-                // The document is gone, or isn't there yet.
+                // The document has ended, or hasn't begun.
                 Err(Error::Refused { reason, .. }) => {
                     self.wait(NEW_DOCUMENT, |record| (record.contexts > contexts).then_some(()))?;
                     Some(reason)
@@ -134,46 +135,47 @@ impl Page {
         }
     }
 
-    /// Takes the next event that an `EventSource` of the page receives or has received; `None` if none is in time.
+    /// Takes the next event that an `EventSource` of the page receives or has received; `None` if no event comes in
+    /// time.
     ///
-    /// They are recorded from the page's start, in order, whether or not the page listens for their type. Those of a
+    /// Events are recorded from the page's start, in order, whether or not the page listens for their type. Events of a
     /// worker aren't seen.
     ///
     /// # Errors
     ///
-    /// The browser has ended.
+    /// If the browser has ended.
     pub fn next_message(&self, timeout: Duration) -> Result<Option<EventSourceMessage>, Error> {
         self.wait(timeout, |record| record.messages.pop_front())
     }
 
-    /// Takes all events that have been received and not been taken yet.
+    /// Takes all events that were received and not taken yet.
     pub fn take_messages(&self) -> Vec<EventSourceMessage> {
         self.look(|record| mem::take(&mut record.messages)).into()
     }
 
-    /// Takes the next request that the page sends or has sent; `None` if none is in time.
+    /// Takes the next request that the page sends or has sent; `None` if no request comes in time.
     ///
-    /// They are recorded from the page's start: those that went over the network, the one for the icon among them.
+    /// All requests over the network are recorded from the page's start, including the request for the icon.
     ///
     /// # Errors
     ///
-    /// The browser has ended.
+    /// If the browser has ended.
     pub fn next_request(&self, timeout: Duration) -> Result<Option<Request>, Error> {
         self.wait(timeout, |record| record.requests.pop_front())
     }
 
-    /// Takes what has gone wrong in the page since it was opened, or since this was last asked for: exceptions that
-    /// nothing caught, what was written by `console.error`, and what the browser refused, as by a
-    /// `Content-Security-Policy`. Requests that fail aren't among it.
+    /// Takes the errors of the page since it was opened, or since the last call: uncaught exceptions, texts of
+    /// `console.error`, and actions that the browser refused, such as by a `Content-Security-Policy`. Failed requests
+    /// aren't among them.
     pub fn take_errors(&self) -> Vec<String> {
         self.look(|record| mem::take(&mut record.errors))
     }
 
-    /// Presses a key and lets it go: the name of a character or of a key, such as `Tab`, `a` or `Control+Enter`.
+    /// Presses and releases a key: the name of a character or of a key, such as `Tab`, `a` or `Control+Enter`.
     ///
     /// # Errors
     ///
-    /// The browser has ended, or doesn't answer.
+    /// If the browser has ended, or doesn't answer.
     pub fn press(&self, keys: &str) -> Result<(), Error> {
         let press = keyboard::press(keys);
         for event_type in ["keyDown", "keyUp"] {
@@ -186,17 +188,17 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// The browser has ended, or doesn't answer.
+    /// If the browser has ended, or doesn't answer.
     pub fn write(&self, text: &str) -> Result<(), Error> {
         self.call("Input.insertText", &json!({ "text": text }))?;
         Ok(())
     }
 
-    /// Gives the page a window of this size, in CSS pixels, and this scheme, from now on.
+    /// Gives the page a window of this size, in CSS pixels, and this colour scheme, from now on.
     ///
     /// # Errors
     ///
-    /// The browser has ended, or doesn't answer.
+    /// If the browser has ended, or doesn't answer.
     pub fn resize(&self, width: u32, height: u32, scheme: ColorScheme) -> Result<(), Error> {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", &size)?;
@@ -211,7 +213,7 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// The file can't be written, the browser has ended, or it doesn't answer.
+    /// If the file can't be written, or if the browser has ended or doesn't answer.
     pub fn screenshot(&self, path: &Path, width: u32, height: u32, scheme: ColorScheme) -> Result<(), Error> {
         self.resize(width, height, scheme)?;
         let image = self.call("Page.captureScreenshot", &json!({ "format": "png" }))?;
@@ -254,18 +256,18 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // If the browser has ended, so has the page.
+        // If the browser has ended, the page has ended, too.
         let params = json!({ "targetId": self.target });
         let _ = self.process.call(None, "Target.closeTarget", &params, CLOSE_TIMEOUT);
         self.process.devtools.forget(&self.session);
     }
 }
 
-/// Returns JavaScript that checks the expression until it is truthy, but not for longer than this.
+/// Returns JavaScript that checks the expression until it is truthy, up to this time.
 ///
-/// Its value is `{ value }` in the end, or else `{ thrown }`, which is missing if the expression was merely falsy. The
-/// expression is a function's body outside of the loop, so that it sees the page's names only; the newlines keep a
-/// comment in it from hiding what follows.
+/// At the end, its value is `{ value }` or `{ thrown }`. `thrown` is missing if the expression was only falsy. The
+/// expression is the body of a function outside the loop, so that it sees only the page's names. The newlines keep a
+/// comment in it from hiding the rest.
 fn checks(expression: &str, within: Duration) -> String {
     let milliseconds = within.as_millis();
     format!(

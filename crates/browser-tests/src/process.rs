@@ -1,4 +1,4 @@
-//! The browser's process: started with pipes for the protocol, and gone when dropped.
+//! The browser's process. It starts with pipes for the protocol, and ends when it is dropped.
 
 use crate::Error;
 use crate::devtools::{DevTools, Ended, Failure};
@@ -11,44 +11,44 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long any command may take that names no other time.
+/// How long a command may take if it sets no other time.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the first answer may take: a first start fills caches, on a busy machine with other browsers beside it.
+/// How long the first answer may take. A first start fills caches, on a busy machine and beside other browsers.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long the browser's other processes may outlive the first one.
+/// How long the browser's other processes may live longer than the first one.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How much of the standard error is kept, in bytes: some lines of Chromium's are 300 bytes long.
+/// How many bytes of the standard error are kept. Some lines of Chromium have 300 bytes.
 const STDERR_KEPT: usize = 4096;
 
 /// Moves the protocol's pipes from standard input and output to fd 3, which Chromium reads, and fd 4, which it writes.
 ///
-/// Without unsafe code, std can hand over fd 0 to 2 only.
+/// Without unsafe code, std can pass on only fd 0 to 2.
 const MOVE_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#;
 
 const FLAGS: &[&str] = &[
     "--remote-debugging-pipe",
     "--headless",
-    // The sandbox needs a user other than root or namespaces, and the pages are the tests' own.
+    // The sandbox needs a user other than root, or namespaces, and the pages are the tests' own.
     "--no-sandbox",
     "--disable-gpu",
     // Containers often have a /dev/shm of 64 MB, which kills pages.
     "--disable-dev-shm-usage",
-    // Nothing but what the tests ask for goes over the network.
+    // Nothing goes over the network except what the tests ask for.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-quic",
     "--disable-sync",
-    // Names that are nobody's are this machine's, as a name that a proxy is reached by.
+    // Names in `.example` are this machine, as the names of proxies are.
     "--host-resolver-rules=MAP *.example 127.0.0.1",
-    // Nothing is asked of a user.
+    // The browser asks its user nothing.
     "--no-first-run",
     "--no-default-browser-check",
     "--password-store=basic",
     "--use-mock-keychain",
-    // A page whose window isn't in front must still run its timers in time.
+    // A page whose window isn't in front must run its timers in time, too.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
@@ -60,7 +60,7 @@ pub(crate) struct Process {
     pub(crate) devtools: DevTools,
     stderr: Arc<Stderr>,
     child: Child,
-    // Dropped, and by that removed, when `drop` has seen the processes end.
+    // Dropped, and so removed, after `drop` has seen the processes end.
     _profile: TempDir,
 }
 
@@ -111,7 +111,7 @@ impl Process {
         })
     }
 
-    /// Returns the error that says what the browser said last.
+    /// Returns an error with the last output of the browser.
     pub(crate) fn ended(&self, _: Ended) -> Error {
         Error::Ended { stderr: self.stderr.to_end(END_TIMEOUT) }
     }
@@ -119,15 +119,15 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Either fails only if the process has already been waited for.
+        // These calls fail only if the process has already been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // The other processes hold the same standard error: at its end, no one writes into the profile any more.
+        // The other processes have the same standard error. At its end, no process writes into the profile any more.
         self.stderr.to_end(END_TIMEOUT);
     }
 }
 
-/// The end of what the browser and its processes wrote to their standard error.
+/// The last part of what the browser and its processes wrote to their standard error.
 #[derive(Debug, Default)]
 struct Stderr {
     kept: Mutex<Kept>,
@@ -152,7 +152,7 @@ impl Stderr {
         self.ended.notify_all();
     }
 
-    /// Returns what is kept when the last process has closed it, or at the latest after the timeout.
+    /// Returns the kept part when the last process has closed the standard error, or at the latest after the timeout.
     fn to_end(&self, timeout: Duration) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let result = self.ended.wait_timeout_while(kept, timeout, |kept| !kept.ended);

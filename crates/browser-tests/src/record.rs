@@ -1,4 +1,4 @@
-//! What a page's events tell, kept from the start.
+//! Records the events of a page from its start.
 
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
@@ -6,11 +6,11 @@ use std::collections::{HashMap, VecDeque};
 /// An event that an `EventSource` of the page received, whether or not the page listens for its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSourceMessage {
-    /// The event's type: `message` unless the stream says otherwise.
+    /// The type of the event: `message` unless the stream sets another.
     pub event_name: String,
     /// The last event ID, which the page sees as `lastEventId`.
     pub event_id: String,
-    /// The data, lines joined by LF.
+    /// The data. Its lines are joined by LF.
     pub data: String,
 }
 
@@ -21,12 +21,12 @@ pub struct Request {
     pub method: String,
     /// The whole address.
     pub url: String,
-    /// Names and values as they were sent, `Last-Event-ID` among them.
+    /// Names and values as they were sent, including `Last-Event-ID`.
     pub headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// Returns the value of the header with this name, in whatever case.
+    /// Returns the value of the header with this name, in upper or lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -35,22 +35,22 @@ impl Request {
     }
 }
 
-/// What is kept of one page's events.
+/// The recorded events of one page.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
-    /// Those that no one has taken yet.
+    /// Events that the test has not taken yet.
     pub(crate) messages: VecDeque<EventSourceMessage>,
-    /// Those that no one has taken yet.
+    /// Requests that the test has not taken yet.
     pub(crate) requests: VecDeque<Request>,
-    /// Those that no one has taken yet.
+    /// Errors that the test has not taken yet.
     pub(crate) errors: Vec<String>,
-    /// How many times a document, or a frame's, got its place to run JavaScript.
+    /// How often a document, or a frame's document, could begin to run JavaScript.
     pub(crate) contexts: u64,
-    /// By the browser's id for a request, which its redirections keep.
+    /// By the browser's id of a request, which its redirects keep.
     halves: HashMap<String, Halves>,
 }
 
-/// A page tells method and address, the network tells the headers sent; either may be the first.
+/// The page reports the method and the address, and the network reports the headers. Either may come first.
 #[derive(Debug, Default)]
 struct Halves {
     told: VecDeque<Value>,
@@ -104,7 +104,7 @@ fn request((told, sent): (Value, Value)) -> Request {
     }
 }
 
-/// Returns an exception's description: an error's text and stack, or any other value that was thrown.
+/// Returns the description of an exception: the text and stack of an error, or any other value that was thrown.
 pub(crate) fn exception_text(details: &Value) -> String {
     let exception = &details["exception"];
     let description = exception["description"].as_str().map(str::to_owned);
@@ -112,7 +112,7 @@ pub(crate) fn exception_text(details: &Value) -> String {
     description.or_else(thrown).unwrap_or_else(|| text(&details["text"]))
 }
 
-/// Returns what a page wrote to its console.
+/// Returns the text that a page wrote to its console.
 fn said(params: &Value) -> String {
     let words = params["args"].as_array().into_iter().flatten();
     let words = words.map(|word| match (&word["description"], &word["value"]) {
@@ -122,12 +122,12 @@ fn said(params: &Value) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Returns what the browser says of a page, if it is an error, and not one of the network.
+/// Returns the browser's report on a page, if it is an error and not one of the network.
 fn refused(entry: &Value) -> Option<String> {
     (entry["level"] == "error" && entry["source"] != "network").then(|| text(&entry["text"]))
 }
 
-/// Returns the text of a JSON string, which the protocol promises here.
+/// Returns the text of a JSON string. The protocol promises a string here.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

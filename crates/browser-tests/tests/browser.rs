@@ -1,4 +1,4 @@
-//! A real browser against a server of a few lines: each promise of the front page is kept.
+//! A real browser and a small server: tests for each statement of the front page.
 
 use browser_tests::{Browser, ColorScheme, Error, EventSourceMessage, Page, Request};
 use serde_json::json;
@@ -22,12 +22,12 @@ const PAGE: &str = "<!doctype html><title>Three events</title>
     source.addEventListener('tick', show);
 </script>";
 
-/// The stream ends after the last event, so the browser comes again, at once.
+/// The stream ends after the last event, so the browser reconnects at once.
 const EVENTS: &str =
     "retry: 1\ndata: one\n\nevent: tick\nid: 7\ndata: two\ndata: lines\n\nevent: unheard\ndata: é\n\n";
 
 #[test]
-fn a_page_receives_events_and_asks_for_more() {
+fn a_page_receives_events_and_reconnects() {
     let browser = Browser::launch().unwrap();
     let url = serve();
     let page = browser.open(&url).unwrap();
@@ -44,7 +44,7 @@ fn a_page_receives_events_and_asks_for_more() {
     let expected = [("message", "", "one"), ("tick", "7", "two\nlines"), ("unheard", "7", "é")];
     assert_eq!(next_messages(&page), expected.map(message));
 
-    // The last event ID is kept over the reconnection, and asked for.
+    // The browser keeps the last event ID over the reconnection, and sends it.
     let expected = [("message", "7", "one"), ("tick", "7", "two\nlines"), ("unheard", "7", "é")];
     assert_eq!(next_messages(&page), expected.map(message));
     assert_eq!(page.next_request(TIMEOUT).unwrap().map(|request| request.url), Some(url));
@@ -53,14 +53,14 @@ fn a_page_receives_events_and_asks_for_more() {
 }
 
 #[test]
-fn what_goes_wrong_in_a_page_is_kept() {
+fn errors_of_a_page_are_recorded() {
     let browser = Browser::launch().unwrap();
     let page = browser.page().unwrap();
     assert_eq!(page.take_errors(), Vec::<String>::new());
     page.evaluate("console.log('fine'), console.error('not', 1, new Error('fine'))").unwrap();
     page.evaluate("new Promise((thrown) => setTimeout(() => { thrown(); throw new Error('thrown'); }))")
         .unwrap();
-    // A later reply comes behind what the page told before.
+    // A later reply comes after everything that the page has reported before.
     page.evaluate("new Promise((later) => setTimeout(later))").unwrap();
     let errors = page.take_errors();
     assert_eq!(errors.len(), 2, "{errors:?}");
@@ -69,7 +69,7 @@ fn what_goes_wrong_in_a_page_is_kept() {
 }
 
 #[test]
-fn keys_come_where_the_focus_is() {
+fn keys_go_to_the_element_with_the_focus() {
     let browser = Browser::launch().unwrap();
     let page = browser.open("data:text/html,<form><input><textarea></textarea></form>").unwrap();
     page.wait_for("document.forms[0]", TIMEOUT).unwrap();
@@ -90,7 +90,7 @@ fn keys_come_where_the_focus_is() {
 }
 
 #[test]
-fn nothing_received_is_no_error() {
+fn a_page_without_events_is_not_an_error() {
     let browser = Browser::launch().unwrap();
     let page = browser.page().unwrap();
     assert_eq!(page.next_message(Duration::ZERO).unwrap(), None);
@@ -99,7 +99,7 @@ fn nothing_received_is_no_error() {
 }
 
 #[test]
-fn exceptions_and_timeouts_tell_what_was_asked() {
+fn exceptions_and_timeouts_name_the_expression() {
     let browser = Browser::launch().unwrap();
     let page = browser.page().unwrap();
 
@@ -158,7 +158,7 @@ fn an_address_that_opens_no_page_is_an_error() {
 }
 
 #[test]
-fn a_program_that_is_no_browser_is_quoted() {
+fn the_output_of_a_program_that_is_not_a_browser_is_quoted() {
     let folder = tempfile::tempdir().unwrap();
     let program = script(folder.path(), "echo no screen >&2");
     let error = Browser::launch_program(&program).unwrap_err().to_string();
@@ -206,11 +206,11 @@ fn serve() -> String {
     url
 }
 
-/// Answers one request and closes; a browser that has gone away meanwhile is none of the server's business.
+/// Answers one request and closes the connection. The browser may have closed it before.
 fn answer(mut connection: TcpStream) {
     let mut lines = BufReader::new(&connection).lines().map_while(Result::ok);
     let Some(request) = lines.next() else { return };
-    // The head ends in an empty line.
+    // The head ends with an empty line.
     lines.by_ref().take_while(|line| !line.is_empty()).for_each(drop);
     let (kind, body) = match request.split(' ').nth(1) {
         Some("/events") => ("text/event-stream", EVENTS),
@@ -219,10 +219,10 @@ fn answer(mut connection: TcpStream) {
     let _ = write!(connection, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}");
 }
 
-/// Returns a program of these lines.
+/// Returns the path of a program with these lines.
 ///
-/// A shell writes it: a file that this process has open for writing could get into another test's child, and a program
-/// that is open for writing can't be started.
+/// A shell writes it. A file that this process has open for writing could be inherited by another test's child, and a
+/// program that is open for writing can't be started.
 fn script(folder: &Path, lines: &str) -> PathBuf {
     let program = folder.join("program");
     shell(&format!("cat >\"$0\" <<'END' && chmod +x \"$0\"\n#!/bin/sh\n{lines}\nEND"), &program);
@@ -239,7 +239,7 @@ fn next_messages(page: &Page) -> [EventSourceMessage; 3] {
     [(); 3].map(|()| page.next_message(TIMEOUT).expect("a browser").expect("a message in time"))
 }
 
-/// Takes requests until one for the event stream: the page itself and its icon are requested, too.
+/// Takes requests up to one for the event stream. The page itself and its icon are requested, too.
 fn next_stream(page: &Page) -> Request {
     loop {
         let request = page.next_request(TIMEOUT).expect("a browser").expect("a request in time");

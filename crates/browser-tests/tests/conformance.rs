@@ -1,8 +1,8 @@
-//! The codec's streams as a real browser's `EventSource` dispatches them: each case of `cases.txt`, and streams that
-//! are put together at random from pieces that favour trouble.
+//! Compares the events of a real browser's `EventSource` with the standard: for each case of `cases.txt`, and for
+//! random streams of pieces that often cause trouble.
 //!
-//! Reconnection times and an id that no event follows don't show in a browser's events; those are compared with the
-//! standard only, in the codec's own tests.
+//! Reconnection times, and an id without a following event, don't show in a browser's events. Only the codec's own
+//! tests compare them with the standard.
 
 #[path = "../../sse-codec/tests/common/cases.rs"]
 #[allow(unreachable_pub, missing_docs, reason = "it belongs to another test")]
@@ -25,17 +25,17 @@ use oracle::interpret;
 use sse_server::Body;
 use trouble::PIECES;
 
-/// Where Chromium stands aside from the standard; `docs/standard.md` says how.
+/// The differences of Chromium from the standard; see `docs/standard.md`.
 const DIFFERENT: [&str; 1] = ["P4 P10 a line may end right after the mark"];
 
-/// How many random streams there are; `CONFORMANCE_STREAMS` asks for more.
+/// How many random streams there are, unless `CONFORMANCE_STREAMS` sets another number.
 const STREAMS: u64 = 3000;
 
 /// Type, data and last event ID of events.
 type Events = Vec<(String, String, String)>;
 
 #[test]
-fn a_browser_sees_what_the_standard_says() {
+fn a_browser_follows_the_standard() {
     let judge = Judge::start();
     let mut differences = Vec::new();
     let cases = cases::all();
@@ -51,7 +51,7 @@ fn a_browser_sees_what_the_standard_says() {
 }
 
 #[test]
-fn a_browser_sees_what_the_oracle_says_of_random_streams() {
+fn a_browser_and_the_oracle_agree_on_random_streams() {
     let judge = Judge::start();
     let asked = std::env::var("CONFORMANCE_STREAMS").ok();
     let streams = asked.map_or(STREAMS, |asked| asked.parse().expect("CONFORMANCE_STREAMS is a number"));
@@ -69,7 +69,7 @@ fn a_browser_sees_what_the_oracle_says_of_random_streams() {
     println!("{streams} streams, {events} events, no difference");
 }
 
-/// A browser, and a server for the streams that it is shown.
+/// A browser, and a server for its streams.
 struct Judge {
     page: Page,
     stream: Arc<Mutex<Vec<u8>>>,
@@ -87,10 +87,10 @@ impl Judge {
         Self { page, stream, _server: server }
     }
 
-    /// The events that the browser dispatches.
+    /// Returns the events that the browser dispatches.
     fn events(&self, stream: &[u8]) -> Events {
         *self.stream.lock().unwrap() = stream.to_vec();
-        // The error comes with the end of the body, behind all events.
+        // The error comes with the end of the body, after all events.
         let read_all = "new Promise((done) => {
             const source = new EventSource('/stream');
             source.onerror = () => { source.close(); done(true); };
@@ -100,14 +100,14 @@ impl Judge {
         messages.map(|message| (message.event_name, message.data, message.event_id)).collect()
     }
 
-    /// Whether browser and standard differ, where they are not known to.
+    /// Returns whether the browser and the standard differ, except for the known differences.
     fn differs(&self, stream: &[u8]) -> bool {
         let known = stream.starts_with(b"\xEF\xBB\xBF\n") || stream.starts_with(b"\xEF\xBB\xBF\r");
         !known && self.events(stream) != interpret(stream).events
     }
 }
 
-/// `/` is an empty page, everything else the stream.
+/// Returns an empty page for `/`, and the stream for every other path.
 fn respond(request: &Request<Incoming>, stream: &[u8]) -> Response<Body> {
     if request.uri().path() == "/" {
         return html("<!doctype html><title>test</title>");
@@ -117,7 +117,7 @@ fn respond(request: &Request<Incoming>, stream: &[u8]) -> Response<Body> {
     response
 }
 
-/// The stream of a seed, in pieces; it often begins with a mark and mostly ends an event.
+/// Returns the stream of a seed, in pieces. It often begins with a byte order mark, and mostly ends an event.
 fn random(seed: u64) -> Vec<&'static [u8]> {
     let mut random = fastrand::Rng::with_seed(seed);
     let count = random.usize(1..40);

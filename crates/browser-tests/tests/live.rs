@@ -1,4 +1,4 @@
-//! The example `live` as a user meets it: its page in a browser and `tail` in a second terminal, while the server is
+//! The example `live` with its users: its page in a browser, and `tail` in a second terminal, while the server is
 //! killed and started again.
 
 mod common;
@@ -16,7 +16,7 @@ fn example(package: &str, name: &str) -> PathBuf {
     test_programs::build(package, &["--example", name]).join("examples").join(name)
 }
 
-/// A program that is killed with the test.
+/// A program, which is killed when the test ends.
 struct Program {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
@@ -32,7 +32,7 @@ impl Program {
         Self { child, stdout, stderr }
     }
 
-    /// The server, and the address that it prints.
+    /// Starts the server. Returns it with the address that it prints.
     fn live(address: &str) -> (Self, String) {
         let start = Instant::now();
         let (program, line) = loop {
@@ -52,7 +52,7 @@ impl Program {
         while !self.stderr.next().unwrap().unwrap().contains(text) {}
     }
 
-    /// The id of the next wave that `tail` prints.
+    /// Returns the id of the next wave that `tail` prints.
     fn next_wave(&mut self) -> u64 {
         loop {
             let line = self.stdout.next().unwrap().unwrap();
@@ -71,7 +71,7 @@ impl Drop for Program {
     }
 }
 
-/// Seconds at which there is a wave, by the rule of the log: of twenty, the first fifteen.
+/// Returns the seconds that have a wave, by the rule of the log: the first fifteen of each twenty.
 fn expected(from: u64, to: u64) -> Vec<u64> {
     (from..=to).filter(|second| second % 20 < 15).collect()
 }
@@ -89,7 +89,7 @@ fn page_and_tail_go_on_after_a_kill_without_a_hole() {
     page.wait_for("Number(document.querySelector('#heartbeats').textContent) > 0", SOON).unwrap();
     tail.notice("heartbeat");
 
-    // Killed, not asked to end; the clients learn it from the network.
+    // The server is killed without a shutdown, so the clients learn it from the network.
     drop(server);
     page.wait_for("document.body.dataset.state === 'reconnecting'", SOON).unwrap();
     let (_server, _) = Program::live(&address);

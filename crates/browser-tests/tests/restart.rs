@@ -27,7 +27,7 @@ fn publish(route: &Route, data: impl IntoIterator<Item = u32>) {
     }
 }
 
-/// The next events' data; `gap` with what it says for a gap.
+/// Returns the data of the next events; for a gap event, `gap` and its data.
 fn read(page: &Page, count: usize) -> Vec<String> {
     (0..count)
         .map(|_| {
@@ -37,7 +37,7 @@ fn read(page: &Page, count: usize) -> Vec<String> {
         .collect()
 }
 
-/// The requests for the stream, with their `Last-Event-ID`.
+/// Returns the `Last-Event-ID` of the next request for the stream.
 fn next_stream_request(page: &Page) -> Option<String> {
     loop {
         let request = page.next_request(SOON).unwrap().expect("a request");
@@ -78,7 +78,7 @@ fn a_browser_resumes_and_misses_nothing_that_the_history_kept() {
     publish(&route, 21..=21);
     assert_eq!(read(&page, 1), ["21"]);
 
-    // Another history.
+    // A new route with another history.
     server.stop();
     let route = self::route();
     publish(&route, 101..=102);
@@ -88,7 +88,7 @@ fn a_browser_resumes_and_misses_nothing_that_the_history_kept() {
 }
 
 #[test]
-fn a_browser_that_has_seen_no_event_resumes_where_it_came_in() {
+fn a_browser_that_has_seen_no_event_resumes_at_its_first_position() {
     let route = route();
     publish(&route, 1..=1);
     let mut server = Server::start(service(&route));

@@ -1,4 +1,4 @@
-//! A hub, built and started, and its page.
+//! A hub that is built and started, and its page.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of this")]
 
@@ -20,7 +20,7 @@ pub fn program() -> &'static Path {
     BUILT.get_or_init(|| test_programs::build("sse-cli", &["--bin", "sse"]).join("sse"))
 }
 
-/// A hub that is killed with the test.
+/// A hub, which is killed when the test ends.
 pub struct Hub {
     child: Child,
     pub address: String,
@@ -50,7 +50,7 @@ impl Hub {
         }
     }
 
-    /// The number of its process.
+    /// Returns the number of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -61,7 +61,7 @@ impl Hub {
         page
     }
 
-    /// Publishes by a request of its own; `path` is the topic's name as it is in a URL, and the query.
+    /// Publishes by a request. `path` is the name of the topic as in a URL, and the query.
     pub fn publish(&self, path: &str, data: &str) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let (address, length) = (&self.address, data.len());
@@ -87,7 +87,7 @@ pub fn wait_until_connected(page: &Page) {
     page.wait_for("document.querySelector('#state').textContent === 'Connected'", SOON).unwrap();
 }
 
-/// Waits until the page shows this text there.
+/// Waits until the element shows this text.
 #[track_caller]
 pub fn shows(page: &Page, selector: &str, text: &str) {
     let shown = format!("document.querySelector({}).textContent", json!(selector));
@@ -100,7 +100,7 @@ pub fn wait_for_events(page: &Page, count: usize) {
     page.wait_for(&format!("document.querySelectorAll('#events li').length >= {count}"), SOON).unwrap();
 }
 
-/// Waits until a topic's line has these numbers: subscribers, and events that are kept.
+/// Waits until the line of a topic shows this number of subscribers and of kept events.
 #[track_caller]
 pub fn shows_topic(page: &Page, name: &str, subscribers: u32, kept: u32) {
     let cells = json!([name, subscribers.to_string(), kept.to_string()]);
@@ -111,7 +111,7 @@ pub fn shows_topic(page: &Page, name: &str, subscribers: u32, kept: u32) {
     found.unwrap_or_else(|error| panic!("{:?}: {error}", page.evaluate(lines)));
 }
 
-/// What the list of events shows, oldest first: types and data of its lines.
+/// Returns the types and the data in the list of events, oldest first.
 pub fn events(page: &Page) -> Vec<(String, String)> {
     let lines = "[...document.querySelectorAll('#events li')].reverse()\
                  .map((line) => ['.type', '.data'].map((part) => line.querySelector(part).textContent))";
@@ -122,7 +122,7 @@ pub fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(event_type, data)| ((*event_type).to_owned(), (*data).to_owned())).collect()
 }
 
-/// Presses Tab until this has the focus.
+/// Presses Tab until this element has the focus.
 #[track_caller]
 pub fn tab_to(page: &Page, selector: &str) {
     let is_there = format!("document.activeElement.matches({})", json!(selector));

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// For whatever a browser does: long, because it is only waited for when something is wrong.
+/// How long to wait for a browser. It is long, because only a failing test waits for it.
 pub const SOON: Duration = Duration::from_secs(30);
 
 pub struct Server {
@@ -49,7 +49,7 @@ impl Server {
         self.running = Some((stop, self.runtime.spawn(serve.into_future())));
     }
 
-    /// Shuts down gracefully: streams end, and nobody listens any more.
+    /// Shuts down gracefully: streams end, and no new connection is accepted.
     pub fn stop(&mut self) {
         let (stop, task) = self.running.take().expect("the server runs");
         stop.send(()).unwrap();
