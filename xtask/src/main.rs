@@ -32,7 +32,7 @@ usage: cargo xtask TASK
   tidy                  format, lints, documentation, directions of dependencies and imports
   guide [--write]       whether the pages of docs/guide show code that is tested (a part of tidy); writes it there
   layout                which file imports which, and what is pure (a part of tidy)
-  readme                what READMEs and the pages of docs/ show, name and link to
+  readme                what READMEs and the pages of docs/ show, name and link to (a part of tidy)
   conformance           the codec against the standard's cases, and a real browser against the same
   fuzz [--time SECONDS] each fuzz target for this long (30 s by default)
   interleavings [--iterations NUMBER]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::shell::{self, Failure};
-use crate::{cryptography, guide, layout, setup, times};
+use crate::{cryptography, guide, layout, pages, setup, times};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
 const DIRECTIONS: [(&str, &[&str]); 11] = [
@@ -52,9 +52,10 @@ pub(crate) fn run() -> Result<(), Failure> {
     times::measure("tidy: lints by feature", lints_by_feature)?;
     times::measure("tidy: lints for other systems", other_systems)?;
     times::measure("tidy: documentation", documentation)?;
-    times::measure("tidy: directions, guide and layout", || {
+    times::measure("tidy: directions, pages and layout", || {
         directions()?;
         cryptography::run()?;
+        pages::run()?;
         guide::run()?;
         layout::run()
     })
