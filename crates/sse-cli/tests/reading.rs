@@ -226,6 +226,56 @@ fn a_page_may_begin_at_a_time_and_says_what_is_gone() {
 }
 
 #[test]
+fn a_hub_with_a_log_reads_it_from_a_time_on() {
+    #[track_caller]
+    fn check(hub: &Hub) {
+        // More than the hub has in memory.
+        let lines: String = (1..=1500).map(|number| format!("{{\"data\":\"{number}\"}}\n")).collect();
+        assert_answers(&hub.post("/topics/a", &[JSON_LINES], &lines), 200, "\"published\":1500");
+        while !page(hub, "/topics/a?last=1").2.contains(&"a - 1500".to_owned()) {}
+        // The next one has a later time.
+        let last = hub.get("/topics/a?poll&last=1", &[]);
+        let time_of = |answer: &str| Some(answer.split_once(r#""time":""#)?.1.split('"').next()?.to_owned());
+        let begun = time_of(&last).unwrap();
+        let later = loop {
+            hub.publish("b", "between");
+            let next = time_of(&hub.get("/topics/b?poll&last=1", &[]));
+            if let Some(time) = next.filter(|time| *time != begun) {
+                break time;
+            }
+        };
+        hub.publish("a", "1501");
+        while page(hub, "/topics/a?last=1").2 != ["a - 1501"] {}
+
+        let (_, has_more, first) = page(hub, "/topics/a?since=@0&limit=2");
+        assert_eq!((has_more, first), (true, vec!["a - 1".to_owned(), "a - 2".to_owned()]));
+        assert_eq!(page(hub, &format!("/topics/a?since={later}")).2, ["a - 1501"]);
+        let all = page(hub, &format!("/topics/a?limit=2000&since={begun}")).2;
+        assert!(all.len() > 1 && all.last().unwrap() == "a - 1501", "{}", all.len());
+        assert_eq!(page(hub, "/topics/a?since=2100-01-01T00:00:00Z").2, [""; 0]);
+    }
+
+    let (redis, folder) = (Redis::start(), tempfile::tempdir().unwrap());
+    check(&Hub::start(&["--redis", &redis.url]));
+    check(&Hub::start(&["--data", folder.path().to_str().unwrap()]));
+}
+
+#[test]
+fn a_log_that_has_evicted_events_since_a_time_tells_of_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Hub::start(&["--data", folder.path().to_str().unwrap(), "--history", "2"]);
+    let hub = start();
+    for number in 1..=5 {
+        hub.publish("a", &number.to_string());
+    }
+    // The memory of this hub has all of them still.
+    while !metrics(&hub).contains("\nsse_disk_events 2\n") {}
+    drop(hub);
+    let lines = page(&start(), "/topics/a?since=@0").2;
+    assert_eq!(lines, [r#"- gap {"missed":null}"#, "a - 4", "a - 5"]);
+}
+
+#[test]
 fn what_can_not_be_read_is_told() {
     let hub = Hub::start(&[]);
     for (query, text) in [
@@ -245,15 +295,6 @@ fn what_can_not_be_read_is_told() {
     assert_answers(&hub.get("/topics/a", &["Accept: text/html"]), 406, "accept one of them, or */*\n");
     let head = hub.request("HEAD", "/topics/a?poll", &[], "");
     assert_answers(&head, 200, "content-type: application/x-ndjson\r\n");
-    let redis = Redis::start();
-    let hub = Hub::start(&["--redis", &redis.url]);
-    hub.publish("a", "1");
-    while page(&hub, "/topics/a").2.is_empty() {}
-    assert_answers(
-        &hub.get("/topics/a?poll&since=@0", &[]),
-        400,
-        "a hub that has a log (--data, --redis) has no times of events",
-    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sse_server::EventId;
 use sse_server::log::{Batch, Entry, Log, LogError, Position, timed};
@@ -197,6 +197,10 @@ impl Log for DiskLog {
 
     fn position(&self, id: &str) -> Option<Position> {
         timed::parse(id)
+    }
+
+    fn time(&self, position: Position) -> Option<SystemTime> {
+        Some(timed::system_time(position))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Logs with the feature `tracing`. Without the feature, these functions are empty.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 #[cfg(feature = "tracing")]
 mod events {
-    use super::Display;
+    use super::{Display, Duration};
 
     pub(crate) fn damaged(position: u64) {
         tracing::error!(
@@ -17,10 +18,6 @@ mod events {
         tracing::error!(%error, "a part of the log can't be read: subscribers get a gap event");
     }
 
-    pub(crate) fn append_failed(error: &dyn Display) {
-        tracing::warn!(%error, "messages could not be stored");
-    }
-
     pub(crate) fn refused(error: &dyn Display) {
         tracing::error!(%error, "messages can't be stored now");
     }
@@ -28,21 +25,25 @@ mod events {
     pub(crate) fn tidying_failed(error: &dyn Display) {
         tracing::warn!(%error, "old entries could not be trimmed, or the log could not be tidied; it is tried again");
     }
+
+    pub(crate) fn tidying_again(lasted: Duration) {
+        tracing::info!(?lasted, "old entries are trimmed again, and the log is tidied");
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod events {
-    use super::Display;
+    use super::{Display, Duration};
 
     pub(crate) fn damaged(_position: u64) {}
 
     pub(crate) fn unreadable(_error: &dyn Display) {}
 
-    pub(crate) fn append_failed(_error: &dyn Display) {}
-
     pub(crate) fn refused(_error: &dyn Display) {}
 
     pub(crate) fn tidying_failed(_error: &dyn Display) {}
+
+    pub(crate) fn tidying_again(_lasted: Duration) {}
 }
 
 pub(crate) use self::events::*;

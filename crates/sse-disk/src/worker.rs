@@ -89,6 +89,8 @@ pub(crate) struct Worker {
     tidy_at: Instant,
     /// When to check again whether messages could be stored.
     probe_at: Instant,
+    /// Since when the log can't be tidied, if it can't.
+    untidy_since: Option<Instant>,
 }
 
 impl Default for Settings {
@@ -127,6 +129,7 @@ impl Worker {
             flush_at: None,
             tidy_at: Instant::now(),
             probe_at: Instant::now(),
+            untidy_since: None,
         }
     }
 
@@ -204,9 +207,9 @@ impl Worker {
                 }
             }
             Err(error) => {
+                // The publisher of the server logs it, once for an outage.
                 let failure = self.failure(&error);
                 self.shared.stats().refusal = Some(failure.refusal());
-                trace::append_failed(&failure);
                 for (answer, _permit) in waiting {
                     let _ = answer.send(Err(failure.clone()));
                 }
@@ -234,7 +237,7 @@ impl Worker {
             self.flush_at = None;
             if let Err(error) = self.store.flush() {
                 self.failure(&error);
-                trace::tidying_failed(&error);
+                self.tell_of_tidying(Err(&error));
                 self.flush_at = Some(Instant::now() + TICK);
             }
         }
@@ -242,11 +245,19 @@ impl Worker {
             self.probe_at = Instant::now() + TICK;
             self.probe();
         }
-        let step = self.step().unwrap_or_else(|error| {
-            self.failure(&error);
-            trace::tidying_failed(&error);
-            false
-        });
+        let step = match self.step() {
+            Ok(step) => {
+                if self.store.is_flushed() {
+                    self.tell_of_tidying(Ok(()));
+                }
+                step
+            }
+            Err(error) => {
+                self.failure(&error);
+                self.tell_of_tidying(Err(&error));
+                false
+            }
+        };
         self.tidy_at = Instant::now() + if step { Duration::ZERO } else { TICK };
     }
 
@@ -266,6 +277,21 @@ impl Worker {
                     trace::refused(&failure);
                 }
             }
+        }
+    }
+
+    /// Tells when it fails for the first time, and when it works again.
+    fn tell_of_tidying(&mut self, result: Result<(), &rusqlite::Error>) {
+        match (result, self.untidy_since) {
+            (Err(error), None) => {
+                self.untidy_since = Some(Instant::now());
+                trace::tidying_failed(error);
+            }
+            (Ok(()), Some(since)) => {
+                self.untidy_since = None;
+                trace::tidying_again(since.elapsed());
+            }
+            _ => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use redis::{ErrorKind, RedisError, RedisResult, Script};
 use sse_server::EventId;
@@ -260,6 +260,10 @@ impl Log for RedisLog {
 
     fn position(&self, id: &str) -> Option<Position> {
         timed::parse(id)
+    }
+
+    fn time(&self, position: Position) -> Option<SystemTime> {
+        Some(timed::system_time(position))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) use self::heartbeat::Beating;
 pub(crate) use self::hub::Hub;
 pub use self::settings::LagPolicy;
 pub(crate) use self::settings::Settings;
-pub(crate) use self::source::Source;
+pub(crate) use self::source::{Replica, Source};
 pub(crate) use self::state::{Resume, State};
 pub use self::stats::{LogStats, Stats, TopicsStats};
 pub(crate) use self::topic::Topic;

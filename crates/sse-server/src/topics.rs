@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Method, Request};
+use sse_codec::EventId;
 use tokio::time::Instant;
 
 use crate::history::Position;
-use crate::hub::{Beginning, Hub, Topic, TopicsStats, follow_log};
+use crate::hub::{Beginning, Hub, Replica, Topic, TopicsStats, follow_log};
 use crate::log::{Log, LogError, PublishError, Published, PublisherBuilder, SharedLog};
 use crate::message::{Control, Record};
 use crate::route::{Route, RouteBuilder, epoch};
@@ -310,6 +311,26 @@ impl Topics {
         let hub = &self.0.hub;
         let position: Position = hub.source().position(id)?;
         hub.lock().topic_of(position)
+    }
+
+    /// Returns the id of the last message in the log before a time: a subscriber that goes on
+    /// [after it](Self::subscribe_from) gets what was published since then. `None` without a log, or if the log
+    /// [does not tell](crate::log::Log::time) when a message was appended.
+    ///
+    /// If the log has no message before the time, the id is that of its beginning. The subscriber then gets a gap event
+    /// if the log has evicted messages.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log can't be read.
+    pub async fn id_before(&self, time: SystemTime) -> Result<Option<EventId<'static>>, LogError> {
+        let Some(log) = self.0.hub.source().replica().map(Replica::log) else { return Ok(None) };
+        if log.time(Position::START).is_none() {
+            return Ok(None);
+        }
+        let newest = log.before(log.position_at(time), 1).await?;
+        let position = newest.last().map_or(Position::START, |entry| entry.position);
+        Ok(Some(log.id(position)))
     }
 
     /// Completes when the log has stored or refused all published messages. Without a log, it completes at once. Await

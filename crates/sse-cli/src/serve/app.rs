@@ -352,6 +352,7 @@ impl App {
         }
         let _place = self.join(&what, client, caller)?;
         let topics = &self.numbers.topics;
+        let page = page.found_in(topics).await?;
         let evicted = page.time().map(|time| self.numbers.evicted_since(time, names)).unwrap_or_default();
         let subscription = match names {
             // With the ids of its publishers.

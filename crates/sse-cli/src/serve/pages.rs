@@ -10,7 +10,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, Header
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
-use sse_server::{Events, Gap, Item, Received, Subscription};
+use sse_server::{Events, Gap, Item, Received, Subscription, Topics};
 use tokio::time::{Instant, timeout_at};
 
 use super::rejection::Rejection;
@@ -132,6 +132,18 @@ impl Page {
         }
     }
 
+    /// The same page, as one that begins after an id if a log knows which one is the last before its time.
+    pub(crate) async fn found_in(&self, topics: &Topics) -> Result<Self, Rejection> {
+        let id = match self.time() {
+            Some(time) => topics.id_before(time).await,
+            None => Ok(None),
+        };
+        let id =
+            id.map_err(|error| Rejection::unavailable(format!("the events can't be read now: {error}")))?;
+        let since = id.map_or_else(|| self.since.clone(), |id| Since::Id(id.as_str().to_owned()));
+        Ok(Self { since, ..self.clone() })
+    }
+
     /// The answer from a subscription that begins after [`id`](Self::id). `evicted` are topics that have evicted events,
     /// perhaps some of those that were published since the [`time`](Self::time).
     pub(crate) async fn read(
@@ -162,7 +174,7 @@ impl Page {
             };
             match &item {
                 // So the topic keeps all that came later.
-                Item::Event(received) if self.is_too_old(received)? => {
+                Item::Event(received) if self.is_too_old(received) => {
                     evicted.retain(|topic| *topic != received.topic());
                 }
                 Item::Event(received) => {
@@ -178,14 +190,8 @@ impl Page {
         Ok(lines.answer(&events))
     }
 
-    fn is_too_old(&self, received: &Received) -> Result<bool, Rejection> {
-        let Some(time) = self.time() else { return Ok(false) };
-        let published = received.published().ok_or_else(|| {
-            Rejection::bad(
-                "a hub that has a log (--data, --redis) has no times of events; write an event's id as since, or leave it out",
-            )
-        })?;
-        Ok(published < time)
+    fn is_too_old(&self, received: &Received) -> bool {
+        self.time().zip(received.published()).is_some_and(|(since, published)| published < since)
     }
 }
 

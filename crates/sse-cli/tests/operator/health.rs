@@ -34,6 +34,22 @@ fn a_hub_lives_while_redis_is_dead_and_is_not_ready() {
 }
 
 #[test]
+fn a_redis_that_is_away_is_told_once_however_often_it_is_tried() {
+    let redis = Redis::start();
+    let mut hub = Hub::start(&["--redis", &redis.url, "--log", "info,sse_server=debug"]);
+    drop(redis);
+    let (mut told, mut attempts) = (Vec::new(), 0);
+    while attempts < 8 {
+        let line = hub.program.stderr.next().unwrap().unwrap();
+        attempts +=
+            usize::from(line.contains("DEBUG") && line.contains("an attempt to reach the log has failed"));
+        told.extend(line.contains(" WARN ").then_some(line));
+    }
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("the log can't be followed, so subscribers get nothing new; it is tried again"));
+}
+
+#[test]
 fn a_hub_that_waits_for_redis_says_so() {
     let redis = "redis+unix:///nowhere/socket";
     let mut program = Program::start(sse(&["serve", "--listen", "127.0.0.1:0", "--redis", redis]));

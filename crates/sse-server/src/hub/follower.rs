@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::hub::Hub;
 use super::settings::Settings;
 use super::source::{Replica, Source};
 use crate::history::{Broken, Entry, Position, size as entry_size};
-use crate::log::{Backoff, LogError, Outbox, SharedLog, trace};
+use crate::log::{Backoff, LogError, Outage, Outbox, SharedLog, trace};
 
 /// How many entries are read at once.
 const PAGE: usize = 512;
@@ -71,7 +71,7 @@ async fn newest(log: &SharedLog, beginning: Beginning) -> Result<Vec<Entry>, Log
 /// Follows a log as long as the hub lives.
 async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginning: Beginning) {
     let stopped = Stopped(hub.clone());
-    let mut wait = Backoff::default();
+    let (mut wait, mut outage) = (Backoff::default(), Outage::default());
     loop {
         let page = log.follow(position, PAGE).await;
         let Some(hub) = hub.upgrade() else { break };
@@ -81,6 +81,9 @@ async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginnin
                 Some(Ok(last)) => {
                     position = last;
                     wait = Backoff::default();
+                    if let Some(lasted) = outage.succeeded(Instant::now()) {
+                        trace::following_again(lasted);
+                    }
                     continue;
                 }
                 Some(Err(Broken)) | None => begin_anew(&hub, replica, &mut position, beginning).await,
@@ -88,9 +91,19 @@ async fn follow(hub: Weak<Hub>, log: SharedLog, mut position: Position, beginnin
             Err(error) => Err(error),
         };
         let pause = wait.next();
-        if let Err(error) = begun {
-            hub.lock().lose_sight();
-            trace::following_failed(&error, pause);
+        match begun {
+            Ok(()) => {
+                if let Some(lasted) = outage.succeeded(Instant::now()) {
+                    trace::following_again(lasted);
+                }
+            }
+            Err(error) => {
+                hub.lock().lose_sight();
+                trace::attempt_failed(&error, pause);
+                if let Some(lasted) = outage.failed(Instant::now()) {
+                    trace::following_fails(&error, lasted);
+                }
+            }
         }
         drop(hub);
         sleep(pause).await;

@@ -11,7 +11,6 @@ use super::settings::Settings;
 use super::source::{Replica, Source};
 use super::state::State;
 use crate::history::{Broken, Entry, Epoch, Position};
-use crate::log::trace;
 use crate::sync::{Mutex, MutexGuard, Waiting};
 
 /// What topics with one order of messages share.
@@ -76,9 +75,13 @@ impl Hub {
         now.saturating_duration_since(self.started)
     }
 
-    /// When a message was published that was kept at this age of the hub; `None` if the log does not tell.
-    pub(crate) fn published(&self, at: Duration) -> Option<SystemTime> {
-        matches!(self.source, Source::Memory(_)).then(|| self.started_at + at)
+    /// When a message was published: by its position if it comes from a log, else by the age of the hub at which it was
+    /// kept. `None` if the log does not tell.
+    pub(crate) fn published(&self, position: Position, at: Duration) -> Option<SystemTime> {
+        match self.source {
+            Source::Memory(_) => Some(self.started_at + at),
+            Source::Log(_) => self.source.time(position),
+        }
     }
 
     /// Returns whether the missing messages of a gap can be counted.
@@ -144,9 +147,6 @@ impl Hub {
         let taken = state.take_in(entries, replica.log(), self.age(now), now);
         let seen = state.last();
         self.wake_all(state, taken.touched);
-        if taken.is_back {
-            trace::following_again();
-        }
         if taken.is_broken { Err(Broken) } else { Ok(seen) }
     }
 

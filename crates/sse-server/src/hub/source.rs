@@ -1,6 +1,7 @@
 //! The source of a hub's messages.
 
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use sse_codec::EventId;
 use tokio::task::AbortHandle;
@@ -55,6 +56,11 @@ impl Source {
             Self::Memory(epoch) => epoch.position(id),
             Self::Log(replica) => replica.log.position(id),
         }
+    }
+
+    /// When the message at a position of the log was appended; `None` without a log, or if the log does not tell.
+    pub(crate) fn time(&self, position: Position) -> Option<SystemTime> {
+        self.replica()?.log.time(position)
     }
 
     /// Checks that a publisher can give this id.

@@ -59,8 +59,6 @@ pub(crate) struct Resume {
 pub(crate) struct TakenIn {
     /// The topics whose subscribers must be woken.
     pub(crate) touched: Vec<usize>,
-    /// Whether the log is followed again after an interruption.
-    pub(crate) is_back: bool,
     /// Whether the entries do not go on where the last ones ended.
     pub(crate) is_broken: bool,
 }
@@ -302,8 +300,8 @@ impl State {
         at: Duration,
         now: Instant,
     ) -> TakenIn {
-        let mut taken =
-            TakenIn { is_back: !std::mem::replace(&mut self.view.is_following, true), ..TakenIn::default() };
+        self.view.is_following = true;
+        let mut taken = TakenIn::default();
         for entry in entries {
             let (position, record) = (entry.position, entry.record.clone());
             if self.view.recent.push(entry) == Err(Broken) {

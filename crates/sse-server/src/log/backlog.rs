@@ -8,11 +8,12 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SetOnce};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::backoff::Backoff;
 use super::erased::SharedLog;
 use super::error::LogError;
+use super::outage::Outage;
 use super::trace;
 use crate::history::{Entry, Position, linked, size};
 use crate::sync::{AtomicU64, Mutex};
@@ -38,6 +39,7 @@ struct Reader {
     log: SharedLog,
     permits: Semaphore,
     reads: AtomicU64,
+    outage: Mutex<Outage>,
 }
 
 /// A read that is running or done.
@@ -57,7 +59,12 @@ pub(crate) struct Unknown {
 impl Backlog {
     /// Returns a backlog in the runtime of the caller.
     pub(crate) fn new(log: SharedLog) -> Self {
-        let reader = Reader { log, permits: Semaphore::new(READS), reads: AtomicU64::new(0) };
+        let reader = Reader {
+            log,
+            permits: Semaphore::new(READS),
+            reads: AtomicU64::new(0),
+            outage: Mutex::default(),
+        };
         Self { reader: Arc::new(reader), pages: Mutex::default(), runtime: Handle::current() }
     }
 
@@ -124,7 +131,9 @@ impl Reader {
         let mut wait = Backoff::default();
         while read.strong_count() > 0 {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            match self.page(position).await {
+            let page = self.page(position).await;
+            self.tell(page.as_ref().err());
+            match page {
                 Ok(page) => {
                     if let Some(read) = read.upgrade() {
                         // No other task sets it.
@@ -134,10 +143,23 @@ impl Reader {
                 }
                 Err(error) => {
                     let pause = wait.next();
-                    trace::read_failed(&error, pause);
+                    trace::attempt_failed(&error, pause);
                     sleep(pause).await;
                 }
             }
+        }
+    }
+
+    /// Tells that the log can't be read, or that it can be read again.
+    fn tell(&self, error: Option<&LogError>) {
+        let mut outage = self.outage.lock();
+        let (lasted, now) = (&mut *outage, Instant::now());
+        let lasted = if error.is_some() { lasted.failed(now) } else { lasted.succeeded(now) };
+        drop(outage);
+        match (error, lasted) {
+            (Some(error), Some(lasted)) => trace::reading_fails(error, lasted),
+            (None, Some(lasted)) => trace::reading_again(lasted),
+            (_, None) => {}
         }
     }
 }

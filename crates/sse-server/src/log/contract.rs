@@ -1,5 +1,7 @@
 //! The trait of logs.
 
+use std::time::SystemTime;
+
 use sse_codec::EventId;
 
 use super::batch::Batch;
@@ -69,5 +71,12 @@ pub trait Log: Send + Sync + 'static {
     fn position(&self, id: &str) -> Option<Position> {
         let position = Position::new(id.parse().ok()?);
         (self.id(position).as_str() == id).then_some(position)
+    }
+
+    /// Returns when the entry at a position was appended, if the positions of this log tell that; `None` by default. A
+    /// later position must not have an earlier time. Like [`id`](Self::id), it is called under a lock.
+    fn time(&self, position: Position) -> Option<SystemTime> {
+        let _ = position;
+        None
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sse_codec::EventId;
 
@@ -27,6 +28,7 @@ pub(crate) trait ErasedLog: Send + Sync {
     -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>>;
     fn id(&self, position: Position) -> EventId<'static>;
     fn position(&self, id: &str) -> Option<Position>;
+    fn time(&self, position: Position) -> Option<SystemTime>;
 }
 
 impl<L: Log> ErasedLog for L {
@@ -61,11 +63,32 @@ impl<L: Log> ErasedLog for L {
     fn position(&self, id: &str) -> Option<Position> {
         Log::position(self, id)
     }
+
+    fn time(&self, position: Position) -> Option<SystemTime> {
+        Log::time(self, position)
+    }
 }
 
 impl SharedLog {
     pub(crate) fn new(log: impl Log) -> Self {
         Self(Arc::new(log))
+    }
+
+    /// The first position whose time is not before this one; `None` if the positions of the log tell no time, or if all
+    /// of them are earlier.
+    pub(crate) fn position_at(&self, time: SystemTime) -> Option<Position> {
+        let is_before = |position| self.time(Position::new(position)).is_some_and(|at| at < time);
+        self.time(Position::START)?;
+        let (mut from, mut to) = (0, u64::MAX);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if is_before(middle) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        (!is_before(from)).then(|| Position::new(from))
     }
 }
 
@@ -80,5 +103,53 @@ impl Deref for SharedLog {
 impl fmt::Debug for SharedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedLog")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::log::timed;
+
+    /// A log that is asked for times only; `false` stands for one that tells none.
+    struct Timed(bool);
+
+    impl Log for Timed {
+        async fn append(&self, _: &Batch) -> Result<Vec<Position>, LogError> {
+            Ok(Vec::new())
+        }
+
+        async fn before(&self, _: Option<Position>, _: usize) -> Result<Vec<Entry>, LogError> {
+            Ok(Vec::new())
+        }
+
+        async fn after(&self, _: Position, _: usize) -> Result<Option<Vec<Entry>>, LogError> {
+            Ok(None)
+        }
+
+        async fn follow(&self, _: Position, _: usize) -> Result<Option<Vec<Entry>>, LogError> {
+            Ok(None)
+        }
+
+        fn time(&self, position: Position) -> Option<SystemTime> {
+            self.0.then(|| timed::system_time(position))
+        }
+    }
+
+    #[track_caller]
+    fn check(has_times: bool, milliseconds: u64, expected: Option<Position>) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+        assert_eq!(SharedLog::new(Timed(has_times)).position_at(time), expected, "{milliseconds}");
+    }
+
+    #[test]
+    fn a_time_is_found_among_the_positions() {
+        for milliseconds in [0, 1, 1_732_550_000_000, (1 << 44) - 1] {
+            check(true, milliseconds, timed::position(milliseconds, 0));
+            check(false, milliseconds, None);
+        }
+        check(true, 1 << 44, None);
     }
 }

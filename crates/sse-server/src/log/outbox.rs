@@ -17,6 +17,7 @@ use super::backoff::Backoff;
 use super::batch::Batch;
 use super::erased::SharedLog;
 use super::error::{LogError, PublishError};
+use super::outage::Outage;
 use super::published::Published;
 use super::trace;
 use crate::history::Position;
@@ -107,7 +108,15 @@ impl Outbox {
             log: log.clone(),
         });
         let publisher = RandomState::new().hash_one("publisher");
-        let writer = Writer { queue: queue.clone(), log, publisher, number: 0 };
+        let writer = Writer {
+            queue: queue.clone(),
+            log,
+            publisher,
+            number: 0,
+            outage: Outage::default(),
+            giving_up: Outage::default(),
+            given_up: 0,
+        };
         tokio::spawn(writer.run());
         Self(Arc::new(Handle(queue)))
     }
@@ -226,6 +235,10 @@ struct Writer {
     log: SharedLog,
     publisher: u64,
     number: u64,
+    outage: Outage,
+    /// Whether messages are given up in this outage, and how many.
+    giving_up: Outage,
+    given_up: u64,
 }
 
 /// Messages that are appended together, with those that wait for the outcome.
@@ -294,7 +307,7 @@ impl Writer {
     }
 
     /// Appends a batch, again and again until it is appended or its time is over.
-    async fn append(&self, ready: Ready) {
+    async fn append(&mut self, ready: Ready) {
         let Ready { batch, answers, failures, bytes, deadline } = ready;
         let mut wait = Backoff::default();
         let outcome = loop {
@@ -303,11 +316,14 @@ impl Writer {
                 Ok(_) => LogError::refused("it told of another number of messages than it was given"),
                 Err(error) => error,
             };
-            let pause = wait.next();
-            if Instant::now() + pause > deadline {
+            let (pause, now) = (wait.next(), Instant::now());
+            trace::attempt_failed(&error, pause);
+            if let Some(lasted) = self.outage.failed(now) {
+                trace::appending_fails(&error, lasted);
+            }
+            if now + pause > deadline {
                 break Err(Arc::new(error));
             }
-            trace::append_failed(&error, pause);
             self.queue.state.lock().numbers.retries += 1;
             sleep(pause).await;
         };
@@ -322,12 +338,13 @@ impl Writer {
         // If the publisher does not wait for the outcome, it has dropped its end.
         match outcome {
             Ok(positions) => {
+                self.tell_that_it_works();
                 for (answer, position) in answers.into_iter().zip(positions) {
                     let _ = answer.send(Ok(position));
                 }
             }
             Err(error) => {
-                trace::gave_up(&error, answers.len());
+                self.tell_of_given_up(&error, answers.len());
                 for on_failure in failures {
                     on_failure();
                 }
@@ -335,6 +352,21 @@ impl Writer {
                     let _ = answer.send(Err(PublishError::Log(error.clone())));
                 }
             }
+        }
+    }
+
+    fn tell_of_given_up(&mut self, error: &LogError, messages: usize) {
+        self.given_up += messages as u64;
+        if self.giving_up.failed(Instant::now()).is_some() {
+            trace::gave_up(error, self.given_up);
+        }
+    }
+
+    fn tell_that_it_works(&mut self) {
+        let now = Instant::now();
+        if let Some(lasted) = self.outage.succeeded(now) {
+            trace::appending_again(lasted, mem::take(&mut self.given_up));
+            self.giving_up.succeeded(now);
         }
     }
 }

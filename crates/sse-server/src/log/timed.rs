@@ -5,6 +5,8 @@
 //!
 //! A log with such positions gives higher ones also after it was lost and began anew, as [`Log`](super::Log) requires.
 
+use std::time::{Duration, SystemTime};
+
 use sse_codec::EventId;
 
 use crate::history::Position;
@@ -20,6 +22,11 @@ pub fn position(time: u64, number: u64) -> Option<Position> {
 /// Returns the time of a position, in milliseconds.
 pub fn time(position: Position) -> u64 {
     position.get() >> NUMBER_BITS
+}
+
+/// Returns the time of a position, for [`Log::time`](super::Log::time).
+pub fn system_time(position: Position) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(time(position))
 }
 
 /// Returns the text of a position, which is its id.

@@ -1,4 +1,6 @@
 //! What operators see of a log with the feature `tracing`. Without the feature there is nothing of it.
+//!
+//! An outage is told when it begins, while it lasts, and when it is over; each attempt that fails is for debugging only.
 
 use std::time::Duration;
 
@@ -10,24 +12,48 @@ use super::error::LogError;
 mod events {
     use super::{Duration, EventId, LogError};
 
-    pub(crate) fn append_failed(error: &LogError, pause: Duration) {
-        tracing::warn!(%error, ?pause, "messages could not be appended to the log; they are appended again");
+    pub(crate) fn attempt_failed(error: &LogError, pause: Duration) {
+        tracing::debug!(%error, ?pause, "an attempt to reach the log has failed");
     }
 
-    pub(crate) fn gave_up(error: &LogError, messages: usize) {
-        tracing::error!(%error, messages, "messages could not be appended to the log, and are given up");
+    pub(crate) fn appending_fails(error: &LogError, lasted: Duration) {
+        if lasted.is_zero() {
+            tracing::warn!(%error, "messages can't be appended to the log, and wait");
+        } else {
+            tracing::warn!(%error, ?lasted, "messages still can't be appended to the log");
+        }
     }
 
-    pub(crate) fn read_failed(error: &LogError, pause: Duration) {
-        tracing::warn!(%error, ?pause, "the log could not be read; it is asked again");
+    pub(crate) fn appending_again(lasted: Duration, given_up: u64) {
+        tracing::info!(?lasted, given_up, "messages are appended to the log again");
     }
 
-    pub(crate) fn following_failed(error: &LogError, pause: Duration) {
-        tracing::warn!(%error, ?pause, "the log can't be followed; it is tried again");
+    pub(crate) fn gave_up(error: &LogError, given_up: u64) {
+        tracing::error!(%error, given_up, "messages were not appended to the log in time, and are given up");
     }
 
-    pub(crate) fn following_again() {
-        tracing::info!("the log is followed again");
+    pub(crate) fn reading_fails(error: &LogError, lasted: Duration) {
+        if lasted.is_zero() {
+            tracing::warn!(%error, "the log can't be read for subscribers that resume; it is tried again");
+        } else {
+            tracing::warn!(%error, ?lasted, "the log still can't be read");
+        }
+    }
+
+    pub(crate) fn reading_again(lasted: Duration) {
+        tracing::info!(?lasted, "the log is read again");
+    }
+
+    pub(crate) fn following_fails(error: &LogError, lasted: Duration) {
+        if lasted.is_zero() {
+            tracing::warn!(%error, "the log can't be followed, so subscribers get nothing new; it is tried again");
+        } else {
+            tracing::warn!(%error, ?lasted, "the log still can't be followed");
+        }
+    }
+
+    pub(crate) fn following_again(lasted: Duration) {
+        tracing::info!(?lasted, "the log is followed again");
     }
 
     pub(crate) fn log_lost(id: &EventId<'_>) {
@@ -43,15 +69,21 @@ mod events {
 mod events {
     use super::{Duration, EventId, LogError};
 
-    pub(crate) fn append_failed(_error: &LogError, _pause: Duration) {}
+    pub(crate) fn attempt_failed(_error: &LogError, _pause: Duration) {}
 
-    pub(crate) fn gave_up(_error: &LogError, _messages: usize) {}
+    pub(crate) fn appending_fails(_error: &LogError, _lasted: Duration) {}
 
-    pub(crate) fn read_failed(_error: &LogError, _pause: Duration) {}
+    pub(crate) fn appending_again(_lasted: Duration, _given_up: u64) {}
 
-    pub(crate) fn following_failed(_error: &LogError, _pause: Duration) {}
+    pub(crate) fn gave_up(_error: &LogError, _given_up: u64) {}
 
-    pub(crate) fn following_again() {}
+    pub(crate) fn reading_fails(_error: &LogError, _lasted: Duration) {}
+
+    pub(crate) fn reading_again(_lasted: Duration) {}
+
+    pub(crate) fn following_fails(_error: &LogError, _lasted: Duration) {}
+
+    pub(crate) fn following_again(_lasted: Duration) {}
 
     pub(crate) fn log_lost(_id: &EventId<'_>) {}
 

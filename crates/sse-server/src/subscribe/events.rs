@@ -99,8 +99,11 @@ impl Received {
         self.tag.as_deref()
     }
 
-    /// Returns when the event was published. The clock of this machine is read when the route is made, and a monotonic
-    /// clock counts from then on. `None` with a log, because the events may come from other machines.
+    /// Returns when the event was published.
+    ///
+    /// Without a log, the clock of this machine is read when the route is made, and a monotonic clock counts from then
+    /// on. With a log, it is the time at which the log took the event, or `None` if the log does not
+    /// [tell it](crate::log::Log::time).
     pub fn published(&self) -> Option<SystemTime> {
         self.published
     }

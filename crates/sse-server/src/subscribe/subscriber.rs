@@ -475,7 +475,12 @@ impl Subscriber {
             }
             replayed += u64::from(kept.position <= self.start);
             to = kept.position;
-            messages.push(self.item(feed, kept.position, &kept.block, self.hub.published(kept.at)));
+            messages.push(self.item(
+                feed,
+                kept.position,
+                &kept.block,
+                self.hub.published(kept.position, kept.at),
+            ));
         }
         self.cursor.advance(to);
         self.feeds[0].state_mut(state).count_replayed(replayed);

@@ -103,7 +103,8 @@ impl Subscriber {
                 Body::Message { .. } if feed.ended().is_some() => {}
                 Body::Message { .. } => {
                     let block = record.block(|| self.hub.source().id(entry.position));
-                    items.extend(block.map(|block| self.item(number, entry.position, &block, None)));
+                    let published = self.hub.source().time(entry.position);
+                    items.extend(block.map(|block| self.item(number, entry.position, &block, published)));
                 }
             }
         }
