@@ -128,11 +128,11 @@ fn every_topic_of_very_many_is_found_and_can_be_chosen() {
     );
     assert_eq!(page.evaluate(&publish).unwrap(), true);
     shows(&page, "#topics-count", "1,100");
-    shows(&page, "#topics-about", "1,000 are told, and 200 of these shown: search for others.");
+    shows(&page, "#topics-about", "The page knows 1,000 of them, and shows 200: search for others.");
     shows(&page, "#events-about", "of 100 of 1,100 topics");
     assert_eq!(page.evaluate("document.querySelectorAll('#topics tr').length").unwrap(), 200);
 
-    // Those that are told first are the first by name, and the search is the hub's.
+    // The status lists the first topics by name, and the hub searches all of them.
     fill(&page, "#search", "TENANT-99");
     shows(&page, "#topics-about", "11 of 1,100 topics found.");
     click(&page, "#topics-head [data-key=name] button");
@@ -147,7 +147,7 @@ fn every_topic_of_very_many_is_found_and_can_be_chosen() {
     page.press("Enter").unwrap();
     shows(&page, "#events-about", "2 events of tenant-1099");
     fill(&page, "#search", "to come");
-    shows(&page, "#topics-about", "No topic has this in its name.");
+    shows(&page, "#topics-about", "No topic has this text in its name.");
     page.press("Enter").unwrap();
     hub.publish("to%20come", "here");
     shows(&page, "#events-about", "3 events of tenant-1099, to come");
@@ -165,6 +165,8 @@ fn a_connection_that_is_refused_or_lost_says_why() {
     let second = browser.open(&format!("http://{}/", hub.address)).unwrap();
     shows(&second, "#state", "Reconnecting");
     shows(&second, "#detail", "503: ");
+    // It tries again, so it is not refused for good.
+    assert_eq!(second.evaluate("document.querySelector('#nothing-why').textContent").unwrap(), "");
     drop((first, second, hub));
 
     // A hub that ends says so, and so does the page. It comes back at once if it is told to.
@@ -174,7 +176,7 @@ fn a_connection_that_is_refused_or_lost_says_why() {
     let address = hub.address.clone();
     Command::new("kill").args(["-TERM", &hub.id().to_string()]).status().unwrap();
     shows(&page, "#state", "The hub has ended");
-    shows(&page, "#detail", "There is no answer since. The figures are of ");
+    shows(&page, "#detail", "The hub has not answered since then. The figures are of ");
     drop(hub);
     let hub = Hub::start_at(&address, &[]);
     click(&page, "#retry");
@@ -194,7 +196,7 @@ fn a_connection_that_is_refused_or_lost_says_why() {
     shows(&page, "#state", "Forbidden");
     shows(&page, "#detail", "403: ");
     shows(&page, "#tokens-why", "does not have the right to subscribe");
-    shows(&page, "#nothing-why", "The hub does not let this page in.");
+    shows(&page, "#nothing-why", "The hub refuses this page.");
     has_no_errors(&page);
 }
 

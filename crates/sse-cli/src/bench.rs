@@ -32,7 +32,7 @@ use crate::{system, units};
 /// How long a server has for an answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long nothing may come, before what is missing is lost.
+/// How long to wait without an event before the missing ones count as lost.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Open many subscribers, publish, and measure what they get
@@ -45,13 +45,13 @@ pub(crate) struct Options {
     /// How many subscribers
     #[arg(short = 'n', long, value_name = "N", default_value = "100", value_parser = at_least_one())]
     subscribers: usize,
-    /// How many of them may be connecting at a time
+    /// How many of them may connect at a time
     #[arg(long, value_name = "N", default_value = "128", value_parser = at_least_one())]
     connecting: usize,
-    /// Publish so many events per second; without it, measure what others publish
+    /// Publish this many events per second; without it, measure what others publish
     #[arg(long, value_name = "RATE", value_parser = rate)]
     publish: Option<f64>,
-    /// The size of the data of each event that is published; it has some 40 bytes at least
+    /// The size of the data of each published event, at least some 40 bytes
     #[arg(long, value_name = "BYTES", default_value = "256", value_parser = units::bytes, requires = "publish")]
     size: usize,
     /// How long to measure, once all are connected
@@ -70,22 +70,23 @@ pub(crate) struct Options {
         value_parser = target::token
     )]
     publish_token: Option<HeaderValue>,
-    /// One object of JSON instead of a report
+    /// Print one object of JSON instead of a report
     #[arg(long)]
     json: bool,
-    /// No progress
+    /// Print no progress
     #[arg(short, long)]
     quiet: bool,
 }
 
 const AFTER_HELP: &str = "\
-A latency counts from the moment an event was due, not from when it was sent, so that a server that is late with its
-answers is seen to be late; `behind schedule` says how much of it is waiting for the answers to earlier events.
-Lost, doubled and late events are known only with --publish, by the numbers in the data. After the last event all
-subscribers are waited for until nothing has come for 5 seconds; what is missing then is lost, also on streams that
-have ended. An interrupt ends the run early, with a report.
+A latency counts from the moment at which an event was due, not from when it was sent. So a server that answers late is \
+seen to be late; `behind schedule` says how long due events waited for the answers to earlier ones.
 
-In the JSON, times are in seconds (latency_p99_s), rates per second (events_per_s).";
+Lost, doubled and late events are known only with --publish, by the numbers in the data. After the last event, the program \
+waits until nothing has come for 5 seconds. What is missing then is lost, also on streams that have ended. An interrupt ends \
+the run early, with a report.
+
+In the JSON, times are in seconds (latency_p99_s), and rates are per second (events_per_s).";
 
 /// Most events per second; beyond it, the program itself would be the limit.
 const MAX_RATE: f64 = 1e6;

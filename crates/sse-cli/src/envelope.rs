@@ -1,29 +1,29 @@
-//! An event as a line of JSON: what `listen --json` prints, `publish --json` reads, and the hub takes in batches and gives
-//! where it is asked for.
+//! An event as a line of JSON: `listen --json` prints it, `publish --json` reads it, and the hub accepts it in batches
+//! and sends it on request.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
-/// An event as an object of JSON, `{"type":"price","id":"7","data":"1250"}`; only the data must be there. Data that is
-/// no string is taken as the JSON that it is: `{"data":{"tea":1250}}` has the data `{"tea":1250}`.
+/// An event as an object of JSON, `{"type":"price","id":"7","data":"1250"}`; only the data is required. Data that is
+/// not a string is taken as the JSON that it is: `{"data":{"tea":1250}}` has the data `{"tea":1250}`.
 ///
-/// Topic and time say where an event was read and when it was published there. A publisher's request names its own
-/// topic, and so they are read and left out.
+/// The topic and the time say where an event was read, and when it was published there. A publisher names the topic in
+/// the URL, so both are ignored there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Envelope<'a> {
     /// The topic that the event is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) topic: Option<Cow<'a, str>>,
-    /// When it was published, or, if a listener says it, when it came; as RFC 3339 has it.
+    /// When it was published, or, in the output of a listener, when it came; in the form of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) time: Option<Cow<'a, str>>,
     /// The event type; without it, `message`.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub(crate) event_type: Option<Cow<'a, str>>,
-    /// The event's id; a hub gives one to an event without.
+    /// The event's id. A hub gives an id to an event that has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<Cow<'a, str>>,
     /// The data.
@@ -31,7 +31,7 @@ pub(crate) struct Envelope<'a> {
     pub(crate) data: Cow<'a, str>,
 }
 
-/// The header by which a client asks for data that is such a line, and by which a hub says that it is: `json`.
+/// The header by which a client asks for data in this form, and by which a hub says that the data has it: `json`.
 pub(crate) const HEADER: &str = "sse-envelope";
 
 /// The content type of such lines.

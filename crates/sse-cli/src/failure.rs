@@ -16,7 +16,7 @@ pub(crate) struct Failure {
 /// The exit codes; `sse --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Who reads the output has gone: there is nothing more to do.
+    /// The reader of the output has closed the pipe: there is nothing more to do.
     Unread = 0,
     /// The network, the system or another program failed.
     Failed = 1,
@@ -28,7 +28,7 @@ pub(crate) enum Exit {
     TimedOut = 4,
     /// Events were lost or doubled, an answer was cut off, or a directory is damaged.
     Incomplete = 5,
-    /// SIGHUP: the terminal has gone. The shells' codes for signals are 128 and the signal's number.
+    /// SIGHUP: the terminal was closed. For a signal, shells give 128 plus its number.
     HungUp = 129,
     /// SIGINT: Ctrl-C.
     Interrupted = 130,
@@ -62,7 +62,8 @@ impl Failure {
         Self::new(Exit::Failed, text)
     }
 
-    /// Output that can't be written. Who closes a pipe early, as `head` does, has seen enough.
+    /// Returns the failure of output that can't be written. A reader that closes the pipe early, as `head` does, has
+    /// seen enough.
     pub(crate) fn output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Exit::Unread, ""),
@@ -81,7 +82,7 @@ impl Failure {
         self.exit
     }
 
-    /// Tells the user, if there is something to tell, and gives the code.
+    /// Prints the message, if there is one, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.text.is_empty() {
             tell(&format!("sse: {self}"));
@@ -90,14 +91,14 @@ impl Failure {
     }
 }
 
-/// Writes a line to standard error. Nobody may be there to read it, which is no reason to stop.
+/// Writes a line to standard error. An error is ignored: nobody may read it.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A server, or a file, may have had a part in it.
+        // Parts of the text may come from a server or a file.
         Visible(&self.text).fmt(f)
     }
 }

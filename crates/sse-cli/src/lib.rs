@@ -1,4 +1,7 @@
-#![doc = include_str!("../README.md")]
+//! The program `sse`: a hub for event streams (`sse serve`), and a subscriber, a publisher and a load tester for them.
+//!
+//! The crate is used as a program: `cargo install sse-cli`. Its README shows what each command does. The library has what
+//! `main` and the example `manual` need: [`run`] runs the program, and [`command`] describes its command line.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bench;
@@ -61,9 +64,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Err(failure) => failure.report(),
         },
         Err(Unparsed::Help(help)) => {
-            // Who closes the pipe early has read enough.
+            // A reader that closes the pipe early has read enough.
             let _ = help.print();
-            // It is not 0 where no task was named.
+            // It is not 0 if no task was named.
             u8::try_from(help.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
         Err(Unparsed::Failure(failure)) => failure.report(),
@@ -100,7 +103,7 @@ fn unparsed(error: clap::Error) -> Unparsed {
     }
 }
 
-/// What clap says in several paragraphs, the last of which are its usage and a hint at its help.
+/// Makes one line of an error of clap, which has several paragraphs. The last ones, on usage and help, are left out.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);

@@ -41,13 +41,13 @@ pub(crate) struct Options {
     /// The URL of the event stream
     #[arg(value_parser = target::url)]
     url: Url,
-    /// One object of JSON per event and line, as `sse publish --json` reads
+    /// Print each event as a line of JSON, as `sse publish --json` reads it
     #[arg(long, conflicts_with = "data_only")]
     json: bool,
-    /// The data of the events only
+    /// Print only the data of the events
     #[arg(long = "data", id = "data_only")]
     data_only: bool,
-    /// Only events of this type; may be repeated
+    /// Print only events of this type; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
     /// Print the head of each response, as curl does
@@ -70,11 +70,11 @@ pub(crate) struct Options {
     timeout: Option<Duration>,
     /// How many attempts may fail in a row, also before the first connection
     ///
-    /// Without it, the first attempt must succeed, and any number may fail later; a request that is not safe to repeat is
-    /// made once. With it, such a request is made again until it is being answered.
+    /// Without this flag, the first attempt must succeed, and any number may fail later. A request that is not safe to
+    /// repeat is made once. With this flag, it is made again until it is answered.
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
-    /// Try again, too, if the first attempt fails, and for as long as it takes
+    /// Try again even if the first attempt fails, for as long as it takes
     #[arg(long, conflicts_with = "retries")]
     retry_first: bool,
     /// Skip events that are larger [default: 16MiB]
@@ -83,15 +83,15 @@ pub(crate) struct Options {
     /// Begin after the event with this id
     #[arg(long, value_name = "ID")]
     last_event_id: Option<String>,
-    /// Keep the last event's id in this file, and go on after it next time
+    /// Keep the last event's id in this file, and resume after it next time
     ///
-    /// One listener has the file at a time: it locks FILE.lock, which stays there.
+    /// Only one listener can use the file: it locks FILE.lock, which stays there.
     #[arg(long, value_name = "FILE", conflicts_with = "last_event_id")]
     state: Option<PathBuf>,
     /// Run this in a shell for each event, with its data as the input
     ///
-    /// `SSE_TYPE` and `SSE_ID` are set. If the command fails, the listening ends before its event. If the listening ends,
-    /// the command ends, too, with all that it has started: by SIGTERM, and after half a second by SIGKILL.
+    /// `SSE_TYPE` and `SSE_ID` are set. If the command fails, the listening ends before its event. If the listening
+    /// ends, the command and all that it has started get SIGTERM, and SIGKILL half a second later.
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["json", "data_only", "include", "comments"])]
     exec: Option<String>,
     /// The method of the request [default: GET, or POST with -d]
@@ -110,7 +110,7 @@ pub(crate) struct Options {
     transport: Transport,
     #[command(flatten)]
     credentials: Credentials,
-    /// No status lines
+    /// Print no status lines
     #[arg(short, long)]
     quiet: bool,
 }
@@ -148,17 +148,17 @@ impl Api {
 }
 
 const AFTER_HELP: &str = "\
-Status lines go to standard error. The code is 0 at the end of the stream, after --count events, and after --timeout. If \
---count, --until-type, --until-data or --answer-of say what is to come, it is 4 if that has not come in time, and 5 if the \
-stream ended without its last event; 128 and its number after a signal.";
+Status lines go to standard error. The exit code is 0 at the end of the stream, after --count events, and after --timeout. \
+With --count, --until-type, --until-data or --answer-of, it is 4 if the awaited events have not come in time, and 5 if the \
+stream ended without its last event. After a signal, it is 128 and the number of the signal.";
 
-/// How long output may take that is under way when a signal comes, or the time is up.
+/// How long output that has begun may take after a signal, or when the time is up.
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let timeout = self.timeout;
-        // Ahead of the signals: standard input may be waited for.
+        // Before the signals are handled: it may wait for standard input.
         let listener = self.listener()?;
         let signal = signals::watch(GRACE)?;
         if let Some(timeout) = timeout {
@@ -167,7 +167,7 @@ impl Options {
         runtime::of_one_thread()?.block_on(listener.listen(timeout, signal))
     }
 
-    /// Where events come from, and where they go.
+    /// Builds the listener: the source of events, and their destination.
     fn listener(self) -> Result<Listener, Failure> {
         let id = self.last_event_id.as_deref().map(EventId::new).transpose();
         let id = id.map_err(|error| Failure::usage(format!("--last-event-id: {error}")))?;
@@ -227,7 +227,8 @@ impl Options {
         })
     }
 
-    /// When another attempt is made; `None` leaves it to the client, which makes none for a method that is not safe.
+    /// Returns when another attempt is made. `None` leaves it to the client, which makes no other attempt for a method
+    /// that is not safe.
     fn reconnect(&self) -> Option<Reconnect> {
         // A method that is not named is POST, if there is a body.
         let is_safe = self.method.as_ref().map_or(self.body.is_none(), Method::is_safe);
@@ -237,23 +238,23 @@ impl Options {
             (Some(retries), _) => Some(Reconnect::new().max_retries(retries).until_response()),
             (None, true) if is_safe => Some(Reconnect::new()),
             (None, true) => Some(Reconnect::new().until_response()),
-            // A wrong URL is told at once.
+            // So a wrong URL is reported at once.
             (None, false) => is_safe.then(|| Reconnect::new().after_response()),
         }
     }
 }
 
-/// Ends the program then, if it has not ended: it may wait for someone who reads its output, and does not.
+/// Ends the program after this time. It may wait for a reader that does not read its output.
 fn end_after(time: Duration, code: u8) -> Result<(), Failure> {
     let thread = thread::Builder::new().name("timeout".to_owned()).spawn(move || {
         thread::sleep(time);
-        notices::warn("the time is up, and nobody takes the output");
+        notices::warn("the time is up, and nobody reads the output");
         process::exit(i32::from(code));
     });
-    thread.map(drop).map_err(|error| Failure::failed(format!("the system gives no thread: {error}")))
+    thread.map(drop).map_err(|error| Failure::failed(format!("the system has no thread left: {error}")))
 }
 
-/// What an error of the client's means for scripts.
+/// Returns the failure, with its exit code, for an error of the client.
 fn failure(error: &Error) -> Failure {
     let exit = match error {
         Error::Request(_) | Error::BodyNotRepeatable => Exit::Usage,

@@ -1,9 +1,10 @@
 //! `sse publish`: one event, or lines as events.
 //!
-//! What has come is sent in one request, and what comes meanwhile in the next one: a line is never held back to wait for
-//! others, and long input goes in large batches. There is one request at a time, so events are published in order. A
-//! request without an answer is not sent again, because the server may have published its events. A request that the hub
-//! refused is sent again in smaller parts, or without ids, where that can help: the hub has published nothing of it.
+//! The lines that have come are sent in one request, and those that come meanwhile in the next one. So a line never
+//! waits for others, and long input goes in large batches. There is one request at a time, so events are published in
+//! order. A request without an answer is not sent again, because the server may have published its events. A request
+//! that the hub refused is sent again in smaller parts, or without ids, if that can help: the hub has published nothing
+//! of it.
 
 mod form;
 mod hub_ids;
@@ -46,36 +47,37 @@ pub(crate) struct Options {
     /// The id of the event; without it, the hub gives one
     #[arg(long, value_name = "ID", requires = "data", value_parser = form::event_id)]
     id: Option<String>,
-    /// The data, or each line, is an object of JSON with data, type and id, as `sse listen --json` prints them
+    /// Read the data, or each line, as JSON with data, type and id, as `sse listen --json` prints it
     #[arg(long, conflicts_with_all = ["event_type", "id"])]
     json: bool,
     #[command(flatten)]
     transport: Transport,
     #[command(flatten)]
     credentials: Credentials,
-    /// No progress, no notes, and no summary
+    /// Print no progress, no notes and no summary
     #[arg(short, long)]
     quiet: bool,
 }
 
-/// How long in all to wait for a server that may take the same events later.
+/// How long to wait in all for a server that may accept the same events later.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to wait for one that asks for no time at all.
+/// How long to wait for a server that gives no time.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 const AFTER_HELP: &str = "\
-Of one event, the id is printed. Lines are UTF-8 and end with LF or CRLF; they are published in order, each at once, and
-an empty line is an event with empty data (with --json, it is nothing). With --json, ids that a hub gave are left out, as
-are all ids at a hub that has a log (--data, --redis). What the server asks to be sent later is sent again, for up to a
-minute. What fails otherwise is not, as it may have been published: the message says how much was, and which lines are
-next.";
+The id of a single event is printed. Lines are UTF-8 and end with LF or CRLF. They are published in order, without waiting \
+for each other. An empty line is an event with empty data; with --json, it is nothing.
+
+With --json, ids that a hub gave are left out, as are all ids at a hub with a log (--data, --redis). After a 429, and when \
+the queue of the hub is full, the events are sent again for up to a minute. After another failure they are not, because \
+they may have been published: the message says how many were, and which lines are next.";
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let runtime = runtime::of_one_thread()?;
         let result = runtime.block_on(self.publish());
-        // A read from a terminal or a pipe can't be called off.
+        // A read from a terminal or a pipe can't be cancelled.
         runtime.shutdown_background();
         result
     }
@@ -130,19 +132,19 @@ impl Options {
     }
 }
 
-/// What is done, and how far it has come.
+/// The work, and how far it has come.
 #[derive(Debug)]
 struct Run {
     form: Form,
     poster: Poster,
     progress: Progress,
     is_quiet: bool,
-    /// What was read and is not published.
+    /// What was read and is not published yet.
     queue: Queue,
     published: u64,
-    /// Events that had been published before.
+    /// How many events had been published before.
     repeated: u64,
-    /// Events that a server has taken that gives no receipts.
+    /// How many events a server without receipts has accepted.
     without_receipt: u64,
     last_id: Option<String>,
     /// What waits for its answer.
@@ -219,7 +221,7 @@ impl Run {
     }
 }
 
-/// What there is to say.
+/// Returns the summary.
 impl Run {
     fn print_id(&self) -> Result<(), Failure> {
         let Some(id) = &self.last_id else { return Ok(()) };
@@ -259,7 +261,7 @@ impl Run {
         let server = self.poster.server();
         let text = match error {
             PostError::Unreachable(cause) => format!("{server} can't be reached for {place}: {cause}"),
-            // Who takes no more than a part may hang up without a word that comes through.
+            // A server that limits the body may close the connection before its answer arrives.
             PostError::NoAnswer(cause) if size > queue::MAX_BYTES => format!(
                 "{server} gave no answer for {place}, so it may be published or not: {cause}; \
                  it has {} bytes as JSON: does the server take so much?",
@@ -287,7 +289,7 @@ impl Run {
         Failure::new(error.exit(), text + &before)
     }
 
-    /// What is sure, whatever came then.
+    /// Returns what is certain, whatever happened afterwards.
     fn before(&self) -> String {
         match self.published {
             0 if self.repeated == 0 => "; nothing was published before".to_owned(),

@@ -1,12 +1,12 @@
-//! Why a hub does not publish, as programs read it: the header `Sse-Refusal`.
+//! The header `Sse-Refusal`: why a hub has not published something, for programs.
 
 /// The header's name.
 pub(crate) const HEADER: &str = "sse-refusal";
 
-/// Why a hub did not publish what it was sent. Nothing of it was published.
+/// Why a hub has published nothing of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The hub gives all ids itself, and an event has one.
+    /// An event has an id, but the hub gives all ids itself.
     OwnId,
     /// The id of an event can't be a publisher's.
     InvalidId,

@@ -1,4 +1,4 @@
-//! What waits for sockets, signals and time.
+//! The runtimes of the commands.
 
 use tokio::runtime::{Builder, Runtime};
 

@@ -66,7 +66,7 @@ pub(crate) struct Options {
     /// Where to listen: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', default_value = "127.0.0.1:8080")]
     listen: Vec<Address>,
-    /// Speak https, with this certificate and those above it, in PEM
+    /// Speak https with this certificate and its chain, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// The private key of the certificate, in PEM
@@ -75,22 +75,22 @@ pub(crate) struct Options {
     /// Keep the events in this directory, so that they survive a restart
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
-    /// Keep the events in this Redis, and be one with other hubs there
+    /// Keep the events in this Redis, where several hubs can be one
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
-    /// The name that such hubs share
+    /// The name that these hubs share
     #[arg(long, value_name = "NAME", default_value = "sse")]
     namespace: String,
-    /// How much to keep, of each topic [default: 1024,16MiB], with --data of all topics [1GiB], or --redis [100000]
+    /// How much to keep of each topic [default: 1024,16MiB], or of all topics with --data [1GiB] or --redis [100000]
     #[arg(long, value_name = "N|AGE|BYTES", value_delimiter = ',')]
     history: Vec<Bound>,
-    /// How much memory all histories may take; the oldest events of all make room
+    /// How much memory all histories may take; then the oldest events are evicted
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::bytes)]
     max_memory: usize,
-    /// After how long a silence to send a heartbeat, or `off`
+    /// How long a stream is idle before a heartbeat is sent, or `off`
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::time_or_off)]
     heartbeat: Heartbeat,
-    /// How many may subscribe at a time [default: any number]
+    /// How many subscribers there may be [default: any number]
     #[arg(long, value_name = "N", value_parser = units::at_least_one())]
     max_subscribers: Option<usize>,
     /// How many streams one user or address may have [default: any number]
@@ -99,13 +99,13 @@ pub(crate) struct Options {
     /// How many events one user or address may publish, as 100/s [default: any number]
     #[arg(long, value_name = "N/TIME")]
     publish_rate: Option<Rate>,
-    /// How many topics there may be; unused ones make room
+    /// How many topics there may be; unused ones are dropped first
     #[arg(long, value_name = "N", default_value = "1000", value_parser = units::at_least_one())]
     max_topics: usize,
     /// How large the body of a request may be
     #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::bytes)]
     max_body: usize,
-    /// Lines of `publish TOKEN TOPICS` or `subscribe TOKEN TOPICS`
+    /// A file of lines `publish TOKEN TOPICS` or `subscribe TOKEN TOPICS`
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Keys of the JWTs that count as tokens: PEM, a JWKS, or a secret
@@ -114,16 +114,16 @@ pub(crate) struct Options {
     /// The audience (`aud`) that a JWT must be for
     #[arg(long, value_name = "NAME", requires = "jwt_keys")]
     jwt_audience: Option<String>,
-    /// A proxy whose Forwarded or X-Forwarded-For counts
+    /// A proxy whose Forwarded or X-Forwarded-For is believed
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxy: Vec<TrustedProxy>,
-    /// Let pages of this origin use the hub, or of any: `*`
+    /// Let pages of this origin use the hub; `*` is any origin
     #[arg(long, value_name = "ORIGIN", value_parser = access::origin)]
     cors: Vec<Origin>,
-    /// Let such pages send cookies and the like; not with `*`
+    /// Let these pages send cookies; not with `*`
     #[arg(long, requires = "cors")]
     cors_credentials: bool,
-    /// How long streams may take to end
+    /// How long streams may take to end after SIGTERM
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time)]
     grace: Duration,
     /// Log each request to standard error
@@ -141,7 +141,7 @@ type Heartbeat = Option<Duration>;
 
 const AFTER_HELP: &str = "\
 Each setting can come from the environment too (--max-body as SSE_MAX_BODY), or from the file of --config \
-(max-body = \"2MiB\"). Flags go first, then the environment, then the file.";
+(max-body = \"2MiB\"). A flag overrides the environment, and the environment overrides the file.";
 
 /// The file of settings, if one is named.
 pub(crate) fn settings_file(matches: &ArgMatches) -> Option<PathBuf> {
@@ -167,17 +167,17 @@ pub(crate) fn with_settings(command: Command, file: &Path) -> Result<Command, Fa
 
 const NAME: &str = "serve";
 
-/// How many bytes of a topic are kept at least for subscribers that are about to read them.
+/// The least size of a burst that is kept for connected subscribers, in bytes of a topic.
 const LEAST_BURST: usize = 1024 * 1024;
 
-/// How long the log may take for what is on its way at the end, though the grace is over.
+/// How long the log may take for the last events, even if the grace is over.
 const LEAST: Duration = Duration::from_millis(200);
 
 impl Options {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let runtime = runtime::of_all_cpus()?;
         let result = runtime.block_on(self.serve());
-        // A thread may still wait for a file that is read again.
+        // A thread may still wait for a file that is being read again.
         runtime.shutdown_background();
         result
     }
@@ -188,7 +188,7 @@ impl Options {
         if let Some(lack) = self.max_subscribers.and_then(|most| system::lack_of_files(most, file_limit)) {
             tracing::warn!("{lack} or LimitNOFILE= of systemd, or allow fewer with --max-subscribers");
         }
-        // A file may be waited for, and nobody would hear a signal meanwhile: it ends the program by itself.
+        // Reading a file may take for ever (a pipe). Signals are not handled yet, so a signal ends the program.
         let sources = self.sources();
         let authority = Authority::new(sources.read().map_err(Failure::usage)?);
         let certificate = self.certificate().map(|certificate| {
@@ -217,7 +217,7 @@ impl Options {
             async move {
                 let _ = end.await;
                 let _ = begun.set(Instant::now());
-                tracing::info!(subscribers = subscribers.count(), "ending");
+                tracing::info!(subscribers = subscribers.count(), "the hub is ending");
                 shutdown.begin();
             }
         };
@@ -231,7 +231,7 @@ impl Options {
         };
         let serving = async {
             let mut serve = serve.into_future();
-            // Whoever asks meanwhile is told that the hub waits.
+            // Meanwhile, requests are answered: the hub is waiting.
             let storage = Storage::of(self.data.as_deref(), self.redis.as_deref(), &self.namespace)?;
             let Opened { topics, disk } = tokio::select! {
                 opened = self.open(storage, &places) => opened?,
@@ -281,7 +281,7 @@ impl Options {
         }
     }
 
-    /// Listens at each address, where nobody can come that should not.
+    /// Listens on each address. Without tokens, only addresses of this machine are allowed.
     async fn bind(&self, is_open: bool) -> Result<Vec<Socket>, Failure> {
         if self.cors_credentials && self.cors.contains(&Origin::Any) {
             return Err(Failure::usage(
@@ -290,7 +290,7 @@ impl Options {
         }
         if is_open && !self.trusted_proxy.is_empty() {
             return Err(Failure::usage(
-                "--trusted-proxy says that a proxy is before the hub, and everybody who comes through it could publish: \
+                "--trusted-proxy names a proxy, and everybody could publish through it: \
                  give --token-file or --jwt-keys; the lines of the file may be `publish *` and `subscribe *` if that is meant",
             ));
         }
@@ -314,7 +314,7 @@ impl Options {
     /// Opens the topics where their events are kept.
     async fn open(&self, storage: Storage<'_>, places: &Places) -> Result<Opened, Failure> {
         let history: History = self.history.iter().copied().collect();
-        // Whatever batch comes in one body can be kept for the subscribers.
+        // So the batch of any body can be kept for the subscribers.
         let burst = self.max_body.max(LEAST_BURST);
         if self.max_memory < burst {
             return Err(Failure::usage(format!(
@@ -327,7 +327,7 @@ impl Options {
     }
 }
 
-/// Tells where the hub is, and what to do with it.
+/// Prints where the hub is, and commands that use it.
 fn greet(places: &Places, is_open: bool, authority: &Authority) {
     let lets = |right| authority.lets_everybody(right);
     let who = match (is_open, lets(Right::Publish), lets(Right::Subscribe)) {
@@ -337,12 +337,13 @@ fn greet(places: &Places, is_open: bool, authority: &Authority) {
         (false, false, true) => "Everybody may subscribe; publishers need a token.",
         (false, false, false) => "Publishers and subscribers need their tokens.",
     };
-    let greeting = format!("The hub is at {places} and shows itself there.\n{}{who}\n", places.examples());
-    // Whoever started the hub may not be interested.
+    let greeting = format!("The hub runs at {places}, with a live page.\n{}{who}\n", places.examples());
+    // Nobody may read it, which is no reason to stop.
     let _ = io::stdout().write_all(greeting.as_bytes());
 }
 
-/// What is logged. A word that is no level would be the name of a target, and all others would be silent.
+/// Parses what is logged. A word that is not a level would be taken for a target, and all other targets would be
+/// silent.
 fn log_filter(text: &str) -> Result<Targets, String> {
     let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
     let is_known = |part: &str| part.contains('=') || is_level(part.trim());
@@ -350,13 +351,13 @@ fn log_filter(text: &str) -> Result<Targets, String> {
     filter.ok_or_else(|| "write a level, error, warn, info, debug or trace, or TARGET=LEVEL,…".to_owned())
 }
 
-/// Over how long the streams end: a hundred clients come back in 10 ms, ten thousand in a second.
+/// Returns over how long the streams end: a hundred over 10 ms, ten thousand over a second.
 fn spread(subscribers: usize, grace: Duration) -> Duration {
     let per_subscriber = Duration::from_micros(100);
     per_subscriber.saturating_mul(u32::try_from(subscribers).unwrap_or(u32::MAX)).min(grace / 2)
 }
 
-/// Tells each second how the hub stands, to those who look.
+/// Publishes the hub's numbers each second, if the page or a program reads them.
 async fn tell_status(status: Route, numbers: Numbers) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {

@@ -11,8 +11,8 @@ use crate::runtime;
 /// The number of SIGHUP.
 pub(crate) const HANGUP: u8 = 1;
 
-/// Listens for SIGINT (Ctrl-C), SIGTERM and SIGHUP. On Windows, Ctrl-C is SIGINT, and whatever else ends a program there
-/// is SIGTERM: Ctrl-Break, the end of the console, of the session, or of the system.
+/// Listens for SIGINT (Ctrl-C), SIGTERM and SIGHUP. On Windows, Ctrl-C is SIGINT. Ctrl-Break and the end of the
+/// console, the session or the system are SIGTERM.
 #[derive(Debug)]
 pub(crate) struct Signals(Inner);
 
@@ -30,8 +30,8 @@ impl Signals {
     }
 }
 
-/// Gives the number of the signal that comes. If the program has not ended this long after it, it is ended: it may wait
-/// for someone who reads its output, and does not.
+/// Returns a receiver of the signal's number. If the program is still running this long after the signal, it is ended:
+/// it may wait for a reader that does not read its output.
 pub(crate) fn watch(grace: Duration) -> Result<oneshot::Receiver<u8>, Failure> {
     let runtime = runtime::of_one_thread()?;
     let mut signals = runtime.block_on(async { Signals::listen() })?;

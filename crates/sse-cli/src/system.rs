@@ -1,4 +1,4 @@
-//! What systems do in their own ways.
+//! What differs between operating systems.
 
 #[cfg(unix)]
 pub(crate) use self::unix::{Descendants, cpu_time, raise_file_limit};
@@ -8,7 +8,7 @@ pub(crate) use self::windows::{Descendants, cpu_time, raise_file_limit};
 /// How many files a program needs beside one for each of its many connections.
 const OTHER_FILES: u64 = 64;
 
-/// Says that so many subscribers need more open files than are allowed, if they do; `None` stands for any number.
+/// Returns a warning if this number of subscribers needs more open files than the limit; `None` is no limit.
 pub(crate) fn lack_of_files(subscribers: usize, limit: Option<u64>) -> Option<String> {
     let needed = (subscribers as u64).saturating_add(OTHER_FILES);
     let limit = limit.filter(|limit| needed > *limit)?;
@@ -28,7 +28,7 @@ mod unix {
     };
     use rustix::time::{ClockId, clock_gettime};
 
-    /// Raises the bound of open files as far as this user may, and returns it; `None` if there is no bound.
+    /// Raises the limit of open files as far as this user may, and returns it; `None` if there is no limit.
     pub(crate) fn raise_file_limit() -> Option<u64> {
         let limit = getrlimit(Resource::Nofile);
         if limit.current == limit.maximum {
@@ -39,7 +39,7 @@ mod unix {
         if setrlimit(Resource::Nofile, raised).is_err() { limit.current } else { limit.maximum }
     }
 
-    /// The time that this process has had CPUs, if the system tells it.
+    /// Returns the CPU time of this process, if the system reports it.
     pub(crate) fn cpu_time() -> Option<Duration> {
         Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
     }
@@ -49,13 +49,13 @@ mod unix {
     pub(crate) struct Descendants(Option<Pid>);
 
     impl Descendants {
-        /// Those of a child that nobody has waited for; `None` is one that has ended.
+        /// Of a child that has not been waited for; `None` is a child that has ended.
         pub(crate) fn of(child: Option<u32>) -> Self {
             let id = child.and_then(|id| i32::try_from(id).ok());
             Self(id.and_then(Pid::from_raw))
         }
 
-        /// Lets them be.
+        /// Keeps them running when this is dropped.
         pub(crate) fn leave(mut self) {
             self.0 = None;
         }
@@ -69,7 +69,7 @@ mod unix {
             let Some(leader) = self.0 else { return };
             let _ = kill_process_group(leader, Signal::TERM);
             let start = Instant::now();
-            // It is only looked at, so that its number stays its own until the others are killed, too.
+            // The leader is not reaped yet, so that its id is not reused before the others are killed.
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
             while matches!(waitid(WaitId::Pid(leader), look), Ok(None)) && start.elapsed() < GRACE {
                 thread::sleep(Duration::from_millis(5));
@@ -83,17 +83,17 @@ mod unix {
 mod windows {
     use std::time::Duration;
 
-    /// Returns `None`: Windows has no bound of open files.
+    /// Returns `None`: Windows has no limit of open files.
     pub(crate) fn raise_file_limit() -> Option<u64> {
         None
     }
 
-    /// Returns `None`: Windows tells it only to unsafe code.
+    /// Returns `None`: on Windows, only unsafe code can ask for it.
     pub(crate) fn cpu_time() -> Option<Duration> {
         None
     }
 
-    /// What a child has started. On Windows it goes on when the child is killed.
+    /// The programs that a child has started. On Windows, they go on when the child is killed.
     #[derive(Debug)]
     pub(crate) struct Descendants;
 

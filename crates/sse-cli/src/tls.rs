@@ -27,7 +27,7 @@ pub(crate) const HTTP_2: &[u8] = b"h2";
 /// How large a file of certificates may be. That of a system has some 200 KiB.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
-/// Which certificates of a server are trusted: those that the system trusts, if nothing else is said.
+/// Which certificates of servers are trusted; by default, those that the system trusts.
 #[derive(Args, Debug)]
 pub(crate) struct Trust {
     /// Trust the certificates in this file (PEM), and no others
@@ -39,7 +39,7 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Whether those are trusted that the system trusts.
+    /// Whether the certificates are trusted that the system trusts.
     pub(crate) fn is_the_systems(&self) -> bool {
         self.cacert.is_none() && !self.insecure
     }
@@ -58,7 +58,7 @@ impl Trust {
                 .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))?;
             builder().dangerous().with_custom_certificate_verifier(Arc::new(named))
         } else {
-            // A system without certificates trusts no server, which each connection says.
+            // A system without certificates trusts no server. Each connection then fails with that reason.
             builder()
                 .with_platform_verifier()
                 .unwrap_or_else(|_| builder().with_root_certificates(RootCertStore::empty()))
@@ -99,12 +99,12 @@ impl Named {
     }
 }
 
-/// The certificates in a file: at least one.
+/// Returns the certificates in a file: at least one.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let metadata = fs::metadata(file).map_err(|error| error.to_string())?;
-    // A pipe would be waited for.
+    // Reading a pipe could take for ever.
     if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return Err("it is no file of certificates".to_owned());
+        return Err("it is not a file of certificates".to_owned());
     }
     let text = fs::read(file).map_err(|error: io::Error| error.to_string())?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -162,7 +162,7 @@ impl ServerCertVerifier for Named {
     }
 }
 
-/// Trusts anybody: nothing is checked.
+/// Trusts any certificate, without a check.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

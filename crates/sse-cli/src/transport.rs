@@ -48,7 +48,7 @@ impl Transport {
     }
 }
 
-/// A path at which there is a socket, or nothing yet.
+/// Returns the path, if a socket or nothing is there.
 #[cfg(unix)]
 fn socket_path(text: &str) -> Result<PathBuf, String> {
     use std::os::unix::fs::FileTypeExt as _;
@@ -60,7 +60,7 @@ fn socket_path(text: &str) -> Result<PathBuf, String> {
     std::os::unix::net::SocketAddr::from_pathname(path).map_err(|error| error.to_string())?;
     match fs::metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            Err("it is no socket; give the path that the server listens on".to_owned())
+            Err("it is not a socket; give the path that the server listens on".to_owned())
         }
         _ => Ok(path.to_owned()),
     }

@@ -1,8 +1,9 @@
-//! Text of others, on a terminal.
+//! Text from other programs, on a terminal.
 
 use std::fmt;
 
-/// Text whose characters are all to be seen: what could steer a terminal, or turn its text around, is escaped.
+/// Text in which each character is visible: control characters, and marks that change the direction of text, are
+/// escaped.
 pub(crate) struct Visible<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Visible<'_> {

@@ -50,7 +50,7 @@ fn all_subscribers_of_a_hub_get_all_events_once_and_in_order() {
         json["latency_histogram"].as_array().unwrap().iter().map(|row| row["count"].as_u64().unwrap());
     assert_eq!(counts.sum::<u64>(), 1000);
     assert!(number("cpu_s") > 0.0 && number("duration_s") > 0.4, "{json}");
-    // Each has its data and what is around it.
+    // Each event has its data and its other fields.
     assert!(number("bytes") > 1000.0 * 256.0, "{json}");
 }
 
@@ -78,7 +78,7 @@ fn a_hub_at_a_unix_socket_is_measured_by_the_line_that_it_greets_with() {
 
 #[test]
 fn what_is_due_during_a_request_goes_out_in_the_next_one() {
-    // Who is late shall not miss anything.
+    // A subscriber that connects late must not miss an event.
     let hub = Hub::start(&["--history", "10000"]);
     let url = hub.url("/topics/news");
     let rate = ["--publish", "50000", "--size", "10", "--duration", "100ms"];
@@ -142,7 +142,7 @@ enum Reply {
     Raw(&'static str),
 }
 
-/// A server that does what a test says. The closure is asked with the number of the request among those of its method.
+/// A server that does what a test says. The closure gets the number of the request among those of its method.
 fn replying(mut reply: impl FnMut(&Request, usize) -> Reply + Send + 'static) -> Server {
     let (mut streams, mut counts) = (Vec::<Sender<Vec<u8>>>::new(), [0, 0]);
     Server::answering(move |request| {
@@ -218,14 +218,14 @@ fn check_faults(
 }
 
 #[test]
-fn a_server_that_makes_no_mistakes_is_not_said_to_make_any() {
+fn a_server_without_mistakes_gets_a_report_without_any() {
     let right = |_, event| vec![event];
     check_faults(right, 0, &[("lost", 0), ("doubled", 0), ("out_of_order", 0), ("delivered", 20)]);
 }
 
 #[test]
 fn lost_events_are_counted() {
-    // Nor is the last one taken for one that is still on its way.
+    // Nor does the last one count as still on its way.
     let lossy = |number, event| if matches!(number, 3 | 4 | 9) { vec![] } else { vec![event] };
     check_faults(lossy, 5, &[("lost", 6), ("doubled", 0), ("out_of_order", 0), ("delivered", 14)]);
 }
@@ -261,7 +261,7 @@ fn gaps_and_events_of_others_are_counted_apart() {
 }
 
 #[test]
-fn what_a_stream_that_has_ended_no_more_gets_is_lost() {
+fn events_after_the_end_of_a_stream_are_lost() {
     let server = replying(|request, number| match request.method() {
         "GET" => Reply::Stream,
         _ if number == 4 => Reply::PublishAndEnd(events(request)),
@@ -282,12 +282,12 @@ fn what_a_stream_that_has_ended_no_more_gets_is_lost() {
     ]);
     let json = json(&output, 5);
     assert_numbers(&json, &[("ended_early", 3), ("published", 6), ("delivered", 15), ("lost", 3)]);
-    // Nothing is waited for that can't come.
+    // The program does not wait for events that can't come.
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
-fn publishing_has_its_own_token_and_nothing_that_only_a_subscriber_says() {
+fn publishing_has_its_own_token_and_no_parameters_of_a_subscriber() {
     let server = replying(|request, _| match request.method() {
         "GET" => Reply::Stream,
         _ => Reply::Publish(events(request)),
@@ -308,7 +308,7 @@ fn publishing_has_its_own_token_and_nothing_that_only_a_subscriber_says() {
 }
 
 #[test]
-fn who_refuses_all_subscribers_is_told_with_the_reason() {
+fn a_server_that_refuses_all_subscribers_is_reported_with_the_reason() {
     for (answer, code, text) in [
         ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", 3, "503 Service Unavailable"),
         (
@@ -317,13 +317,13 @@ fn who_refuses_all_subscribers_is_told_with_the_reason() {
             "401 Unauthorized (give a token with --token)",
         ),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nhi", 3, "the content type is text/html"),
-        ("SSH-2.0-x\r\n", 3, "what is no HTTP"),
+        ("SSH-2.0-x\r\n", 3, "something other than HTTP"),
         ("", 1, "closed before an answer"),
     ] {
         let server = replying(move |_, _| Reply::Raw(answer));
         assert_fails(&run(&["bench", &server.url("/stream"), "-n", "3", "--publish", "10"]), code, text);
     }
-    // It does not try thousands in vain.
+    // It gives up before thousands of attempts.
     let server = Server::answering(|_| Answer::status(503));
     assert_fails(
         &run(&["bench", &server.url("/stream"), "-n", "3000", "--connecting", "4"]),
@@ -334,7 +334,7 @@ fn who_refuses_all_subscribers_is_told_with_the_reason() {
 }
 
 #[test]
-fn who_refuses_some_subscribers_is_measured_with_the_others() {
+fn a_server_that_refuses_some_subscribers_is_measured_with_the_others() {
     let server = replying(|request, number| match request.method() {
         "GET" if number % 3 == 0 => {
             Reply::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
@@ -352,7 +352,7 @@ fn who_refuses_some_subscribers_is_measured_with_the_others() {
 }
 
 #[test]
-fn who_takes_nothing_that_is_published_is_told_with_the_reason() {
+fn a_server_that_accepts_no_event_is_reported_with_the_reason() {
     let server = replying(|request, _| match request.method() {
         "GET" => Reply::Stream,
         _ => Reply::Raw("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"),
@@ -362,7 +362,7 @@ fn who_takes_nothing_that_is_published_is_told_with_the_reason() {
 }
 
 #[test]
-fn who_takes_no_more_of_what_is_published_is_told_behind_the_report_of_the_rest() {
+fn a_server_that_stops_accepting_events_is_reported_after_the_rest() {
     let server = replying(|request, number| match request.method() {
         "GET" => Reply::Stream,
         _ if number == 2 => Reply::Raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
@@ -398,7 +398,7 @@ fn an_interrupt_ends_the_run_with_a_report() {
 }
 
 #[test]
-fn nobody_there_is_told_at_once() {
+fn a_missing_server_is_reported_at_once() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}/topics/news");
     assert_fails(&run(&["bench", &url]), 1, &format!("no connection to {free}"));

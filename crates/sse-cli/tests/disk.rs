@@ -63,7 +63,7 @@ fn it_keeps_as_much_as_it_is_told() {
     let hub = Hub::start(&["--data", data, "--history", "100"]);
     let mut stream = Stream::open(&hub, "/topics/news", &[&format!("Last-Event-ID: {first}")]);
     assert_eq!(stream.event(), r#"event: gap|data: {"missed":null}"#);
-    // Of the log, not of the memory of a hub that has just started.
+    // From the log: the memory of this hub is new.
     let metrics = hub.get("/metrics", &[]);
     let kept = metrics.lines().find_map(|line| line.strip_prefix("sse_disk_events ")).unwrap();
     assert!((100..400).contains(&kept.parse().unwrap()), "{kept}");
@@ -157,7 +157,7 @@ fn check(stored: &[String], seen: &[Vec<String>]) {
     }
 }
 
-/// Publishes one event after the other, each once. Returns those of which the hub has said that they are published.
+/// Publishes one event after the other, each once. Returns those that the hub has confirmed.
 fn publisher(stage: &Stage, publisher: usize) -> Vec<String> {
     let mut stored = Vec::new();
     let mut number = 0;
@@ -196,7 +196,7 @@ fn read(stage: &Stage, last: &mut String, seen: &mut Vec<String>) -> io::Result<
     let (mut data, mut id) = (None, None);
     loop {
         let mut line = String::new();
-        // A line that is cut off is no line.
+        // A line that was cut off does not count.
         if lines.read_line(&mut line)? == 0 || !line.ends_with('\n') {
             return Ok(false);
         }

@@ -17,8 +17,7 @@ use sse_testing::{Answer, Server};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
 
-/// A server that gives its connections what is written down for them, one after the other, and then closes them; the
-/// last one stays open.
+/// A server with one script for each connection. It closes each connection after its script, except the last one.
 fn of_answers(answers: &[impl AsRef<str>]) -> Server {
     let (last, others) = answers.split_last().unwrap();
     let others = others.iter().map(|answer| Answer::raw(answer.as_ref()));
@@ -81,7 +80,7 @@ fn events_are_printed_in_the_form_that_is_asked_for() {
     assert_eq!(lines(&mut program, 3), ["message  7", "two", "lines"]);
 }
 
-/// Several LLM servers end their answers so, and nobody asks them again.
+/// Several LLM servers end their answers so, and no client asks them again.
 #[test]
 fn the_last_event_of_an_answer_needs_no_empty_line() {
     for (end, id) in [("data: 2", ""), ("id: 7\ndata: 2\n", "\"id\":\"7\",")] {
@@ -100,7 +99,7 @@ fn no_server_can_steer_the_terminal() {
 }
 
 #[test]
-fn no_server_can_steer_the_terminal_by_what_goes_wrong() {
+fn no_server_can_steer_the_terminal_by_an_error() {
     #[track_caller]
     fn check(answer: &str, arguments: &[&str], expected: &str) {
         let server = of_answers(&[answer]);
@@ -138,7 +137,7 @@ fn comments_are_printed_in_their_place() {
 }
 
 #[test]
-fn an_event_that_is_too_large_is_told_of_even_where_it_should_be_quiet() {
+fn an_event_that_is_too_large_is_reported_even_if_quiet() {
     let stream = format!("data: 1\n\ndata: {}\n\ndata: 3\n\n", "a".repeat(17 << 20));
     let server = of_streams(&[&stream]);
     let output = run(&["listen", &server.url("/"), "--data", "--quiet", "-n", "2"]);
@@ -149,12 +148,12 @@ fn an_event_that_is_too_large_is_told_of_even_where_it_should_be_quiet() {
 }
 
 #[test]
-fn a_connection_that_ends_is_made_again_behind_the_last_event() {
+fn a_connection_that_ends_is_made_again_after_the_last_event() {
     let server = of_streams(&["retry: 100\nid: 1\ndata: 1\n\ndata: cut", "id: 2\ndata: 2\n\n"]);
     let mut program = Program::start(sse(&["listen", &server.url("/"), "--data", "-n", "2"]));
     assert_eq!(program.line(), "1");
     program.notice("sse: the stream ended; trying again in ");
-    program.notice("sse: connected, behind the event \"1\"");
+    program.notice("sse: connected, after the event \"1\"");
     assert_eq!(program.line(), "2");
     assert!(program.end().success());
     assert!(!server.blocking_request().head().contains("last-event-id"));
@@ -174,9 +173,9 @@ fn a_hub_that_is_started_again_is_found_again() {
     assert!(hub.program.end().success());
     program.notice("trying again in ");
     let hub = Hub::start_with(sse(&["serve", "--listen", &address]), &[]);
-    program.notice("sse: connected, behind the event");
+    program.notice("sse: connected, after the event");
     hub.publish("news", "after");
-    // What was before is not in the new hub's memory, and that is told.
+    // The new hub does not have the earlier events in memory, and sends a gap event.
     let lines = lines(&mut program, 2);
     assert!(lines[0].starts_with("gap  ") && lines[0].ends_with("{\"missed\":null}"), "{lines:?}");
     assert!(lines[1].ends_with("  after"), "{lines:?}");
@@ -196,7 +195,7 @@ fn a_state_file_goes_on_where_the_last_run_stopped() {
         }
     };
 
-    // It is killed before the first event, and has its place all the same.
+    // It is killed before the first event, and still has a position.
     let mut program = Program::start(sse(&arguments));
     while saved().is_empty() {
         thread::yield_now();
@@ -278,7 +277,7 @@ fn a_state_file_has_one_listener() {
             "another sse listen is using it; end that one, or name",
         );
     }
-    // However it ends, the next one may have the file.
+    // However it ends, the next one can use the file.
     program.kill();
     assert_eq!(fs::read_to_string(&state).unwrap(), "8\n");
     let mut program = Program::start(listen(&link));
@@ -286,7 +285,7 @@ fn a_state_file_has_one_listener() {
 }
 
 #[test]
-fn a_state_file_may_be_behind_a_link() {
+fn a_state_file_may_be_a_link() {
     let folder = tempfile::tempdir().unwrap();
     let [state, link] = ["state", "link"].map(|name| folder.path().join(name));
     fs::write(&state, "7\n").unwrap();
@@ -301,7 +300,7 @@ fn a_state_file_may_be_behind_a_link() {
 }
 
 #[test]
-fn a_state_that_is_no_file_of_its_own_is_left_alone() {
+fn a_state_that_is_not_a_regular_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let [pipe, large] = ["pipe", "large"].map(|name| folder.path().join(name));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -354,7 +353,7 @@ fn a_command_is_run_for_each_event() {
     // It need not read what it is given, however much.
     let large = format!("data: {}\n\n", "a".repeat(1 << 20));
     check(&large, &["--exec", "echo done", "-n", "1"], "done\n");
-    // What it leaves behind, with its input open, is not waited for.
+    // It does not wait for a program that the command has left running, with its input open.
     let start = Instant::now();
     let leave = "exec 3<&0; sleep 60 <&3 >/dev/null 2>&1 & echo $!";
     let server = of_streams(&[&large]);
@@ -391,7 +390,7 @@ fn a_command_ends_with_the_listener_and_with_all_that_it_has_started() {
     fn check(signal: &str, arguments: &[&str], code: i32) {
         let folder = tempfile::tempdir().unwrap();
         let server = of_streams(&["data: 1\n\n"]);
-        // One that takes the signal, one that does not, and the shell.
+        // A process that handles the signal, one that ignores it, and the shell.
         let exec =
             "trap 'echo told > told' TERM; (trap '' TERM; sleep 60) & sleep 61 & echo $! $$; wait; wait";
         let mut command = sse(&["listen", &server.url("/"), "--quiet", "--exec", exec]);
@@ -402,7 +401,7 @@ fn a_command_ends_with_the_listener_and_with_all_that_it_has_started() {
             program.signal(signal);
         }
         assert_eq!(program.end().code(), Some(code));
-        // Nobody has the output open any more.
+        // No process has the output open any more.
         assert_eq!(program.stdout.next().map(Result::unwrap), None, "{ids}");
         assert_eq!(fs::read_to_string(folder.path().join("told")).unwrap(), "told\n");
     }
@@ -607,7 +606,7 @@ fn the_end_is_an_event_of_a_type_or_with_data() {
     check(done, &["--until-type", "done"], 0, "1\n2\n", "");
     check(done, &["--until-data", "2"], 0, "1\n2\n", "");
     check(done, &["--until-data", "other", "--until-type", "done"], 0, "1\n2\n", "");
-    // It ends the listening also where it is not printed.
+    // It ends the listening even if it is not printed.
     check(done, &["--until-type", "done", "--type", "message"], 0, "1\n", "");
     check("", &["--until-type", "done"], 5, "1\n", "sse: the stream ended before the event that ends it\n");
     check("", &["--until-data", "2", "-d", "{}"], 5, "1\n", "before the event that ends it");
@@ -691,12 +690,12 @@ fn a_signal_ends_it_with_the_code_of_shells() {
 }
 
 #[test]
-fn a_signal_ends_it_though_nobody_takes_its_output() {
+fn a_signal_ends_it_though_nobody_reads_its_output() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let program = sse(&["listen", &listener.local_addr().unwrap().to_string(), "--data"]);
     let mut program = Program::start(program);
     let (mut stream, _) = listener.accept().unwrap();
-    // An answer that comes before its question is none.
+    // An answer before its request would not count.
     assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
     stream.write_all(STREAM.as_bytes()).unwrap();
     stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -722,7 +721,7 @@ fn output_that_nobody_reads_ends_it() {
 }
 
 #[test]
-fn the_time_is_up_though_nobody_takes_the_output() {
+fn the_time_is_up_though_nobody_reads_the_output() {
     #[track_caller]
     fn check(arguments: &[&str], code: i32) {
         // Few events fill the pipe, so that even a slow machine gets there in time.
@@ -731,9 +730,9 @@ fn the_time_is_up_though_nobody_takes_the_output() {
         let mut command = sse(&["listen", &server.url("/"), "--data", "--quiet", "--timeout", "500ms"]);
         command.args(arguments);
         let mut program = Program::start(command);
-        // Nobody reads on.
+        // The reader stops.
         assert_eq!(program.line(), "a");
-        program.notice("the time is up, and nobody takes the output");
+        program.notice("the time is up, and nobody reads the output");
         assert_eq!(program.end().code(), Some(code));
     }
 

@@ -89,7 +89,7 @@ fn check(from: &Place<'_>, to: &Place<'_>) {
     assert_eq!(note, has_own_ids && !to.takes_ids, "{said}");
     assert!(said.contains("published 4 events; the id of the last is "), "{said}");
 
-    // The same events again: those with ids of their publishers are known, where ids are taken.
+    // The same events again: those with ids of their publishers are repeats, if the hub accepts ids.
     let said = pipe(from, to, 4);
     let again = once.iter().filter(|[.., id]| id.is_empty()).cloned();
     let both: Vec<_> = once.iter().cloned().chain(again).collect();

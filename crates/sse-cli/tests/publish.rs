@@ -32,7 +32,7 @@ fn answering(mut answer: impl FnMut(&Request) -> String + Send + 'static) -> Ser
     })
 }
 
-/// One that takes all that comes, as a hub does.
+/// A server that accepts everything, as a hub does.
 fn hub() -> Server {
     let mut last = 0;
     answering(move |request| receipt(request, &mut last))
@@ -128,7 +128,7 @@ fn lines_are_published_in_order_in_batches_on_one_connection() {
     assert_published(&output, "", "published 2,500 events; the id of the last is e2500\n");
     let requests = server.requests();
     let sizes: Vec<_> = requests.iter().map(|request| request.body().lines().count()).collect();
-    // How much of the file has been read when a batch begins is the system's to choose.
+    // The system chooses how much of the file has been read when a batch begins.
     assert!(sizes.iter().all(|&size| size <= 1000) && sizes.len() < 20, "{sizes:?}");
     assert!(requests.iter().all(|request| request.connection() == 0));
     assert!(
@@ -260,7 +260,7 @@ fn batches_that_are_too_large_are_halved_until_they_fit() {
     let requests = server.requests();
     let taken = requests.iter().filter(|request| request.body().len() <= 300);
     assert_eq!(taken.flat_map(data).collect::<Vec<_>>(), numbers(200));
-    // What was learned is kept.
+    // The smaller size is kept.
     let refused = requests.iter().filter(|request| request.body().len() > 300).count();
     assert!((1..10).contains(&refused), "{refused} refused of {}", requests.len());
 }
@@ -294,7 +294,7 @@ fn a_hub_that_gives_the_ids_gets_the_events_without_theirs() {
     let requests = server.requests();
     assert!(requests[0].body().starts_with("{\"id\":\"e-1\",\"data\":\"1\"}\n"), "{}", requests[0].body());
     assert_eq!(requests[1..].iter().flat_map(data).collect::<Vec<_>>(), numbers(2500));
-    // It is asked once.
+    // The hub is asked once.
     assert!(requests[1..].iter().all(|request| !request.body().contains("\"id\"")));
 }
 

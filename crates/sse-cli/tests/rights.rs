@@ -1,4 +1,4 @@
-//! Who may do what at a hub, how that changes while it runs, and the sockets that it is reached by.
+//! The rights of clients, how they change while the hub runs, and the sockets of the hub.
 
 #![cfg(unix)]
 
@@ -224,7 +224,7 @@ fn a_poll_that_waits_ends_when_its_right_does() {
     write(&folder, "tokens", format!("publish *\nsubscribe {BOB} news\n"));
     hub.program.signal("HUP");
     check(revoked);
-    // What is published now is for those who may still read it.
+    // Only callers that still have the right get the next event.
     hub.publish("news", "later");
     let mut page = String::new();
     staying.read_to_string(&mut page).unwrap();
@@ -282,10 +282,7 @@ fn sighup_reads_the_tokens_again_and_ends_only_streams_that_have_lost_their_righ
     fs::write(&tokens, "publish *\nsubscribe short\n").unwrap();
     hub.program.signal("HUP");
     let told = hub.program.notice("ERROR");
-    assert!(
-        told.contains("what was read before stays in force") && told.contains("line 2: a token has"),
-        "{told}"
-    );
+    assert!(told.contains("the hub keeps what it had") && told.contains("line 2: a token has"), "{told}");
     fs::remove_file(&tokens).unwrap();
     hub.program.signal("HUP");
     hub.program.notice("--token-file ");
@@ -307,7 +304,7 @@ fn sighup_reads_the_tokens_again_and_ends_only_streams_that_have_lost_their_righ
 }
 
 #[test]
-fn sighup_reads_the_keys_again_and_ends_only_streams_of_a_key_that_has_gone() {
+fn sighup_reads_the_keys_again_and_ends_only_streams_of_a_removed_key() {
     let folder = tempfile::tempdir().unwrap();
     let both = [fs::read(jwt_file("rsa.pub")).unwrap(), fs::read(jwt_file("p256.pub")).unwrap()].concat();
     let keys = write(&folder, "keys", both);
@@ -350,7 +347,7 @@ fn a_second_signal_ends_it_at_once() {
         BufReader::new(&request).read_line(&mut line).unwrap();
         assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
         hub.program.signal("TERM");
-        hub.program.notice("ending");
+        hub.program.notice("the hub is ending");
         hub.program.signal("HUP");
         hub.program.signal(name);
         assert_eq!(hub.program.end().code(), Some(code));
@@ -476,11 +473,11 @@ fn https_goes_on_with_a_new_certificate_and_ends_no_stream() {
 }
 
 #[test]
-fn who_speaks_no_tls_is_told_and_keeps_nobody_out() {
+fn a_client_without_tls_gets_an_answer_and_keeps_no_other_out() {
     let hub = SecureHub::start();
     let trusted = hub.folder.path().join("chain.pem");
     let address = format!("127.0.0.1:{}", hub.port);
-    // Neither says anything, nor ends.
+    // Connections that send nothing and stay open.
     let _silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&address).unwrap()).collect();
     for garbage in [&b"\x16\x03\x01\xff\xff"[..], b"\x00", b"\xff\xff\xff\xff"] {
         TcpStream::connect(&address).unwrap().write_all(garbage).unwrap();
@@ -521,7 +518,7 @@ fn a_unix_socket_is_one_more_address_and_is_removed_at_the_end() {
     let listen = format!("unix:{}", path.display());
     let start = || {
         let mut program = Program::start(sse(&["serve", "--listen", &listen]));
-        assert_eq!(program.line(), format!("The hub is at {listen} and shows itself there."));
+        assert_eq!(program.line(), format!("The hub runs at {listen}, with a live page."));
         program
     };
     let curl = |topic: &str, arguments: &[&str]| {
@@ -547,7 +544,7 @@ fn a_unix_socket_is_one_more_address_and_is_removed_at_the_end() {
     assert!(!path.exists());
 
     fs::write(&path, "a file of somebody").unwrap();
-    assert_fails(&run(&["serve", "--listen", &listen]), 1, "is a file that is no socket; remove it");
+    assert_fails(&run(&["serve", "--listen", &listen]), 1, "is a file and not a socket; remove it");
     assert_eq!(fs::read_to_string(&path).unwrap(), "a file of somebody");
     let nowhere = "unix:/nowhere/socket";
     assert_fails(&run(&["serve", "--listen", nowhere]), 1, "can't listen on unix:/nowhere/socket: ");

@@ -142,11 +142,11 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
 }
 
 #[test]
-fn who_sends_far_too_much_is_told_all_the_same() {
+fn a_client_that_sends_far_too_much_still_gets_the_answer() {
     let hub = Hub::start(&["--max-body", "1KiB"]);
     // More than the system's buffers take: it is still being sent when the hub knows.
     assert_answers(&hub.post("/topics/news", &[], vec![b'a'; 15 << 20]), 413, "larger than 1024 bytes");
-    // Who asks first is told at once, and sends nothing.
+    // A client that sends `Expect` gets the answer at once, and sends nothing.
     let mut stream = TcpStream::connect(&hub.address).unwrap();
     let head = format!("POST /topics/a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", hub.address);
     let expects = "Expect: 100-continue\r\nContent-Length: 15000000\r\n\r\n";
@@ -169,7 +169,7 @@ fn what_is_wrong_with_a_request_is_told() {
     assert_answers(&hub.get("/elsewhere", &[]), 404, "topics are at /topics/NAME");
     let not_allowed = hub.request("PUT", "/topics/a", &[], "");
     assert_answers(&not_allowed, 405, "allow: GET,HEAD,POST");
-    assert_answers(&not_allowed, 405, "topics take GET and POST, and all else GET\n");
+    assert_answers(&not_allowed, 405, "topics accept GET and POST, and other paths accept GET\n");
     let key = hub.post("/topics/a", &[JSON_LINES], "{\"a\\nb\\u001b\":1}");
     assert_answers(&key, 400, r"unknown field `a\nb\u{1b}`");
 }
@@ -188,7 +188,7 @@ fn any_name_that_can_be_seen_is_a_topic() {
 }
 
 #[test]
-fn who_has_the_token_may() {
+fn a_token_gives_its_rights() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     fs::write(&file, "publish publisher-0123456789\nsubscribe subscriber-0123456789\n").unwrap();
@@ -238,7 +238,7 @@ fn pages_of_other_origins_must_be_allowed() {
     let answer = hub.request("OPTIONS", "/topics/a", &[allowed, asks[0], asks[1]], "");
     assert_answers(&answer, 200, "access-control-allow-headers: ");
     assert_answers(&answer, 200, "event-id");
-    // A page whose own name points to this machine.
+    // A page whose own host name points to this machine.
     assert_answers(
         &hub.post("/topics/a", &["Host: evil.example"], "4"),
         403,
@@ -248,7 +248,7 @@ fn pages_of_other_origins_must_be_allowed() {
 }
 
 #[test]
-fn the_hub_tells_how_it_stands() {
+fn the_hub_sends_its_numbers() {
     let hub = Hub::start(&[]);
     assert_answers(&hub.get("/healthz", &[]), 200, "\r\n\r\nok\n");
     let (mut news, _) = Stream::at_the_end(&hub, "/topics/news");
@@ -287,7 +287,7 @@ fn subscribers_and_topics_are_bounded() {
     let answer = hub.get("/topics/a", &[]);
     assert_answers(&answer, 503, "there are too many subscribers");
     assert_answers(&answer, 503, "retry-after: ");
-    // Names that subscribers have invented hold no publisher up.
+    // Names that subscribers have invented don't make a publisher wait.
     assert_answers(&hub.post("/topics/c", &[], "1"), 200, "\"id\"");
     hub.publish("a", "1");
     hub.publish("b", "1");
@@ -355,7 +355,7 @@ fn a_batch_is_one_entry_of_redis_or_none() {
 }
 
 #[test]
-fn flags_go_before_the_environment_and_that_before_the_file() {
+fn a_flag_overrides_the_environment_and_that_the_file() {
     #[track_caller]
     fn check(flag: &[&str], variable: Option<&str>, file: &str, limit: usize) {
         let folder = tempfile::tempdir().unwrap();
@@ -470,7 +470,7 @@ fn wrong_settings_are_told_in_one_line() {
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    check(&["--listen", "8080"], "`8080` is no address to listen on");
+    check(&["--listen", "8080"], "`8080` is not an address to listen on");
     check(&["--heartbeat", "15"], "write a time as 15s, 1m30s or 250ms, or as off");
     check(
         &["--history", "1000,long"],
@@ -490,10 +490,7 @@ fn wrong_settings_are_told_in_one_line() {
         check(&["--log", filter], "write a level, error, warn, info, debug or trace, or TARGET=LEVEL");
     }
     check(&["--trusted-proxy", "proxy.example"], "write an address or a network as 10.0.0.5, 10.0.0.0/8");
-    check(
-        &["--trusted-proxy", "10.0.0.5"],
-        "everybody who comes through it could publish: give --token-file",
-    );
+    check(&["--trusted-proxy", "10.0.0.5"], "everybody could publish through it: give --token-file");
     check(&["--token-file", "/nowhere/tokens"], "--token-file /nowhere/tokens: No such file");
     check(
         &["--token-file", &file("tokens", "publish *\n")],

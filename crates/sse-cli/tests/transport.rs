@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-/// A hub behind others that pass everything on to it.
+/// A hub, and proxies that pass everything on to it.
 struct Place {
     hub: Hub,
     runtime: Runtime,
@@ -170,7 +170,7 @@ fn a_file_without_certificates_is_refused() {
         }
     }
     let folder = place.folder.path().to_str().unwrap();
-    assert_fails(&run(&["listen", "https://a/", "--cacert", folder]), 2, "it is no file of certificates");
+    assert_fails(&run(&["listen", "https://a/", "--cacert", folder]), 2, "it is not a file of certificates");
     assert_fails(
         &run(&["listen", "https://a/", "--cacert", "/nowhere"]),
         2,
@@ -199,8 +199,8 @@ fn a_path_without_a_server_is_told() {
     }
 
     let place = Place::new();
-    check(&place.file("file", ""), 2, "it is no socket; give the path that the server listens on");
-    check(place.folder.path().to_str().unwrap(), 2, "it is no socket");
+    check(&place.file("file", ""), 2, "it is not a socket; give the path that the server listens on");
+    check(place.folder.path().to_str().unwrap(), 2, "it is not a socket");
     check(&format!("/{}", "a".repeat(200)), 2, "'--unix-socket <PATH>'");
     check("", 2, "'--unix-socket <PATH>'");
     check("/nowhere/socket", 1, "No such file");

@@ -22,7 +22,7 @@ use crate::tls;
 /// Why a subscriber got no stream, or the publisher no answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refusal {
-    /// The server answered, with something else.
+    /// The server answered with something else.
     Answer(String),
     /// It did not answer.
     Unreachable(String),
@@ -48,7 +48,7 @@ impl Refusal {
 
     fn http(error: &hyper::Error) -> Self {
         if error.is_parse() {
-            return Self::Answer(format!("what is no HTTP: {error}"));
+            return Self::Answer(format!("something other than HTTP: {error}"));
         }
         if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
             return Self::Unreachable("closed before an answer".to_owned());
@@ -58,7 +58,7 @@ impl Refusal {
 
     fn tls(error: &io::Error) -> Self {
         let error = error.to_string();
-        Self::Unreachable(format!("no TLS: {error}{}", tls::hint(&error)))
+        Self::Unreachable(format!("TLS failed: {error}{}", tls::hint(&error)))
     }
 
     fn io(error: &io::Error, server: &Server) -> Self {
@@ -120,7 +120,7 @@ pub(super) fn headers(mut headers: HeaderMap, host: HeaderValue) -> HeaderMap {
 /// An event stream, read without a task of its own.
 #[derive(Debug)]
 pub(super) struct EventStream {
-    /// `None` once it has ended; what it has read may still have to be taken.
+    /// `None` once it has ended. The body may still have bytes to read.
     connection: Option<Connection<TokioIo<Stream>, Empty<Bytes>>>,
     body: Incoming,
 }
@@ -139,7 +139,7 @@ impl EventStream {
         let (response, connection) = tokio::select! {
             biased;
             response = &mut response => (response, Some(connection)),
-            // Its end is told to who waits for the response, or comes with the response.
+            // If the connection ends, the response is an error, or has already come.
             _ = &mut connection => (response.await, None),
         };
         let response = response.map_err(|error| Refusal::http(&error))?;
@@ -178,7 +178,7 @@ fn check<B>(response: &Response<B>) -> Result<(), Refusal> {
     let content_type = text(CONTENT_TYPE).unwrap_or("nothing");
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("text/event-stream") {
-        return Err(Refusal::Answer(format!("no event stream: the content type is {content_type}")));
+        return Err(Refusal::Answer(format!("not an event stream: the content type is {content_type}")));
     }
     match text(CONTENT_ENCODING) {
         None | Some("identity") => Ok(()),
@@ -212,7 +212,7 @@ impl Poster {
         if !head.status.is_success() {
             return Err(Refusal::status(head.status));
         }
-        // The connection is free for the next when all has been read.
+        // The connection can be used again when the body has been read.
         while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {}
         self.sender = Some(sender);
         Ok(())
@@ -258,9 +258,9 @@ mod tests {
             &[stream, ("content-encoding", "gzip")],
             Err("an event stream that is compressed: gzip"),
         );
-        check_response(200, &[], Err("no event stream: the content type is nothing"));
+        check_response(200, &[], Err("not an event stream: the content type is nothing"));
         let html = ("content-type", "text/html");
-        check_response(200, &[html], Err("no event stream: the content type is text/html"));
+        check_response(200, &[html], Err("not an event stream: the content type is text/html"));
         check_response(204, &[], Err("204 No Content"));
         check_response(401, &[stream], Err("401 Unauthorized (give a token with --token)"));
         check_response(302, &[stream], Err("302 Found (redirects are not followed)"));

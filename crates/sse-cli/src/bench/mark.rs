@@ -30,7 +30,7 @@ impl Mark {
         data
     }
 
-    /// What the data of an event says; `None` if the event is none of this run.
+    /// Reads the data of an event; `None` if the event is not of this run.
     pub(super) fn read(self, data: &str) -> Option<Stamp> {
         let mut words = data.splitn(4, ' ');
         if u64::from_str_radix(words.next()?, 16) != Ok(self.0) {

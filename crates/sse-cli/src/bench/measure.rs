@@ -1,4 +1,4 @@
-//! The course of a run: all connect, events flow, what is on its way arrives, all is counted.
+//! The steps of a run: all subscribers connect, events are published, the last ones arrive, and all are counted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use crate::runtime;
 use crate::system::cpu_time;
 use crate::transport::Transport;
 
-/// How often it is looked whether a step is done.
+/// How often to check whether a step is done.
 const TICK: Duration = Duration::from_millis(20);
 
 /// What is to be measured.
@@ -196,7 +196,7 @@ impl Run {
         self.until(is_done).await;
     }
 
-    /// Looks again and again whether a step is done.
+    /// Polls until a step is done.
     async fn until(&mut self, mut is_done: impl FnMut(&mut Self) -> bool) -> Step {
         let interrupt = self.interrupt.clone();
         let mut tick = interval(TICK);
@@ -259,7 +259,7 @@ impl Run {
 }
 
 impl Numbers {
-    /// Why the run is no success, if it is none.
+    /// Returns why the run has failed, if it has.
     pub(super) fn failure(&self) -> Option<Failure> {
         let publishing = self.publishing.as_ref()?;
         if let Some(refusal) = &publishing.published.refusal {

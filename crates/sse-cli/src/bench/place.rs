@@ -1,4 +1,4 @@
-//! Where the server is: the address behind a URL.
+//! Where the server is: the address that a URL stands for.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-/// The URL without what only a subscriber says.
+/// Returns the URL without the parameters of a subscriber.
 fn publishing_url(url: &Url) -> Url {
     let others = url.query_pairs().filter(|(name, _)| name != "lastEventId");
     let others: Vec<_> = others.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
@@ -96,7 +96,7 @@ async fn server(host: &str, port: u16, transport: &Transport) -> Result<Server, 
     let addresses =
         addresses.map_err(|error| Failure::failed(format!("{} has no address: {error}", name(host))))?;
     let mut addresses: Vec<_> = addresses.collect();
-    // There are more connections to one on this machine by IPv4.
+    // On this machine, IPv4 allows more connections.
     addresses.sort_by_key(SocketAddr::is_ipv6);
     let server = reachable(&addresses).await;
     server.map(Server::Tcp).map_err(|error| no_connection(&format_args!("{host}:{port}"), &error))

@@ -1,4 +1,4 @@
-//! A bar for who waits.
+//! A progress bar.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
@@ -51,7 +51,7 @@ impl Progress {
         self.show("waiting", received, all, message);
     }
 
-    /// Leaves no trace of it.
+    /// Removes the bar.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,8 +1,8 @@
-//! Publishes at a steady rate, whatever the answers take.
+//! Publishes at a steady rate, however long the answers take.
 //!
-//! Each event has a time at which it is due, and latencies count from there: if the server, or this program, is late,
-//! that is a part of what a subscriber waits, and must not vanish because the next event is held back as well
-//! (coordinated omission). What has become due during a request goes out in the next one, in order.
+//! Each event is due at a time, and latencies count from that time. If the server or this program is late, subscribers
+//! wait for it, and the delay must not be hidden because the next event is sent later, too (coordinated omission).
+//! Events that become due during a request go out in the next one, in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,7 +63,7 @@ pub(super) struct Publisher {
     pub(super) start: Instant,
 }
 
-/// What others may see, and say, while it publishes.
+/// What other threads may read and set while it publishes.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) published: AtomicU64,
@@ -71,7 +71,7 @@ pub(super) struct Live {
     pub(super) is_stopped: AtomicBool,
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Clone, Debug)]
 pub(super) struct Published {
     /// How many events the server has taken.
@@ -127,7 +127,7 @@ impl Publisher {
     async fn post(&mut self, batch: &[Stamp]) -> Result<(), Refusal> {
         let data = |stamp: &Stamp| self.mark.data(*stamp, self.size);
         let (content_type, body) = match batch {
-            // Alone it may go to any server that takes text.
+            // A single event may go to any server that accepts text.
             [stamp] => ("text/plain; charset=utf-8", data(stamp)),
             _ => (JSON_LINES, batch.iter().map(|stamp| line(data(stamp))).collect()),
         };

@@ -1,7 +1,7 @@
 //! Many subscribers on one thread.
 //!
-//! Each is a task that waits for bytes. What they have in common, the counts, lies behind one lock that nobody else
-//! takes while they run; what others look at meanwhile, for progress, is in atomics.
+//! Each is a task that waits for bytes. Their counts are under one lock, which no other thread takes while they run.
+//! The numbers that other threads read meanwhile, for the progress, are atomics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -182,7 +182,7 @@ impl Shared {
             let event = match decoder.next_event(&mut input) {
                 Ok(Some(event)) => event,
                 Ok(None) => break,
-                // An event that is too large is skipped; it is none of this run.
+                // An event that is too large is skipped: it is not of this run.
                 Err(_) => continue,
             };
             if !is_measuring {

@@ -1,4 +1,4 @@
-//! What one subscriber has got, and what it has not.
+//! Which events one subscriber has got, and which not.
 
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ impl Tally {
         false
     }
 
-    /// Counts an event that is none of this run.
+    /// Counts an event that is not of this run.
     pub(super) fn receive_other(&mut self) {
         self.others += 1;
     }

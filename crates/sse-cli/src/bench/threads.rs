@@ -1,4 +1,4 @@
-//! The threads that a run is made of.
+//! The threads of a run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::bench::subscribers::{Counts, Live, Subscribers};
 use crate::failure::Failure;
 use crate::runtime;
 
-/// So many subscribers are worth a thread of their own.
+/// How many subscribers justify one more thread.
 const PER_THREAD: usize = 1000;
 
 /// The subscribers, spread over threads.

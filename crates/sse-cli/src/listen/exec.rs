@@ -23,7 +23,7 @@ pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
         "" => String::new(),
         id => format!(" with the id {id}"),
     };
-    // What shells say of themselves.
+    // The exit codes by which shells report their own errors.
     let hint = match status.code() {
         Some(126) => " (it names what is no program)",
         Some(127) => " (it names what is not found)",
@@ -33,8 +33,8 @@ pub(crate) async fn run(command: &str, event: &Event) -> Result<(), Failure> {
 }
 
 async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
-    // A file, and no pipe: if this program is killed, the command does not take what has come for all there is. It has
-    // no name, and is gone with the command.
+    // A file and not a pipe: if this program is killed, the command still reads the whole data. The file has no name,
+    // and disappears with the command.
     let mut input = tempfile::tempfile()?;
     input.write_all(event.data().as_bytes())?;
     input.write_all(b"\n")?;
@@ -51,7 +51,7 @@ async fn execute(command: &str, event: &Event) -> io::Result<ExitStatus> {
     let mut child = shell.spawn()?;
     let descendants = Descendants::of(child.id());
     let status = child.wait().await?;
-    // What the command leaves behind is meant to stay.
+    // Programs that the command has left running are meant to stay.
     descendants.leave();
     Ok(status)
 }
@@ -67,12 +67,12 @@ fn shell(command: &str) -> Command {
 #[cfg(windows)]
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("cmd.exe");
-    // With /s, the outer quotes are taken off, and what is between them is the command as it was written.
+    // With /s, cmd.exe removes the outer quotes, and runs the text between them as it stands.
     shell.raw_arg(format!("/d /s /c \"{command}\""));
     shell
 }
 
-/// What a variable can hold: no NUL.
+/// Returns the text as an environment variable can hold it: without NUL.
 fn variable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

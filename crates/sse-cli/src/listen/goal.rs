@@ -1,4 +1,4 @@
-//! What has to come before the listening is a success.
+//! What must come for the listening to succeed.
 
 use sse_client::Event;
 
@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 /// The events after which the listening ends.
 #[derive(Debug)]
 pub(crate) struct Goal {
-    /// So many events are to be passed on.
+    /// How many events are to be passed on.
     count: Option<u64>,
     until: Until,
     passed_on: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Goal {
     has_ended: bool,
 }
 
-/// The event that ends the stream: one of one of these types, or with one of these data.
+/// The event that ends the listening has one of these types, or one of these data.
 #[derive(Debug, Default)]
 pub(crate) struct Until {
     pub(crate) types: Vec<String>,
@@ -55,7 +55,7 @@ impl Goal {
         self.passed_on += 1;
     }
 
-    /// What it means that no more events are waited for, because the goal is reached.
+    /// Returns the result when the goal is reached.
     pub(crate) fn reached(&self) -> Result<(), Failure> {
         if self.until.is_set() && !self.has_ended {
             let text = format!("{} events came before the event that ends the stream", self.passed_on);
@@ -64,7 +64,7 @@ impl Goal {
         Ok(())
     }
 
-    /// What it means that the server has no more events.
+    /// Returns the result when the server has no more events.
     pub(crate) fn stream_is_over(&self) -> Result<(), Failure> {
         match self.count {
             _ if self.until.is_set() && !self.has_ended => {
@@ -77,7 +77,7 @@ impl Goal {
         }
     }
 
-    /// What it means that the time is up.
+    /// Returns the result when the time is up.
     pub(crate) fn time_is_up(&self) -> Result<(), Failure> {
         let text = match self.count {
             None if !self.waits_for_end() => return Ok(()),
@@ -87,7 +87,7 @@ impl Goal {
         Err(Failure::new(Exit::TimedOut, text))
     }
 
-    /// The code of the program if its time is up, and nobody takes its output.
+    /// Returns the exit code for the end of the time, if nobody reads the output.
     pub(crate) fn code_without_reader(&self) -> u8 {
         if self.count.is_some() || self.waits_for_end() { Exit::TimedOut as u8 } else { 0 }
     }

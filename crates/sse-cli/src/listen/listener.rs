@@ -1,4 +1,4 @@
-//! The way of the events: from the client to the output, or to commands.
+//! Passes events from the client to the output, or to commands.
 
 use std::future::poll_fn;
 use std::io::{BufWriter, Write};
@@ -19,7 +19,7 @@ use super::watch::{Facts, Watch};
 use super::{exec, failure, notices};
 use crate::failure::Failure;
 
-/// How long a signal may take that has ended a command already.
+/// How long to wait for a signal that has already ended a command.
 const LATE: Duration = Duration::from_millis(100);
 
 /// Where events go.
@@ -42,7 +42,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// The code of the program if its time is up, and nobody takes its output.
+    /// Returns the exit code for the end of the time, if nobody reads the output.
     pub(crate) fn code_without_reader(&self) -> u8 {
         self.goal.code_without_reader()
     }
@@ -60,11 +60,12 @@ impl Listener {
             }
         };
         let runs_commands = matches!(self.sink, Sink::Execute(_));
-        // Whatever ends the listening, everything that has come is printed, and its id is saved: it only waits then.
+        // However the listening ends, everything that has come is printed and its id is saved: the loop waits only
+        // after that.
         tokio::select! {
             Ok(signal) = &mut signal => Err(Failure::signal(signal)),
             result = self.run() => match result {
-                // Whoever sends a signal may send it to the command, too, and the end of that may be seen first.
+                // A signal may go to the command, too, whose end may be noticed before the signal.
                 Err(failure) if runs_commands => {
                     let signal = tokio::time::timeout(LATE, signal).await;
                     Err(if let Ok(Ok(signal)) = signal { Failure::signal(signal) } else { failure })
@@ -119,7 +120,7 @@ impl Listener {
                 }
                 Sink::Execute(command) => {
                     exec::run(command, event).await?;
-                    // What has been done is done, whatever the next one does.
+                    // Saved now, because the next command may fail.
                     save(&mut self.state, event.last_event_id())?;
                 }
             }
@@ -129,7 +130,7 @@ impl Listener {
         Ok(())
     }
 
-    /// Prints what stands before the next event: heads of responses, and comments.
+    /// Prints what comes before the next event: heads of responses, and comments.
     fn print_asides(&mut self) -> Result<(), Failure> {
         let Sink::Print(form) = self.sink else { return Ok(()) };
         let heads = self.watch().take_heads();
@@ -143,7 +144,7 @@ impl Listener {
         }
     }
 
-    /// Lets the reader see what was printed, and then saves where the stream is.
+    /// Flushes the output, and then saves the id of the last event.
     fn settle(&mut self) -> Result<(), Failure> {
         self.print_asides()?;
         self.save_place()
@@ -154,7 +155,7 @@ impl Listener {
         save(&mut self.state, self.source.last_event_id())
     }
 
-    /// The server has said that there is no more, or is not asked for more.
+    /// The server has ended the stream, or no more events are wanted.
     fn over(&mut self) -> Result<(), Failure> {
         self.settle()?;
         self.goal.stream_is_over()?;
@@ -171,7 +172,7 @@ fn save(state: &mut Option<StateFile>, id: &str) -> Result<(), Failure> {
     state.as_mut().map_or(Ok(()), |state| state.save(id))
 }
 
-/// The time, where the user is.
+/// Returns the time in the user's time zone.
 fn time_of_day() -> String {
     ZonedDateTime::now().strftime("%H:%M:%S").to_string()
 }

@@ -1,4 +1,4 @@
-//! What the user is told of the connection, on standard error.
+//! Messages about the connection, on standard error.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sse_client::Notice;
 use crate::failure::tell;
 use crate::visible::Visible;
 
-/// Tells of connections that come and go.
+/// Prints when connections begin and end.
 #[derive(Debug)]
 pub(crate) struct Notices {
     is_quiet: bool,
@@ -20,12 +20,12 @@ impl Notices {
         Self { is_quiet, last_event_id: last_event_id.to_owned() }
     }
 
-    /// Tells what the client does.
+    /// Prints what the client does.
     pub(crate) fn notice(&mut self, notice: Notice<'_>) {
         match notice {
             Notice::Opened { .. } if self.last_event_id.is_empty() => self.say("connected"),
             Notice::Opened { .. } => {
-                self.say(&format!("connected, behind the event {:?}", self.last_event_id));
+                self.say(&format!("connected, after the event {:?}", self.last_event_id));
             }
             Notice::LastEventId(id) => id.clone_into(&mut self.last_event_id),
             Notice::LastEventIdNotSent(id) => {
@@ -39,7 +39,7 @@ impl Notices {
         }
     }
 
-    /// Says something, unless the user wants it quiet.
+    /// Prints a message, unless the user wants none.
     pub(crate) fn say(&self, text: &str) {
         if !self.is_quiet {
             const DIMMED: Style = Style::new().dimmed();
@@ -48,7 +48,7 @@ impl Notices {
     }
 }
 
-/// Says that events are missing, or may be; also to a user who wants it quiet.
+/// Prints that events are missing, or may be, even if the user wants no messages.
 pub(crate) fn warn(text: &str) {
     line(Style::new(), text);
 }

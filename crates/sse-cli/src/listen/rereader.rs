@@ -1,4 +1,4 @@
-//! What the client's events do not tell: the comments, each in its place, and which events have an id of their own.
+//! What the client's events do not show: the comments in their places, and which events have ids of their own.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use sse_client::LineDecoder;
 
 /// Reads the bytes of the stream a second time.
 ///
-/// The client decodes events. It passes comments over, and gives each event the last event ID, whether the event has an
-/// `id` line or an earlier block had it.
+/// The client decodes events. It skips comments, and gives each event the last event ID, whether the event itself or an
+/// earlier block has the `id` line.
 #[derive(Debug)]
 pub(crate) struct Rereader {
     lines: LineDecoder,
@@ -30,7 +30,7 @@ struct Block {
 }
 
 impl Rereader {
-    /// One that keeps the comments only if they are to be printed.
+    /// Makes a rereader. It keeps comments only if they are to be printed.
     pub(crate) fn new(keeps_comments: bool) -> Self {
         Self {
             lines: LineDecoder::new(),
@@ -42,7 +42,7 @@ impl Rereader {
         }
     }
 
-    /// A new connection: a block that the last one did not end is gone.
+    /// Begins a new connection: an unfinished block of the last one is dropped.
     pub(crate) fn reset(&mut self) {
         self.lines.reset();
         self.block = Block::default();
@@ -82,7 +82,7 @@ impl Rereader {
 
     /// The next event is passed on. Returns whether it has an id of its own.
     pub(crate) fn event_passed(&mut self) -> bool {
-        // An event that the end of the response left unfinished has ended in no chunk.
+        // An event that was unfinished at the end of the response is in no chunk.
         let has_id = self.events.get(self.passed).copied().unwrap_or(self.block.has_id);
         self.passed += 1;
         has_id

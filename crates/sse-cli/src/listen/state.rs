@@ -9,20 +9,20 @@ use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
 
-/// How large a file may be: an id is a part of an event, and the client takes none that is larger.
+/// How large a file may be: the client accepts no larger event, and so no larger id.
 const MAX_SIZE: u64 = 16 * 1024 * 1024;
 
-/// A file with the last event ID and a line ending, which is replaced whole. No other listener has it.
+/// A file with the last event ID and a line ending. It is replaced as a whole. No other listener uses it.
 #[derive(Debug)]
 pub(crate) struct StateFile {
     path: PathBuf,
     saved: String,
-    /// Held as long as the program runs; the system lets go of it however the program ends.
+    /// Held while the program runs. The system releases it, however the program ends.
     _lock: File,
 }
 
 impl StateFile {
-    /// Reads the file, if there is one, and makes sure that it can be replaced, and that nobody else does that.
+    /// Reads the file, if there is one, and makes sure that it can be replaced, and that no other listener uses it.
     pub(crate) fn open(path: PathBuf) -> Result<Self, Failure> {
         let path = match real_path(&path) {
             Ok(real) => real,
@@ -80,10 +80,10 @@ impl StateFile {
     }
 }
 
-/// Where the file is, behind all links, so that they are not replaced.
+/// Returns the path of the file itself, so that no link is replaced.
 fn real_path(path: &Path) -> io::Result<PathBuf> {
     let path = fs::canonicalize(path)?;
-    // A pipe would be waited for, and a device replaced.
+    // Reading a pipe could take for ever, and a device would be replaced.
     if !fs::metadata(&path)?.is_file() {
         return Err(io::Error::other("it is no regular file; name another one"));
     }
@@ -103,8 +103,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("--state {}: it can't be read: {error}", path.display()))
 }
 
-/// Locks a file beside this one, which is replaced and so can't be locked itself. It stays there: a lock that is removed
-/// may be held by one program while another one makes it anew.
+/// Locks a file beside this one, because the file itself is replaced. The lock file stays there. If it were removed,
+/// one program could hold it while another one makes it anew.
 fn lock(path: &Path) -> Result<File, Failure> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -132,7 +132,7 @@ fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sse-");
-    // As any other file, not one for its owner alone.
+    // With the usual mode, and not for the owner alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

@@ -1,4 +1,4 @@
-//! What the client's observer writes down beside the events.
+//! What the client's observer records beside the events.
 
 use jiff::Timestamp;
 use sse_client::Notice;
@@ -9,7 +9,7 @@ use super::notices::Notices;
 use super::rereader::Rereader;
 use crate::envelope;
 
-/// What is to be written down.
+/// What is to be recorded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     /// The heads of responses.
@@ -25,7 +25,7 @@ pub(crate) struct Watch {
     notices: Notices,
     /// The heads that have not been printed, if they are to be.
     heads: Option<String>,
-    /// If comments are to be printed, or ids where they belong.
+    /// Set if comments or events' own ids are to be printed.
     rereader: Option<Rereader>,
     /// When the last bytes came.
     received: Timestamp,
@@ -36,7 +36,7 @@ pub(crate) struct Watch {
 /// What an event does not say of itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
-    /// Whether it has an id of its own, if that was to be written down.
+    /// Whether it has an id of its own, if that was to be recorded.
     pub(crate) has_id: bool,
     /// When it came.
     pub(crate) received: Timestamp,
@@ -105,8 +105,8 @@ impl Watch {
     }
 }
 
-/// Whether the server answers in the form that was asked for. Another server does not know the header, and its data is not
-/// touched.
+/// Whether the server sends the requested form. A server that does not know the header sends other data, which stays as
+/// it is.
 fn is_enveloped(headers: &HeaderMap) -> bool {
     headers.get(envelope::HEADER).is_some_and(|form| form.as_bytes().eq_ignore_ascii_case(b"json"))
 }

@@ -1,4 +1,4 @@
-//! How what is given is written as an event.
+//! How the input becomes events.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use sse_server::{EventId, EventType};
 use super::hub_ids;
 use crate::envelope::Envelope;
 
-/// What a text is.
+/// What the input is.
 #[derive(Debug)]
 pub(super) enum Form {
     /// The data of an event with this type and this id.
@@ -44,12 +44,12 @@ impl Form {
         serde_json::to_string(&envelope).map_err(|error| error.to_string())
     }
 
-    /// Whether an empty line is no event.
+    /// Whether empty lines are skipped.
     pub(super) fn skips_empty_lines(&self) -> bool {
         matches!(self, Self::Json { .. })
     }
 
-    /// Leaves out all ids from now on. Returns whether that changes anything: an id of the command line stays.
+    /// Leaves out all ids from now on. Returns whether that changes anything: an id from the command line stays.
     pub(super) fn leave_out_ids(&mut self) -> bool {
         match self {
             Self::Json { ids } if *ids != Ids::LeftOut => {
@@ -71,7 +71,7 @@ pub(super) fn without_id(json: &str) -> Option<String> {
 fn envelope(text: &str) -> Result<Envelope<'_>, String> {
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
         let said = error.to_string();
-        // The number of the line is another one for the user.
+        // The user counts lines in another way.
         let what = said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what);
         format!(
             "{what}, at column {}; write {{\"data\":\"…\"}}, with type and id if you like",

@@ -1,9 +1,9 @@
 //! The ids that hubs give to events.
 //!
-//! Such an id says where an event is in the memory or in the log of one hub. At another hub, and in another topic, it
-//! says nothing, and may be the id of another event. So it is not sent on: the event gets an id there.
+//! Such an id is a position in the memory or the log of one hub. At another hub, and in another topic, it means
+//! nothing, and may be the id of another event. So it is not sent on: the event gets a new id there.
 
-/// Whether an id has the form of those that hubs give.
+/// Whether an id has the form of a hub's ids.
 ///
 /// A hub in memory gives 12 hexadecimal digits and a number, `31043490a327-6`; a hub that has a log gives a time in
 /// milliseconds and a number below 2^20, `1732550000000-7`.

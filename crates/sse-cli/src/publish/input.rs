@@ -12,7 +12,7 @@ use crate::failure::Exit;
 /// How much is read at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// How long a line may be: nobody's event is longer, but a file without lines is.
+/// How long a line may be. No real event is longer, but a file without line endings is.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// What comes after the events that were read.
@@ -22,7 +22,7 @@ pub(super) enum Rest {
     More,
     /// Nothing.
     None,
-    /// Something that is no event: the exit code, and what is wrong.
+    /// A line that is not an event: the exit code, and what is wrong.
     Wrong(Exit, String),
 }
 
@@ -56,7 +56,7 @@ impl<R: AsyncRead + Unpin> Input<R> {
         self.bytes
     }
 
-    /// Waits for an event, and takes what else is there without waiting, as much as goes into a request.
+    /// Waits for an event, then takes the events that have already come, as many as fit into a request.
     pub(super) async fn fill(&mut self, form: &Form, queue: &mut Queue) -> Rest {
         let mut next = self.event(form).await;
         loop {
@@ -105,7 +105,7 @@ impl<R: AsyncRead + Unpin> Input<R> {
         loop {
             let read = self.reader.fill_buf().await.map_err(NoLine::Unreadable)?;
             if read.is_empty() {
-                // The last line may have no end, but an end makes no line.
+                // The last line may have no line ending, but an empty rest is not a line.
                 return if self.line.is_empty() { Err(NoLine::End) } else { Ok(()) };
             }
             let end = read.iter().position(|byte| *byte == b'\n');
@@ -130,7 +130,7 @@ fn parse(form: &Form, number: u64, line: &[u8]) -> Result<Option<Event>, String>
     let line = std::str::from_utf8(line).map_err(|error| {
         format!("line {number} is not UTF-8 from its byte {} on", error.valid_up_to() + 1)
     })?;
-    // Some editors begin files with a mark, which is no text.
+    // Some editors begin files with a byte order mark, which is not text.
     let line = if number == 1 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
     if form.skips_empty_lines() && line.trim().is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Requests that publish, and what comes of them.
+//! Requests that publish, and their outcomes.
 
 use std::error::Error;
 use std::fmt;
@@ -20,8 +20,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a request and its answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// How long an idle connection is used again. Servers close theirs sooner or later, and what is sent at that moment is
-/// lost: better that the client is first.
+/// How long an idle connection may be used again. A server closes it sooner or later, and a request that is sent at
+/// that moment is lost. So the client closes it first.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// How much of an answer is read.
@@ -37,14 +37,14 @@ pub(super) struct Poster {
     headers: HeaderMap,
 }
 
-/// Why it is not known that events are published.
+/// Why events are not known to be published.
 #[derive(Debug)]
 pub(super) enum PostError {
     /// The server can't be reached: nothing was published.
     Unreachable(String),
     /// There is no answer: whether it was published is not known.
     NoAnswer(String),
-    /// The body, or the batch in it, is larger than the server takes: nothing was published.
+    /// The body or the batch is larger than the server accepts: nothing was published.
     TooLarge,
     /// The hub gives all ids itself: nothing was published.
     OwnId(String),
@@ -93,7 +93,7 @@ impl Poster {
         let client = transport
             .client_builder()?
             .user_agent(concat!("sse/", env!("CARGO_PKG_VERSION")))
-            // Some turn POST into GET, and the token is for this server only.
+            // Some redirects turn POST into GET, and the token is for this server only.
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
@@ -154,7 +154,7 @@ fn unsent(error: &reqwest::Error) -> PostError {
     if error.is_connect() { PostError::Unreachable(cause) } else { PostError::NoAnswer(cause) }
 }
 
-/// What is at the bottom of an error: the layers above it only say that there is one.
+/// Returns the innermost source of an error. The outer ones only say that there is an error.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         let within = if error.is_connect() { CONNECT } else { ANSWER };
@@ -183,7 +183,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, PostError> {
     Ok(answer)
 }
 
-/// Why the hub has published nothing, if it says so in a word that this program knows.
+/// Returns why the hub has published nothing, if this program knows the reason.
 fn why(response: &Response) -> Option<Refusal> {
     Refusal::of_name(response.headers().get(refusal::HEADER)?.to_str().ok()?)
 }
@@ -194,8 +194,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether the server has refused what it may take later, and has published nothing of it. A proxy's 503 says nothing
-/// about that.
+/// Whether the server may accept the same request later, and has published nothing of it. A proxy's 503 does not tell.
 fn is_for_now(status: StatusCode, refusal: Option<Refusal>) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || refusal == Some(Refusal::Full)
 }
@@ -208,7 +207,7 @@ fn refused(refusal: Option<Refusal>, text: String) -> PostError {
     }
 }
 
-/// The status, and the line of text that explains it. A page is none.
+/// Returns the status, and the line of text that explains it. A page of HTML is left out.
 fn said(status: StatusCode, content_type: &str, answer: &[u8]) -> String {
     let is_text = content_type.starts_with("text/plain");
     let text = String::from_utf8_lossy(answer);
@@ -221,7 +220,7 @@ fn said(status: StatusCode, content_type: &str, answer: &[u8]) -> String {
     }
 }
 
-/// A server's text, which may be long, and play with the terminal.
+/// Returns a server's text, cut and escaped: it may be long, and may contain control characters.
 fn printable(text: &str) -> String {
     let characters = text.trim().chars().filter(|character| !character.is_control());
     characters.take(MAX_SHOWN).collect()

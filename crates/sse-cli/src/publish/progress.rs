@@ -1,11 +1,11 @@
-//! A bar for who waits.
+//! A progress bar.
 
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// What is done sooner needs no bar.
+/// Work that ends sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How far the input is published, on standard error.
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum View {
-    /// Nobody wants to see it, or could.
+    /// The user does not want it, or standard error is not a terminal.
     Never,
     /// It has not taken long yet.
     Later,
@@ -63,7 +63,7 @@ impl Progress {
         self.bar.suspend(tell);
     }
 
-    /// Leaves no trace of it.
+    /// Removes the bar.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -149,7 +149,7 @@ mod tests {
         queue
     }
 
-    /// Checks the requests in which events of these sizes go, by their places.
+    /// Checks into which requests events of these sizes go, by their positions in the input.
     #[track_caller]
     fn check(mut queue: Queue, expected: &[&str]) {
         let mut found = Vec::new();

@@ -10,7 +10,7 @@ use super::client::Client;
 use super::forwarded;
 use super::rejection::Rejection;
 
-/// Which origins, other than the hub's own page, may read and publish.
+/// The origins, other than the hub's own page, that may read and publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Any,
@@ -32,29 +32,29 @@ pub(crate) fn origin(text: &str) -> Result<Origin, String> {
     }
 }
 
-/// Decides who is answered.
+/// Decides which requests are answered.
 #[derive(Clone)]
 pub(crate) struct Access {
     origins: Vec<Origin>,
-    /// Only programs of this machine are meant to come, and nobody has a token.
+    /// There are no tokens, so only programs of this machine are served.
     is_open: bool,
 }
 
 impl Access {
-    /// Requests of these origins; if the hub is open, of this machine only.
+    /// Allows requests of these origins; if the hub is open, of this machine only.
     pub(crate) fn new(is_open: bool, origins: Vec<Origin>) -> Self {
         Self { origins, is_open }
     }
 
-    /// Refuses what a page of another origin sends by way of a user's browser, and what comes through a proxy where
-    /// nobody is to come from elsewhere.
+    /// Refuses requests that a page of another origin sends through a user's browser. If the hub serves this machine
+    /// only, it also refuses requests that came through a proxy.
     pub(crate) fn check_origin(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
         client: &Client,
     ) -> Result<(), Rejection> {
-        // HTTP/2 has it in the URI.
+        // With HTTP/2, it is in the URI.
         let host = uri.authority().map(Authority::as_str).map(str::as_bytes);
         let host = host.or(headers.get(HOST).map(HeaderValue::as_bytes));
         if self.is_open {
@@ -66,7 +66,7 @@ impl Access {
         }
         match (SecFetchSite::of(headers), origin) {
             (SecFetchSite::Own, _) | (SecFetchSite::Unknown, None) => Ok(()),
-            // Such as an image: the browser says nothing of the page but that it is another site's.
+            // An image, for example: the browser does not name the page, but says that it is of another site.
             (SecFetchSite::Other, None) => Err(Rejection::new(
                 StatusCode::FORBIDDEN,
                 "pages of other sites may not use this hub; allow their origin with --cors, and let them use fetch or \
@@ -81,7 +81,7 @@ impl Access {
         }
     }
 
-    /// Whether pages of this origin may use the hub; if none is told, whether pages of all may.
+    /// Whether pages of this origin may use the hub. Without an origin: whether pages of every origin may.
     fn allows(&self, origin: Option<&HeaderValue>) -> bool {
         self.origins.iter().any(|allowed| match allowed {
             Origin::Any => true,
@@ -90,14 +90,14 @@ impl Access {
     }
 }
 
-/// What a browser says of the page that sends a request (Fetch Metadata). A page can't set it. Browsers send it to
-/// https and to this machine.
+/// What a browser says about the page that sends a request (Fetch Metadata). A page can't set it. Browsers send it to
+/// https and to this machine only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SecFetchSite {
     /// The hub's own page, or the user.
     Own,
     Other,
-    /// It says nothing.
+    /// The browser does not say.
     Unknown,
 }
 
@@ -111,14 +111,14 @@ impl SecFetchSite {
     }
 }
 
-/// Refuses who may have come from elsewhere to a hub without tokens.
+/// Refuses a request to a hub without tokens if it may come from another machine.
 fn check_open(host: Option<&[u8]>, headers: &HeaderMap) -> Result<(), Rejection> {
     if !host.is_none_or(is_this_machine) {
-        // A page may have its own name point to this machine, and so be of the same origin.
+        // A page's own host name may point to this machine (DNS rebinding), so that its origin is the hub's.
         let text = "without tokens, the hub answers to 127.0.0.1, [::1] and localhost only; use --token-file";
         return Err(Rejection::new(StatusCode::FORBIDDEN, text));
     }
-    // Many proxies write the hub's own address there, whoever comes through them.
+    // Many proxies set `Host` to the hub's own address, whichever client sent the request.
     let Some(sign) = forwarded::sign_of_a_proxy(headers) else { return Ok(()) };
     Err(Rejection::new(
         StatusCode::FORBIDDEN,
@@ -129,7 +129,7 @@ fn check_open(host: Option<&[u8]>, headers: &HeaderMap) -> Result<(), Rejection>
     ))
 }
 
-/// The answer to a page of another origin than those that are known: `host` is that of the hub, if it decided.
+/// Returns the answer to a page of an unknown origin. `host` is the hub's, if the comparison with it decided.
 fn foreign(origin: &HeaderValue, host: Option<&[u8]>) -> Rejection {
     let authority = authority(origin.as_bytes());
     let text = origin.to_str().unwrap_or("that is no text");
@@ -146,7 +146,7 @@ fn foreign(origin: &HeaderValue, host: Option<&[u8]>) -> Rejection {
     Rejection::new(StatusCode::FORBIDDEN, text)
 }
 
-/// Whether a host is one by which only this machine can be meant.
+/// Whether a host name can only stand for this machine.
 fn is_this_machine(host: &[u8]) -> bool {
     let Ok(host) = Authority::try_from(host) else { return false };
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
@@ -154,11 +154,11 @@ fn is_this_machine(host: &[u8]) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether an origin is that of the host. The scheme may differ: a proxy may have ended TLS.
+/// Whether an origin and a host are the same. The scheme is not compared, because a proxy may have ended TLS.
 fn is_same(origin: &HeaderValue, host: &[u8]) -> bool {
     let Some(own) = authority(origin.as_bytes()) else { return false };
     let Ok(host) = Authority::try_from(host) else { return false };
-    // An origin has no port if it is the usual one, which some proxies write all the same.
+    // An origin leaves out the default port, but some proxies write it.
     let usual = if origin.as_bytes().starts_with(b"https:") { 443 } else { 80 };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(usual);
     own.host().eq_ignore_ascii_case(host.host()) && port(&own) == port(&host)
@@ -191,7 +191,7 @@ mod tests {
             (Err(found), Err(expected)) if found.text().contains(expected) => {}
             _ => panic!("{lines:?}: {found:?}"),
         }
-        // As HTTP/2 has it.
+        // The same with HTTP/2.
         let Some(host) = headers.remove(HOST) else { return };
         let Ok(uri) = format!("http://{}/topics/a", host.to_str().unwrap()).parse() else { return };
         assert_eq!(access.check_origin(&uri, &headers, &client).is_ok(), found.is_ok(), "{uri} {lines:?}");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_says_of_the_site_decides() {
+    fn sec_fetch_site_decides() {
         let access = Access::new(false, Vec::new());
         let check = |lines: &[&str], expected| check_from(&access, false, lines, expected);
         let (ours, rewritten) = ("origin: https://hub.example", "host: 127.0.0.1:8080");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_proxy_its_word_counts_or_the_line_that_it_lacks_is_told() {
+    fn a_trusted_proxy_is_believed_and_a_refusal_names_the_line_that_it_lacks() {
         let access = Access::new(false, Vec::new());
         let (ours, rewritten) = ("origin: http://hub.example", "host: 127.0.0.1:8080");
         for told in ["x-forwarded-host: hub.example", "forwarded: for=1.1.1.1;host=hub.example"] {

@@ -1,4 +1,4 @@
-//! The access log: a line for each request, when it has been answered, or when its stream has ended.
+//! The access log: a line for each request, written after its answer or after the end of its stream.
 
 use std::fmt;
 use std::io::Write as _;
@@ -31,7 +31,8 @@ pub(crate) struct AccessLog {
     writer: NonBlocking,
 }
 
-/// The line of one request. It is written when nobody holds it any more: the request, its response, or its stream.
+/// The line of one request. It is written when the last handle is dropped: that of the request, the response or the
+/// stream.
 #[derive(Clone)]
 pub(crate) struct Entry(Arc<Line>);
 
@@ -45,7 +46,7 @@ struct Line {
     outcome: Mutex<Outcome>,
 }
 
-/// What becomes of the request.
+/// The outcome of the request.
 #[derive(Default)]
 struct Outcome {
     user: Option<Box<str>>,
@@ -102,7 +103,7 @@ impl Entry {
         self.0.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose request it is.
+    /// Notes the user.
     pub(crate) fn user(&self, user: Option<&str>) {
         self.outcome().user = user.map(Into::into);
     }
@@ -124,7 +125,7 @@ impl Entry {
         outcome.bytes += bytes.unwrap_or_default();
     }
 
-    /// The hub itself ends the stream; a reason that is known goes before what the server sees.
+    /// Notes why the hub itself ends the stream. This reason overrides the one that the server sees.
     pub(crate) fn ends(&self, reason: &'static str) {
         self.outcome().end = Some(reason);
     }
@@ -175,14 +176,14 @@ impl Drop for Line {
             duration: (self.begun.elapsed().as_secs_f64() * 1e6).round() / 1e6,
             events: outcome.events,
             bytes: outcome.bytes,
-            // Without an answer, the connection was closed while the request was at work.
+            // Without an answer, the connection was closed during the request.
             end: outcome.end.or_else(|| outcome.status.is_none().then_some("client-gone")),
         };
         let line = match self.log.format {
             Format::Json => serde_json::to_string(&written).expect("texts and numbers are JSON"),
             Format::Text | Format::Off => written.to_string(),
         };
-        // If nobody takes the lines, they are left out, and counted.
+        // If nobody reads the lines, they are left out, and counted.
         let _ = self.log.writer.clone().write_all((line + "\n").as_bytes());
     }
 }
@@ -203,7 +204,7 @@ fn or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".to_owned(), quoted)
 }
 
-/// A value that ends where it seems to end, on one line.
+/// Quotes a value, if need be, so that it stays on one line and its end is clear.
 fn quoted(text: &str) -> String {
     let is_plain =
         |char: char| char.is_ascii_graphic() && !matches!(char, '"' | '\\' | '=') || char.is_alphanumeric();
@@ -214,7 +215,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", Visible(&text.replace('\\', r"\\").replace('"', r#"\""#)))
 }
 
-/// The method of a request. Any word may stand there, so a long one is cut.
+/// Returns the method of a request, cut if it is long: a client can send any word.
 pub(crate) fn shown_method(method: &Method) -> String {
     /// How much is shown, in bytes. The longest registered method has 17.
     const MOST: usize = 32;
@@ -222,7 +223,7 @@ pub(crate) fn shown_method(method: &Method) -> String {
     cut(method.as_str().to_owned(), MOST)
 }
 
-/// A text that is not longer than this, in bytes, but for the sign that it was cut.
+/// Cuts a text to this length in bytes, and marks the cut.
 fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
         let end = (0..=most).rev().find(|&at| text.is_char_boundary(at));
@@ -232,18 +233,18 @@ fn cut(mut text: String, most: usize) -> String {
     text
 }
 
-/// The path and query of a request as others may see it: without secrets, and not longer than anybody reads.
+/// Returns the path and the query of a request without secrets, and cut if they are long.
 pub(crate) fn shown(uri: &Uri) -> String {
     /// How much is shown, in bytes.
     const MOST: usize = 2048;
-    /// Parameters whose values let others in.
+    /// Parameters whose values are secret.
     const SECRETS: [&str; 8] =
         ["access_token", "api_key", "apikey", "authorization", "jwt", "password", "secret", "token"];
 
     let mut shown = uri.path().to_owned();
     for (number, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
         shown.push(if number == 0 { '?' } else { '&' });
-        // As it is read, so that no other spelling of a name gets by.
+        // The decoded name, so that another spelling of it does not escape.
         let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.to_lowercase());
         match pair.split_once('=') {
             Some((raw, _)) if name.is_some_and(|name| SECRETS.contains(&&*name)) => {

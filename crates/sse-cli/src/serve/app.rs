@@ -1,4 +1,4 @@
-//! The hub's paths, and what is done at each.
+//! The hub's paths and their handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +36,10 @@ use super::subscribers::{Full, Place};
 use super::{form, health, page, topic};
 use crate::refusal;
 
-/// How long a body may take to come.
+/// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-/// When a client that has its share of streams may ask again.
+/// When a client that has as many streams as it may may try again.
 const CLIENT_WAITS: Duration = Duration::from_secs(10);
 
 /// What the handlers share.
@@ -52,7 +52,7 @@ pub(crate) struct App {
     pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) rate: PublishRate,
     pub(crate) max_body: usize,
-    /// The stream of how the hub stands.
+    /// The stream of the hub's numbers.
     pub(crate) status: Route,
     /// Whether the hub is ending.
     pub(crate) shutdown: Shutdown,
@@ -76,12 +76,15 @@ pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router 
             Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
         })
         .method_not_allowed_fallback(|| async {
-            Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "topics take GET and POST, and all else GET")
+            Rejection::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "topics accept GET and POST, and other paths accept GET",
+            )
         })
         .with_state(app.clone())
         .layer(cors(origins, credentials))
         .layer(middleware::from_fn(form::check))
-        // Around all others, so that what they refuse is told, too.
+        // Outside of all others, so that their refusals are logged, too.
         .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(middleware::from_fn_with_state(app, count))
 }
@@ -116,7 +119,7 @@ fn cors(origins: &[Origin], credentials: bool) -> CorsLayer {
         .max_age(Duration::from_secs(60 * 60))
 }
 
-/// Counts the response, also one that was not made here.
+/// Counts each response, also those of the layers.
 async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let response = next.run(request).await;
@@ -124,7 +127,7 @@ async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     response
 }
 
-/// Finds out who sends the request, and tells of it: each in the access log, or else those that are refused in the log.
+/// Finds out who the client is, and logs the request: each one in the access log, or only refused ones in the log.
 async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get().map(|PeerAddress(peer)| peer.ip());
     let client = app.proxies.client(peer, request.headers());
@@ -159,7 +162,7 @@ async fn check_origin(
     }
 }
 
-/// Tells the handlers who sends the request.
+/// Gives the handlers the caller of the request.
 async fn find_caller(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
     let caller = app.authority.caller(&head).logged(head.extensions.get::<Entry>().cloned());
@@ -182,7 +185,7 @@ async fn subscribe(
         return app.page(&page, request.method(), &[name], what, &client, &caller).await;
     }
     let data = Data::asked_for(request.uri(), request.headers())?;
-    // A stream that is always of this topic: its events have their publishers' ids.
+    // A stream of one topic: its events have their publishers' ids.
     let subscription = data.of(app.numbers.topics.subscribe_to(&request, &name));
     app.respond(from_last(subscription, last), what, &client, &caller).map(|response| data.tell(response))
 }
@@ -207,7 +210,7 @@ async fn subscribe_to_several(
     app.respond(from_last(subscription, last), what, &client, &caller).map(|response| data.tell(response))
 }
 
-/// The subscription from the last events on, if so many are asked for.
+/// Begins the subscription with the newest events, if the request asks for them.
 fn from_last(subscription: Subscription, last: Option<usize>) -> Subscription {
     match last {
         Some(last) => subscription.from_newest(last),
@@ -238,7 +241,7 @@ async fn receive(
     Ok(Json(receipt))
 }
 
-/// The body, if it is not too large, neither as it comes nor as it was before it was compressed.
+/// Returns the body, if it is not too large, both as it was sent and after decompression.
 async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Rejection> {
     let encoding = match Encoding::of(headers) {
         Ok(encoding) => encoding,
@@ -251,7 +254,7 @@ async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result
     let too_large = || Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, text);
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
-        // Who asks first has not begun to send.
+        // A client that sent `Expect` has not begun to send the body.
         if !headers.contains_key(EXPECT) {
             discard(body).await;
         }
@@ -269,7 +272,7 @@ async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result
             discard(body).await;
             Err(too_large())
         }
-        Ok(Err(error)) => Err(Rejection::bad(format!("the body broke off: {error}"))),
+        Ok(Err(error)) => Err(Rejection::bad(format!("the body was cut off: {error}"))),
         Err(_) => Err(Rejection::new(
             StatusCode::REQUEST_TIMEOUT,
             format!("the body did not come within {BODY_WITHIN:?}; send it again"),
@@ -277,7 +280,7 @@ async fn body_up_to(limit: usize, headers: &HeaderMap, mut body: Body) -> Result
     }
 }
 
-/// Reads on, within bounds: who is cut off while sending may never see the answer.
+/// Reads the rest of a body, within bounds: a client that is cut off while it sends may never see the answer.
 async fn discard(body: Body) {
     const MOST: usize = 64 * 1024 * 1024;
 
@@ -321,7 +324,7 @@ async fn metrics(
 }
 
 impl App {
-    /// The stream of a subscription, if there may be one more, for as long as the caller may have it.
+    /// Returns the stream of a subscription, if there may be one more. It ends when the caller loses the right.
     fn respond(
         &self,
         subscription: Subscription,
@@ -337,7 +340,7 @@ impl App {
         Ok(response)
     }
 
-    /// A page of the events of these topics. While it is read, it counts like a stream.
+    /// Returns a page of the events of these topics. While it is read, it counts as a stream.
     async fn page(
         &self,
         page: &Page,
@@ -363,7 +366,7 @@ impl App {
             names => topics.subscribe_from(page.id(), names.iter().map(String::as_str)),
         };
         tokio::select! {
-            // An event that comes when the right has ended is not for this caller.
+            // The right first: an event that comes after its end is not for this caller.
             biased;
             () = caller.clone().loses(what.clone()) => Err(what.refuse_lost()),
             answer = page.read(subscription, evicted) => answer,
@@ -371,19 +374,19 @@ impl App {
         }
     }
 
-    /// A place for a stream of a caller.
+    /// Takes a place for a stream of a caller.
     fn join(&self, what: &Use, client: &Client, caller: &Caller) -> Result<Place, Rejection> {
         let account = || client.account(caller.user());
         self.numbers.subscribers.join(account, what.topics()).map_err(|full| match full {
             Full::All => Rejection::unavailable("there are too many subscribers; try again later"),
             Full::Streams(most) => Rejection::too_many(
-                format!(
-                    "this client has {most} streams, as many as one may have; end one, or try again later"
-                ),
+                format!("this client has {most} streams, which is the limit; end one, or try again later"),
                 CLIENT_WAITS,
             ),
             Full::Topics(most) => Rejection::too_many(
-                format!("the streams of one client may have {most} topics; end one, or ask for fewer"),
+                format!(
+                    "the streams of one client may have {most} topics together; end one, or ask for fewer"
+                ),
                 CLIENT_WAITS,
             ),
         })

@@ -1,4 +1,4 @@
-//! Who sends a request: an address, also where proxies stand between.
+//! The client that sends a request: its address, also if there are proxies between.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use ipnet::IpNet;
 
 use super::forwarded::{self, Hops};
 
-/// Who sends a request; in its extensions.
+/// The client that sends a request. It is in the extensions of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
-    /// `None` if the connection has none, such as one of a Unix socket.
+    /// `None` if the connection has no address, such as one of a Unix socket.
     address: Option<IpAddr>,
     sender: Sender,
 }
@@ -21,26 +21,26 @@ pub(crate) struct Client {
 enum Sender {
     /// The client itself, as far as is known.
     Itself,
-    /// A proxy whose word counts.
+    /// A trusted proxy.
     TrustedProxy,
 }
 
-/// The proxies whose word counts, about whom they got a request from.
+/// The proxies that are believed about the addresses of clients.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies(Vec<TrustedProxy>);
 
-/// Where such proxies are: an address, a network, or at the other end of a Unix socket.
+/// Where trusted proxies are: an address, a network, or the other end of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrustedProxy {
     At(IpNet),
     Unix,
 }
 
-/// Whom bounds are for: clients that have the same are one.
+/// What limits are counted for. Clients with the same account share its limits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Account {
     User(Box<str>),
-    /// An address, or the network of one: whoever has an address of IPv6 has a /64 of them.
+    /// An address, or the /64 network of an IPv6 address, because one client has all of it.
     At(IpNet),
     /// The programs of this machine that use a Unix socket.
     Unix,
@@ -65,8 +65,8 @@ impl TrustedProxies {
         Self(proxies)
     }
 
-    /// Who sends a request that came from `peer`, which is `None` for a Unix socket: the last address that is not one of
-    /// these proxies, as far as they tell.
+    /// Returns the client of a request that came from `peer` (`None` for a Unix socket): the last address that is not a
+    /// trusted proxy, as far as the proxies tell.
     pub(crate) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
         let peer = peer.map(|peer| peer.to_canonical());
         if !self.trust(peer) {
@@ -76,15 +76,15 @@ impl TrustedProxies {
         let mut named = named.into_iter().flatten().map(|hops| self.resolve(peer, hops));
         let (first, second) = (named.next(), named.next());
         let address = match (first, second) {
-            // A proxy adds one of the headers and passes the other on as it came, perhaps from an attacker.
+            // A proxy adds one of the headers, and passes the other one on, which may be an attacker's.
             (Some(first), Some(second)) if first != second => peer,
             (first, _) => first.unwrap_or(peer),
         };
         Client { address, sender: Sender::TrustedProxy }
     }
 
-    /// The first address that is not a trusted proxy's. Where one can't be read, the proxy that named it is all that is
-    /// known.
+    /// Returns the first address that is not a trusted proxy's. If an address can't be read, returns the proxy that
+    /// gave it.
     fn resolve(&self, peer: Option<IpAddr>, hops: Hops) -> Option<IpAddr> {
         let mut address = peer;
         for hop in hops {
@@ -111,12 +111,12 @@ impl Client {
         self.sender == Sender::TrustedProxy
     }
 
-    /// Where it is, if it has an address.
+    /// Returns its address, if it has one.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// Whom its bounds are for: its user, if it has one.
+    /// Returns the account of its limits: its user, if there is one.
     pub(crate) fn account(&self, user: Option<&str>) -> Account {
         match (user, self.address) {
             (Some(user), _) => Account::User(user.into()),
@@ -133,7 +133,7 @@ impl Client {
 mod tests {
     use super::*;
 
-    /// Checks who a client is. A line of headers is `x` for `X-Forwarded-For`, or `f` for `Forwarded`, and its value.
+    /// Checks the address of a client. A line of headers is `x` for `X-Forwarded-For`, or `f` for `Forwarded`, and its value.
     #[track_caller]
     fn check(trusted: &[&str], peer: &str, lines: &[(&str, &str)], expected: &str) {
         let trusted = trusted.iter().map(|text| text.parse().unwrap()).collect();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_last_one_that_is_no_trusted_proxy() {
+    fn the_client_is_the_last_one_that_is_not_a_trusted_proxy() {
         let trusted = &["10.0.0.0/8", "192.0.2.1"];
         check(trusted, "10.0.0.1", &[("x", "9.9.9.9, 203.0.113.7, 192.0.2.1")], "203.0.113.7");
         check(trusted, "10.0.0.1", &[("x", "9.9.9.9"), ("x", "203.0.113.7, 10.0.0.2")], "203.0.113.7");
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_hides_nobody_behind_another() {
+    fn an_unreadable_address_hides_no_client() {
         let trusted = &["10.0.0.0/8"];
         for garbage in ["unknown", "", "9.9.9.9, evil", "9.9.9.9 8.8.8.8"] {
             check(trusted, "10.0.0.1", &[("x", garbage)], "10.0.0.1");

@@ -1,4 +1,4 @@
-//! What signals ask of the hub: to end, to end at once, or to read its files again.
+//! The signals of the hub: to end, to end at once, or to read its files again.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ async fn follow(
 ) -> u8 {
     loop {
         let signal = signals.received().await;
-        // A terminal that is closed sends SIGHUP, too. Under `nohup`, and as a service, there is none.
+        // The end of a terminal sends SIGHUP, too. Under `nohup`, and for a service, there is no terminal.
         if signal == HANGUP && terminals_at_start == terminals() {
             reload.notify_one();
         } else {
@@ -49,14 +49,14 @@ async fn follow(
     let _ = begin.send(());
     loop {
         let signal = signals.received().await;
-        // Both the system and the shell may tell of a terminal that is closed.
+        // Both the system and the shell may send SIGHUP when a terminal is closed.
         if signal != HANGUP {
             return signal;
         }
     }
 }
 
-/// Which of the standard streams are a terminal. One that is closed is none any more.
+/// Which of the standard streams are a terminal. A closed one is not.
 fn terminals() -> [bool; 3] {
     [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()]
 }

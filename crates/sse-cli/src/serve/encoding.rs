@@ -1,4 +1,4 @@
-//! Bodies that come compressed.
+//! Compressed bodies of requests.
 
 use std::io::{self, Read};
 
@@ -17,20 +17,20 @@ pub(crate) enum Encoding {
     Deflate,
 }
 
-/// Why a body can't be had.
+/// Why a body can't be decoded.
 #[derive(Debug)]
 pub(crate) enum Undecoded {
     TooLarge,
     Broken(io::Error),
-    /// It has more parts than are read.
+    /// It has more members than are read.
     ManyParts,
 }
 
-/// How many parts (members) a body of gzip may have. Each costs time to begin, however small it is.
+/// How many members a gzip body may have. Each costs time to begin, however small it is.
 const MAX_PARTS: usize = 100;
 
 impl Encoding {
-    /// That of a request.
+    /// Returns the encoding of a request's body.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
         let mut lines = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
         let (first, more) =
@@ -58,7 +58,7 @@ impl Encoding {
     }
 }
 
-/// Reads the parts of gzip one after the other, within the bounds.
+/// Reads the gzip members one after the other, within the limits.
 fn read_gzip(mut rest: &[u8], limit: usize) -> Result<Bytes, Undecoded> {
     let mut body = Vec::new();
     for _ in 0..MAX_PARTS {

@@ -1,4 +1,4 @@
-//! Events whose data says their topic, for who asks for it: a stream of several topics does not tell them apart.
+//! Events whose data contains their topic, on request: a stream of several topics does not show it otherwise.
 
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Uri};
@@ -8,16 +8,16 @@ use sse_server::{Candidate, Subscription};
 use super::rejection::Rejection;
 use crate::envelope::{self, Envelope};
 
-/// The header by which a client asks, and by which the response says that it is so.
+/// The header by which a client asks for it, and by which the response says that the data has this form.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static(envelope::HEADER);
 
-/// The parameter of the query, for an `EventSource` of a browser, which sends no headers of a page's own.
+/// The query parameter, for the `EventSource` of a browser, to which a page can't add headers.
 const PARAMETER: &str = "envelope";
 
-/// The only form that there is.
+/// The only supported form.
 const JSON: &str = "json";
 
-/// How the data of a stream's events looks.
+/// The form of the data of a stream's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Data {
     /// As it was published.
@@ -42,7 +42,7 @@ impl Data {
         }
     }
 
-    /// The subscription to a stream whose data is so.
+    /// Returns the subscription, with its data in this form.
     pub(crate) fn of(self, subscription: Subscription) -> Subscription {
         match self {
             Self::Plain => subscription,
@@ -50,7 +50,7 @@ impl Data {
         }
     }
 
-    /// Says it in the response.
+    /// Names the form in the response.
     pub(crate) fn tell(self, mut response: Response) -> Response {
         if self == Self::InEnvelope {
             response.headers_mut().insert(HEADER, HeaderValue::from_static(JSON));

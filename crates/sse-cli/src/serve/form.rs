@@ -1,4 +1,4 @@
-//! What is wrong with a request, whatever it asks for.
+//! Checks that apply to every request.
 
 use axum::extract::Request;
 use axum::http::header::HOST;
@@ -17,7 +17,7 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
     }
 }
 
-/// A request of HTTP/1.1 has one `Host` (RFC 9112, 3.2): of several, two programs could each take another.
+/// A request of HTTP/1.1 has one `Host` (RFC 9112, 3.2). If there were several, two programs could use different ones.
 fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
     let mut hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let problem = match (hosts.next(), hosts.next()) {

@@ -1,6 +1,6 @@
-//! What proxies add to a request: whom they got it from, and for which host.
+//! What proxies add to a request: the address of the client, and the host.
 //!
-//! The crates that read `Forwarded` split quoted values at their commas, and take what is left for a value.
+//! It is parsed here because the crates for `Forwarded` split quoted values at their commas.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -11,11 +11,11 @@ use axum::http::{HeaderMap, HeaderValue};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The address that each proxy names, that of the nearest proxy first. `None` stands for one that is not given, or that
-/// can't be read.
+/// The addresses that the proxies give, that of the nearest proxy first. `None` stands for an address that is missing
+/// or can't be read.
 pub(crate) type Hops = Vec<Option<IpAddr>>;
 
-/// What `X-Forwarded-For` says, if it is there.
+/// Reads `X-Forwarded-For`, if it is there.
 pub(crate) fn x_forwarded_for(headers: &HeaderMap) -> Option<Hops> {
     let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
     let hops = lines.iter().rev().flat_map(|line| match line.to_str() {
@@ -25,18 +25,18 @@ pub(crate) fn x_forwarded_for(headers: &HeaderMap) -> Option<Hops> {
     (!lines.is_empty()).then(|| hops.collect())
 }
 
-/// What `Forwarded` says (RFC 7239), if it is there.
+/// Reads `Forwarded` (RFC 7239), if it is there.
 pub(crate) fn forwarded(headers: &HeaderMap) -> Option<Hops> {
     let lines: Vec<_> = headers.get_all(FORWARDED).iter().collect();
     let hops = lines.iter().rev().flat_map(|line| match elements(line) {
         Some(elements) => elements.into_iter().rev().map(|element| address(&element.sender?)).collect(),
-        // A client may have opened a quoted string, so that it swallows what a proxy has added.
+        // A client may have opened a quoted string to hide what a proxy adds after it.
         None => vec![None],
     });
     (!lines.is_empty()).then(|| hops.collect())
 }
 
-/// The hosts that a request was sent to, as proxies tell.
+/// Returns the hosts that a request was sent to, according to the proxies.
 pub(crate) fn hosts(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(X_FORWARDED_HOST).iter().filter_map(|line| line.to_str().ok());
     let values = lines.flat_map(|line| line.split(',')).map(|host| host.trim().to_owned());
@@ -67,7 +67,8 @@ fn is_added_by_a_proxy(name: &str) -> bool {
         "x-scheme",
         "x-varnish",
     ];
-    /// What the products of one maker begin with: Akamai, Amazon, Azure, Cloudflare, Envoy, Fastly, Fly, Google, and so on.
+    /// The beginnings of the headers of one product: of Akamai, Amazon, Azure, Cloudflare, Envoy, Fastly, Fly, Google
+    /// and others.
     const PREFIXES: [&str; 21] = [
         "ali-cdn-",
         "akamai-",
@@ -91,7 +92,7 @@ fn is_added_by_a_proxy(name: &str) -> bool {
         "x-original-",
         "x-vercel-",
     ];
-    /// How the names of headers end that have the address of a client, such as `True-Client-IP` and `X-ProxyUser-Ip`.
+    /// The ends of the names of headers with the address of a client, such as `True-Client-IP` and `X-ProxyUser-Ip`.
     const SUFFIXES: [&str; 9] = [
         "client-ip",
         "clientip",

@@ -1,4 +1,4 @@
-//! Whether the hub lives, and whether it does its work now.
+//! Whether the process lives, and whether the hub is ready.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +14,7 @@ use sse_server::{Shutdown, Topics};
 use super::form;
 use super::rejection::Rejection;
 
-/// `/healthz`: the process lives. To end it and to start it again mends nothing else.
+/// `/healthz`: the process lives. A restart would not help against anything else.
 pub(crate) const ALIVE: &str = "ok\n";
 
 /// `/readyz`: the hub does its work, or why it does not. A load balancer sends no clients there meanwhile.
@@ -41,12 +41,12 @@ pub(crate) fn readiness(
     }
 }
 
-/// What answers from the first moment on: the hub, as soon as it is there.
+/// The service that answers from the start: the hub, once it is open, and 503 before.
 #[derive(Clone, Default)]
 pub(crate) struct Front(Arc<OnceLock<Router>>);
 
 impl Front {
-    /// The hub is there.
+    /// Opens the hub.
     pub(crate) fn open(&self, hub: Router) {
         let _ = self.0.set(hub);
     }

@@ -1,11 +1,11 @@
-//! How much of each topic is kept for those who come back.
+//! How much of each topic is kept for clients that come back.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::units;
 
-/// A bound of the history: a number of events, their age, or their size.
+/// A limit of the history: a number of events, their age, or their size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
     Events(usize),

@@ -1,6 +1,6 @@
-//! What the hub writes to standard error: for its operator, and of each request.
+//! What the hub writes to standard error: messages for its operator, and the access log.
 //!
-//! A thread writes it, so that no stream waits for whoever reads it. If that is nobody, lines are left out.
+//! A thread writes it, so that no stream waits for the reader of the log. If nobody reads, lines are left out.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
@@ -32,7 +32,7 @@ pub(crate) struct Log {
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const ONE_EACH: Duration = Duration::from_secs(30);
 
-/// How often it is told how many lines were left out.
+/// How often the number of left out lines is logged.
 const TOLD_EACH: Duration = Duration::from_secs(30);
 
 impl Log {
@@ -41,10 +41,10 @@ impl Log {
         let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(io::stderr());
         let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let layer = tracing_subscriber::fmt::layer().with_writer(writer.clone()).with_ansi(is_coloured);
-        // A log that nobody takes any more, such as one on a terminal that was closed, is no reason to panic.
+        // An error must not cause a panic: the terminal may be closed.
         let layer = layer.log_internal_errors(false);
         let repeats = Repeats::default();
-        // Whoever reads lines of JSON reads no others.
+        // A reader of lines of JSON can't read others.
         let layer = if format == Format::Json { layer.json().boxed() } else { layer.boxed() };
         tracing_subscriber::registry().with(layer.with_filter(repeats.clone())).with(filter).init();
         Self { repeats, left_out: writer.error_counter(), writer, _guard: guard }
@@ -54,7 +54,7 @@ impl Log {
         self.writer.clone()
     }
 
-    /// Tells from time to time how many lines were left out.
+    /// Logs from time to time how many lines were left out.
     pub(crate) async fn tell_what_is_left_out(&self) -> ! {
         let mut told = 0;
         loop {
@@ -64,7 +64,7 @@ impl Log {
             if lines > told {
                 tracing::warn!(
                     lines = lines - told,
-                    "lines of the log were left out: they are not taken as fast as they come"
+                    "lines of the log were left out, because nobody reads them fast enough"
                 );
                 told = lines;
             }
@@ -78,12 +78,12 @@ impl Drop for Log {
     }
 }
 
-/// Lets lines of one kind pass at a rate, such as those of a thousand subscribers that stall together, or of a Redis that
-/// is away for a night. What is only for debugging passes always.
+/// Limits the rate of lines of one kind, such as those of a thousand subscribers that stall together. Lines for
+/// debugging are not limited.
 #[derive(Clone, Default)]
 struct Repeats(Arc<Mutex<HashMap<Identifier, Kind>>>);
 
-/// The lines that one place of the program writes.
+/// The lines of one call site.
 struct Kind {
     limiter: DefaultDirectRateLimiter,
     message: String,
@@ -115,7 +115,7 @@ impl Repeats {
         let told: Vec<_> = left_out
             .map(|kind| (std::mem::take(&mut kind.left_out), std::mem::take(&mut kind.message)))
             .collect();
-        // Without the lock: what is told comes here again.
+        // Without the lock, because these lines pass this filter, too.
         drop(kinds);
         for (lines, message) in told {
             tracing::warn!(lines, like = message, "more lines of one kind were left out");

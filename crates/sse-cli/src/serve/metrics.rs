@@ -23,7 +23,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// How many topics have lines of their own.
 const MAX_TOPICS: usize = 500;
 
-/// What the others are called.
+/// The label of all others.
 const OTHERS: &str = "other";
 
 /// How long streams last, in seconds: from those that break at once to those of a day.
@@ -70,7 +70,7 @@ const COUNTERS_OF_THE_DISK: [Metric<DiskStats>; 2] = [
     ("sse_disk_failures_total", "How often the disk was full or has failed.", |disk| disk.failures),
 ];
 
-/// What is counted as it happens, and what was told of the topics before.
+/// The metrics that are counted as things happen, and the state of the lines of topics.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -151,7 +151,7 @@ impl Metrics {
         let label = |row: &series::Row| row.topic.as_deref().unwrap_or(OTHERS).to_owned();
         for (number, (name, help, _)) in COUNTERS.iter().enumerate() {
             let counter = counters(name, help, &["topic"]);
-            // A topic may have the name of the others.
+            // A topic may be called `other`, too.
             for row in &rows {
                 counter.with_label_values(&[label(row)]).inc_by(row.counters[number]);
             }

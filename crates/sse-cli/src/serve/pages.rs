@@ -1,6 +1,7 @@
-//! Events on request, as lines of JSON: for those who do not subscribe, or whose proxy holds event streams back.
+//! Events on request, as lines of JSON: for programs that do not subscribe, and for clients whose proxy buffers event
+//! streams.
 //!
-//! An answer is one page, of a bounded size. The next one begins after the id that the answer tells.
+//! An answer is one page of limited size. It names the id after which the next page begins.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -21,10 +22,10 @@ use crate::units;
 /// How a client of a stream says where it goes on.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// In an answer: the id to go on with, as `since`.
+/// In an answer: the `since` of the next page.
 const NEXT: HeaderName = LAST_EVENT_ID;
 
-/// In an answer: that there is more to read at once.
+/// In an answer: the next page has events already.
 const MORE: HeaderName = HeaderName::from_static("sse-more");
 
 /// What an answer says in headers of its own.
@@ -126,7 +127,7 @@ impl Page {
     /// The time at which it begins, if it begins at one.
     pub(crate) fn time(&self) -> Option<SystemTime> {
         match self.since {
-            // Every time that a Timestamp can be is one of the system, too, on all platforms of the hub.
+            // Each `Timestamp` fits into a `SystemTime`, on all platforms of the hub.
             Since::Time(time) => SystemTime::try_from(time).ok(),
             Since::Oldest | Since::Id(_) | Since::Newest(_) => None,
         }
@@ -152,7 +153,7 @@ impl Page {
         mut evicted: Vec<&str>,
     ) -> Result<Response, Rejection> {
         if !subscription.is_open() {
-            // There is nothing, now or later, or too much.
+            // The topic is closed, or a limit is reached.
             return Ok(subscription.respond().map(Body::new));
         }
         let subscription = match self.since {
@@ -173,7 +174,7 @@ impl Page {
                 },
             };
             match &item {
-                // So the topic keeps all that came later.
+                // So the topic has not evicted any later event.
                 Item::Event(received) if self.is_too_old(received) => {
                     evicted.retain(|topic| *topic != received.topic());
                 }
@@ -196,7 +197,7 @@ impl Page {
 }
 
 impl Since {
-    /// What comes before an id that could be read as a time.
+    /// The prefix of an id that could be read as a time.
     const ID: &str = "id:";
 
     /// An id, or a time as RFC 3339 has it, or as seconds, `@1732550000`.
@@ -213,7 +214,7 @@ impl Since {
         Ok(text.parse().map_or_else(|_| Self::Id(text.to_owned()), Self::Time))
     }
 
-    /// How an id is written, so that it is read as this id: publishers may take times as their ids.
+    /// Writes an id so that it is read as this id: a publisher's id may look like a time.
     fn after(id: &str) -> Cow<'_, str> {
         match Self::parse(id) {
             Ok(Self::Id(read)) if read == id => id.into(),
@@ -241,7 +242,7 @@ impl Lines {
         self.count += 1;
     }
 
-    /// Tells once that events of these topics may be missing.
+    /// Adds one gap, if events of these topics may be missing.
     fn add_gap_of(&mut self, evicted: &mut Vec<&str>) {
         if !evicted.is_empty() {
             evicted.clear();
@@ -297,7 +298,7 @@ fn gap_envelope(gap: &Gap) -> Envelope<'static> {
     Envelope { event_type: Some(GAP.into()), id, data, ..Envelope::default() }
 }
 
-/// Whether a client takes lines of JSON rather than an event stream; a stream where it takes both alike.
+/// Whether a client prefers lines of JSON to an event stream. If it accepts both equally, it gets a stream.
 fn prefers_lines(headers: &HeaderMap) -> Result<bool, Rejection> {
     const STREAM: &str = "text/event-stream";
 
@@ -316,7 +317,7 @@ fn prefers_lines(headers: &HeaderMap) -> Result<bool, Rejection> {
     ))
 }
 
-/// How much a client wants a type, 0 to 1: by the range that is closest to it (RFC 9110, 12.5.1).
+/// Returns the quality of a type, from 0 to 1, by the most specific range (RFC 9110, 12.5.1).
 fn quality(accept: &str, media_type: &str) -> f32 {
     let any_subtype = media_type.split('/').next().map(|main| format!("{main}/*"));
     let ranges = accept.split(',').filter_map(|range| {

@@ -29,7 +29,7 @@ const JSON_LINES: [&str; 5] = [
 pub(crate) struct Receipt {
     /// How many were published.
     published: usize,
-    /// How many were not, because they had been before: events with the same id and the same fields.
+    /// How many were repeats: events with the id and the fields of an earlier one.
     #[serde(skip_serializing_if = "is_zero")]
     repeated: usize,
     /// The id of the last one.
@@ -48,8 +48,8 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// The messages of a request: its body is the data of one, or has a line of JSON for each. All of them are right, or
-/// there is none.
+/// Returns the messages of a request. Its body is the data of one message, or has a line of JSON for each. If one of
+/// them is wrong, there are none.
 pub(crate) fn messages<'b>(head: &Parts, body: &'b [u8]) -> Result<Vec<Message<'b>>, Rejection> {
     let text = std::str::from_utf8(body).map_err(|error| {
         let place = error.valid_up_to();
@@ -92,7 +92,7 @@ fn message(envelope: Envelope<'_>) -> Result<Message<'_>, String> {
     Ok(message)
 }
 
-/// Refuses what the query does not take: a wrong name would be passed over, and the event be another than was meant.
+/// Refuses unknown query parameters: a misspelt one would be ignored, and a wrong event be published.
 fn check_query(query: &str) -> Result<(), Rejection> {
     const KNOWN: [&str; 4] = ["type", "id", "access_token", "authorization"];
 

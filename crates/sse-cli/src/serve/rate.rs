@@ -19,7 +19,7 @@ use super::rejection::Rejection;
 use crate::refusal::Refusal;
 use crate::units;
 
-/// So many events in so much time.
+/// A number of events within a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     events: NonZeroU32,
@@ -49,7 +49,7 @@ impl Rate {
     }
 }
 
-/// What each client has published lately, as far as there is a bound.
+/// The rates of the clients, if there is a limit.
 pub(crate) struct PublishRate<C: Clock = MonotonicClock>(Option<Limiter<C>>);
 
 struct Limiter<C: Clock> {
@@ -57,8 +57,8 @@ struct Limiter<C: Clock> {
     limiter: RateLimiter<Account, Newest, C, NoOpMiddleware<C::Instant>>,
 }
 
-/// What is known of how many clients. A client that is forgotten may publish at once as much as one that is new, so
-/// nobody is held up because there are many others.
+/// How many clients are remembered. A forgotten client may publish as much at once as a new one, so no client waits
+/// because there are many others.
 const MAX_CLIENTS: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 
 impl PublishRate {
@@ -76,7 +76,8 @@ impl<C: Clock> PublishRate<C> {
         }))
     }
 
-    /// Refuses a request of a client that has published too much lately. It counts as one event, whatever is in it.
+    /// Refuses a request of a client that has published too much. The request counts as one event, whatever it
+    /// contains.
     pub(crate) fn check(&self, account: &Account) -> Result<(), Rejection> {
         self.take(account, 1)
     }

@@ -1,4 +1,4 @@
-//! Answers to requests that are not done.
+//! Refusals of requests.
 
 use std::fmt;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Rejection {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         // Clients that are refused together must not come back together.
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| fastrand::u64(5..=10));
-        // The request may have had a part in it.
+        // Parts of the text may come from the request.
         Self { status, text: Visible(&text.into()).to_string(), refusal: None, retry_after, header: None }
     }
 
@@ -95,7 +95,7 @@ impl Rejection {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text.to_string())
     }
 
-    /// The client has done so much that it must wait so long.
+    /// The client has reached a limit, and may try again after this time.
     pub(crate) fn too_many(text: impl Into<String>, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let retry_after = Some(seconds.max(1));

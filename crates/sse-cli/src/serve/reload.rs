@@ -9,7 +9,7 @@ use tokio_rustls::rustls::ServerConfig;
 use super::rights::{Authority, Sources};
 use super::tls::Certificate;
 
-/// The files that may be replaced while the hub runs, and who uses what is in them.
+/// The files that may be replaced while the hub runs, and the parts of the hub that use them.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) sources: Sources,
@@ -18,16 +18,15 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Reads them again each time that it is asked for. What can't be read, or is wrong, is logged, and what was read
-    /// before stays in force.
+    /// Reads them again on each SIGHUP. A fault is logged, and the hub keeps what it had.
     pub(crate) async fn follow(self, reload: Arc<Notify>) {
         loop {
             reload.notified().await;
-            // Both, though one may be wrong.
+            // Both are read, even if one of them is wrong.
             let results = [self.reload_rules().await, self.reload_certificate().await];
             match results.into_iter().collect::<Result<(), String>>() {
                 Ok(()) => tracing::info!("tokens, keys and certificates were read again"),
-                Err(error) => tracing::error!("what was read before stays in force: {error}"),
+                Err(error) => tracing::error!("the hub keeps what it had: {error}"),
             }
         }
     }
@@ -46,7 +45,7 @@ impl Files {
     }
 }
 
-/// Reads where it may take its time: a file may be a pipe.
+/// Reads on a thread, because reading a file may take long: it may be a pipe.
 async fn on_a_thread<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {

@@ -1,4 +1,4 @@
-//! Who may do what: rights for topics, by tokens of a file and by JWTs.
+//! The rights of clients: for topics, by the tokens of a file and by JWTs.
 
 mod authority;
 mod caller;
@@ -63,7 +63,7 @@ impl Rights {
         self.patterns(right).iter().any(Pattern::is_all)
     }
 
-    /// Whether all topics may be seen. Whoever may subscribe to all of them may see them.
+    /// Whether all topics may be seen. The right to subscribe to all of them includes this right.
     pub(crate) fn cover_status(&self) -> bool {
         self.status || self.cover_all(Right::Subscribe)
     }

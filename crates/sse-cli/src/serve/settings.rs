@@ -13,7 +13,7 @@ pub(crate) fn with_environment(command: Command) -> Command {
     command.mut_args(|arg| match arg.get_long() {
         Some(long) => {
             let variable = format!("SSE_{}", long.replace('-', "_").to_uppercase());
-            // One sentence says it for all of them.
+            // A sentence below the help says it for all of them.
             arg.env(variable).hide_env(true)
         }
         None => arg,
@@ -32,7 +32,7 @@ pub(crate) fn with_file(command: Command, file: &Path) -> Result<Command, Failur
 fn with_text(mut command: Command, text: &str) -> Result<Command, String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        // An address without quotes begins like a number.
+        // An address without quotes looks like a number.
         let hint = if error.message().starts_with("invalid float") { " (a text needs quotes)" } else { "" };
         format!("line {line}: {}{hint}", error.message())
     })?;

@@ -43,7 +43,7 @@ pub(crate) enum Socket {
     Unix(tokio::net::UnixListener, unix::SocketFile),
 }
 
-/// Whom a hub serves, as far as its sockets decide.
+/// Which programs can reach the hub by its sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Programs on this machine only.
@@ -52,7 +52,7 @@ pub(crate) enum Reach {
 }
 
 impl Address {
-    /// Listens there, if nobody can come that should not.
+    /// Listens there, if the address has the allowed reach.
     pub(crate) async fn bind(&self, reach: Reach) -> Result<Socket, Failure> {
         match self {
             Self::Tcp(address) => bind_tcp(address, reach).await,
@@ -67,7 +67,7 @@ impl Address {
 async fn bind_tcp(listen: &str, reach: Reach) -> Result<Socket, Failure> {
     let addresses = tokio::net::lookup_host(listen).await.map_err(|error| {
         Failure::usage(format!(
-            "`{listen}` is no address to listen on ({error}); write it as 127.0.0.1:8080, or unix:PATH"
+            "`{listen}` is not an address to listen on ({error}); write it as 127.0.0.1:8080, or unix:PATH"
         ))
     })?;
     let addresses: Vec<SocketAddr> = addresses.collect();
@@ -88,7 +88,7 @@ async fn bind_tcp(listen: &str, reach: Reach) -> Result<Socket, Failure> {
 }
 
 impl Socket {
-    /// Where the hub is by this socket.
+    /// Returns the place of the hub at this socket.
     fn place(&self, scheme: &str) -> Place {
         match self {
             Self::Tcp(_, address) => Place::Url(format!("{scheme}://{address}")),
@@ -183,7 +183,7 @@ mod unix {
     use super::Socket;
     use crate::failure::Failure;
 
-    /// Who may connect: programs of the user, and of the group, such as that of a proxy.
+    /// The mode of the file: the user may connect, and the group, such as that of a proxy.
     const MODE: u32 = 0o660;
 
     /// The file of a socket. It is removed at the end, if it is still the one that was made.
@@ -213,7 +213,7 @@ mod unix {
         Some((metadata.dev(), metadata.ino()))
     }
 
-    /// Listens on the socket of this path. A file that a hub has left there, which was killed, is replaced.
+    /// Listens on the socket of this path. The file of a hub that was killed is replaced.
     pub(crate) async fn bind(path: &Path) -> Result<Socket, Failure> {
         let failed =
             |error: &io::Error| Failure::failed(format!("can't listen on unix:{}: {error}", path.display()));
@@ -235,13 +235,12 @@ mod unix {
         let refuse = |why: &str| Failure::failed(format!("unix:{} {why}", path.display()));
         if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
             return Err(refuse(
-                "is a file that is no socket; remove it, or choose another path with --listen",
+                "is a file and not a socket; remove it, or choose another path with --listen",
             ));
         }
         match UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                fs::remove_file(path).map_err(|error| refuse(&format!("was left behind, and stays: {error}")))
-            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
+                .map_err(|error| refuse(&format!("is an old socket that can't be removed: {error}"))),
             _ => Err(refuse("is in use by another program; end it, or choose another path with --listen")),
         }
     }

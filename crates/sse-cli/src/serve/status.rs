@@ -1,4 +1,4 @@
-//! How the hub stands: what its page shows.
+//! The numbers of the hub, which its page shows.
 
 use std::time::{Instant, SystemTime};
 
@@ -8,10 +8,10 @@ use sse_server::{EventType, Message, Stats, Topics, TopicsStats};
 
 use super::subscribers::Subscribers;
 
-/// The type of the events that tell it.
+/// The type of the events that carry them.
 const STATUS: EventType<'static> = EventType::from_static("status");
 
-/// How many topics are told of at once.
+/// How many topics are listed at once.
 const MAX_TOPICS: usize = 1000;
 
 /// Where the numbers come from.
@@ -43,7 +43,7 @@ struct Status<'a> {
     log: Option<Log>,
 }
 
-/// How a topic stands.
+/// The numbers of a topic.
 #[derive(Serialize)]
 struct Topic<'a> {
     name: &'a str,
@@ -82,7 +82,7 @@ struct Log {
 }
 
 impl Numbers {
-    /// Those of these topics that may not keep all events that were published since a time.
+    /// Returns those of these topics that may have evicted events that were published since a time.
     pub(crate) fn evicted_since<'n>(&self, time: SystemTime, names: &'n [String]) -> Vec<&'n str> {
         let is_before_the_hub = time.elapsed().is_ok_and(|age| age > self.begun.elapsed());
         let has_evicted = |name: &&str| {
@@ -92,12 +92,12 @@ impl Numbers {
         names.iter().map(String::as_str).filter(has_evicted).collect()
     }
 
-    /// How the hub stands, as an event.
+    /// Returns the numbers as an event.
     pub(crate) fn message(&self) -> Message<'static> {
         Message::new(self.json("")).event_type(STATUS)
     }
 
-    /// How the hub stands, as JSON; of the topics, those whose names have this text in them, whatever its case.
+    /// Returns the numbers as JSON, with the topics whose names contain this text, whatever its case.
     pub(crate) fn json(&self, search: &str) -> String {
         let TopicsStats { total, mut topics, max_memory, .. } = self.topics.stats();
         topics.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));

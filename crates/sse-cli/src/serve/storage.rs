@@ -13,11 +13,11 @@ use super::history::History;
 use super::sockets::Places;
 use crate::failure::Failure;
 
-/// How long a topic is kept that nobody uses, and longer if its events are.
+/// How long an unused topic is kept, at least.
 const LINGER: Duration = Duration::from_secs(10 * 60);
 
-/// How long to wait at the start for Redis, which may start along with the hub, or for the directory, which the hub that
-/// this one replaces may still have.
+/// How long to wait at the start: for Redis, which may start at the same time, or for the directory, which the previous
+/// hub may still use.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the events are kept.
@@ -53,7 +53,7 @@ impl<'o> Storage<'o> {
         }
     }
 
-    /// What takes the events, for a sentence.
+    /// Returns its name, for a sentence.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "the memory",
@@ -62,7 +62,7 @@ impl<'o> Storage<'o> {
         }
     }
 
-    /// Opens it, with what is kept. The places are those of the hub that waits.
+    /// Opens it with the events that it keeps. If this takes long, the hub at these places is said to wait.
     pub(crate) async fn open(
         self,
         topics: TopicsBuilder,
@@ -99,7 +99,7 @@ fn in_memory(topics: TopicsBuilder, mut route: RouteBuilder, history: History) -
         route = route.history_bytes(bytes);
     }
     if history != History::default() {
-        // An age or a size alone is meant to be the bound.
+        // An age or a size alone is meant as the only limit.
         route = route.history(history.events.unwrap_or(usize::MAX));
     }
     let linger = history.age.map_or(LINGER, |age| age.max(LINGER));
@@ -109,7 +109,7 @@ fn in_memory(topics: TopicsBuilder, mut route: RouteBuilder, history: History) -
 async fn disk(directory: &Path, history: History) -> Result<DiskLog, Failure> {
     let mut log = DiskLog::builder().open_within(PATIENCE);
     if history != History::default() {
-        // The bounds that are given are meant to be all.
+        // The given limits are meant as the only ones.
         log = log.max_entries(history.events.map(|events| events as u64)).max_age(history.age);
         log = log.max_bytes(history.bytes.map(|bytes| bytes as u64));
     }
@@ -143,7 +143,7 @@ async fn build_on(topics: TopicsBuilder, log: impl Log, flag: &str) -> Result<To
     topics.build_on(log).await.map_err(|error| Failure::failed(format!("{flag}: {error}")))
 }
 
-/// Tells what the hub waits for, if it does for long.
+/// Logs what the hub waits for, if it waits for long.
 async fn tell_of_waiting(what: &str, places: &Places) -> Infallible {
     tokio::time::sleep(Duration::from_secs(1)).await;
     tracing::warn!(within = ?PATIENCE, address = %places, "waiting for {what}");

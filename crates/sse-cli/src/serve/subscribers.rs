@@ -59,7 +59,7 @@ impl Subscribers {
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    /// In a box: there are many streams, and most hubs have no such bound.
+    /// In a box: there are many streams, and most hubs have no such limit.
     _share: Option<Box<Share>>,
 }
 
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-/// What clients have that have anything.
+/// The streams and topics of each client that has a stream.
 #[derive(Debug)]
 struct Shares {
     /// How many streams a client may have.
@@ -84,7 +84,7 @@ struct Held {
     topics: usize,
 }
 
-/// What a client has by one stream; given back when it is dropped.
+/// The share of one stream. It is given back when this is dropped.
 #[derive(Debug)]
 struct Share {
     shares: Arc<Shares>,

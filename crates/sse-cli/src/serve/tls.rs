@@ -82,8 +82,8 @@ pub(crate) struct Tls {
 /// How long a handshake may take.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// How many handshakes there may be at a time. One more takes the place of the oldest, so that whoever begins many and
-/// ends none keeps nobody out.
+/// How many handshakes there may be at a time. One more replaces the oldest, so that a client that begins many
+/// handshakes does not keep others out.
 const MAX_HANDSHAKES: usize = 1024;
 
 type Io = TlsStream<WriteDeadline<TcpStream>>;
@@ -128,7 +128,7 @@ impl Accept for Tls {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(Io, Option<SocketAddr>)> {
         loop {
-            // Those that have failed are passed over.
+            // Failed handshakes are skipped.
             while let Poll::Ready(Some(ended)) = self.handshakes.poll_join_next(cx) {
                 if let Ok(Some(Secured(io, peer))) = ended {
                     return Poll::Ready((io, peer));
@@ -143,7 +143,7 @@ impl Accept for Tls {
 async fn shake_hands(acceptor: TlsAcceptor, mut stream: WriteDeadline<TcpStream>) -> Option<Io> {
     let mut first = [0];
     stream.get_ref().peek(&mut first).await.ok()?;
-    // A record of TLS begins with its type, which is no letter.
+    // A TLS record begins with its type, which is not a letter.
     if first[0].is_ascii_alphabetic() {
         refuse_http(&mut stream).await;
         return None;
@@ -157,7 +157,7 @@ async fn shake_hands(acceptor: TlsAcceptor, mut stream: WriteDeadline<TcpStream>
     }
 }
 
-/// Answers whoever takes the port for one of http.
+/// Answers a client that speaks plain http to this port.
 async fn refuse_http(stream: &mut WriteDeadline<TcpStream>) {
     /// Of a request that is read, so that the answer arrives before the connection is closed.
     const MOST: u64 = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Names of topics, and what else the query of a subscriber has.
+//! Names of topics, and the other query parameters of a subscriber.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,11 @@ const MAX_BYTES: usize = 200;
 /// How many topics one connection may have.
 pub(crate) const MAX_TOPICS: usize = 100;
 
-/// Checks the name of a topic: up to 200 bytes of any characters that can be seen, so that two names that look the same
-/// are not two topics by a character that nobody sees.
+/// Checks the name of a topic: up to 200 bytes of any visible characters. Invisible ones would make two topics of names
+/// that look the same.
 pub(crate) fn check(name: &str) -> Result<&str, String> {
     if name.is_empty() {
-        return Err("the topic has no name; write it behind /topics/".to_owned());
+        return Err("the topic has no name; write it after /topics/".to_owned());
     }
     if name.len() > MAX_BYTES {
         return Err(format!(
@@ -39,8 +39,8 @@ pub(crate) fn check(name: &str) -> Result<&str, String> {
     Ok(name)
 }
 
-/// Whether a character shows, or is the one space that everybody types. Marks that only steer how others look, such as
-/// those of emoji, do not show.
+/// Whether a character is visible, or is the plain space. Marks that only change how others look, such as those of
+/// emoji, are not visible.
 fn can_be_seen(char: char) -> bool {
     /// Characters of visible kinds that are blank all the same: a pattern of Braille without a dot, a note without a
     /// head, a filler of the Khitan script.
@@ -82,7 +82,7 @@ pub(crate) fn last_of_query(query: &str) -> Result<Option<usize>, String> {
     last.map(number).transpose()
 }
 
-/// What names are to have in them, `search=orders`; nothing if the query does not say.
+/// Returns the text that names must contain, `search=orders`; empty if the query has none.
 pub(crate) fn search_of_query(query: &str) -> String {
     let search = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "search");
     search.map_or_else(String::new, |(_, text)| text.into_owned())

@@ -51,7 +51,7 @@ pub struct Lines(Receiver<io::Result<String>>);
 
 impl Lines {
     fn of(pipe: impl Read + Send + 'static) -> Self {
-        // Bounded: a test may want to see what a program does whose output nobody takes.
+        // Bounded, for tests of a program whose output nobody reads.
         let (sender, lines) = mpsc::sync_channel(1);
         thread::spawn(move || BufReader::new(pipe).lines().try_for_each(|line| sender.send(line)));
         Self(lines)

@@ -1,4 +1,4 @@
-//! What the hub tells of each request, and how it tells of what comes again and again.
+//! What the hub logs of each request, and the rate of repeated lines.
 
 use std::fs;
 use std::net::TcpStream;
@@ -83,7 +83,7 @@ fn a_stream_is_a_line_when_it_has_ended() {
 }
 
 #[test]
-fn who_asks_and_why_a_right_ends_is_told_without_the_token() {
+fn the_user_and_the_end_of_a_right_are_logged_without_the_token() {
     const SECRET: &str = "subscriber-0123456789";
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");

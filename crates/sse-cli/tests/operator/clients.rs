@@ -1,4 +1,4 @@
-//! Who a client is, and how much one may have.
+//! How clients are told apart, and the limits of each.
 
 use std::net::TcpStream;
 
@@ -21,7 +21,7 @@ fn a_client_has_no_more_streams_than_its_share() {
     let _status = Stream::open(&hub, "/status", &[]);
     for path in ["/topics/a", "/topics?topic=b", "/status"] {
         let answer = hub.get(path, &[]);
-        assert_answers(&answer, 429, "this client has 2 streams, as many as one may have; end one, or");
+        assert_answers(&answer, 429, "this client has 2 streams, which is the limit; end one, or");
         assert_eq!(retry_after(&answer), 10);
     }
     assert_answers(&hub.post("/topics/a", &[], "1"), 200, "");
@@ -41,13 +41,17 @@ fn a_few_streams_of_one_client_do_not_hold_all_topics() {
     };
     let _stream = Stream::open(&hub, &path(0), &[]);
     let answer = hub.get(&path(100), &[]);
-    assert_answers(&answer, 429, "the streams of one client may have 100 topics; end one, or ask for fewer");
+    assert_answers(
+        &answer,
+        429,
+        "the streams of one client may have 100 topics together; end one, or ask for fewer",
+    );
     // There is room for another client's.
     Stream::open(&hub, "/topics/of-another", &["X-Forwarded-For: 203.0.113.7"]);
 }
 
 #[test]
-fn a_trusted_proxy_tells_whose_share_it_is() {
+fn a_trusted_proxy_names_the_client() {
     let hub = HubForAll::start(&["--max-per-client", "1", "--trusted-proxy", "127.0.0.1,10.0.0.0/8"]);
     let _one = Stream::open(&hub, "/topics/a", &["X-Forwarded-For: 203.0.113.7, 10.0.0.2"]);
     let _two = Stream::open(&hub, "/topics/a", &["Forwarded: for=203.0.113.8"]);
@@ -56,12 +60,12 @@ fn a_trusted_proxy_tells_whose_share_it_is() {
         "X-Forwarded-For: 203.0.113.7",
         "X-Forwarded-For: 9.9.9.9, 203.0.113.7",
         "Forwarded: for=\"203.0.113.8:4711\";proto=https",
-        // Whoever has one address of IPv6 has all of its network.
+        // A client with one IPv6 address has all of its network.
         "Forwarded: for=\"[2001:db8::2]\"",
     ] {
         assert_answers(&hub.get("/topics/a", &[same]), 429, "this client has 1 streams");
     }
-    // What can't be read is the proxy's own.
+    // An address that can't be read counts as the proxy's.
     let _garbage = Stream::open(&hub, "/topics/a", &["X-Forwarded-For: <script>"]);
     for same in ["X-Forwarded-For: unknown", "Forwarded: for=\"", "Accept: */*"] {
         assert_answers(&hub.get("/topics/a", &[same]), 429, "this client has 1 streams");
@@ -69,7 +73,7 @@ fn a_trusted_proxy_tells_whose_share_it_is() {
 }
 
 #[test]
-fn nobody_else_tells_who_the_client_is() {
+fn no_other_program_names_the_client() {
     let hub = HubForAll::start(&["--max-per-client", "1", "--trusted-proxy", "10.0.0.1"]);
     let _one = Stream::open(&hub, "/topics/a", &["X-Forwarded-For: 203.0.113.7"]);
     assert_answers(

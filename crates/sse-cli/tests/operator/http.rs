@@ -1,4 +1,4 @@
-//! What HTTP asks of the hub.
+//! Requirements of HTTP.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -50,7 +50,7 @@ fn what_a_path_does_not_take_is_told_with_what_it_takes() {
         for method in ["PUT", "DELETE"] {
             let answer = hub.request(method, path, &[], "");
             assert_answers(&answer, 405, &format!("\r\nallow: {allowed}\r\n"));
-            assert_answers(&answer, 405, "topics take GET and POST, and all else GET");
+            assert_answers(&answer, 405, "topics accept GET and POST, and other paths accept GET");
         }
     }
 }

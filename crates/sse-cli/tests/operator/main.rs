@@ -1,4 +1,4 @@
-//! What an operator relies on: who the clients are, and that none of them takes what is for all.
+//! What an operator relies on: how clients are told apart, and that no client takes the share of others.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,7 +16,7 @@ use std::fs;
 
 use common::Hub;
 
-/// A hub with tokens that lets everybody, as one behind a proxy must say that it does.
+/// A hub whose token file lets everybody publish and subscribe, as a hub behind a proxy needs.
 struct HubForAll {
     hub: Hub,
     _folder: tempfile::TempDir,

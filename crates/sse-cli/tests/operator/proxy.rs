@@ -1,4 +1,4 @@
-//! Behind a real nginx, without a browser.
+//! The hub behind a real nginx, without a browser.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -105,7 +105,7 @@ fn what_a_trusted_proxy_forwards_counts_as_the_host() {
 }
 
 #[test]
-fn a_hub_without_tokens_serves_nobody_who_comes_through_a_proxy() {
+fn a_hub_without_tokens_refuses_requests_through_a_proxy() {
     let hub = Hub::start(&[]);
     for line in [
         "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",

@@ -1,7 +1,7 @@
-//! Which topics have their own lines, and what stands there.
+//! Which topics have lines of their own, and the values of all lines.
 //!
-//! No counter goes back: not when a topic is dropped, nor when it is made again, nor when another one is counted by itself
-//! from now on. And the counters of all lines are always the sum of what has happened.
+//! No counter goes back: not when a topic is dropped or made again, and not when a topic gets a line of its own. And
+//! the sum over all lines is always the total of the hub.
 
 use std::array;
 use std::collections::{BTreeMap, HashMap};
@@ -30,7 +30,7 @@ pub(super) const COUNTERS: [Counter; COUNT] = [
 
 type Counts = [u64; COUNT];
 
-/// What stands in the lines of one topic, or of all that have none of their own.
+/// The values of one topic, or of all topics without lines of their own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// `None` for all others.
@@ -56,7 +56,7 @@ struct Own {
     earlier: Counts,
     /// What the topic had counted when it was last seen.
     last: Counts,
-    /// What it had counted before it had its own lines: that was told with the others, and stays there.
+    /// What it had counted before it had its own lines. That was in the line of the others, and stays there.
     before: Counts,
 }
 
@@ -98,7 +98,7 @@ impl Series {
 
 impl Own {
     fn new(topic: &Arc<str>, stats: &Stats) -> Self {
-        // A topic without events may have been told with the others, but only with what subscribers did there.
+        // A topic without events may have been in the line of the others, but only by what its subscribers did.
         let mut of_subscribers = *stats;
         for of_events in [
             &mut of_subscribers.published,
@@ -129,7 +129,7 @@ impl Own {
 }
 
 impl Row {
-    /// Takes out what is told in another row.
+    /// Subtracts the values of another row.
     fn take_out(&mut self, row: &Self) {
         self.counters = array::from_fn(|n| self.counters[n].saturating_sub(row.counters[n]));
         for (sum, part) in [
@@ -183,7 +183,7 @@ mod tests {
         publish(&topics, "b");
         publish(&topics, "a");
         check(&mut series, &topics, &[("a", 1), ("b", 1), ("*", 0)]);
-        // It takes the room of one of them.
+        // It replaces one of them.
         publish(&topics, "c");
         check(&mut series, &topics, &[("a", 1), ("b", 1), ("*", 1)]);
         publish(&topics, "b");

@@ -1,4 +1,4 @@
-// What the page says of its connection: connecting, connected, reconnecting with the reason, or refused.
+// The state of the page's connection: connecting, connected, reconnecting with the reason, or refused.
 
 import { $, duration, setText, whole } from "./text.js";
 
@@ -9,7 +9,7 @@ let reason = "";
 let hasEnded = false; // the hub has, since the page was connected
 let isOf = ""; // the time that the figures are of
 
-/** Shows a state of the stream, and why it is in it. */
+/** Shows the state of the stream, and the reason. */
 export function showConnection(state, why) {
   document.body.dataset.state = state;
   if (state === "open") hasEnded = false;
@@ -24,10 +24,10 @@ export function showConnection(state, why) {
   count();
 }
 
-/** Shows what the hub says of itself. */
+/** Shows the uptime, the version and the log of the hub. */
 export function showHub({ version, uptime, log }) {
   const parts = [`up ${duration(uptime)}`, `version ${version}`];
-  if (log) parts.push(log.is_following ? "follows its log" : "has lost its log");
+  if (log) parts.push(log.is_following ? "follows its log" : "can't reach its log");
   if (log?.queued) parts.push(`${whole.format(log.queued)} queued`);
   setText($("detail"), parts.join(" · "));
   $("detail").classList.toggle("alarm", log?.is_following === false);
@@ -38,7 +38,7 @@ export function showHub({ version, uptime, log }) {
 export function reasonOf({ reason, status, text }) {
   switch (reason) {
     case "unreachable":
-      return hasEnded ? "There is no answer since." : `${location.host} does not answer.`;
+      return hasEnded ? "The hub has not answered since then." : `${location.host} does not answer.`;
     case "ended": return "The hub has ended the stream.";
     case "broken": return "The connection broke.";
     case "silent": return "Nothing came for 10 seconds.";
@@ -53,7 +53,7 @@ function title(state, why) {
   return { 401: "A token is needed", 403: "Forbidden" }[why?.status] ?? "Refused";
 }
 
-/** Says each second when the next attempt comes. */
+/** Shows each second when the next attempt comes. */
 function count() {
   if (!retryAt) return;
   const left = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));

@@ -10,7 +10,7 @@ export async function copy(text) {
   }
 }
 
-/** As a user would: a page without https has no other clipboard. */
+/** Copies as a user would: a page without https has no other access to the clipboard. */
 function copyByHand(text) {
   const [focus, box] = [document.activeElement, element("textarea", "unseen")];
   box.value = text;

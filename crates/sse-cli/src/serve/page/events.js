@@ -13,7 +13,7 @@ const MAX_DATA = 32_768;
 const MAX_PREVIEW = 200;
 /** How long to gather events before they are shown, in milliseconds: thousands may come in a second. */
 const GATHER = 200;
-/** How deep JSON is indented: a row of brackets must not become a megabyte of spaces. */
+/** How deep JSON is indented at most: a thousand brackets would become a megabyte of spaces. */
 const MAX_INDENT = 16;
 
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
@@ -96,7 +96,7 @@ export class EventList {
     // Not at each event: that would move the whole list for each.
     if (this.#isDue) return;
     this.#isDue = true;
-    // Not while nobody looks, either: a page in the background has no frames.
+    // Nor while the page is in the background: it has no frames then.
     setTimeout(() => requestAnimationFrame(() => this.#show()), GATHER);
   }
 
@@ -155,7 +155,7 @@ export class EventList {
       element("span", "data", preview(item)),
     );
     details.append(summary);
-    // Made when it is wanted: most are never looked at.
+    // Made when it is unfolded: most never are.
     details.addEventListener("toggle", () => details.append(unfolded(item, this.#onCopy)), { once: true });
     made.append(details);
     this.#items.set(made, item);
@@ -180,10 +180,10 @@ function preview({ type, data, length }) {
 
 function gapWords(data) {
   const missed = /^\{"missed":(\d+)\}$/.exec(data)?.[1];
-  return missed ? `${whole.format(missed)} missed here: no longer kept` : "some may be missed here";
+  return missed ? `${whole.format(missed)} events are missing here: they are no longer kept` : "events may be missing here";
 }
 
-/** All that is known of an event. */
+/** The whole event, unfolded. */
 function unfolded(item, onCopy) {
   const made = element("div", "whole");
   const facts = element("dl");
@@ -197,7 +197,7 @@ function unfolded(item, onCopy) {
   made.append(facts, pre);
   if (!item.isWhole) {
     const [first, all] = [item.data.length, item.length].map((length) => whole.format(length));
-    made.append(element("p", "about", `The first ${first} of ${all} characters or more are kept here.`));
+    made.append(element("p", "about", `Only the first ${first} characters are kept here, of ${all} or more.`));
   }
   const copies = [["Copy data", () => item.data], ["Copy as JSON", () => json(item)]];
   for (const [words, text] of copies) {

@@ -1,4 +1,4 @@
-// The figures of the whole hub: how much it does, and what goes wrong.
+// The figures of the whole hub: its load and its troubles.
 
 import { BYTES, NUMBERS, Plot } from "./plot.js";
 import { Risen } from "./risen.js";
@@ -11,11 +11,11 @@ const plots = {
   memory: new Plot($("memory-plot"), "Memory of the history", BYTES),
 };
 
-/** What only rises, and should not. */
+/** The counters of troubles. */
 const TROUBLES = ["lagged", "cut", "gaps", "evicted", "refused"];
 const risen = new Risen();
 
-/** Shows how the hub stands, with its rates since the last time if they are known. */
+/** Shows the numbers of the hub, with its rates since the last status if they are known. */
 export function showFigures(status, rates) {
   setText($("topics-count"), whole.format(status.topics_total));
   setText($("connections"), short(status.subscribers));

@@ -1,9 +1,9 @@
-// The events of the topics that are followed: the last ones that the hub has, and whatever comes from then on.
+// The events of the followed topics: the last ones that the hub keeps, then the new ones.
 
 import { EventStream } from "./stream.js";
 import { authorization } from "./tokens.js";
 
-/** How many topics one connection of the hub may have, and how long their names may make a URL that proxies take. */
+/** How many topics one connection may have, and how long a URL may be for proxies. */
 const MAX_TOPICS = 100;
 const MAX_QUERY = 6000;
 /** How many of the last events there are at the opening. */
@@ -26,7 +26,7 @@ const MARKS = 3;
  * the topic was not there yet, and leaves out what it has seen since.
  */
 export class Follower {
-  /** What is followed. */
+  /** The followed topics. */
   names = [];
   #onEvent;
   #stream;
@@ -62,7 +62,7 @@ export class Follower {
     else this.#stream.close();
   }
 
-  /** Follows these topics too, as far as there is room. */
+  /** Follows these topics, too, up to the limit. */
   extend(names) {
     const all = bounded([...this.names, ...names.filter((name) => !this.names.includes(name))]);
     if (all.length === this.names.length) return;
@@ -109,7 +109,7 @@ function bounded(names) {
 
 /** The event within an event whose data is JSON that names its topic. */
 function unwrapped(event, headers) {
-  // A proxy may have taken the header away, and a very long line is cut.
+  // A proxy may have removed the header, and a very long line is cut.
   if (headers.get("sse-envelope") !== "json" || event.isCut) return { ...event, at: new Date(), topic: "" };
   const { topic, data } = JSON.parse(event.data);
   return { ...event, topic, data, at: new Date() };

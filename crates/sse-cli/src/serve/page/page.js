@@ -1,5 +1,5 @@
-// The live page of the hub. It has two streams, because a browser opens six connections to a host: `status`, which tells
-// each second how the hub stands, and one of the events of all topics that are followed.
+// The live page of the hub. It has only two streams, because a browser opens six connections to a host: `status`, which
+// has the numbers of the hub each second, and one of the events of all followed topics.
 
 import { reasonOf, showConnection, showHub } from "./connection.js";
 import { copy } from "./copy.js";
@@ -17,7 +17,7 @@ import { TopicTable } from "./topics.js";
 /** How many topics may be chosen. */
 const MAX_CHOSEN = 100;
 
-// ---- how the hub stands
+// ---- the numbers of the hub
 
 const statuses = new EventStream({
   address: () => "status",
@@ -29,6 +29,7 @@ const statuses = new EventStream({
 let status; // the last one, that the next one is compared with
 let found; // the same of a search that the hub made
 let wasLost = false;
+let isRefused = false; // for good
 
 function takeStatus(now) {
   // The one that comes at once may be just ahead of the next.
@@ -43,7 +44,7 @@ function takeStatus(now) {
   showEvents();
 }
 
-/** Shows the topics that are told, or those that are searched for at a hub that does not tell all. */
+/** Shows the topics of the status, or asks the hub for those that are searched, if the status lists only a part. */
 async function showTopics(now, rates) {
   const isPart = now.topics.length < now.topics_total;
   if (!isPart || written() === "") {
@@ -66,13 +67,15 @@ function busiest(topics) {
 
 function showState(state, why) {
   showConnection(state, why);
+  isRefused = state === "closed";
   if (state === "closed" && asksForToken(why?.status, "subscribe")) askForToken("subscribe", why.status);
   if (state === "waiting" || state === "closed") wasLost = true;
+  showEvents();
   if (state !== "open") return;
-  // The other stream has broken too, and may not know it yet, or wait for long.
+  // The other stream is broken, too. It may not have noticed, or may wait for long.
   if (wasLost) follower.reconnect();
   wasLost = false;
-  // It may be another hub, and how fast the time in between went is not known.
+  // It may be another hub, and the rates of the time between are unknown.
   status = undefined;
 }
 
@@ -123,7 +126,7 @@ function offerChoice() {
   setText($("choose-found"), `Choose ${count > MAX_CHOSEN ? "the first " : ""}${Math.min(count, MAX_CHOSEN)}`);
 }
 
-/** Chooses the only topic that is found, or one that is not there yet, or that the hub does not tell of. */
+/** Chooses the only topic that is found, or the written name, which the hub may not list. */
 function chooseWritten() {
   const names = table.found;
   if (names.length > 1 || written() === "") return;
@@ -182,7 +185,7 @@ function emptyWords(isHubEmpty) {
   if (isHubEmpty) return "Nothing has been published yet. Begin with the box to publish, or from a terminal:";
   if (trouble()) return `No events come. ${trouble()}`;
   if (list.isFiltered && list.kept > 0) return "No event matches the filter.";
-  if (statuses.state === "closed" && follower.names.length === 0) return "The hub does not let this page in.";
+  if (isRefused && follower.names.length === 0) return "The hub refuses this page.";
   return follower.state === "open" ? "Waiting for the next event." : "";
 }
 
@@ -201,7 +204,7 @@ async function copyText(text, done) {
 $("unloaded").remove();
 $("all").addEventListener("click", () => {
   choose(new Set());
-  // The button is gone, the focus must not be.
+  // The button disappears, and the focus must go elsewhere.
   $("search").focus();
 });
 $("choose-found").addEventListener("click", () => choose(new Set(table.found.slice(0, MAX_CHOSEN))));

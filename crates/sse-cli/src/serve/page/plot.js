@@ -3,7 +3,7 @@
 import { perSecond, size } from "./text.js";
 
 const SPAN = 120;
-/** A hole in the numbers stays one: nobody knows what was in it. */
+/** A longer pause between two numbers is shown as a hole. */
 const HOLE = 3.5;
 const HEIGHT = 64;
 const MARGIN = { top: 10, right: 3, bottom: 14, left: 3 };
@@ -38,7 +38,7 @@ export class Plot {
     new ResizeObserver(() => this.#draw()).observe(svg);
   }
 
-  /** Takes the value of now. */
+  /** Adds the current value. */
   add(value) {
     const now = performance.now() / 1000;
     this.#samples.push({ at: now, value });
@@ -91,7 +91,7 @@ function axes({ left, right, top, bottom }, ceiling) {
 
 function line(points) {
   const path = points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
-  // Of a single point, a line of almost no length is the dot that its round ends make.
+  // A single point is a very short line, whose round ends make a dot.
   return points.length === 1 ? `M${path}h.01` : `M${path}`;
 }
 

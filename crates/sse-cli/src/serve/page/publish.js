@@ -42,7 +42,7 @@ export function listenForPublishing() {
   showCommands();
 }
 
-/** Takes a refusal away that other tokens may have mended. */
+/** Removes a refusal that a new token may have solved. */
 export function forgetRefusal() {
   if ($("answer").classList.contains("alarm")) say("", "");
 }
@@ -64,7 +64,7 @@ async function publish() {
     askForToken("publish", response.status);
     showCommands();
   } catch {
-    say("alarm", "No answer came: the hub may have the event or not. Look at the list, then publish again.");
+    say("alarm", "No answer came, so the event may be published or not. Look at the list before you publish again.");
   }
 }
 
@@ -73,7 +73,7 @@ function say(className, text) {
   setText($("answer"), text);
 }
 
-/** As a shell reads it. */
+/** Quotes a text for a shell. */
 function quoted(text) {
   return /^[\w./:%-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

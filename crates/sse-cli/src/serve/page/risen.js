@@ -1,7 +1,7 @@
-/** For how long what has risen is news, in milliseconds: for as long as the plots show. */
+/** For how long a rise is shown, in milliseconds: as long as the plots reach. */
 const NEWS = 120_000;
 
-/** Sums that only rise, by name, and when each last rose. What there was when it was first seen is no news. */
+/** Sums that only rise, by name, and when each last rose. Its first value does not count as a rise. */
 export class Risen {
   #sums = new Map();
 

@@ -1,6 +1,6 @@
-// What the hub tells each second of how it stands.
+// The numbers that the hub sends each second.
 
-/** Rates are known after so many seconds: over less, they mean nothing. */
+/** The least time for a rate, in seconds. */
 const LEAST = 0.5;
 
 /** What happened between two statuses, per second: `{ hub, topics }`, the topics by name. Nothing if that is too short. */
@@ -15,14 +15,14 @@ export function ratesBetween(before, now) {
   const wasWhole = before.topics.length === before.topics_total;
   const none = { published: 0, delivered: 0 };
   const topics = now.topics.map((topic) => {
-    // A new one has begun at zero, unless it may have been there and not been told.
+    // A new topic has begun at zero, unless the last status may have left it out.
     const from = old.get(topic.name) ?? (wasWhole ? none : topic);
     return [topic.name, rates(topic, from).published];
   });
   return { hub: rates(now.total, before.total), topics: new Map(topics) };
 }
 
-/** The status with those topics that have this in their names: a hub with very many tells only a part of them unasked. */
+/** Asks for the status with the topics whose names contain this text: a hub with many topics lists only a part. */
 export async function statusOf(search, headers) {
   const url = new URL(`status?${new URLSearchParams({ search })}`, document.baseURI);
   const response = await fetch(url, { headers: { accept: "application/json", ...headers }, cache: "no-store" });

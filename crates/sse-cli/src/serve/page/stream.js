@@ -1,8 +1,8 @@
 // Event streams by `fetch`, read as the standard says (https://html.spec.whatwg.org/#server-sent-events).
 //
-// Not by `EventSource`, which is all that an application needs: it delivers only the types that one listens for, and
-// this page is for events of any type. It also hides why an answer was no stream, and can't send a token but in the
-// address, where logs and histories would keep it.
+// An application can use `EventSource`. This page can't: it shows events of any type, and `EventSource` delivers only the
+// types that have a listener. It also hides why an answer is not a stream, and can send a token only in the address,
+// where logs and histories would keep it.
 
 /** What is kept of a line, and of the data of an event, in UTF-16 units: a hub takes 1 MiB by default. */
 const MAX_LENGTH = 2 ** 21;
@@ -109,8 +109,8 @@ export class EventStream {
 
   /**
    * `address()` and `headers()` are asked for each request. `onEvent(event, headers)` gets the events, with the headers of
-   * the response; `onState(state, why)` what becomes of the connection. Where a server always speaks, `silence` is the
-   * number of milliseconds without a word after which the connection must be dead.
+   * the response; `onState(state, why)` the state of the connection. If the server sends at least heartbeats, `silence` is the
+   * number of milliseconds without a byte after which the connection counts as dead.
    */
   constructor(options) {
     this.#options = options;
@@ -142,7 +142,7 @@ export class EventStream {
     }
   }
 
-  /** One request, until its stream has ended in whatever way; returns why. */
+  /** One request, to the end of its stream; returns the reason of the end. */
   async #attempt(signal) {
     const silence = new Silence(this.#options.silence);
     const request = {
@@ -187,7 +187,7 @@ export class EventStream {
     return url;
   }
 
-  /** Doubles with each failure; by chance up to half less, so that not all come back together. */
+  /** Doubles with each failure. It is up to half less at random, so that not all clients come back together. */
   #delay(failures, retryAfter = 0) {
     const time = (this.#reconnectionTime ?? RECONNECTION_TIME) * 2 ** Math.min(failures, 10);
     return Math.min(Math.max(time * (1 - Math.random() / 2), retryAfter * 1000), MAX_DELAY);
@@ -199,7 +199,7 @@ export class EventStream {
   }
 }
 
-/** Aborts when nothing has come for so long. */
+/** Aborts when nothing has come for this time. */
 class Silence {
   #most;
   #controller = new AbortController();

@@ -13,12 +13,12 @@ export function element(name, className = "", text = "") {
   return made;
 }
 
-/** A text that is set anew loses its selection, and is read out again; so the same text is left alone. */
+/** Sets a text if it differs: setting it again would lose the selection, and a screen reader would read it again. */
 export function setText(node, text = "") {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** The text with signs for control characters, which would not be seen, or would turn the text around. */
+/** The text with visible signs in place of control characters and of marks that change the direction of text. */
 export function visible(text) {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (control) => {
     const code = control.charCodeAt(0);

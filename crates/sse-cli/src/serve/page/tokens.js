@@ -16,7 +16,7 @@ export function authorization(kind) {
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
-/** Whether a refusal is one that a token mends. One by the origin or the host of a request has nothing to do with it. */
+/** Whether another token can help after a refusal. It can't if the origin or the host was refused. */
 export function asksForToken(status, kind) {
   return status === 401 || (status === 403 && authorization(kind).authorization !== undefined);
 }
@@ -27,7 +27,7 @@ export function askForToken(kind, status) {
   const hasOne = authorization(kind).authorization !== undefined;
   for (const each of KINDS) $(`${each}-token`).value = sessionStorage.getItem(storageKey(each)) ?? "";
   const unknown = hasOne ? `The hub does not know this token to ${kind}.` : `A token is needed to ${kind}.`;
-  setText($("tokens-why"), status === 401 ? unknown : `This token does not have the right to ${kind}: another one may have it.`);
+  setText($("tokens-why"), status === 401 ? unknown : `This token does not have the right to ${kind}.`);
   $("tokens").hidden = false;
   $(`${kind}-token`).select();
   $(`${kind}-token`).focus();
@@ -51,6 +51,6 @@ export function listenForTokens(onTaken) {
 function hide() {
   $("tokens").hidden = true;
   setText($("tokens-why"), "");
-  // The focus was in the form, which is gone.
+  // The focus was in the form, which is hidden now.
   $("topic").focus({ preventScroll: true });
 }

@@ -13,7 +13,7 @@ const COLUMNS = {
   rate: { head: "Per s", title: "Events published per second", unit: "per s", write: perSecond },
   history: { head: "Kept", title: "Events in the history", unit: "kept", write: short },
   memory: { head: "Memory", title: "Memory of the history", unit: "", write: size },
-  trouble: { head: "Trouble", title: "How often subscribers lagged, were cut, and were told of a gap" },
+  trouble: { head: "Trouble", title: "How often subscribers lagged, were cut, and got a gap event" },
 };
 
 export class TopicTable {
@@ -115,7 +115,7 @@ export class TopicTable {
     keepTabStop(this.#body, "button");
   }
 
-  /** Rows that jump away under the pointer can't be clicked: they stay while it is there, or the focus is. */
+  /** The rows keep their order while the pointer or the focus is on them, so that they can be clicked. */
   #ordered(topics) {
     const { key, isDown } = this.#sort;
     const places = new Map(this.#order.map((name, index) => [name, index]));
@@ -131,12 +131,12 @@ export class TopicTable {
   #about(found, shown) {
     const isSearched = $("search").value.trim() !== "";
     const isPart = !isSearched && this.#topics.length < this.#total;
-    if (isSearched && found === 0) return "No topic has this in its name. Enter follows one of this name.";
-    if (found === 0) return "There are none yet.";
+    if (isSearched && found === 0) return "No topic has this text in its name. Press Enter to follow a topic of this name.";
+    if (found === 0) return "There are no topics yet.";
     const all = isSearched ? `${whole.format(found)} of ${counted(this.#total, "topic")} found.` : `${counted(this.#total, "topic")}.`;
     const cut = shown < found ? ` The first ${shown} are shown: search, or sort by a column.` : "";
-    if (isPart) return `${all} ${whole.format(this.#topics.length)} are told, and ${shown} of these shown: search for others.`;
-    return `${all}${cut} Choose those whose events you want to see.`;
+    if (isPart) return `${all} The page knows ${whole.format(this.#topics.length)} of them, and shows ${shown}: search for others.`;
+    return `${all}${cut} Choose the topics whose events you want to see.`;
   }
 
   #row(name) {
@@ -147,7 +147,7 @@ export class TopicTable {
     for (const [key, { unit }] of Object.entries(COLUMNS)) {
       const cell = element(key === "name" ? "th" : "td", key);
       cell.setAttribute("role", key === "name" ? "rowheader" : "cell");
-      // Where there is no room for a head above it.
+      // For narrow screens, where the head is hidden.
       if (unit) cell.dataset.unit = unit;
       row.line.append((row.cells[key] = cell));
     }

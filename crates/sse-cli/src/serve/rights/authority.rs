@@ -1,4 +1,4 @@
-//! Finds out who a caller is, by rules that may be replaced while the hub runs.
+//! Finds the rights of a caller, by rules that may be replaced while the hub runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct Sources {
     pub(crate) jwt_audience: Option<String>,
 }
 
-/// Who may do what at one time.
+/// The rights of everybody and of each token, at one time.
 #[derive(Debug)]
 pub(crate) struct Rules {
     everybody: Rights,
@@ -36,12 +36,12 @@ pub(crate) struct Rules {
 pub(crate) struct Authority(Arc<watch::Sender<Arc<Rules>>>);
 
 impl Sources {
-    /// Whether there are none: everybody who can reach the hub may do everything.
+    /// Whether there are no sources, so that every program that can reach the hub may do everything.
     pub(crate) fn is_open(&self) -> bool {
         self.token_file.is_none() && self.jwt_keys.is_empty()
     }
 
-    /// Reads all of them. An error names the setting and the file, and tells nothing of what is secret in it.
+    /// Reads all of them. An error names the setting and the file, and shows nothing secret of the file.
     pub(crate) fn read(&self) -> Result<Rules, String> {
         if self.is_open() {
             return Ok(Rules::open());
@@ -89,7 +89,7 @@ impl Rules {
         &self.everybody
     }
 
-    /// Whether no others follow: they come from no file.
+    /// Whether these rules can't be replaced, because they come from no file.
     pub(crate) fn are_final(&self) -> bool {
         self.are_final
     }
@@ -123,14 +123,14 @@ impl Authority {
         Self(Arc::new(watch::Sender::new(Arc::new(rules))))
     }
 
-    /// Takes other rules. Streams end whose callers have lost their right.
+    /// Replaces the rules. Streams end if their callers have lost the right.
     pub(crate) fn replace(&self, rules: Rules) {
         self.0.send_replace(Arc::new(rules));
     }
 
-    /// Who sends this request.
+    /// Returns the caller of a request.
     pub(crate) fn caller(&self, head: &Parts) -> Caller {
-        // In this order: what is replaced meanwhile is seen as a change.
+        // In this order, so that rules that are replaced meanwhile are seen as a change.
         let receiver = self.0.subscribe();
         let token = credential::of_request(head);
         let rules = self.0.borrow().clone();

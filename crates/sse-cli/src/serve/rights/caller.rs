@@ -1,4 +1,4 @@
-//! Who sends a request, and what they may do.
+//! The caller of a request, and its rights.
 
 use std::fmt;
 use std::future::pending;
@@ -33,9 +33,9 @@ enum Part<'a> {
     Status,
 }
 
-/// Whoever sends a request.
+/// The caller of a request.
 ///
-/// A token that is not valid counts as none. What is wrong with it is told if a right is missing.
+/// A caller with an invalid token has the rights of everybody. The refusal says what is wrong with the token.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     proof: Proof,
@@ -44,7 +44,7 @@ pub(crate) struct Caller {
     entry: Option<Entry>,
 }
 
-/// How somebody has shown who they are.
+/// How a caller has proved its rights.
 #[derive(Clone, Debug)]
 pub(crate) enum Proof {
     None,
@@ -60,7 +60,7 @@ impl Caller {
         Self { proof, rules, entry: None }
     }
 
-    /// Lets the access log know what the caller does.
+    /// Notes in the access log what the caller does.
     pub(crate) fn logged(self, entry: Option<Entry>) -> Self {
         if let Some(entry) = &entry {
             entry.user(self.user());
@@ -84,7 +84,7 @@ impl Caller {
         }
     }
 
-    /// Refuses whoever may not do it.
+    /// Refuses the caller if it does not have the right.
     pub(crate) fn check(&self, what: &Use) -> Result<(), Rejection> {
         if let Some(entry) = &self.entry {
             entry.right(what.name());
@@ -92,8 +92,8 @@ impl Caller {
         what.parts().find(|part| !self.may(part)).map_or(Ok(()), |part| Err(self.refuse(&part.to_string())))
     }
 
-    /// Ends the stream of a subscription when its caller may not have it any more: because the token expires, or because
-    /// a reload has taken the right away.
+    /// Ends the stream of a subscription when its caller loses the right: the token expires, or a reload takes the
+    /// right away.
     pub(crate) fn limit(&self, mut subscription: Subscription, what: Use) -> Subscription {
         if let Some(entry) = self.entry.clone() {
             subscription = subscription.on_end(move |ended| entry.ended(ended));
@@ -105,7 +105,7 @@ impl Caller {
         }
     }
 
-    /// Waits until the caller may not do it any more.
+    /// Waits until the caller loses the right.
     pub(crate) async fn loses(self, what: Use) {
         let mut rules = self.rules.clone();
         let expiry = async {
@@ -139,7 +139,7 @@ impl Caller {
     fn may(&self, part: &Part<'_>) -> bool {
         let rules = self.rules.borrow();
         let own = match &self.proof {
-            // The rights of the file may be others than when the token came.
+            // The file may have changed since the token came.
             Proof::Token(token) => rules.token(token.secret()).map(|token| token.rights()),
             Proof::Jwt(jwt) => Some(&jwt.rights).filter(|_| rules.accept(&jwt.key)),
             Proof::None | Proof::Invalid(_) => None,

@@ -1,4 +1,4 @@
-//! Where a request has its token.
+//! Where the token of a request is.
 
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
@@ -11,7 +11,7 @@ const COOKIES: [&str; 2] = ["mercureAuthorization", "mercureAccessToken"];
 pub(crate) fn of_request(head: &Parts) -> Option<Vec<u8>> {
     let token = bearer(&head.headers).map(<[u8]>::to_vec);
     let token = token.or_else(|| of_query(head.uri.query().unwrap_or_default()));
-    // A browser sends its cookies whichever page asks, so they are no proof that the user wants to publish.
+    // A browser sends cookies whichever page makes the request. So they do not prove that the user wants to publish.
     let may_have_cookie = matches!(head.method, Method::GET | Method::HEAD);
     token.or_else(|| of_cookies(&head.headers).filter(|_| may_have_cookie).map(<[u8]>::to_vec))
 }
@@ -21,7 +21,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// An `EventSource` of a browser sets no headers. Mercure has called the parameter `authorization`.
+/// A browser's `EventSource` can't set headers. Mercure calls the parameter `authorization`.
 fn of_query(query: &str) -> Option<Vec<u8>> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let (_, token) = pairs.find(|(key, _)| key == "access_token" || key == "authorization")?;

@@ -31,14 +31,14 @@ pub(crate) struct Token {
     user: Option<Arc<str>>,
 }
 
-/// A shorter token could be found by trying.
+/// A shorter token could be guessed.
 const MIN_BYTES: usize = 16;
 
 impl Tokens {
-    /// The tokens of a file. An error names the line, and not what is in it: that may be a secret.
+    /// Parses the tokens of a file. An error names the line and does not show it, because it may contain a secret.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Self::default();
-        // Editors of some systems begin a file so.
+        // Editors of some systems write a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if !line.is_empty() && !line.starts_with('#') {
@@ -129,8 +129,7 @@ impl Tokens {
         tokens.chain([&self.everybody]).any(|rights| rights.cover_any(right))
     }
 
-    /// The token that is this one. All of them are compared, and each in a time that does not depend on how much of it
-    /// is right.
+    /// Returns the token with this secret. All tokens are compared, each in constant time.
     pub(crate) fn find(&self, secret: &[u8]) -> Option<&Arc<Token>> {
         self.tokens.iter().fold(None, |found, token| {
             if bool::from(token.secret.ct_eq(secret)) { Some(token) } else { found }

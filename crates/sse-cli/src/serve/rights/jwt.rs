@@ -1,4 +1,4 @@
-//! What a JWT (RFC 7519) says: who somebody is, what they may do, and until when.
+//! JWTs (RFC 7519): the user, the rights, and the time at which they end.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,11 +29,11 @@ pub(crate) struct Verified {
     pub(crate) key: Arc<Key>,
 }
 
-/// A larger token is not looked at.
+/// A larger token is refused unread.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// How far the clock of whoever makes the tokens may be ahead. It is for `nbf` only: a stream ends at the time of `exp`,
-/// and its client must not come back after it with the same token.
+/// How far the clock of the issuer may be ahead. It is for `nbf` only: a stream ends at the time of `exp`, and its
+/// client must not come back with the same token after that.
 const LEEWAY: Duration = Duration::from_secs(60);
 
 /// The claims that are of interest.
@@ -131,7 +131,7 @@ impl Verifier {
                 Err(wrong) if matches!(wrong.kind(), ErrorKind::InvalidSignature) => {
                     error = flaw(wrong.kind());
                 }
-                // The signature is right, so no other key has made it.
+                // The signature is valid, so this key has made it.
                 Err(wrong) => return Err(flaw(wrong.kind())),
             }
         }

@@ -14,7 +14,7 @@ pub(crate) struct Key {
     decoding: DecodingKey,
 }
 
-/// A shorter secret could be found by trying (RFC 7518, 3.2).
+/// A shorter secret could be guessed (RFC 7518, 3.2).
 const MIN_SECRET: usize = 32;
 
 /// The least size of the modulus of an RSA key, in bytes (RFC 7518, 3.3).
@@ -23,7 +23,7 @@ const MIN_MODULUS: usize = 2048 / 8;
 impl Key {
     /// The keys of a file: public keys in PEM, a JWKS (a set of keys in JSON), or a secret.
     ///
-    /// An error says nothing of what is in the file.
+    /// An error shows nothing of the file.
     pub(crate) fn parse(file: &[u8]) -> Result<Vec<Self>, String> {
         let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         match std::str::from_utf8(file).map(str::trim) {
@@ -95,7 +95,7 @@ fn of_pem_block(block: &str) -> Result<Key, String> {
     }
     match DecodingKey::from_ed_pem(block) {
         Ok(key) => Ok(Key { algorithm: Algorithm::EdDSA, id: None, decoding: key }),
-        Err(_) => Err("it has a PEM block that is no public key of RSA, P-256 or Ed25519".to_owned()),
+        Err(_) => Err("it has a PEM block that is not a public key of RSA, P-256 or Ed25519".to_owned()),
     }
 }
 
@@ -106,13 +106,13 @@ fn of_json(text: &str) -> Result<Vec<Key>, String> {
         keys: Vec<Value>,
     }
 
-    // Where it is wrong, and not what stands there.
+    // The place of the error, but not the text there.
     let wrong = |error: &serde_json::Error| {
-        format!("it is no JWKS: something is wrong at line {}, column {}", error.line(), error.column())
+        format!("it is not a JWKS: there is an error at line {}, column {}", error.line(), error.column())
     };
     let json: Value = serde_json::from_str(text).map_err(|error| wrong(&error))?;
     let keys = if json.get("keys").is_some() {
-        serde_json::from_value::<Set>(json).map_err(|_| "its `keys` are no list".to_owned())?.keys
+        serde_json::from_value::<Set>(json).map_err(|_| "its `keys` are not a list".to_owned())?.keys
     } else {
         vec![json]
     };
@@ -134,7 +134,7 @@ fn of_jwk(jwk: Value) -> Result<Option<Key>, String> {
             "it is a private key, which the hub must not have; leave out all but its public part".to_owned()
         );
     }
-    let jwk: Jwk = serde_json::from_value(jwk).map_err(|_| "it is no key as RFC 7517 has them".to_owned())?;
+    let jwk: Jwk = serde_json::from_value(jwk).map_err(|_| "it is not a key of RFC 7517".to_owned())?;
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => Algorithm::RS256,
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
@@ -165,7 +165,7 @@ fn of_jwk(jwk: Value) -> Result<Option<Key>, String> {
 
 fn of_secret(bytes: &[u8]) -> Result<Vec<Key>, String> {
     if is_public(bytes) {
-        // As a secret, it would let everybody sign who knows it.
+        // As a secret, it would let everybody who knows it sign tokens.
         return Err(
             "it looks like a public key that is not in PEM; convert it (openssl pkey -pubin)".to_owned()
         );
@@ -177,7 +177,7 @@ fn of_secret(bytes: &[u8]) -> Result<Vec<Key>, String> {
     Ok(vec![secret(None, key)?])
 }
 
-/// Whether it is a key that others know: in DER, in PEM without its first line, or as SSH writes it.
+/// Whether it is a public key: in DER, in PEM without its first line, or in the form of SSH.
 fn is_public(bytes: &[u8]) -> bool {
     /// How Base64 of the DER of public keys begins: of RSA, of P-256, of Ed25519.
     const BEGINNINGS: [&[u8]; 8] = [b"MIIB", b"MIIC", b"MIID", b"MIGf", b"MFkw", b"MCow", b"ssh-", b"ecdsa-"];
@@ -290,13 +290,13 @@ mod tests {
         check_wrong(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "certificate");
         check_wrong(
             b"-----BEGIN PUBLIC KEY-----\nsecretsecret\n-----END PUBLIC KEY-----",
-            "no public key of RSA",
+            "not a public key of RSA",
         );
-        check_wrong(RSA.replace('A', "B").as_bytes(), "no public key");
+        check_wrong(RSA.replace('A', "B").as_bytes(), "not a public key");
         check_wrong(b"{\n  \"keys\": [secretsecret", "line 2, column ");
-        check_wrong(b"{\"keys\": 1}", "no list");
+        check_wrong(b"{\"keys\": 1}", "not a list");
         check_wrong(b"{\"keys\": []}", "no key for signatures");
-        check_wrong(b"{\"keys\": [1]}", "key 1: it is no key");
+        check_wrong(b"{\"keys\": [1]}", "key 1: it is not a key");
         check_wrong(br#"{"kty":"oct","k":"c2VjcmV0"}"#, "key 1: its secret has 6 bytes");
         check_wrong(br#"{"kty":"oct","k":"***"}"#, "key 1: its value");
         check_wrong(br#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, "key 1: its RSA key is too short");

@@ -22,7 +22,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
         }
         _ => Err(new_error(ErrorKind::UnsupportedAlgorithm)),
     },
-    // They make keys, and none is made here.
+    // These make keys. The hub makes none.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
