@@ -83,7 +83,7 @@ fn lints_by_feature() -> Result<(), Failure> {
     // Not the features that are reqwest's own.
     shell::run(
         "cargo hack clippy -p sse-client --feature-powerset \
-         --exclude-features=default,default-tls,gzip,http2,system-proxy -- -D warnings",
+         --exclude-features=default,default-tls,http2,system-proxy -- -D warnings",
     )
 }
 

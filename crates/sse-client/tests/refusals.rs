@@ -239,10 +239,6 @@ impl Gzip {
         self
     }
 
-    fn answer(self) -> Answer {
-        self.answer_with("Content-Encoding: gzip\r\n")
-    }
-
     fn answer_with(self, headers: &str) -> Answer {
         self.answer_as("200 OK", headers)
     }
@@ -264,9 +260,9 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[tokio::test]
 async fn a_compressed_stream_is_read_as_it_comes() {
     let server = Server::start([
-        Gzip::of("id: a\ndata: 1\n\n").answer(),
-        Gzip::begin("id: b\ndata: 2\n\n").answer(),
-        Gzip::begin("id: c\ndata: 3\n\n").answer().held(),
+        Gzip::of("id: a\ndata: 1\n\n").answer_with(GZIP[0]),
+        Gzip::begin("id: b\ndata: 2\n\n").answer_with(GZIP[0]),
+        Gzip::begin("id: c\ndata: 3\n\n").answer_with(GZIP[0]).held(),
     ]);
     let log = Log::default();
     let mut source = server.builder().on_notice(log.observer()).build().unwrap();
@@ -304,7 +300,7 @@ async fn gzip_is_recognized_in_any_headers() {
 async fn a_damaged_gzip_stream_breaks_the_connection() {
     let mut damaged = Gzip::of("data: 1\n\n");
     *damaged.0.last_mut().unwrap() ^= 1;
-    let server = Server::start([damaged.answer()]);
+    let server = Server::start([damaged.answer_with(GZIP[0])]);
     let mut events = get(server.url("/events")).await.unwrap().events();
     assert_eq!(soon(events.next()).await.unwrap().unwrap().data(), "1");
     let error = soon(events.next()).await.unwrap().unwrap_err();
