@@ -70,7 +70,8 @@
 //! # fn example(client: Client, request: Request) -> Result<(), Error> {
 //! let source = EventSource::builder(client, request)
 //!     .on_attempt(async |mut attempt| {
-//!         let is_stale = attempt.error.as_ref().and_then(Error::status).is_some_and(|status| status == 401);
+//!         let status = attempt.error.as_ref().and_then(Error::status);
+//!         let is_stale = status.is_some_and(|status| status == 401);
 //!         attempt.request.headers_mut().insert(AUTHORIZATION, fetch_token(is_stale).await?);
 //!         Ok::<_, std::io::Error>(attempt.request)
 //!     })
@@ -93,8 +94,11 @@
 //! let source = EventSource::builder(client, request)
 //!     .reconnect(Reconnect::new().after_response())
 //!     .on_notice(|notice| match notice {
-//!         Notice::Opened { status, headers, url, .. } => eprintln!("{status} from {url}: {:?}", headers.get("server")),
-//!         Notice::Waiting { delay, cause: Some(error), .. } => eprintln!("{error:#}; again in {delay:?}"),
+//!         Notice::Opened { status, url, .. } => eprintln!("{status} from {url}"),
+//!         // `{:#}` adds the causes of the error.
+//!         Notice::Waiting { delay, cause: Some(error), .. } => {
+//!             eprintln!("{error:#}; again in {delay:?}");
+//!         }
 //!         Notice::Waiting { .. } => eprintln!("{notice}"),
 //!         _ => {}
 //!     })

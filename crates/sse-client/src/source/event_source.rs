@@ -54,8 +54,8 @@ use crate::reconnect::{Cause, Decision, Reconnector, retry_after};
 /// If a response ends within an event, the event is dropped (9.2.6), because the next connection receives it again. If
 /// the policy never reconnects after a response, the event is returned.
 ///
-/// An `EventSource` is a [`Stream`]. It does its work only while it is polled. Outside of browsers it must be polled
-/// within a tokio runtime.
+/// An `EventSource` is a [`Stream`](futures_core::Stream). It does its work only while it is polled. Outside of
+/// browsers it must be polled within a tokio runtime.
 #[must_use = "nothing is requested unless it is polled"]
 pub struct EventSource {
     connector: Connector,
