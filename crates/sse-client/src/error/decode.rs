@@ -67,7 +67,7 @@ impl DecodeError {
         &self.event.data
     }
 
-    /// Returns the error of the conversion, for example a [`JsonError`](crate::JsonError).
+    /// Returns the error of the conversion, for example a `JsonError` with the feature `json`.
     pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.error
     }
