@@ -1,9 +1,9 @@
 //! The answer that outlives its connection.
 
-use sse_client::{Event, EventSource};
+use sse_client::EventSource;
 
 use crate::program::Program;
-use crate::{check_data, http_client, next, post};
+use crate::{check_data, http_client, next, post, rest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_goes_on_without_its_reader_and_is_read_to_its_end() {
@@ -18,18 +18,13 @@ async fn an_answer_goes_on_without_its_reader_and_is_read_to_its_end() {
     drop(first);
 
     let mut again = EventSource::builder_for(&url).unwrap().stored_event_id(&id).unwrap().build().unwrap();
-    let events = [next(&mut again).await, next(&mut again).await, next(&mut again).await];
+    // The client comes again after the end of the response, is answered with 204, and knows that there is no more.
+    let events = rest(&mut again).await;
     check_data(&events, &["\"two \"", "\"three\"", "{}"]);
     assert_eq!(events[2].event_type(), "done");
-    // The client comes again after the end of the response, is answered with 204, and knows that there is no more.
-    assert!(again.next().await.is_none());
 
     // Who comes late gets all of it.
-    let mut late = EventSource::get(&url).unwrap();
-    let mut events: Vec<Event> = Vec::new();
-    while let Some(event) = late.next().await {
-        events.push(event.unwrap());
-    }
+    let events = rest(EventSource::get(&url).unwrap()).await;
     check_data(&events, &["\"one \"", "\"two \"", "\"three\"", "{}"]);
 
     let unknown = http_client().get(server.url("/answers/0")).send().await.unwrap();

@@ -66,7 +66,10 @@ async fn the_page_shows_the_orders_and_comes_back_after_a_restart_and_after_an_e
     })()";
     page.evaluate(refused).unwrap();
     page.wait_for("document.querySelector('#state').textContent === 'reconnecting'", SOON).unwrap();
+    // It names the last event ID, so that no notice is missing.
+    assert_eq!(post(&server.url("/notices/alice"), ", Alice").await.status(), 204);
+    shows("8: newHello, Alice");
     page.wait_for("document.querySelector('#state').textContent === 'live'", SOON).unwrap();
     set(&server, "8", "paid").await;
-    shows("8: paidHello");
+    shows("8: paidHello, Alice");
 }

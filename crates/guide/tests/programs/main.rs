@@ -12,8 +12,9 @@ mod proxy;
 
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt as _};
 use sse_client::reqwest::{Client, Response};
-use sse_client::{Event, EventSource, client_builder};
+use sse_client::{Error, Event, EventSource, client_builder};
 use tokio::time::timeout;
 
 /// For whatever a program does: long, because it is only waited for when something is wrong.
@@ -25,7 +26,19 @@ async fn next(source: &mut EventSource) -> Event {
     event.expect("the stream goes on").expect("no error")
 }
 
-/// The data of the next events, as many as these, is this.
+/// The events of a stream up to its end.
+async fn rest(mut events: impl Stream<Item = Result<Event, Error>> + Unpin) -> Vec<Event> {
+    let read = async {
+        let mut seen = Vec::new();
+        while let Some(event) = events.next().await {
+            seen.push(event.expect("no error"));
+        }
+        seen
+    };
+    timeout(SOON, read).await.expect("the stream ends")
+}
+
+/// Checks the data of events.
 #[track_caller]
 fn check_data(events: &[Event], expected: &[&str]) {
     assert_eq!(events.iter().map(Event::data).collect::<Vec<_>>(), expected);

@@ -1,11 +1,11 @@
 //! The proxy, before a chat API that does as the test says.
 
+use sse_client::ResponseExt as _;
 use sse_client::reqwest::Response;
-use sse_client::{Event, ResponseExt as _};
 use sse_testing::{Answer, Server};
 
-use crate::http_client;
 use crate::program::Program;
+use crate::{http_client, rest};
 
 const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"one \"}}]}\n\n";
 
@@ -25,11 +25,7 @@ async fn check(answers: Vec<Answer>, expected: &[(&str, &str)]) {
     let requests = answers.len();
     let api = Server::start(answers);
     let proxy = proxy_to(&api);
-    let mut events = ask(&proxy).await.events();
-    let mut seen: Vec<Event> = Vec::new();
-    while let Some(event) = events.next().await {
-        seen.push(event.unwrap());
-    }
+    let seen = rest(ask(&proxy).await.events()).await;
     let found: Vec<_> = seen.iter().map(|event| (event.event_type(), event.data())).collect();
     assert_eq!(found, expected);
     let sent = api.requests();
