@@ -158,7 +158,7 @@ mod of_a_log {
             ("WARN message=the log still can't be followed", 2),
             ("INFO message=the log is followed again", 1),
             (
-                "ERROR message=what followed the event with this id is lost: all subscribers are told of a gap id=2",
+                "ERROR message=the log has lost the entries after this id: all subscribers get a gap event id=2",
                 1,
             ),
         ] {

@@ -1,33 +1,33 @@
-//! When something fails for a while, so that it is told at its beginning, then at a rate, and at its end.
+//! Decides when an outage is logged: at its beginning, then at a rate, and at its end.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often an outage is told that goes on.
-const TOLD_EACH: Duration = Duration::from_secs(30);
+/// How often an outage is logged while it lasts.
+const LOGGED_EACH: Duration = Duration::from_secs(30);
 
-/// Whether something fails, since when, and when that was told. An attempt may fail many times a second.
+/// Whether an operation fails, since when, and when that was last logged. Attempts may fail many times a second.
 #[derive(Debug, Default)]
 pub(crate) struct Outage(Option<Times>);
 
 #[derive(Clone, Copy, Debug)]
 struct Times {
     begun: Instant,
-    told: Instant,
+    logged: Instant,
 }
 
 impl Outage {
-    /// Notes that an attempt has failed. Returns how long the outage has lasted, if it is to be told now.
+    /// Notes that an attempt has failed. Returns how long the outage has lasted, if it must be logged now.
     pub(crate) fn failed(&mut self, now: Instant) -> Option<Duration> {
-        let Some(Times { begun, told }) = &mut self.0 else {
-            self.0 = Some(Times { begun: now, told: now });
+        let Some(Times { begun, logged }) = &mut self.0 else {
+            self.0 = Some(Times { begun: now, logged: now });
             return Some(Duration::ZERO);
         };
-        if now.saturating_duration_since(*told) < TOLD_EACH {
+        if now.saturating_duration_since(*logged) < LOGGED_EACH {
             return None;
         }
-        *told = now;
+        *logged = now;
         Some(between(*begun, now))
     }
 
@@ -37,7 +37,7 @@ impl Outage {
     }
 }
 
-/// The time between two moments in milliseconds, as a reader of a log wants it.
+/// Returns the time between two moments, cut to milliseconds so that it is short in a log.
 fn between(begun: Instant, now: Instant) -> Duration {
     let time = now.saturating_duration_since(begun);
     Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000)
@@ -47,12 +47,12 @@ fn between(begun: Instant, now: Instant) -> Duration {
 mod tests {
     use super::*;
 
-    /// What is told of attempts: each is a time in seconds, and whether it succeeds. `+` stands for an outage that is
-    /// told, `-` for its end.
+    /// Checks what is logged after attempts. Each attempt is a time in seconds, and whether it succeeds. `+` stands for
+    /// an outage, and `-` for its end.
     #[track_caller]
     fn check(attempts: &[(u64, bool)], expected: &[&str]) {
         let (start, mut outage) = (Instant::now(), Outage::default());
-        let told = attempts.iter().filter_map(|&(second, is_success)| {
+        let logged = attempts.iter().filter_map(|&(second, is_success)| {
             let now = start + Duration::from_secs(second);
             if is_success {
                 outage.succeeded(now).map(|lasted| format!("-{}", lasted.as_secs()))
@@ -60,11 +60,11 @@ mod tests {
                 outage.failed(now).map(|lasted| format!("+{}", lasted.as_secs()))
             }
         });
-        assert_eq!(told.collect::<Vec<_>>(), expected, "{attempts:?}");
+        assert_eq!(logged.collect::<Vec<_>>(), expected, "{attempts:?}");
     }
 
     #[test]
-    fn an_outage_is_told_at_its_beginning_at_a_rate_and_at_its_end() {
+    fn an_outage_is_logged_at_its_beginning_at_a_rate_and_at_its_end() {
         check(&[(0, true), (1, true)], &[]);
         check(&[(0, false), (0, false), (1, false), (3, true), (4, true)], &["+0", "-3"]);
         let night: Vec<_> = (10..=100).map(|second| (second, false)).chain([(105, true)]).collect();

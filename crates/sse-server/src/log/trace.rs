@@ -1,6 +1,6 @@
-//! What operators see of a log with the feature `tracing`. Without the feature there is nothing of it.
+//! Logs the state of a log with the feature `tracing`. Without the feature, these functions are empty.
 //!
-//! An outage is told when it begins, while it lasts, and when it is over; each attempt that fails is for debugging only.
+//! An outage is logged when it begins, while it lasts, and when it ends. Each failed attempt is logged for debugging only.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ mod events {
     }
 
     pub(crate) fn log_lost(id: &EventId<'_>) {
-        tracing::error!(%id, "what followed the event with this id is lost: all subscribers are told of a gap");
+        tracing::error!(%id, "the log has lost the entries after this id: all subscribers get a gap event");
     }
 
     pub(crate) fn stopped() {
