@@ -263,7 +263,7 @@ fn the_hub_sends_its_numbers() {
     assert!(first.contains(topic), "{first}");
     assert!(first.contains(r#","max_memory":268435456,"total":{"#), "{first}");
     assert_eq!(first.matches(counts).count(), 2, "{first}");
-    assert!(first.contains(r#"}],"log":null}|id: "#), "{first}");
+    assert!(first.ends_with(r#"}],"log":null}"#), "{first}");
     // Once, as JSON, and of those topics that are searched for.
     hub.publish("prices/tea", "2");
     let once = hub.get("/status?search=PRICES", &["Accept: application/json"]);
