@@ -45,8 +45,8 @@ pub enum Durability {
     #[default]
     Stored,
     /// A message is stored when the system has it, and the log is flushed after this time if there is something to
-    /// flush. A loss of power costs the messages that were stored within this time, and each client that has seen one
-    /// of them gets a gap event.
+    /// flush. A loss of power costs the messages that were stored within this time. A client that has seen one of them
+    /// misses none of the others.
     Every(Duration),
 }
 

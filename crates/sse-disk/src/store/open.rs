@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Home, Place, Store};
 use crate::builder::Durability;
@@ -110,6 +110,12 @@ impl Store {
             Durability::Stored => "PRAGMA synchronous = FULL",
             Durability::Every(_) => "PRAGMA synchronous = NORMAL",
         })?;
+        // A process that was killed may have written entries without a flush. They are read from now on, so no loss of power
+        // may take them any more. The checkpoint flushes them before it needs any room.
+        match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {}
+            flushed => flushed?,
+        }
         self.read_ends()?;
         Ok(None)
     }

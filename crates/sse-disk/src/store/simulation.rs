@@ -2,6 +2,7 @@
 //! same run.
 
 mod disk;
+mod promise;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
