@@ -23,7 +23,7 @@ pub(crate) use self::hub::Hub;
 pub use self::settings::LagPolicy;
 pub(crate) use self::settings::Settings;
 pub(crate) use self::source::{Replica, Source};
-pub(crate) use self::state::{Resume, State};
+pub(crate) use self::state::{ReadsOn, Resume, State};
 pub use self::stats::{LogStats, Stats, TopicsStats};
 pub(crate) use self::topic::Topic;
 pub(crate) use self::topic_state::{ClientTicket, TopicState};

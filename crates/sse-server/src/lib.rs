@@ -262,7 +262,7 @@ pub use sse_codec::{Event, EventId, EventRef, EventType, Field, InvalidField, Me
 
 pub use crate::hub::{LagPolicy, LogStats, Stats, TopicsStats};
 #[doc(inline)]
-pub use crate::log::{PublishError, Published};
+pub use crate::log::{PublishError, Published, Receipt};
 pub use crate::message::{EventWriter, InvalidId, Publication};
 pub use crate::route::{Route, RouteBuilder};
 pub use crate::serve::{Accept, Connections, Listener, PeerAddress, Serve, WriteDeadline, serve};

@@ -35,13 +35,13 @@ pub(crate) mod trace;
 
 pub(crate) use self::backlog::{Backlog, Page, Unknown};
 pub(crate) use self::backoff::Backoff;
-pub use self::batch::Batch;
+pub use self::batch::{Batch, Outcome};
 pub use self::contract::Log;
 pub(crate) use self::erased::SharedLog;
 pub use self::error::{LogError, PublishError};
 pub(crate) use self::outage::Outage;
 pub(crate) use self::outbox::{OnFailure, Outbox};
-pub use self::published::Published;
+pub use self::published::{Published, Receipt};
 pub use self::publisher::{Publisher, PublisherBuilder};
 pub use crate::history::{Entry, Position};
 pub use crate::message::{InvalidRecord, Record, RecordKind};

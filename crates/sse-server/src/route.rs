@@ -205,7 +205,8 @@ impl Route {
     /// - [`PublishError::Closed`] if the route is closed.
     /// - [`PublishError::IdTaken`] and [`PublishError::InvalidId`] for an id of your own.
     /// - With a log, [`PublishError::Full`] if too many messages wait for the log, and [`PublishError::OwnId`] for an
-    ///   id of your own.
+    ///   id of your own if the log [has no ids](crate::log::Log::has_ids). Whether an id is taken, only the log knows:
+    ///   [`stored`](Published::stored) tells it.
     pub fn publish<'m>(&self, message: impl Into<Publication<'m>>) -> Result<Published, PublishError> {
         self.0.publish(EventWriter::draft(&message.into()))
     }

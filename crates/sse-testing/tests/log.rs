@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sse_server::EventId;
-use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
 use sse_testing::log::{self, MemoryLog};
 use tokio::task::yield_now;
 
@@ -78,6 +78,19 @@ enum Fault {
     IdHasSpaces,
     IdIsNotRead,
     IdHasManyTexts,
+    // Faults of publishers' ids.
+    FindsNothing,
+    FindsIdsOfOtherTopics,
+    FindsIdsInLowerCase,
+    LosesIds,
+    AppendsRepeats,
+    RepeatsAtOtherPositions,
+    TakenIsARepeat,
+    TakenIsAlone,
+    TakenIsTheWholeBatch,
+    ForgetsOutcomes,
+    ChecksIdsTooEarly,
+    ForgetsIdsWhenTrimmed,
     // Faults of trimming.
     TrimsNothing,
     TrimsTheNewest,
@@ -134,6 +147,26 @@ impl Broken {
         self.append_as(self.log.len() as u64, u64::MAX, batch).await
     }
 
+    /// Whether it keeps publishers' ids: those logs do whose faults are of them.
+    fn keeps_ids(&self) -> bool {
+        matches!(
+            self.fault,
+            Sound
+                | FindsNothing
+                | FindsIdsOfOtherTopics
+                | FindsIdsInLowerCase
+                | LosesIds
+                | AppendsRepeats
+                | RepeatsAtOtherPositions
+                | TakenIsARepeat
+                | TakenIsAlone
+                | TakenIsTheWholeBatch
+                | ForgetsOutcomes
+                | ChecksIdsTooEarly
+                | ForgetsIdsWhenTrimmed
+        )
+    }
+
     fn record(&self, record: &Record) -> Record {
         let (mut topic, mut key) = (record.topic().to_owned(), record.key());
         let mut fields = record.fields().clone();
@@ -174,6 +207,9 @@ impl Broken {
         for entry in &mut entries {
             let is_first_of_batch =
                 entry.record.as_ref().is_some_and(|record| record.fields().starts_with(b"data: 0 of"));
+            if self.fault == LosesIds {
+                entry.record = entry.record.as_ref().map(without_id);
+            }
             let number = entry.position.get();
             entry.position = self.shown(entry.position);
             entry.previous = match self.fault {
@@ -193,6 +229,13 @@ impl Broken {
 
 fn next(position: Position) -> Position {
     Position::new(position.get() + 1)
+}
+
+/// A message without the line that has its id.
+fn without_id(record: &Record) -> Record {
+    let fields = std::str::from_utf8(record.fields()).unwrap();
+    let lines: String = fields.split_inclusive('\n').filter(|line| !line.starts_with("own-id")).collect();
+    Record::from_parts(record.topic().into(), record.key().map(Into::into), lines.into()).unwrap()
 }
 
 /// How many entries the suite appends before it trims, and the first of the 50 kept ones.
@@ -264,6 +307,64 @@ impl Log for Broken {
             _ => {}
         }
         Ok(positions.into_iter().map(|position| self.shown(position)).collect())
+    }
+
+    fn has_ids(&self) -> bool {
+        self.keeps_ids()
+    }
+
+    async fn append_with_ids(&self, batch: &Batch) -> Result<Vec<Outcome>, LogError> {
+        let (publisher, number) = (batch.publisher(), batch.number());
+        let groups = || batch.groups().map(<[Record]>::to_vec);
+        let mut is_known = false;
+        let changed = match self.fault {
+            AppendsRepeats => {
+                let mut records = batch.records().to_vec();
+                for record in &mut records {
+                    let id = record.id().map_or("", EventId::as_str);
+                    if self.log.find(record.topic(), id).await?.is_some() {
+                        *record = without_id(record);
+                    }
+                }
+                Batch::new(publisher, number, records)
+            }
+            TakenIsAlone => {
+                Batch::of_groups(publisher, number, groups().flatten().map(|record| vec![record]))
+            }
+            TakenIsTheWholeBatch => Batch::new(publisher, number, batch.records().to_vec()),
+            ForgetsOutcomes => Batch::of_groups(fastrand::u64(..), 1, groups()),
+            ChecksIdsTooEarly => {
+                for record in batch.records() {
+                    let id = record.id().map_or("", EventId::as_str);
+                    is_known |= self.log.find(record.topic(), id).await?.is_some();
+                }
+                yield_now().await;
+                batch.clone()
+            }
+            _ => batch.clone(),
+        };
+        let outcomes = self.log.append_with_ids(&changed).await?;
+        let outcomes = outcomes.into_iter().map(|outcome| match (self.fault, outcome) {
+            (RepeatsAtOtherPositions, Outcome::Repeat(position)) => Outcome::Repeat(next(position)),
+            (TakenIsARepeat, Outcome::Taken) => Outcome::Repeat(Position::START),
+            (ChecksIdsTooEarly, Outcome::Repeat(position)) if !is_known && batch.records().len() == 1 => {
+                Outcome::New(position)
+            }
+            (_, outcome) => outcome,
+        });
+        Ok(outcomes.collect())
+    }
+
+    async fn find(&self, topic: &str, id: &str) -> Result<Option<Position>, LogError> {
+        match self.fault {
+            FindsNothing => Ok(None),
+            ForgetsIdsWhenTrimmed if self.is_trimmed() => Ok(None),
+            FindsIdsOfOtherTopics if topic == "Topic" => self.log.find("topic", id).await,
+            FindsIdsInLowerCase if self.log.find(topic, id).await?.is_none() => {
+                self.log.find(topic, &id.to_lowercase()).await
+            }
+            _ => self.log.find(topic, id).await,
+        }
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
@@ -487,6 +588,18 @@ fn each_fault_is_noticed_and_named() {
         (IdIsNoHeader, "an_id_passes_through_a_header"),
         (IdHasSpaces, "an_id_passes_through_a_header"),
         (IdHasManyTexts, "an_id_of_no_position_is_none"),
+        (FindsNothing, "an_id_names_its_message"),
+        (FindsIdsOfOtherTopics, "an_id_names_its_message"),
+        (FindsIdsInLowerCase, "an_id_names_its_message"),
+        (LosesIds, "a_message_comes_back_with_its_id"),
+        (AppendsRepeats, "a_repeat_is_not_appended"),
+        (RepeatsAtOtherPositions, "a_repeat_is_not_appended"),
+        (TakenIsARepeat, "a_taken_id_leaves_its_group_out"),
+        (TakenIsAlone, "a_taken_id_leaves_its_group_out"),
+        (TakenIsTheWholeBatch, "a_taken_id_leaves_its_group_out"),
+        (ForgetsOutcomes, "a_batch_that_is_appended_again_has_its_outcomes"),
+        (ChecksIdsTooEarly, "one_of_many_appends_an_id"),
+        (ForgetsIdsWhenTrimmed, "the_ids_of_what_is_kept_are_known"),
         (TrimsNothing, "kept_entries_are_unchanged"),
         (TrimsTheNewest, "kept_entries_are_unchanged"),
         (LinksToStartWhenTrimmed, "kept_entries_are_unchanged"),

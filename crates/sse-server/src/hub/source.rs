@@ -74,6 +74,11 @@ impl Replica {
         &self.log
     }
 
+    /// Returns whether an id that the log did not give may be a publisher's.
+    pub(crate) fn may_be_own_id(&self, id: &str) -> bool {
+        EventId::new(id).is_ok_and(|id| self.log.check_id(&id).is_ok())
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -97,6 +102,7 @@ impl Replica {
             appended: numbers.appended,
             failed: numbers.failed,
             retries: numbers.retries,
+            repeated: numbers.repeated,
             ..LogStats::default()
         }
     }

@@ -50,8 +50,18 @@ struct View {
 #[derive(Clone, Debug)]
 pub(crate) struct Resume {
     pub(crate) cursor: Cursor,
-    /// What comes next is not in the rings: the log must be asked.
-    pub(crate) needs_log: bool,
+    pub(crate) reads_on: ReadsOn,
+}
+
+/// Where a subscriber's next message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadsOn {
+    /// The rings.
+    Rings,
+    /// The log: the rings do not go back far enough.
+    Log,
+    /// The log, which must first be asked for the position of a publisher's id.
+    Id,
 }
 
 /// What the caller must do after entries were taken in, when the lock is released.
@@ -141,8 +151,8 @@ impl State {
                 topic
             }
             Source::Log(replica) => {
-                let ring = self.view.ring(name, settings, replica.log(), now, &self.memory);
-                let mut topic = TopicState::new(ring, OwnIds::new(self.memory.share()), settings, signals);
+                let (ring, own_ids) = self.view.topic(name, settings, replica.log(), now, &self.memory);
+                let mut topic = TopicState::new(ring, own_ids, settings, signals);
                 topic.set_lifetime(self.view.recent.lifetime(name));
                 topic
             }
@@ -221,7 +231,7 @@ impl State {
         last_event_id: &str,
         source: &Source,
     ) -> Resume {
-        let here = |cursor| Resume { cursor, needs_log: false };
+        let here = |cursor| Resume { cursor, reads_on: ReadsOn::Rings };
         if last_event_id.is_empty() {
             return here(Cursor::after(self.last));
         }
@@ -232,12 +242,24 @@ impl State {
                 let own = || self.topics[own_id_key?].resume_by_own_id(fingerprint(last_event_id));
                 here(known.map(Cursor::after).or_else(own).unwrap_or(Cursor::unknown_after(Position::START)))
             }
-            Source::Log(_) => {
-                let Some(position) = known else { return here(Cursor::unknown_after(Position::START)) };
+            Source::Log(replica) => {
+                let own = || self.topics[own_id_key?].own_id_position(fingerprint(last_event_id));
+                let Some(position) = known.or_else(own) else {
+                    let unknown = Cursor::unknown_after(Position::START);
+                    let is_own = own_id_key.is_some() && replica.may_be_own_id(last_event_id);
+                    return if is_own {
+                        Resume { cursor: unknown, reads_on: ReadsOn::Id }
+                    } else {
+                        here(unknown)
+                    };
+                };
                 let cursor = Cursor::after(position);
                 match self.view.recent.knows(position) {
-                    Known::Yes => Resume { needs_log: cursor.has_gap(self.rings(keys)), cursor },
-                    Known::Ask => Resume { cursor, needs_log: true },
+                    Known::Yes if cursor.has_gap(self.rings(keys)) => {
+                        Resume { cursor, reads_on: ReadsOn::Log }
+                    }
+                    Known::Yes => here(cursor),
+                    Known::Ask => Resume { cursor, reads_on: ReadsOn::Log },
                     Known::No => here(Cursor::unknown_after(position)),
                 }
             }
@@ -274,7 +296,7 @@ impl State {
         settings: &Settings,
         log: &SharedLog,
         now: Duration,
-    ) -> Vec<Ring> {
+    ) -> Vec<(Ring, OwnIds)> {
         let Self { last, topics, view, memory, .. } = self;
         view.recent.begin(entries);
         view.generation = view.generation.wrapping_add(1);
@@ -285,7 +307,8 @@ impl State {
             let topic = &mut topics[key];
             // The log may have lost the end of the topic.
             topic.set_lifetime(view.recent.lifetime(name));
-            dropped.push(topic.replace_ring(view.ring(name, settings, log, now, memory)));
+            let (ring, own_ids) = view.topic(name, settings, log, now, memory);
+            dropped.push(topic.replace(ring, own_ids));
             topic.take_place(key, memory);
         }
         self.make_room();
@@ -322,6 +345,10 @@ impl State {
                 Body::Message { .. } if topic.is_ended() => continue,
                 Body::Message { .. } => {
                     let Some(block) = record.block(|| log.id(position)) else { continue };
+                    if let Some(id) = record.id() {
+                        // What tells one message from another with this id, the log knows.
+                        topic.remember_own_id(fingerprint(id.as_str()), position, 0);
+                    }
                     self.push(key, Kept { position, at, block }, now);
                 }
             }
@@ -369,16 +396,17 @@ impl State {
 }
 
 impl View {
-    /// What there is of a topic.
-    fn ring(
+    /// What there is of a topic, and the ids of its publishers there.
+    fn topic(
         &self,
         topic: &str,
         settings: &Settings,
         log: &SharedLog,
         now: Duration,
         memory: &Memory,
-    ) -> Ring {
+    ) -> (Ring, OwnIds) {
         let mut ring = new_ring(settings, self.recent.since(), memory);
+        let mut own_ids = OwnIds::new(memory.share());
         let mut is_ended = self.recent.lifetime(topic).has_ended_at(self.recent.since()).unwrap_or(false);
         for entry in self.recent.of_topic(topic) {
             let Some(record) = &entry.record else { continue };
@@ -389,12 +417,16 @@ impl View {
                 Body::Message { .. } if is_ended => {}
                 Body::Message { .. } => {
                     if let Some(block) = record.block(|| log.id(entry.position)) {
+                        if let Some(id) = record.id() {
+                            let is_kept = |position| ring.keeps(position);
+                            own_ids.insert(fingerprint(id.as_str()), entry.position, 0, is_kept);
+                        }
                         ring.push(Kept { position: entry.position, at: now, block }, false);
                     }
                 }
             }
         }
-        ring
+        (ring, own_ids)
     }
 }
 

@@ -26,7 +26,8 @@ pub struct Stats {
     pub refused: u64,
     /// Messages published.
     pub published: u64,
-    /// Messages that were not published because they had been: repeats, by the ids of their publishers.
+    /// Messages that were not published because they had been: repeats, by the ids of their publishers. With a log, see
+    /// [`LogStats::repeated`].
     pub repeated: u64,
     /// Messages that were passed to connections, one for each subscriber.
     pub delivered: u64,
@@ -111,6 +112,8 @@ pub struct LogStats {
     pub queued: usize,
     /// Messages of this process that were appended.
     pub appended: u64,
+    /// Messages of this process that were not appended because they had been: repeats, by the ids of their publishers.
+    pub repeated: u64,
     /// Messages that this process gave up, because the log failed for too long.
     pub failed: u64,
     /// How often an append was repeated.

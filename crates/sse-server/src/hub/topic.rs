@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::heartbeat::{self, Beat, Beating, Timer};
 use super::hub::Hub;
 use super::source::{Replica, Source};
-use super::state::State;
+use super::state::{ReadsOn, State};
 use super::stats::Stats;
 use super::topic_state::Signals;
 use crate::history::{Kept, KnownId, Position};
@@ -192,9 +192,7 @@ impl Topic {
 
     /// Queues messages for the log, from which they come back.
     fn queue(&self, replica: &Replica, drafts: Vec<Draft>) -> Result<Vec<Published>, PublishError> {
-        if drafts.iter().any(|draft| draft.own_id().is_some()) {
-            return Err(PublishError::OwnId);
-        }
+        drafts.iter().filter_map(Draft::own_id).try_for_each(|id| replica.log().check_id(id))?;
         let records = drafts.into_iter().map(|draft| Record::of(self.name.clone(), draft)).collect();
         // Under the lock, so that a message comes before an end that is published after it.
         let state = self.lock_open()?;
@@ -290,7 +288,7 @@ impl Topic {
         }
         let resume =
             state.resume(reads_own_ids.then_some(self.key), keys.clone(), last_event_id, self.hub.source());
-        resume.needs_log || !resume.cursor.is_read(state.rings(keys))
+        resume.reads_on != ReadsOn::Rings || !resume.cursor.is_read(state.rings(keys))
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -102,10 +102,10 @@ impl TopicState {
         &self.ring
     }
 
-    /// Replaces the ring by one that was made from the log. Returns the old ring.
-    #[must_use = "it may be large: drop it without the lock"]
-    pub(crate) fn replace_ring(&mut self, ring: Ring) -> Ring {
-        std::mem::replace(&mut self.ring, ring)
+    /// Replaces the ring and the ids by those that were made from the log. Returns the old ones.
+    #[must_use = "they may be large: drop them without the lock"]
+    pub(crate) fn replace(&mut self, ring: Ring, own_ids: OwnIds) -> (Ring, OwnIds) {
+        (std::mem::replace(&mut self.ring, ring), std::mem::replace(&mut self.own_ids, own_ids))
     }
 
     /// Appends a message. The caller must [notify](Self::touch) the subscribers.
@@ -171,6 +171,11 @@ impl TopicState {
 
     pub(crate) fn remember_own_id(&mut self, id: u64, position: Position, fingerprint: u64) {
         self.own_ids.insert(id, position, fingerprint, |position| self.ring.keeps(position));
+    }
+
+    /// Returns the position of the message that a publisher's id names, if the id is remembered in memory.
+    pub(crate) fn own_id_position(&self, id: u64) -> Option<Position> {
+        self.own_ids.position(id)
     }
 
     /// Returns where a subscriber begins that resumes after a publisher's id.

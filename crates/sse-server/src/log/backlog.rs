@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SetOnce};
+use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::backoff::Backoff;
@@ -79,6 +79,22 @@ impl Backlog {
         page.clone()
     }
 
+    /// Returns the position of the message of a topic that a publisher's id names, if the log knows the id. If the log fails,
+    /// it is asked again until it answers.
+    pub(crate) async fn find(&self, topic: Arc<str>, id: Box<str>) -> Option<Position> {
+        let (mut answer, answered) = oneshot::channel();
+        let reader = self.reader.clone();
+        self.runtime.spawn(async move {
+            tokio::select! {
+                found = reader.find(&topic, &id) => drop(answer.send(found)),
+                // Nobody wants to know any more.
+                () = answer.closed() => {}
+            }
+        });
+        // Without its runtime, the log can't be read.
+        answered.await.ok().flatten()
+    }
+
     /// Returns how many reads there have been.
     pub(crate) fn reads(&self) -> u64 {
         self.reader.reads.load(Ordering::Relaxed)
@@ -124,6 +140,28 @@ impl Reader {
         Ok(Err(Unknown { end: newest.last().map_or(Position::START, |entry| entry.position) }))
     }
 
+    async fn find(&self, topic: &str, id: &str) -> Option<Position> {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let mut wait = Backoff::default();
+        loop {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let found = self.log.find(topic, id).await;
+            self.tell(found.as_ref().err());
+            match found {
+                Ok(position) => return position,
+                Err(error) => self.pause(&mut wait, &error).await,
+            }
+        }
+    }
+
+    /// Waits until the log is asked again.
+    async fn pause(&self, wait: &mut Backoff, error: &LogError) {
+        let pause = wait.next();
+        trace::attempt_failed(error, pause);
+        sleep(pause).await;
+    }
+
     /// Asks the log as long as somebody waits for the result.
     async fn ask(self: Arc<Self>, position: Position, read: Weak<Read>) {
         // The semaphore is never closed.
@@ -141,11 +179,7 @@ impl Reader {
                     }
                     return;
                 }
-                Err(error) => {
-                    let pause = wait.next();
-                    trace::attempt_failed(&error, pause);
-                    sleep(pause).await;
-                }
+                Err(error) => self.pause(&mut wait, &error).await,
             }
         }
     }

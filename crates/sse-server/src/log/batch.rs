@@ -1,5 +1,6 @@
-//! Messages that are appended together.
+//! Messages that are appended together, and what becomes of each.
 
+use crate::history::Position;
 use crate::message::Record;
 
 /// Messages of one publisher that are appended together, at least one.
@@ -8,6 +9,20 @@ pub struct Batch {
     publisher: u64,
     number: u64,
     records: Vec<Record>,
+    /// Where each group ends: how many records there are up to its last.
+    ends: Vec<usize>,
+}
+
+/// What has become of a message, from [`append_with_ids`](super::Log::append_with_ids).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was appended at this position.
+    New(Position),
+    /// It was not appended: its id names the message at this position, which has the same fields, key and tag.
+    Repeat(Position),
+    /// It was not appended, nor was any message of its [group](Batch::groups): the id of a message in the group names
+    /// another message.
+    Taken,
 }
 
 impl Batch {
@@ -25,8 +40,22 @@ impl Batch {
     ///
     /// If there is no message.
     pub fn new(publisher: u64, number: u64, records: Vec<Record>) -> Self {
+        Self::of_groups(publisher, number, [records])
+    }
+
+    /// Makes a batch of several groups. The messages of a group were published together. Empty groups are left out.
+    ///
+    /// # Panics
+    ///
+    /// If there is no message.
+    pub fn of_groups(publisher: u64, number: u64, groups: impl IntoIterator<Item = Vec<Record>>) -> Self {
+        let (mut records, mut ends) = (Vec::new(), Vec::new());
+        for mut group in groups.into_iter().filter(|group| !group.is_empty()) {
+            records.append(&mut group);
+            ends.push(records.len());
+        }
         assert!(!records.is_empty(), "a batch has a message");
-        Self { publisher, number, records }
+        Self { publisher, number, records, ends }
     }
 
     /// Returns the number of the publisher.
@@ -42,5 +71,35 @@ impl Batch {
     /// Returns the messages.
     pub fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// Returns the messages in groups that were published together. If the id of one message is taken, no message of its
+    /// group is appended. Other groups are appended all the same.
+    pub fn groups(&self) -> impl Iterator<Item = &[Record]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| &self.records[std::mem::replace(&mut start, end)..end])
+    }
+
+    /// Returns whether a message has an id that its publisher gave.
+    pub fn has_ids(&self) -> bool {
+        self.records.iter().any(|record| record.id().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sse_codec::Message;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_has_its_groups() {
+        let record = |data: u32| Record::new("t", &Message::new(data.to_string())).unwrap();
+        let groups = [vec![record(1)], vec![], vec![record(2), record(3)], vec![]];
+        let batch = Batch::of_groups(7, 8, groups.clone());
+        assert_eq!(batch.records(), groups.concat());
+        assert_eq!(batch.groups().collect::<Vec<_>>(), [&groups[0][..], &groups[2][..]]);
+        let batch = Batch::new(7, 8, groups.concat());
+        assert_eq!(batch.groups().collect::<Vec<_>>(), [groups.concat()]);
     }
 }

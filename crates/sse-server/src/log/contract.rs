@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use sse_codec::EventId;
 
-use super::batch::Batch;
+use super::batch::{Batch, Outcome};
 use super::error::LogError;
 use crate::history::{Entry, Position};
 
@@ -59,6 +59,32 @@ pub trait Log: Send + Sync + 'static {
         position: Position,
         limit: usize,
     ) -> impl Future<Output = Result<Option<Vec<Entry>>, LogError>> + Send;
+
+    /// Returns whether the log keeps the ids that publishers give: always the same answer. A log that keeps them implements
+    /// [`append_with_ids`](Self::append_with_ids) and [`find`](Self::find) too. By default, a log does not keep them: a
+    /// message that is published with an id is then [refused](crate::PublishError::OwnId).
+    fn has_ids(&self) -> bool {
+        false
+    }
+
+    /// Appends as [`append`](Self::append), where messages may have [ids](crate::log::Record::id) of their publishers.
+    /// Returns what became of each message. A batch that is appended again has the outcomes of the first time.
+    ///
+    /// An id names one message of a topic. A message whose id names a message with the same fields, key and tag is a
+    /// [repeat](Outcome::Repeat); if it names another message, the whole [group](Batch::groups) is left out. The messages
+    /// of the same batch count, too. Of several processes that append the same id at one time, one appends it.
+    ///
+    /// An id is remembered for as long as its message is kept, and better for longer.
+    fn append_with_ids(&self, batch: &Batch) -> impl Future<Output = Result<Vec<Outcome>, LogError>> + Send {
+        async { Ok(self.append(batch).await?.into_iter().map(Outcome::New).collect()) }
+    }
+
+    /// Returns the position of the message of a topic that a publisher's id names, also if the message was trimmed. `None` if
+    /// the log does not know the id. The id comes from a client, and may be any text.
+    fn find(&self, topic: &str, id: &str) -> impl Future<Output = Result<Option<Position>, LogError>> + Send {
+        let _ = (topic, id);
+        async { Ok(None) }
+    }
 
     /// Returns the text of a position: an id that a `Last-Event-ID` header brings back without a change. It is called
     /// under a lock, as [`position`](Self::position) is, so it must do nothing else.

@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use sse_codec::EventId;
 
-use super::batch::Batch;
+use super::batch::{Batch, Outcome};
 use super::contract::Log;
-use super::error::LogError;
-use crate::history::{Entry, Position};
+use super::error::{LogError, PublishError};
+use crate::history::{Entry, Position, is_hubs};
+use crate::message::InvalidId;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -20,7 +21,9 @@ pub(crate) struct SharedLog(Arc<dyn ErasedLog>);
 
 /// [`Log`] as a trait that can be an object.
 pub(crate) trait ErasedLog: Send + Sync {
-    fn append<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Position>, LogError>>;
+    fn has_ids(&self) -> bool;
+    fn append<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Outcome>, LogError>>;
+    fn find<'a>(&'a self, topic: &'a str, id: &'a str) -> BoxFuture<'a, Result<Option<Position>, LogError>>;
     fn before(&self, position: Option<Position>, limit: usize)
     -> BoxFuture<'_, Result<Vec<Entry>, LogError>>;
     fn after(&self, position: Position, limit: usize) -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>>;
@@ -32,8 +35,16 @@ pub(crate) trait ErasedLog: Send + Sync {
 }
 
 impl<L: Log> ErasedLog for L {
-    fn append<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Position>, LogError>> {
-        Box::pin(Log::append(self, batch))
+    fn has_ids(&self) -> bool {
+        Log::has_ids(self)
+    }
+
+    fn append<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Outcome>, LogError>> {
+        Box::pin(Log::append_with_ids(self, batch))
+    }
+
+    fn find<'a>(&'a self, topic: &'a str, id: &'a str) -> BoxFuture<'a, Result<Option<Position>, LogError>> {
+        Box::pin(Log::find(self, topic, id))
     }
 
     fn before(
@@ -89,6 +100,16 @@ impl SharedLog {
             }
         }
         (!is_before(from)).then(|| Position::new(from))
+    }
+
+    /// Checks that a publisher can give this id to a message.
+    pub(crate) fn check_id(&self, id: &EventId<'_>) -> Result<(), PublishError> {
+        if !self.has_ids() {
+            return Err(PublishError::OwnId);
+        }
+        let is_reserved = is_hubs(id.as_str()) || self.position(id.as_str()).is_some();
+        let checked = if is_reserved { Err(InvalidId::Reserved) } else { InvalidId::check(id) };
+        checked.map_err(PublishError::InvalidId)
     }
 }
 

@@ -61,7 +61,7 @@ pub enum PublishError {
     /// As many messages as allowed wait for the log. Wait until one of them is [stored](crate::Published::stored), or
     /// raise [`max_queued`](crate::log::PublisherBuilder::max_queued).
     Full,
-    /// The message has an id, but ids are given by the log: put it into the data.
+    /// The message has an id, but the log [keeps no ids](crate::log::Log::has_ids) of publishers. Put the id into the data.
     OwnId,
     /// A publisher can't give this id.
     InvalidId(InvalidId),

@@ -14,13 +14,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::backoff::Backoff;
-use super::batch::Batch;
+use super::batch::{Batch, Outcome};
 use super::erased::SharedLog;
 use super::error::{LogError, PublishError};
 use super::outage::Outage;
 use super::published::Published;
 use super::trace;
-use crate::history::Position;
 use crate::message::Record;
 use crate::sync::Mutex;
 
@@ -81,6 +80,7 @@ impl State {
 pub(crate) struct Numbers {
     pub(crate) queued: usize,
     pub(crate) appended: u64,
+    pub(crate) repeated: u64,
     pub(crate) failed: u64,
     pub(crate) retries: u64,
 }
@@ -96,7 +96,7 @@ enum Pending {
 pub(crate) type OnFailure = Box<dyn FnOnce() + Send>;
 
 /// Tells a publisher what has become of its message.
-type Answer = oneshot::Sender<Result<Position, PublishError>>;
+type Answer = oneshot::Sender<Result<Outcome, PublishError>>;
 
 impl Outbox {
     /// Returns a queue in the current tokio runtime.
@@ -185,7 +185,8 @@ impl Outbox {
                 continue;
             };
             let (answer, answered) = oneshot::channel();
-            published.push(Published::waiting(answered, record.has_id().then(|| log.clone())));
+            let log = record.is_given_id().then(|| log.clone());
+            published.push(Published::waiting(answered, record.id().cloned(), log));
             group.push(record);
             answers.push(answer);
         }
@@ -196,6 +197,11 @@ impl Outbox {
             on_failure,
         });
         Ok(published)
+    }
+
+    /// Returns the log that the messages are appended to.
+    pub(crate) fn log(&self) -> &SharedLog {
+        &self.0.0.log
     }
 
     /// Wakes the task that appends.
@@ -276,19 +282,19 @@ impl Writer {
     /// Removes the next batch from the queue, of whole groups; `None` if there is none.
     fn take(&mut self) -> Option<Ready> {
         let mut state = self.queue.state.lock();
-        let (mut batch, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut groups, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut failures = Vec::new();
         let mut newest = None;
         while let Some(next) = state.waiting.pop_front() {
             match next {
-                Pending::Flush(done) if batch.is_empty() => drop(done.send(())),
-                Pending::Group { mut records, accepted, mut answers, on_failure }
-                    if batch.is_empty()
-                        || batch.len() + records.len() <= BATCH_MESSAGES
+                Pending::Flush(done) if groups.is_empty() => drop(done.send(())),
+                Pending::Group { records, accepted, mut answers, on_failure }
+                    if groups.is_empty()
+                        || batch_answers.len() + records.len() <= BATCH_MESSAGES
                             && bytes + size(&records) <= BATCH_BYTES =>
                 {
                     bytes += size(&records);
-                    batch.append(&mut records);
+                    groups.push(records);
                     batch_answers.append(&mut answers);
                     failures.extend(on_failure);
                     newest = Some(accepted);
@@ -302,7 +308,7 @@ impl Writer {
         drop(state);
         let deadline = newest? + self.queue.limits.patience;
         self.number += 1;
-        let batch = Batch::new(self.publisher, self.number, batch);
+        let batch = Batch::of_groups(self.publisher, self.number, groups);
         Some(Ready { batch, answers: batch_answers, failures, bytes, deadline })
     }
 
@@ -312,7 +318,7 @@ impl Writer {
         let mut wait = Backoff::default();
         let outcome = loop {
             let error = match self.log.append(&batch).await {
-                Ok(positions) if positions.len() == answers.len() => break Ok(positions),
+                Ok(outcomes) if outcomes.len() == answers.len() => break Ok(outcomes),
                 Ok(_) => LogError::refused("it told of another number of messages than it was given"),
                 Err(error) => error,
             };
@@ -331,16 +337,25 @@ impl Writer {
         state.messages -= answers.len();
         state.bytes = state.bytes.saturating_sub(bytes);
         match &outcome {
-            Ok(_) => state.numbers.appended += answers.len() as u64,
+            Ok(outcomes) => {
+                for outcome in outcomes {
+                    let numbers = &mut state.numbers;
+                    match outcome {
+                        Outcome::New(_) => numbers.appended += 1,
+                        Outcome::Repeat(_) => numbers.repeated += 1,
+                        Outcome::Taken => {}
+                    }
+                }
+            }
             Err(_) => state.numbers.failed += answers.len() as u64,
         }
         drop(state);
         // If the publisher does not wait for the outcome, it has dropped its end.
         match outcome {
-            Ok(positions) => {
+            Ok(outcomes) => {
                 self.tell_that_it_works();
-                for (answer, position) in answers.into_iter().zip(positions) {
-                    let _ = answer.send(Ok(position));
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    let _ = answer.send(Ok(outcome));
                 }
             }
             Err(error) => {

@@ -100,8 +100,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Full`] and [`PublishError::OwnId`]; [`PublishError::Closed`] if the runtime is gone in which the
-    /// publisher was made.
+    /// [`PublishError::Full`]; [`PublishError::Closed`] if the runtime is gone in which the publisher was made;
+    /// [`PublishError::OwnId`] and [`PublishError::InvalidId`] as for a route.
     pub fn publish<'m>(
         &self,
         topic: &str,
@@ -125,9 +125,7 @@ impl Publisher {
     ) -> Result<Vec<Published>, PublishError> {
         let drafts: Vec<_> =
             messages.into_iter().map(|message| EventWriter::draft(&message.into())).collect();
-        if drafts.iter().any(|draft| draft.own_id().is_some()) {
-            return Err(PublishError::OwnId);
-        }
+        drafts.iter().filter_map(|draft| draft.own_id()).try_for_each(|id| self.0.log().check_id(id))?;
         let records = drafts.into_iter().map(|draft| Record::of(topic.into(), draft)).collect();
         let published = self.0.enqueue(records);
         self.0.wake();

@@ -68,6 +68,10 @@ impl Draft {
         self.own_id.as_ref()
     }
 
+    pub(crate) fn without_id(self) -> Self {
+        Self { own_id: None, ..self }
+    }
+
     /// Returns how many bytes subscribers get, if the hub gives this id to an event that has none.
     pub(crate) fn len(&self, hub_id: &EventId<'_>) -> usize {
         let id = self.own_id.as_ref().or(self.has_data.then_some(hub_id));
@@ -94,19 +98,27 @@ impl Draft {
         Block { bytes: bytes.into(), fields, id: kind, label }
     }
 
-    /// Returns the fields, whether they are an event, and the key and tag.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, bool, Label) {
-        (self.fields, self.has_data, self.label)
+    /// Returns the fields, whether they are an event, the publisher's id, and the key and tag.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, bool, Option<EventId<'static>>, Label) {
+        (self.fields, self.has_data, self.own_id, self.label)
     }
 }
 
 impl Block {
     /// Returns the block of fields that a log has stored, with the hub's id if it is an event.
     pub(crate) fn of_fields(fields: &[u8], id: Option<&EventId<'_>>, label: Label) -> Self {
+        Self::of_parts(fields, id, if id.is_some() { Id::Hub } else { Id::None }, label)
+    }
+
+    /// Returns the block of fields that a log has stored, with the id that their publisher gave.
+    pub(crate) fn with_own_id(fields: &[u8], id: &EventId<'_>, label: Label) -> Self {
+        Self::of_parts(fields, Some(id), Id::Own, label)
+    }
+
+    fn of_parts(fields: &[u8], id: Option<&EventId<'_>>, kind: Id, label: Label) -> Self {
         let mut bytes = Vec::with_capacity(fields.len() + id.map_or(0, |id| id.as_str().len()) + 8);
         bytes.extend_from_slice(fields);
         end(&mut bytes, id);
-        let kind = if id.is_some() { Id::Hub } else { Id::None };
         Self { bytes: bytes.into(), fields: fields.len(), id: kind, label }
     }
 

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use sse_codec::{Decoder, Event, EventId, Message};
 
 use super::block::{Block, Draft, Label};
+use super::publication::InvalidId;
 use super::writer::EventWriter;
 
-/// The content of an entry of a log: a message of a topic, without its id and without the empty line at its end; or a
+/// The content of an entry of a log: a message of a topic, without the id of its position and without the empty line at its end; or a
 /// command that ends or opens the topic, or ends a client's streams, on every replica.
 ///
 /// A log stores three values, and need not understand them: [`topic`](Self::topic), [`key`](Self::key) and
-/// [`fields`](Self::fields). [`from_parts`](Self::from_parts) makes a record of them again.
+/// [`fields`](Self::fields). [`from_parts`](Self::from_parts) makes a record of them again. A log
+/// that [has ids](crate::log::Log::has_ids) also reads the [`id`](Self::id) that a publisher gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     topic: Arc<str>,
@@ -31,6 +33,8 @@ pub(crate) enum Body {
         /// How many bytes of the fields are for the replicas, and not for subscribers.
         hidden: usize,
         label: Label,
+        /// The id that the publisher gave.
+        id: Option<EventId<'static>>,
     },
     Control(Control),
 }
@@ -63,27 +67,47 @@ pub(crate) enum Control {
 /// The names of lines that no subscriber gets. No publisher can write such lines, because they are not fields of the
 /// standard.
 const TAG: &str = "tag";
+const OWN_ID: &str = "own-id";
 const CONTROL: &str = "control";
 
 impl Record {
-    /// Returns the record of a message of a topic, without the message's id. `None` if the message has nothing else.
+    /// Returns the record of a message of a topic, without the message's id, which [`with_id`](Self::with_id) sets. `None`
+    /// if the message has nothing else.
     pub fn new(topic: &str, message: &Message<'_>) -> Option<Self> {
-        Self::of(topic.into(), EventWriter::of(message).take_draft(None, None))
+        Self::of(topic.into(), EventWriter::of(message).take_draft(None, None).without_id())
     }
 
     /// Returns a record, or `None` if there is nothing to publish.
     pub(crate) fn of(topic: Arc<str>, draft: Draft) -> Option<Self> {
-        let (fields, has_data, label) = draft.into_parts();
-        if fields.is_empty() {
-            return None;
+        (!draft.is_empty()).then(|| Self::of_some(topic, draft))
+    }
+
+    fn of_some(topic: Arc<str>, draft: Draft) -> Self {
+        let (fields, has_data, id, label) = draft.into_parts();
+        let mut lines = String::new();
+        for (name, value) in [(TAG, label.tag.as_deref()), (OWN_ID, id.as_ref().map(EventId::as_str))] {
+            if let Some(value) = value {
+                lines.extend([name, ": ", &encoded(value), "\n"]);
+            }
         }
-        let tag = label.tag.as_ref().map(|tag| format!("{TAG}: {}\n", encoded(tag)));
-        let hidden = tag.as_ref().map_or(0, String::len);
-        let fields = match tag {
-            Some(tag) => [tag.as_bytes(), &fields].concat(),
-            None => fields,
-        };
-        Some(Self { topic, fields: fields.into(), body: Body::Message { has_data, hidden, label } })
+        let hidden = lines.len();
+        let fields = if hidden == 0 { fields } else { [lines.as_bytes(), &fields].concat() };
+        Self { topic, fields: fields.into(), body: Body::Message { has_data, hidden, label, id } }
+    }
+
+    /// Returns the message with an id, as if its publisher had given it, for tests of logs that
+    /// [have ids](crate::log::Log::has_ids). A command has no id, and is returned as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if a `Last-Event-ID` header can't bring the id back as it is, or if it is longer than 1,024 bytes.
+    pub fn with_id(self, id: &EventId<'_>) -> Result<Self, InvalidId> {
+        InvalidId::check(id)?;
+        let Body::Message { has_data, hidden, label, .. } = &self.body else { return Ok(self) };
+        let (key, tag) = (label.key.as_deref(), label.tag.as_deref());
+        let id = Some(id.as_borrowed().into_owned());
+        let draft = Draft::new(self.fields[*hidden..].to_vec(), *has_data, id, key, tag);
+        Ok(Self::of_some(self.topic, draft))
     }
 
     pub(crate) fn control(topic: Arc<str>, control: Control) -> Self {
@@ -118,13 +142,23 @@ impl Record {
             let control = Control::parse(text).ok_or(InvalidRecord)?;
             return Ok(Self { topic, fields, body: Body::Control(control) });
         }
-        let tag = first_line(&fields, TAG);
-        let hidden = tag.map_or(0, |tag| TAG.len() + tag.len() + 3);
-        if hidden == fields.len() {
+        let mut hidden = 0;
+        let mut hidden_line = |name: &str| {
+            let value = first_line(&fields[hidden..], name)?;
+            hidden += name.len() + value.len() + ": \n".len();
+            Some(decoded(value))
+        };
+        let (tag, id) = (hidden_line(TAG), hidden_line(OWN_ID));
+        let id = id.map(|id| EventId::try_from(id.to_string())).transpose().map_err(|_| InvalidRecord)?;
+        let is_valid = match &id {
+            Some(id) => InvalidId::check(id).is_ok(),
+            None => hidden < fields.len(),
+        };
+        if !is_valid {
             return Err(InvalidRecord);
         }
-        let label = Label { key, tag: tag.map(decoded) };
-        Ok(Self { topic, fields, body: Body::Message { has_data, hidden, label } })
+        let label = Label { key, tag };
+        Ok(Self { topic, fields, body: Body::Message { has_data, hidden, label, id } })
     }
 
     /// Returns the name of the topic.
@@ -136,6 +170,14 @@ impl Record {
     pub fn key(&self) -> Option<&str> {
         match &self.body {
             Body::Message { label, .. } => label.key.as_deref(),
+            Body::Control(_) => None,
+        }
+    }
+
+    /// Returns the id that the publisher gave, if it gave one. In its topic, the id names this message only.
+    pub fn id(&self) -> Option<&EventId<'static>> {
+        match &self.body {
+            Body::Message { id, .. } => id.as_ref(),
             Body::Control(_) => None,
         }
     }
@@ -156,8 +198,8 @@ impl Record {
         }
     }
 
-    /// The event that a subscriber gets of it; `None` if it is not a message, or one without data. The id is that of its
-    /// position, from [`Log::id`](crate::log::Log::id).
+    /// The event that a subscriber gets of it; `None` if it is not a message, or one without data. If the publisher
+    /// gave no id, the event has this one: that of its position, from [`Log::id`](crate::log::Log::id).
     pub fn event(&self, id: EventId<'static>) -> Option<Event> {
         let block = self.block(|| id)?;
         let mut decoder = Decoder::with_limit(usize::MAX);
@@ -173,16 +215,19 @@ impl Record {
         &self.body
     }
 
-    /// Returns whether it is an event, which has an id.
-    pub(crate) fn has_id(&self) -> bool {
-        matches!(self.body, Body::Message { has_data: true, .. })
+    /// Returns whether it is an event to which the log gives an id.
+    pub(crate) fn is_given_id(&self) -> bool {
+        matches!(self.body, Body::Message { has_data: true, id: None, .. })
     }
 
     /// Returns the block that subscribers get, if it is a message.
     pub(crate) fn block(&self, id: impl FnOnce() -> EventId<'static>) -> Option<Block> {
-        let Body::Message { has_data, hidden, label } = &self.body else { return None };
-        let id = has_data.then(id);
-        Some(Block::of_fields(&self.fields[*hidden..], id.as_ref(), label.clone()))
+        let Body::Message { has_data, hidden, label, id: own_id } = &self.body else { return None };
+        let fields = &self.fields[*hidden..];
+        Some(match own_id {
+            Some(id) => Block::with_own_id(fields, id, label.clone()),
+            None => Block::of_fields(fields, has_data.then(id).as_ref(), label.clone()),
+        })
     }
 }
 
@@ -252,6 +297,10 @@ mod tests {
         check("dat: x\n", Some("dat: x\n\n"));
         check(": a comment\nretry: 7\n", Some(": a comment\nretry: 7\n\n"));
         check("tag: a%0Ab\ndata: x\n", Some("data: x\nid: 7\n\n"));
+        check("own-id: a+b%C3%A9\ndata: x\n", Some("data: x\nid: a bé\n\n"));
+        check("tag: a\nown-id: a\n: x\n", Some(": x\nid: a\n\n"));
+        check("own-id: a\n", Some("id: a\n\n"));
+        check("data: x\nown-id: a\n", Some("data: x\nown-id: a\nid: 7\n\n"));
     }
 
     #[test]
@@ -267,6 +316,10 @@ mod tests {
             "id: 8\n",
             "id\n",
             "tag: a\n",
+            "own-id: \ndata: x\n",
+            "own-id: a%0Ab\ndata: x\n",
+            "own-id: a%00b\ndata: x\n",
+            "own-id: +a\ndata: x\n",
             "control: \n",
             "control: end\n",
             "control: end -1\n",
@@ -321,12 +374,28 @@ mod tests {
             assert_eq!(record.event(EventId::from_static("7")), None);
         }
         let message = Message::new("x");
-        let draft = EventWriter::draft(&crate::Publication::new(&message).key("k").tag(&client));
-        let record = Record::of("t".into(), draft).unwrap();
-        let back = Record::from_parts("t".into(), Some("k".into()), record.fields().clone()).unwrap();
-        assert_eq!(back, record);
-        let block = back.block(|| EventId::from_static("7")).unwrap();
-        assert_eq!((&block.bytes()[..], block.tag()), (&b"data: x\nid: 7\n\n"[..], Some(&client)));
+        let own = message.clone().id(EventId::from_static("é&=+ 8"));
+        for (message, text) in [(&message, "data: x\nid: 7\n\n"), (&own, "data: x\nid: é&=+ 8\n\n")] {
+            let draft = EventWriter::draft(&crate::Publication::new(message).key("k").tag(&client));
+            let record = Record::of("t".into(), draft).unwrap();
+            let back = Record::from_parts("t".into(), Some("k".into()), record.fields().clone()).unwrap();
+            assert_eq!(back, record);
+            let block = back.block(|| EventId::from_static("7")).unwrap();
+            assert_eq!((&block.bytes()[..], block.tag()), (text.as_bytes(), Some(&client)));
+            assert_eq!(block.own_id().as_ref(), record.id());
+        }
+    }
+
+    #[test]
+    fn a_record_can_be_given_an_id() {
+        let record = Record::new("t", &Message::new("x")).unwrap();
+        let named = record.clone().with_id(&EventId::from_static("a b")).unwrap();
+        assert_eq!((record.id(), named.id()), (None, Some(&EventId::from_static("a b"))));
+        let other = named.clone().with_id(&EventId::from_static("c")).unwrap();
+        assert_eq!(other.id(), Some(&EventId::from_static("c")));
+        assert_eq!(record.clone().with_id(&EventId::from_static("")), Err(InvalidId::NotAHeader));
+        let end = Record::control("t".into(), Control::Open);
+        assert_eq!(end.clone().with_id(&EventId::from_static("a")), Ok(end));
     }
 
     proptest! {
@@ -336,7 +405,7 @@ mod tests {
         fn no_record_changes_another_event(
             pieces in prop::collection::vec(
                 prop::sample::select(vec![
-                    "data:x\n", "id:9\n", "tag: ", "control: end 0", ":\n", "event:e\n", "id", "data", ":", " ", "\n", "\r", "\0", "x", "\u{feff}",
+                    "data:x\n", "id:9\n", "tag: ", "own-id: ", "own-id: z\n", "control: end 0", ":\n", "event:e\n", "id", "data", ":", " ", "\n", "\r", "\0", "x", "\u{feff}",
                 ]),
                 0..8,
             ),
@@ -350,10 +419,11 @@ mod tests {
             while let Some(event) = decoder.next_event(&mut input).unwrap() {
                 events.push((event.last_event_id().to_owned(), event.data().to_owned()));
             }
-            let id = if record.has_id() { "7" } else { "" };
+            let Body::Message { has_data, id: own_id, .. } = record.body() else { return Ok(()) };
+            let id = own_id.as_ref().map_or(if *has_data { "7" } else { "" }, EventId::as_str);
             prop_assert_eq!(events.pop(), Some((id.to_owned(), "next".to_owned())));
-            prop_assert!(events.len() == usize::from(record.has_id()), "{events:?}");
-            prop_assert!(events.iter().all(|(id, _)| id == "7"), "{events:?}");
+            prop_assert!(events.len() == usize::from(*has_data), "{events:?}");
+            prop_assert!(events.iter().all(|(event, _)| event == id), "{events:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ use super::observer::EndReason;
 use super::stalled::Stalled;
 use super::trace::Trace;
 use crate::history::{Cursor, FRAME, Frame, Gap, Position, Ring, merge};
-use crate::hub::{ClientTicket, Hub, LagPolicy, Resume, State, Topic};
+use crate::hub::{ClientTicket, Hub, LagPolicy, ReadsOn, Resume, State, Topic};
 use crate::log::Page;
 use crate::message::Block;
 use crate::sync::{Exclusive, addresses};
@@ -64,11 +64,23 @@ enum Reading {
     /// The log, because the rings have evicted the next message. `is_asked_again` is set if the log has answered that
     /// it ends here, though the rings have gone on.
     Log { is_asked_again: bool },
+    /// The log, which must first find the position that this publisher's id names.
+    Id(Box<str>),
     /// The answer of the log, for which it waits.
     Waiting { is_asked_again: bool, answer: Box<Exclusive<Answer>> },
 }
 
-type Answer = Pin<Box<dyn Future<Output = Page> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// An answer of the log.
+enum Answered {
+    /// The next messages.
+    Page(Page),
+    /// The position that a publisher's id names, and the messages after it.
+    Found(Position, Page),
+    /// The log does not know the publisher's id.
+    Unknown,
+}
 
 /// The client that the subscriber belongs to.
 #[derive(Debug)]
@@ -124,14 +136,20 @@ impl Subscriber {
         for feed in &*feeds {
             feed.state_mut(&mut state).trim(now);
         }
-        let Resume { cursor, needs_log } =
+        let Resume { cursor, reads_on } =
             state.resume(feeds.own_id_key(ids), feeds.keys(), last_event_id, hub.source());
-        let reading = if needs_log { Reading::Log { is_asked_again: false } } else { Reading::Live };
+        let reading = match reads_on {
+            ReadsOn::Rings => Reading::Live,
+            ReadsOn::Log => Reading::Log { is_asked_again: false },
+            ReadsOn::Id => Reading::Id(last_event_id.into()),
+        };
         let beats = feeds.only().map(|feed| feed.state(&state).beats().count());
         let (start, generation) = (state.last(), state.generation());
         let start_id = own_id(&feeds, ids, &state).map(Box::new);
         // A subscriber that has nothing to read is counted for a moment, because it may still begin at the start.
-        let is_over = has_ended(&feeds, &state) && !needs_log && cursor.is_read(state.rings(feeds.keys()));
+        let is_over = has_ended(&feeds, &state)
+            && matches!(reading, Reading::Live)
+            && cursor.is_read(state.rings(feeds.keys()));
         let most = hub.settings().max_subscribers;
         if !is_over && let Some(full) = feeds.iter().find(|feed| feed.state(&state).subscribers() >= most) {
             full.state_mut(&mut state).refuse();
@@ -285,8 +303,11 @@ impl Subscriber {
     /// Returns whether nothing is missing between what the subscriber has seen and its position.
     pub(crate) fn is_whole(&self) -> bool {
         let state = self.hub.lock();
-        let is_live = matches!(self.reading, Reading::Live);
-        is_live && !self.cursor.has_gap(self.rings(&state)) || self.recent_page(&state).is_some()
+        match self.reading {
+            Reading::Live => !self.cursor.has_gap(self.rings(&state)),
+            Reading::Log { .. } => self.recent_page(&state).is_some(),
+            Reading::Id(_) | Reading::Waiting { .. } => false,
+        }
     }
 
     /// Returns whether there is nothing to read, now or later.
@@ -342,15 +363,15 @@ impl Subscriber {
                         None => continue,
                     }
                 }
-                self.ask_log();
             }
+            self.ask_log();
             if let Reading::Waiting { answer, is_asked_again } = &mut self.reading
-                && let Poll::Ready(page) = answer.get_mut().as_mut().poll(cx)
+                && let Poll::Ready(answered) = answer.get_mut().as_mut().poll(cx)
             {
                 // The answer of the log may change what is read next, though no topic has changed.
                 self.left = None;
                 self.reading = Reading::Log { is_asked_again: *is_asked_again };
-                if let Some(messages) = self.take_page(page) {
+                if let Some(messages) = self.take_answer(answered) {
                     return Poll::Ready(Some(Next::Messages(messages)));
                 }
                 continue;

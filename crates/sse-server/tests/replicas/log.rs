@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::FutureExt as _;
-use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
 use sse_testing::log::MemoryLog;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -16,6 +16,8 @@ use tokio::time::{sleep, timeout};
 #[derive(Default)]
 pub(crate) struct Store {
     log: MemoryLog,
+    /// Whether the log keeps publishers' ids.
+    pub(crate) has_ids: bool,
     pub(crate) truth: Mutex<Truth>,
 }
 
@@ -51,6 +53,10 @@ pub(crate) enum Kind {
 }
 
 impl Store {
+    pub(crate) fn with_ids() -> Self {
+        Self { has_ids: true, ..Self::default() }
+    }
+
     fn entries(&self) -> Vec<Entry> {
         self.log
             .before(None, usize::MAX)
@@ -219,12 +225,27 @@ impl Link {
 
 impl Log for Link {
     async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let outcomes = self.append_with_ids(batch).await?;
+        let position = |outcome| match outcome {
+            Outcome::New(position) | Outcome::Repeat(position) => position,
+            Outcome::Taken => panic!("a replica appends with ids"),
+        };
+        Ok(outcomes.into_iter().map(position).collect())
+    }
+
+    fn has_ids(&self) -> bool {
+        self.0.store.has_ids
+    }
+
+    async fn append_with_ids(&self, batch: &Batch) -> Result<Vec<Outcome>, LogError> {
         self.way().await?;
-        let positions = self.log().append(batch).await?;
+        let outcomes = self.log().append_with_ids(batch).await?;
         {
             let mut truth = self.0.store.truth.lock().unwrap();
-            for (position, record) in positions.iter().zip(batch.records()) {
-                if !truth.entries.contains_key(&position.get()) {
+            for (outcome, record) in outcomes.iter().zip(batch.records()) {
+                if let Outcome::New(position) = outcome
+                    && !truth.entries.contains_key(&position.get())
+                {
                     let fact = truth.fact(record);
                     truth.entries.insert(position.get(), fact);
                 }
@@ -238,7 +259,14 @@ impl Log for Link {
             }
         }
         self.way().await?;
-        Ok(positions)
+        Ok(outcomes)
+    }
+
+    async fn find(&self, topic: &str, id: &str) -> Result<Option<Position>, LogError> {
+        self.way().await?;
+        let position = self.log().find(topic, id).await?;
+        self.way().await?;
+        Ok(position)
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {

@@ -10,6 +10,7 @@
 
 mod client;
 mod faults;
+mod ids;
 mod log;
 mod resume;
 mod scene;

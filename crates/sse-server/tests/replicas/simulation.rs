@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use sse_server::log::Publisher;
-use sse_server::{LagPolicy, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder};
+use sse_server::{
+    EventId, LagPolicy, LogStats, Message, PublishError, Published, Route, Topics, TopicsBuilder,
+};
 use sse_testing::simulation::Simulation;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,10 +27,13 @@ fn each_client_gets_all_events_in_order_or_a_gap_event() {
     let Some(seen) = Simulation::new().runs(60).run(simulate) else { return };
     // If one of these things does not happen, the runs do not test the promise.
     let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes, .. } = seen;
-    let Seen { closed, opened, client_ends, ends, batches, .. } = seen;
+    let Seen { closed, opened, client_ends, ends, batches, repeats, .. } = seen;
     assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
     assert!(outages > 0 && trims > 0 && losses > 0 && crashes > 0, "{seen:?}");
-    assert!(closed > 0 && opened > 0 && client_ends > 0 && ends > 0 && batches > 0, "{seen:?}");
+    assert!(
+        closed > 0 && opened > 0 && client_ends > 0 && ends > 0 && batches > 0 && repeats > 0,
+        "{seen:?}"
+    );
 }
 
 /// How often each thing has happened in a run, or in many.
@@ -52,6 +57,8 @@ pub(crate) struct Seen {
     /// Streams that ended because their topics had ended.
     pub(crate) ends: u64,
     batches: u64,
+    /// Messages that were left out, by the ids of their publishers.
+    repeats: u64,
 }
 
 impl AddAssign for Seen {
@@ -70,6 +77,7 @@ impl AddAssign for Seen {
         self.client_ends += other.client_ends;
         self.ends += other.ends;
         self.batches += other.batches;
+        self.repeats += other.repeats;
     }
 }
 
@@ -131,6 +139,8 @@ pub(crate) struct World {
     pub(crate) ends: RefCell<BTreeMap<&'static str, u64>>,
     /// Messages that were accepted.
     published: RefCell<Vec<(String, Published)>>,
+    /// Messages that have ids of their publishers, with their topics.
+    named: RefCell<Vec<(&'static str, String)>>,
     seen: Cell<Seen>,
 }
 
@@ -159,7 +169,7 @@ impl World {
         Self {
             seed,
             recent,
-            store: Arc::default(),
+            store: Arc::new(if rng.bool() { Store::with_ids() } else { Store::default() }),
             settings: Topics::builder()
                 .route(route.lag_policy(policy))
                 .recent(recent)
@@ -173,6 +183,7 @@ impl World {
             is_calm: Cell::new(false),
             ends: RefCell::default(),
             published: RefCell::default(),
+            named: RefCell::default(),
             seen: Cell::default(),
         }
     }
@@ -299,8 +310,19 @@ impl World {
                 if is_batch && batch.len() < count {
                     continue;
                 }
-                let topic = rng.choice(TOPICS).unwrap();
-                let messages: Vec<_> = batch.iter().map(|data| Message::new(&**data)).collect();
+                let mut topic = rng.choice(TOPICS).unwrap();
+                // The messages of the first publisher are looked at for their order.
+                let has_ids = self.store.has_ids && name > 0 && rng.bool();
+                let earlier = rng.choice(&*self.named.borrow()).cloned();
+                if let Some((of, data)) = earlier.filter(|_| has_ids && rng.u32(0..4) == 0) {
+                    // Whether it was stored the first time, only the log knows.
+                    topic = of;
+                    batch.push(data);
+                }
+                let messages: Vec<_> = batch.iter().map(|data| message(data, has_ids)).collect();
+                if has_ids {
+                    self.named.borrow_mut().extend(batch.iter().map(|data| (topic, data.clone())));
+                }
                 let published = if name == 0 {
                     alone.publish_all(topic, &messages)
                 } else {
@@ -341,10 +363,15 @@ impl World {
             link.set(|weather| *weather = Weather::default());
         }
         let published = self.published.take();
-        let stored = published.into_iter().map(async |(data, published)| (data, published.stored().await));
+        let stored = published.into_iter().map(async |(data, published)| (data, published.receipt().await));
         for (data, stored) in futures_util::future::join_all(stored).await {
-            let Ok(id) = stored else { continue };
-            let position: u64 = id.expect("the message is an event").as_str().parse().unwrap();
+            let Ok(receipt) = stored else { continue };
+            self.count(|seen| seen.repeats += u64::from(receipt.is_repeat()));
+            let id = receipt.id().expect("the message is an event").as_str();
+            let Ok(position) = id.parse::<u64>() else {
+                assert_eq!(id, own_id(&data), "SSE_SIMULATION_SEED={}", self.seed);
+                continue;
+            };
             let truth = self.store.truth.lock().unwrap();
             assert_eq!(truth.entries[&position].data, data, "SSE_SIMULATION_SEED={}", self.seed);
         }
@@ -391,6 +418,16 @@ impl World {
         count(&mut seen);
         self.seen.set(seen);
     }
+}
+
+/// A message of this data, with an id of its publisher or without.
+fn message(data: &str, has_id: bool) -> Message<'_> {
+    let message = Message::new(data);
+    if has_id { message.id(EventId::try_from(own_id(data)).unwrap()) } else { message }
+}
+
+fn own_id(data: &str) -> String {
+    format!("id {data}")
 }
 
 impl std::fmt::Debug for World {

@@ -4,11 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sse_server::log::{Batch, Entry, Log, LogError, Position};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
 use tokio::sync::Notify;
 
 /// A log in the memory of one process, for tests of a program with several replicas. It is a handle, and its clones are
-/// the same log. It keeps all entries until [`trim`](Self::trim) or [`lose`](Self::lose) is called.
+/// the same log. It keeps all entries until [`trim`](Self::trim) or [`lose`](Self::lose) is called, and the
+/// publishers' ids of all entries that it has not lost.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog(Arc<Shared>);
 
@@ -26,7 +27,9 @@ struct State {
     /// The position of the newest entry, which the next entry names as the one before.
     end: Position,
     /// The newest batch of each publisher.
-    batches: HashMap<u64, (u64, Vec<Position>)>,
+    batches: HashMap<u64, (u64, Vec<Outcome>)>,
+    /// The messages that have ids of their publishers, by topic and id.
+    named: HashMap<(String, String), (Position, Record)>,
 }
 
 impl MemoryLog {
@@ -60,6 +63,8 @@ impl MemoryLog {
         state.entries.truncate(left);
         state.end = state.entries.back().map_or(Position::START, |entry| entry.position);
         state.batches.clear();
+        let end = state.end;
+        state.named.retain(|_, (position, _)| *position <= end);
         drop(state);
         self.0.grown.notify_waiters();
     }
@@ -67,23 +72,35 @@ impl MemoryLog {
 
 impl Log for MemoryLog {
     async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let outcomes = self.append_with_ids(batch).await?;
+        let positions = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::New(position) | Outcome::Repeat(position) => Ok(position),
+            Outcome::Taken => Err(LogError::refused("an id names another message")),
+        });
+        positions.collect()
+    }
+
+    fn has_ids(&self) -> bool {
+        true
+    }
+
+    async fn append_with_ids(&self, batch: &Batch) -> Result<Vec<Outcome>, LogError> {
         let mut state = self.0.lock();
-        let State { entries, last, end, batches } = &mut *state;
-        let (number, positions) = batches.entry(batch.publisher()).or_default();
-        if batch.number() > *number {
-            *number = batch.number();
-            positions.clear();
-            for record in batch.records() {
-                *last = Position::new(last.get() + 1);
-                let previous = mem::replace(end, *last);
-                entries.push_back(Entry::new(*last, previous, Some(record.clone())));
-                positions.push(*last);
-            }
+        let known = state.batches.get(&batch.publisher()).filter(|(number, _)| batch.number() <= *number);
+        if let Some((_, outcomes)) = known {
+            return Ok(outcomes.clone());
         }
-        let positions = positions.clone();
+        let outcomes: Vec<_> = batch.groups().flat_map(|group| state.append(group)).collect();
+        state.batches.insert(batch.publisher(), (batch.number(), outcomes.clone()));
         drop(state);
         self.0.grown.notify_waiters();
-        Ok(positions)
+        Ok(outcomes)
+    }
+
+    async fn find(&self, topic: &str, id: &str) -> Result<Option<Position>, LogError> {
+        let state = self.0.lock();
+        let named = state.named.get(&(topic.to_owned(), id.to_owned()));
+        Ok(named.map(|(position, _)| *position))
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
@@ -118,7 +135,38 @@ impl Shared {
     }
 }
 
+/// The topic and the publisher's id of a message.
+fn name(record: &Record) -> Option<(String, String)> {
+    Some((record.topic().to_owned(), record.id()?.to_string()))
+}
+
 impl State {
+    /// Appends what was published together.
+    fn append(&mut self, group: &[Record]) -> Vec<Outcome> {
+        // Of an id that is new, the first message in the group has it.
+        let mut here = HashMap::new();
+        for record in group {
+            let Some(name) = name(record) else { continue };
+            let known = self.named.get(&name).map(|(_, record)| record);
+            if known.is_some_and(|known| known != record) || *here.entry(name).or_insert(record) != record {
+                return vec![Outcome::Taken; group.len()];
+            }
+        }
+        group.iter().map(|record| self.append_one(record)).collect()
+    }
+
+    fn append_one(&mut self, record: &Record) -> Outcome {
+        let name = name(record);
+        if let Some((position, _)) = name.as_ref().and_then(|name| self.named.get(name)) {
+            return Outcome::Repeat(*position);
+        }
+        self.last = Position::new(self.last.get() + 1);
+        let previous = mem::replace(&mut self.end, self.last);
+        self.entries.push_back(Entry::new(self.last, previous, Some(record.clone())));
+        self.named.extend(name.map(|name| (name, (self.last, record.clone()))));
+        Outcome::New(self.last)
+    }
+
     fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
         let start = self.entries.partition_point(|entry| entry.position <= position);
         let follows = match start.checked_sub(1) {

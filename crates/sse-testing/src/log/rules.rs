@@ -5,6 +5,7 @@
 
 mod appending;
 mod ids;
+mod own_ids;
 mod reading;
 mod trimming;
 
@@ -20,7 +21,8 @@ macro_rules! check_each {
     )*};
 }
 
-/// Checks that a log does what replicas rely on, by about twenty rules.
+/// Checks that a log does what replicas rely on, by about twenty rules; by some more if the log
+/// [has ids](Log::has_ids).
 ///
 /// `open` opens the log of a name. For a new name it returns an empty log. For a known name it returns another handle
 /// of the same log, with a connection of its own if the log has connections. A name has at most 63 characters, from `a`
@@ -102,6 +104,33 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
             "`position` gets whatever a client sends; it returns `None` unless the text is the id of a \
              position, which `after` then answers";
     }
+    if has_ids(&open).await {
+        check_each! { open:
+            own_ids::an_id_names_its_message,
+                "`find` returns the position of the message of a topic that a publisher's id names, and `None` for \
+                 any other text and any other topic";
+            own_ids::a_message_comes_back_with_its_id,
+                "an entry holds the id that the publisher gave, and `append` takes messages with ids and without";
+            own_ids::a_repeat_is_not_appended,
+                "a message whose id names a message with the same fields, key and tag is a `Repeat` of that one, \
+                 whoever appends it";
+            own_ids::a_taken_id_leaves_its_group_out,
+                "a message whose id names another message is `Taken`, with all of its group; other groups are \
+                 appended";
+            own_ids::a_batch_that_is_appended_again_has_its_outcomes,
+                "a batch that is appended again has the outcomes of the first time";
+            own_ids::one_of_many_appends_an_id,
+                "of several that append the same id at one time, one appends the message, and the others repeat it";
+        }
+    }
+}
+
+/// Whether the log keeps publishers' ids. It opens the log of the first rule for them, which must then be empty.
+async fn has_ids<L: Log>(open: &impl AsyncFn(Rule) -> Checked<L>) -> bool {
+    open(Rule { name: "an_id_names_its_message", says: "a log has publishers' ids, or it has not" })
+        .await
+        .log
+        .has_ids()
 }
 
 /// Checks the rules for a log whose oldest entries are trimmed. Call it in addition to [`check`], with the same `open`.
@@ -147,5 +176,19 @@ pub async fn check_trimming<L: Log>(open: impl AsyncFn(&str) -> L, trim: impl As
         trimming::a_repeated_batch_is_known_after_trimming,
             "if the newest batch of this publisher has this number, `append` appends nothing, and returns the \
              positions of the first time, also when its entries were trimmed";
+    }
+    let open = async |rule: Rule| Checked { log: open(&rule.log_name()).await, rule };
+    if has_ids(&open).await {
+        let trim = async |rule: Rule, entries| trim(&rule.log_name(), entries).await;
+        let rule = Rule {
+            name: "the_ids_of_what_is_kept_are_known",
+            says: "an id is remembered for as long as its message is kept; one whose message was trimmed is known as \
+                   that of a position that is gone, or is not known",
+        };
+        let open_named = async || open(rule).await;
+        Box::pin(own_ids::the_ids_of_what_is_kept_are_known(open_named, async |entries| {
+            trim(rule, entries).await;
+        }))
+        .await;
     }
 }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::{Answer, Item, PAGE, Reading, Subscriber};
+use super::{Answer, Answered, Item, PAGE, Reading, Subscriber};
 use crate::history::{Cursor, Entry};
 use crate::hub::{Source, State};
 use crate::log::{Page, Unknown};
@@ -11,12 +11,28 @@ use crate::message::{Body, Control};
 use crate::sync::Exclusive;
 
 impl Subscriber {
-    /// Asks the log for the next messages.
+    /// Asks the log for the next messages, if the subscriber is to read the log.
     pub(super) fn ask_log(&mut self) {
         let Source::Log(replica) = self.hub.source() else { return };
-        let Reading::Log { is_asked_again } = self.reading else { return };
-        let (backlog, position) = (replica.backlog().clone(), self.cursor.read_to());
-        let answer: Answer = Box::pin(async move { backlog.after(position).await });
+        let backlog = replica.backlog().clone();
+        let (is_asked_again, answer): (_, Answer) = match &mut self.reading {
+            Reading::Live | Reading::Waiting { .. } => return,
+            Reading::Log { is_asked_again } => {
+                let position = self.cursor.read_to();
+                let answer = async move { Answered::Page(backlog.after(position).await) };
+                (*is_asked_again, Box::pin(answer))
+            }
+            Reading::Id(id) => {
+                let (topic, id) = (self.feeds[0].topic().name().clone(), mem::take(id));
+                let answer = async move {
+                    match backlog.find(topic, id).await {
+                        Some(position) => Answered::Found(position, backlog.after(position).await),
+                        None => Answered::Unknown,
+                    }
+                };
+                (false, Box::pin(answer))
+            }
+        };
         self.reading = Reading::Waiting { is_asked_again, answer: Box::new(Exclusive::new(answer)) };
     }
 
@@ -24,6 +40,22 @@ impl Subscriber {
     pub(super) fn recent_page(&self, state: &State) -> Option<Arc<[Entry]>> {
         self.hub.source().replica()?;
         state.recent_after(self.cursor.read_to(), PAGE)
+    }
+
+    /// Returns the messages of an answer of the log, if any of them are for this subscriber.
+    pub(super) fn take_answer(&mut self, answered: Answered) -> Option<Vec<Item>> {
+        match answered {
+            Answered::Page(page) => self.take_page(page),
+            Answered::Found(position, page) => {
+                self.cursor = Cursor::after(position);
+                self.take_page(page)
+            }
+            Answered::Unknown => {
+                // The subscriber gets a gap event, and the messages that are kept.
+                self.go_live();
+                None
+            }
+        }
     }
 
     /// Returns the messages of a page, if any of them are for this subscriber.
