@@ -69,7 +69,7 @@ const AFTER_HELP: &str = "\
 The id of a single event is printed. Lines are UTF-8 and end with LF or CRLF. They are published in order, without waiting \
 for each other. An empty line is an event with empty data; with --json, it is nothing.
 
-With --json, ids that a hub gave are left out, as are all ids at a hub with a log (--data, --redis). After a 429, and when \
+With --json, ids that a hub gave are left out, as are all ids at a hub with a log in Redis (--redis). After a 429, and when \
 the queue of the hub is full, the events are sent again for up to a minute. After another failure they are not, because \
 they may have been published: the message says how many were, and which lines are next.";
 

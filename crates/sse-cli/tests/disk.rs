@@ -47,7 +47,29 @@ fn a_client_goes_on_after_a_restart() {
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
         assert!(value.is_some_and(|value| value > 0.0), "{name}: {metrics}");
     }
-    assert_answers(&hub.post("/topics/news?id=7", &[], ""), 400, "gives the ids; leave the id out");
+}
+
+#[test]
+fn an_id_of_a_publisher_outlives_the_hub() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut hub = start(directory.path());
+    let post = |hub: &Hub, id: &str, data: &str| hub.post(&format!("/topics/news?id={id}"), &[], data);
+    assert_answers(&post(&hub, "order-1", "tea"), 200, r#"{"published":1,"id":"order-1"}"#);
+    assert_answers(&post(&hub, "order-1", "tea"), 200, r#"{"published":0,"repeated":1,"id":"order-1"}"#);
+    assert_answers(&post(&hub, "order-2", "milk"), 200, r#""published":1"#);
+    for _ in 0..2 {
+        hub.program.kill();
+        hub = start(directory.path());
+        assert_answers(&post(&hub, "order-1", "tea"), 200, r#""repeated":1"#);
+        let taken = post(&hub, "order-1", "coffee");
+        assert_answers(&taken, 409, "\r\nsse-refusal: id-taken\r\n");
+        let lines = "{\"data\":\"a\"}\n{\"id\":\"order-1\",\"data\":\"b\"}\n";
+        let taken = hub.post("/topics/news", &["Content-Type: application/jsonl"], lines);
+        assert_answers(&taken, 409, "nothing of the batch was published");
+        let mut stream = Stream::open(&hub, "/topics/news", &["Last-Event-ID: order-1"]);
+        let mut blocks = std::iter::repeat_with(|| stream.block());
+        assert_eq!(blocks.find(|block| block.contains("data:")).unwrap(), "data: milk\nid: order-2\n");
+    }
 }
 
 #[test]

@@ -113,6 +113,12 @@ fn events_go_from_any_hub_to_any_other_each_once() {
     check(&place(log, "to-memory", false), &place(one, "from-redis", true));
     check(&place(log, "here", false), &place(log, "there", false));
     check(&place(log, "to-redis", false), &place(other_log, "from-redis", false));
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Hub::start(&["--data", directory.path().to_str().unwrap()]);
+    check(&place(one, "to-disk", true), &place(&disk, "from-memory", true));
+    check(&place(&disk, "to-memory", true), &place(one, "from-disk", true));
+    check(&place(&disk, "to-redis", true), &place(log, "from-disk", false));
+    check(&place(log, "to-disk", false), &place(&disk, "from-redis", true));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sse_server::EventId;
-use sse_server::log::{Batch, Entry, Log, LogError, Position, timed};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, timed};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
@@ -161,11 +161,29 @@ impl Drop for Handle {
 
 impl Log for DiskLog {
     async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
+        let outcomes = self.append_with_ids(batch).await?;
+        let positions = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::New(position) | Outcome::Repeat(position) => Ok(position),
+            Outcome::Taken => Err(LogError::refused("an id names another message of its topic")),
+        });
+        positions.collect()
+    }
+
+    fn has_ids(&self) -> bool {
+        true
+    }
+
+    async fn append_with_ids(&self, batch: &Batch) -> Result<Vec<Outcome>, LogError> {
         let permit = self.0.waiting.clone().acquire_owned().await;
         // The semaphore is never closed.
         let permit = permit.map_err(LogError::refused)?;
         let batch = batch.clone();
         self.0.ask(|answer| Job::Append(Append { batch, answer, permit })).await
+    }
+
+    async fn find(&self, topic: &str, id: &str) -> Result<Option<Position>, LogError> {
+        let (topic, id) = (topic.to_owned(), id.to_owned());
+        self.read(move |store| store.find(&topic, &id), || None).await
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
@@ -245,7 +263,9 @@ mod tests {
         let records = ["1", "2"].map(|data| Record::new("news", &Message::new(data)).unwrap());
         let appended = store.append(&[Batch::new(1, 1, records.to_vec())], later).unwrap();
         drop(store);
-        let [first, second] = appended.positions[0][..] else { panic!("{appended:?}") };
+        let [Outcome::New(first), Outcome::New(second)] = appended.outcomes[0][..] else {
+            panic!("{appended:?}")
+        };
 
         let log = DiskLog::builder().max_age(Duration::from_secs(60));
         let log = log.open(directory.path()).unwrap();

@@ -207,6 +207,11 @@ impl fmt::Display for DiskFault {
             Finding::Publisher(publisher) => {
                 write!(f, "the newest batch of the publisher {publisher} is not in the log")
             }
+            Finding::Ids(count) => write!(
+                f,
+                "what is remembered of {count} publishers' ids is damaged: they may be published again, and clients that \
+                 come with them get a gap event"
+            ),
         }
     }
 }

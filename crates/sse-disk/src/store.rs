@@ -3,6 +3,7 @@
 //! The code here waits only for the disk, and reads no clock.
 
 mod home;
+mod ids;
 mod inspect;
 mod open;
 mod read;
@@ -13,10 +14,12 @@ mod simulation;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use sse_server::log::{Batch, Entry, Position, timed};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use sse_server::log::{Batch, Entry, Outcome, Position, Record, timed};
 
 use self::home::Home;
+use self::ids::Ids;
+pub(crate) use self::ids::STEP_IDS;
 pub(crate) use self::inspect::Finding;
 pub(crate) use self::open::Vfs;
 use self::row::Row;
@@ -57,6 +60,8 @@ pub(crate) struct Store {
     trimmed: Place,
     /// The newest entry.
     last: Place,
+    /// The publishers' ids.
+    ids: Ids,
     /// Written since the last checkpoint, about.
     unchecked: u64,
     is_flushed: bool,
@@ -74,12 +79,21 @@ struct Place {
 /// The result of appending batches.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    /// For each batch, the positions of its messages.
-    pub(crate) positions: Vec<Vec<Position>>,
+    /// For each batch, what became of its messages.
+    pub(crate) outcomes: Vec<Vec<Outcome>>,
     /// The entries that are new.
     pub(crate) entries: Vec<Entry>,
     /// How long the commit took, which waits for the disk.
     pub(crate) commit: Duration,
+}
+
+/// The end of the log while batches are appended to it.
+struct End {
+    last: Place,
+    ids: Ids,
+    entries: Vec<Entry>,
+    /// Of the messages.
+    bytes: u64,
 }
 
 /// The size of a log.
@@ -127,35 +141,26 @@ impl Store {
     pub(crate) fn append(&mut self, batches: &[Batch], now: u64) -> Result<Appended> {
         self.check_home()?;
         let transaction = begin(&mut self.connection)?;
-        let mut last = self.last;
-        let mut entries = Vec::new();
-        let mut positions = Vec::with_capacity(batches.len());
+        let mut end = End { last: self.last, ids: self.ids, entries: Vec::new(), bytes: 0 };
+        let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
             if let Some(known) = known(&transaction, batch)? {
-                positions.push(known);
+                outcomes.push(known);
                 continue;
             }
-            let first = first_position(last.position, now, batch.records().len())?;
-            let mut insert = transaction.prepare_cached(row::INSERT)?;
-            for (position, record) in (first..).zip(batch.records()) {
-                let previous = last.position;
-                last = Place { position: Position::new(position), number: last.number.wrapping_add(1) };
-                Row::new(last, record).insert(&mut insert)?;
-                self.unchecked += record.fields().len() as u64;
-                entries.push(Entry::new(last.position, previous, Some(record.clone())));
-            }
-            remember(&transaction, batch, first, now)?;
-            let messages = batch.records().len() as u64;
-            positions.push((first..first + messages).map(Position::new).collect());
+            let first = first_position(end.last.position, now, batch.records().len())?;
+            let became = end.append(&transaction, batch, first)?;
+            remember(&transaction, batch, first, &became, now)?;
+            outcomes.push(became);
         }
         let begun = Instant::now();
         transaction.commit()?;
         // About what a small commit writes.
-        self.unchecked += 16 * 1024;
-        self.is_expired = self.is_expired && self.last == last;
-        self.last = last;
+        self.unchecked += 16 * 1024 + end.bytes;
+        self.is_expired = self.is_expired && self.last == end.last;
+        (self.last, self.ids) = (end.last, end.ids);
         self.is_flushed = self.durability == Durability::Stored;
-        Ok(Appended { positions, entries, commit: begun.elapsed() })
+        Ok(Appended { outcomes, entries: end.entries, commit: begun.elapsed() })
     }
 
     /// Fails if the file is no longer at its path. SQLite would go on writing to a file that nobody can open again.
@@ -222,8 +227,21 @@ impl Store {
         delete.execute([forgotten]).map(drop)
     }
 
+    /// Forgets so many of the oldest publishers' ids, if there are as many more than the bounds let. Returns whether there
+    /// may be more.
+    pub(crate) fn forget_ids(&mut self, bounds: Bounds, step: u64) -> Result<bool> {
+        if !self.ids.are_over(bounds, step) {
+            return Ok(false);
+        }
+        self.unflushed(|store| {
+            let is_forgotten = store.ids.forget(&store.connection, store.trimmed.position, step)?;
+            store.unchecked += if is_forgotten { 512 * 1024 } else { 0 };
+            Ok(is_forgotten)
+        })
+    }
+
     /// Makes a change that is not flushed: if the power takes it, it is made again.
-    fn unflushed(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    fn unflushed<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.durability != Durability::Stored {
             return change(self);
         }
@@ -319,22 +337,76 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-/// The positions of a batch, if the newest batch of its publisher is this one or a later one.
-fn known(transaction: &Transaction<'_>, batch: &Batch) -> Result<Option<Vec<Position>>> {
-    let mut newest =
-        transaction.prepare_cached("SELECT number, first, messages FROM publishers WHERE publisher = ?")?;
+impl End {
+    /// Appends the messages of a batch, the first one at a position, but for those that were there before. Returns what
+    /// became of each.
+    fn append(&mut self, transaction: &Transaction<'_>, batch: &Batch, first: u64) -> Result<Vec<Outcome>> {
+        let mut insert = transaction.prepare_cached(row::INSERT)?;
+        let mut position = first;
+        let mut append = |end: &mut Self, record: &Record| {
+            let before = end.last;
+            end.last = Place { position: Position::new(position), number: before.number.wrapping_add(1) };
+            position += 1;
+            Row::new(end.last, record).insert(&mut insert)?;
+            end.ids.insert(transaction, record, end.last.position)?;
+            end.bytes += record.fields().len() as u64;
+            end.entries.push(Entry::new(end.last.position, before.position, Some(record.clone())));
+            Ok(Outcome::New(end.last.position))
+        };
+        if !batch.has_ids() {
+            return batch.records().iter().map(|record| append(self, record)).collect();
+        }
+        let mut outcomes = Vec::with_capacity(batch.records().len());
+        for group in batch.groups() {
+            let Some(repeated) = self.ids.check(transaction, group)? else {
+                outcomes.extend(group.iter().map(|_| Outcome::Taken));
+                continue;
+            };
+            for (record, repeated) in group.iter().zip(repeated) {
+                // One that the group itself repeats has its position by now.
+                let repeated = match (repeated, record.id()) {
+                    (None, Some(id)) => self.ids.find(transaction, record.topic(), id.as_str())?,
+                    (repeated, _) => repeated,
+                };
+                outcomes.push(match repeated {
+                    Some(position) => Outcome::Repeat(position),
+                    None => append(self, record)?,
+                });
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What became of a batch, if the newest batch of its publisher is this one or a later one.
+fn known(transaction: &Transaction<'_>, batch: &Batch) -> Result<Option<Vec<Outcome>>> {
+    let mut newest = transaction
+        .prepare_cached("SELECT number, first, messages, outcomes FROM publishers WHERE publisher = ?")?;
     let mut rows = newest.query([batch.publisher().cast_signed()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let [number, first, messages] = [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned);
-    let is_known = number >= batch.number();
-    Ok(is_known.then(|| (first..first + messages).map(Position::new).collect()))
+    if number < batch.number() {
+        return Ok(None);
+    }
+    let outcomes: Option<Vec<u8>> = row.get(3)?;
+    let appended =
+        || (first..first + messages).map(|position| Outcome::New(Position::new(position))).collect();
+    Ok(Some(outcomes.map_or_else(appended, |outcomes| ids::decoded(&outcomes))))
 }
 
-fn remember(transaction: &Transaction<'_>, batch: &Batch, first: u64, now: u64) -> Result<()> {
+fn remember(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    first: u64,
+    outcomes: &[Outcome],
+    now: u64,
+) -> Result<()> {
     let mut replace =
-        transaction.prepare_cached("INSERT OR REPLACE INTO publishers VALUES (?, ?, ?, ?, ?)")?;
-    let values = [batch.publisher(), batch.number(), first, batch.records().len() as u64, now];
-    replace.execute(values.map(u64::cast_signed)).map(drop)
+        transaction.prepare_cached("INSERT OR REPLACE INTO publishers VALUES (?, ?, ?, ?, ?, ?)")?;
+    let [publisher, number, first, messages, now] =
+        [batch.publisher(), batch.number(), first, outcomes.len() as u64, now].map(u64::cast_signed);
+    let outcomes = ids::encoded(batch, outcomes);
+    replace.execute(params![publisher, number, first, messages, now, outcomes]).map(drop)
 }
 
 /// Positions are made of the time, so they are higher than those of a log that was deleted. They must rise also if the

@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sse_server::log::{Batch, Position};
+use sse_server::log::{Batch, Outcome};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::builder::Durability;
 use crate::error::{DiskRefusal, Failure};
-use crate::store::{Bounds, Store};
+use crate::store::{Bounds, STEP_IDS, Store};
 use crate::tail::Tail;
 use crate::trace;
 
@@ -40,7 +40,7 @@ pub(crate) enum Job {
 
 pub(crate) struct Append {
     pub(crate) batch: Batch,
-    pub(crate) answer: oneshot::Sender<Result<Vec<Position>, Failure>>,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Outcome>, Failure>>,
     /// So many may wait.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -202,8 +202,8 @@ impl Worker {
                 self.shared.grown.notify_waiters();
                 // The counts are updated first, so that a caller that has its result finds its messages in them.
                 self.count();
-                for ((answer, _permit), positions) in waiting.into_iter().zip(appended.positions) {
-                    let _ = answer.send(Ok(positions));
+                for ((answer, _permit), outcomes) in waiting.into_iter().zip(appended.outcomes) {
+                    let _ = answer.send(Ok(outcomes));
                 }
             }
             Err(error) => {
@@ -306,9 +306,10 @@ impl Worker {
         if self.store.expire(bounds, now())? {
             self.shared.tail().trim(self.store.end());
         }
+        let is_forgetting = self.store.forget_ids(bounds, STEP_IDS)?;
         let is_shrinking = self.store.shrink()?;
         self.store.checkpoint()?;
-        Ok(is_shrinking)
+        Ok(is_forgetting || is_shrinking)
     }
 
     fn count(&self) {

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use sse_disk::{DiskLog, Durability};
-use sse_server::Message;
-use sse_server::log::{Batch, Log as _, Position, Record};
+use sse_server::log::{Batch, Log as _, Outcome, Position, Record};
+use sse_server::{EventId, Message};
 
 /// The directory and the durability of the child.
 const CHILD: &str = "SSE_DISK_KILLED_CHILD";
@@ -47,13 +47,23 @@ fn child() {
                     let data = |message| {
                         format!("{publisher} {number} {message} {}", "x".repeat(fastrand::usize(..2000)))
                     };
+                    // Every third message has an id. All messages with ids are sent again in the next batch.
                     let records: Vec<_> = (0..messages)
-                        .map(|message| Record::new("t", &Message::new(data(message))).unwrap())
+                        .map(|message| {
+                            let record = Record::new("t", &Message::new(data(message))).unwrap();
+                            let id = format!("{base} {publisher} {number} {message}");
+                            let id = EventId::try_from(id).unwrap();
+                            if message % 3 == 0 { record.with_id(&id).unwrap() } else { record }
+                        })
                         .collect();
-                    let batch = Batch::new(base.wrapping_add(publisher as u64), number, records);
+                    let again: Vec<_> = records.iter().filter(|it| it.id().is_some()).cloned().collect();
+                    let batch = Batch::new(base.wrapping_add(publisher as u64), 2 * number, records);
                     let positions = log.append(&batch).await.unwrap();
                     // One line in one write, so that none is cut.
                     println!("stored {} {}", positions[0], positions.len());
+                    let batch = Batch::new(base.wrapping_add(publisher as u64), 2 * number + 1, again);
+                    let outcomes = log.append_with_ids(&batch).await.unwrap();
+                    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Repeat(_))));
                 }
             })
         });
@@ -128,8 +138,12 @@ fn read(directory: &Path, stored: &[(u64, u64)], after: Position) -> Position {
         // Each publisher's batches are in order, whole, and there once.
         let mut newest = [(0, 0); PUBLISHERS];
         for entry in entries.iter().filter(|entry| entry.position > after) {
-            let fields = entry.record.as_ref().unwrap().fields();
-            let text = std::str::from_utf8(fields).unwrap().strip_prefix("data: ").unwrap();
+            let record = entry.record.as_ref().unwrap();
+            if let Some(id) = record.id() {
+                assert_eq!(log.find("t", id.as_str()).await.unwrap(), Some(entry.position), "{id:?}");
+            }
+            let fields = std::str::from_utf8(record.fields()).unwrap();
+            let text = fields.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
             let mut numbers = text.split(' ').take(3).map(|number| number.parse::<usize>().unwrap());
             let [publisher, number, message] = [(); 3].map(|()| numbers.next().unwrap());
             let newest = &mut newest[publisher];

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use sse_disk::{DiskLog, OpenErrorKind};
-use sse_server::Message;
 use sse_server::log::{Batch, Log as _, Position, Record};
+use sse_server::{EventId, Message};
 
 /// Appends some messages, and returns the id of the last one.
 async fn fill(log: &DiskLog, messages: usize) -> String {
@@ -119,9 +119,33 @@ async fn a_newer_format_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
     let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
-    file.pragma_update(None, "user_version", 2).unwrap();
+    file.pragma_update(None, "user_version", 3).unwrap();
     drop(file);
     check(directory.path(), OpenErrorKind::Newer, "newer version");
+}
+
+/// The first format had no ids of publishers.
+#[tokio::test]
+async fn an_older_format_is_brought_up_to_this_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let last = fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
+    let batch = Batch::new(7, 1, vec![Record::new("news", &Message::new("again")).unwrap()]);
+    let positions = DiskLog::open(directory.path()).unwrap().append(&batch).await.unwrap();
+    let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+    file.execute_batch(
+        "DROP TABLE ids; DROP TABLE secret; ALTER TABLE publishers DROP COLUMN outcomes; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(file);
+    let log = DiskLog::open(directory.path()).unwrap();
+    let after = log.after(log.position(&last).unwrap(), 9).await.unwrap().unwrap();
+    assert_eq!(after.iter().map(|entry| entry.position).collect::<Vec<_>>(), positions);
+    assert_eq!(log.append(&batch).await.unwrap(), positions, "the batch is known");
+    let named = Record::new("news", &Message::new("x")).unwrap().with_id(&EventId::from_static("order 1"));
+    let position = log.append(&Batch::new(7, 2, vec![named.unwrap()])).await.unwrap()[0];
+    drop(log);
+    let log = DiskLog::open(directory.path()).unwrap();
+    assert_eq!(log.find("news", "order 1").await.unwrap(), Some(position));
 }
 
 /// A cut file shows that it was cut: when it is opened, or by an unknown position.

@@ -137,6 +137,36 @@ async fn each_fault_is_reported() {
 }
 
 #[tokio::test]
+async fn faults_of_ids_are_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(directory.path()).unwrap();
+    let named = |id: &'static str| {
+        let record = Record::new("news", &Message::new(id)).unwrap();
+        record.with_id(&EventId::from_static(id)).unwrap()
+    };
+    // A batch of repeats alone has positions of its own nowhere.
+    for number in 1..3 {
+        let batch = Batch::new(7, number, ["a", "b", "c"].map(named).to_vec());
+        log.append_with_ids(&batch).await.unwrap();
+    }
+    drop(log);
+    for (broken, says) in [
+        ("", None),
+        ("UPDATE ids SET position = position + 1 WHERE number < 3", Some("of 2 publishers' ids is damaged")),
+        ("UPDATE ids SET hash = 'x' WHERE number = 1", Some("of 2 publishers' ids is damaged")),
+        ("DELETE FROM ids; UPDATE publishers SET outcomes = zeroblob(8)", Some("the newest batch of the")),
+    ] {
+        let database = Connection::open(directory.path().join("log.db")).unwrap();
+        database.execute_batch(broken).unwrap();
+        drop(database);
+        let faults = DiskReader::open(directory.path()).unwrap().check().unwrap().faults;
+        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), says.iter().len(), "{broken}: {texts:?}");
+        assert!(says.is_none_or(|says| texts[0].contains(says)), "{broken}: {texts:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_unreadable_page_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let log = DiskLog::open(directory.path()).unwrap();

@@ -143,13 +143,15 @@ pub(crate) async fn publish(route: &Route, messages: &[Message<'_>]) -> Result<R
     let mut receipt = Receipt::default();
     let mut failed = None;
     for message in published {
-        if message.is_repeat() {
-            receipt.repeated += 1;
-        } else {
-            receipt.published += 1;
-        }
-        match message.stored().await {
-            Ok(id) => receipt.id = id.map(|id| id.to_string()),
+        match message.receipt().await {
+            Ok(message) => {
+                if message.is_repeat() {
+                    receipt.repeated += 1;
+                } else {
+                    receipt.published += 1;
+                }
+                receipt.id = message.id().map(ToString::to_string);
+            }
             Err(error) => failed = failed.or(Some(error)),
         }
     }
@@ -162,7 +164,7 @@ fn rejection(error: &PublishError, are_many: bool) -> Rejection {
         PublishError::OwnId => (
             StatusCode::BAD_REQUEST,
             Refusal::OwnId,
-            "the log of this hub (--data or --redis) gives the ids; leave the id out, or put it into the data"
+            "the log of this hub (--redis) gives the ids; leave the id out, or put it into the data"
                 .to_owned(),
         ),
         PublishError::InvalidId(error) => (StatusCode::BAD_REQUEST, Refusal::InvalidId, error.to_string()),

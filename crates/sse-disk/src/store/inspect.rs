@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use sse_server::log::Position;
+use sse_server::log::{Outcome, Position};
 
 use super::open::{APPLICATION, FORMAT};
 use super::row::{COLUMNS, Stored};
-use super::{Result, Store};
+use super::{Result, Store, ids};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind, is_damage};
 
@@ -43,6 +43,8 @@ pub(crate) enum Finding {
     Disordered(Position),
     /// The remembered newest batch of this publisher has positions that the log does not have.
     Publisher(u64),
+    /// What is remembered of so many publishers' ids is not as it was written, or is of positions that the log has not.
+    Ids(u64),
 }
 
 impl Store {
@@ -99,7 +101,8 @@ impl Store {
         let checked = self
             .check_file(&mut tell)
             .and_then(|()| self.check_entries(&mut entries, &mut tell))
-            .and_then(|()| self.check_publishers(&mut tell));
+            .and_then(|()| self.check_publishers(&mut tell))
+            .and_then(|()| self.check_ids(&mut tell));
         match checked {
             // SQLite reads no further.
             Err(error) if is_damage(&error) => tell(Finding::File(error.to_string())),
@@ -148,15 +151,35 @@ impl Store {
     }
 
     fn check_publishers(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
-        let mut statement = self.connection.prepare("SELECT publisher, first, messages FROM publishers")?;
+        let sql = "SELECT publisher, first, messages, outcomes FROM publishers";
+        let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let [publisher, first, messages] =
                 [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned);
-            let end = first.checked_add(messages);
-            if first == 0 || end.is_none_or(|end| end > self.last.position.get().saturating_add(1)) {
+            let last = self.last.position.get();
+            let can_be = match row.get::<_, Option<Vec<u8>>>(3)? {
+                None => first > 0 && first.checked_add(messages).is_some_and(|end| end - 1 <= last),
+                Some(outcomes) => {
+                    let outcomes = ids::decoded(&outcomes);
+                    outcomes.len() as u64 == messages
+                        && outcomes.iter().all(|outcome| match outcome {
+                            Outcome::New(position) | Outcome::Repeat(position) => position.get() <= last,
+                            Outcome::Taken => true,
+                        })
+                }
+            };
+            if !can_be {
                 tell(Finding::Publisher(publisher));
             }
+        }
+        Ok(())
+    }
+
+    fn check_ids(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
+        let wrong = ids::count_damaged(&self.connection, self.last.position)?;
+        if wrong > 0 {
+            tell(Finding::Ids(wrong));
         }
         Ok(())
     }

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Home, Place, Store};
+use super::{Home, Ids, Place, Store};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
 
-/// The format that this version writes: the tables of `schema.sql`. An older one would be brought up to it here.
-pub(super) const FORMAT: i32 = 1;
+/// The format that this version writes: the tables of `schema.sql`, and what `ids.sql` adds to them.
+pub(super) const FORMAT: i32 = 2;
 
 /// Marks the file as a log: "ssed".
 pub(super) const APPLICATION: i32 = 0x7373_6564;
@@ -81,6 +81,7 @@ impl Store {
             durability,
             trimmed: Place::default(),
             last: Place::default(),
+            ids: Ids::NONE,
             unchecked: 0,
             is_flushed: true,
             is_expired: false,
@@ -99,12 +100,16 @@ impl Store {
         if tables == 0 {
             transaction.execute_batch(include_str!("schema.sql"))?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
-            transaction.pragma_update(None, "user_version", FORMAT)?;
         } else if number("application_id")? != APPLICATION {
             return Ok(Some(OpenErrorKind::Foreign));
         } else if number("user_version")? > FORMAT {
             return Ok(Some(OpenErrorKind::Newer));
         }
+        // A new file has format 0.
+        if number("user_version")? < 2 {
+            transaction.execute_batch(include_str!("ids.sql"))?;
+        }
+        transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
         connection.execute_batch(match durability {
             Durability::Stored => "PRAGMA synchronous = FULL",
@@ -120,10 +125,11 @@ impl Store {
         Ok(None)
     }
 
-    /// Reads where the log begins and ends.
+    /// Reads where the log begins and ends, and which ids it has.
     pub(super) fn read_ends(&mut self) -> rusqlite::Result<()> {
         self.trimmed = self.connection.query_row("SELECT position, number FROM trimmed", [], Place::read)?;
         self.last = self.newest()?.unwrap_or(self.trimmed);
+        self.ids = Ids::read(&self.connection)?;
         Ok(())
     }
 }

@@ -65,6 +65,11 @@ impl Store {
         Ok(entries.collect())
     }
 
+    /// Returns the position of the message that an id of a topic names, as [`Log::find`](sse_server::log::Log::find) returns it.
+    pub(crate) fn find(&self, topic: &str, id: &str) -> Result<Option<Position>> {
+        self.ids.find(&self.connection, topic, id)
+    }
+
     /// Returns the oldest entry.
     pub(super) fn oldest(&self) -> Result<Option<Place>> {
         self.place("SELECT position, number FROM entries ORDER BY position LIMIT 1", &[])

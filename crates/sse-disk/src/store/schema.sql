@@ -1,3 +1,5 @@
+-- The first format.
+
 -- The entries, oldest first. `number` is one more than that of the entry before: a missing number shows a loss.
 CREATE TABLE entries (
     position INTEGER PRIMARY KEY,

@@ -7,8 +7,8 @@ mod promise;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sse_server::Message;
-use sse_server::log::{Batch, Entry, Position, Record};
+use sse_server::log::{Batch, Entry, Outcome, Position, Record};
+use sse_server::{EventId, Message};
 use sse_testing::simulation::{Simulation, Tally};
 
 use self::disk::{Disk, Faults};
@@ -41,6 +41,8 @@ struct Story {
     highest: Position,
     now: u64,
     messages: u64,
+    /// Messages that have ids.
+    named: Vec<Record>,
     seen: Seen,
 }
 
@@ -64,6 +66,7 @@ impl Story {
             highest: Position::START,
             now: 1_700_000_000_000,
             messages: 0,
+            named: Vec::new(),
             seen: Seen::new(),
         };
         story.store = Some(story.open().unwrap());
@@ -112,11 +115,8 @@ impl Story {
             return;
         };
         self.seen.count("appended");
-        for (batch, positions) in batches.iter().zip(&appended.positions) {
-            assert_eq!(batch.records().len(), positions.len());
-            for (&position, record) in positions.iter().zip(batch.records()) {
-                self.is_stored(position, record);
-            }
+        for (batch, outcomes) in batches.iter().zip(&appended.outcomes) {
+            self.became(batch, outcomes, &batches);
         }
         self.stored.sort_by_key(|(position, _)| *position);
         if self.durability == Durability::Stored {
@@ -124,7 +124,49 @@ impl Story {
         }
     }
 
+    /// What `append` says of a batch is true.
+    fn became(&mut self, batch: &Batch, outcomes: &[Outcome], together: &[Batch]) {
+        assert_eq!(batch.records().len(), outcomes.len());
+        let mut outcomes = outcomes.iter();
+        for group in batch.groups() {
+            let of_group: Vec<_> = outcomes.by_ref().take(group.len()).collect();
+            if of_group.contains(&&Outcome::Taken) {
+                assert!(
+                    of_group.iter().all(|outcome| **outcome == Outcome::Taken),
+                    "a group is left out whole"
+                );
+                let unknown = self.publishers.iter().filter_map(|it| it.unknown.as_ref());
+                let batches = unknown.chain(together).flat_map(Batch::records);
+                let there: Vec<_> = self.stored.iter().map(|(_, record)| record).chain(batches).collect();
+                let is_taken = |record: &Record| {
+                    record.id().is_some()
+                        && there.iter().any(|there| there.id() == record.id() && *there != record)
+                };
+                assert!(group.iter().any(is_taken), "no id of {group:?} was taken");
+                self.seen.count("taken");
+                continue;
+            }
+            for (outcome, record) in of_group.into_iter().zip(group) {
+                match *outcome {
+                    Outcome::New(position) => self.is_stored(position, record),
+                    Outcome::Repeat(position) => {
+                        self.seen.count("repeat");
+                        self.is_stored(position, record);
+                    }
+                    Outcome::Taken => unreachable!("the group is left out"),
+                }
+            }
+        }
+    }
+
     fn is_stored(&mut self, position: Position, record: &Record) {
+        let trimmed = self.store().trimmed.position;
+        let mut kept = self.stored.iter().filter(|(kept, _)| *kept > trimmed && *kept != position);
+        assert!(
+            record.id().is_none() || kept.all(|(_, other)| other.id() != record.id()),
+            "{:?} names two messages",
+            record.id()
+        );
         if position <= self.highest {
             // It was on the disk, though the append had failed.
             self.seen.count("stored though it had failed");
@@ -138,18 +180,43 @@ impl Story {
         self.stored.push((position, record.clone()));
     }
 
+    /// Whether a message is of a batch of which it is not known whether it was appended.
+    fn had_failed(&self, record: &Record) -> bool {
+        self.publishers.iter().filter_map(|it| it.unknown.as_ref()).any(|it| it.records().contains(record))
+    }
+
     fn batch(&mut self, publisher: usize) -> Batch {
         let messages = self.rng.usize(1..5);
         let large = if self.rng.u32(..8) == 0 { 20_000 } else { 200 };
-        let records = (0..messages).map(|_| {
-            self.messages += 1;
-            let data = format!("{} {}", self.messages, "x".repeat(self.rng.usize(..large)));
-            Record::new("topic", &Message::new(data)).unwrap()
-        });
-        let records = records.collect();
+        let mut groups = vec![Vec::new()];
+        for _ in 0..messages {
+            let record = self.record(large);
+            if self.rng.bool() {
+                groups.push(Vec::new());
+            }
+            groups.last_mut().unwrap().push(record);
+        }
         let publisher = &mut self.publishers[publisher];
         publisher.number += 1;
-        Batch::new(publisher.id, publisher.number, records)
+        Batch::of_groups(publisher.id, publisher.number, groups)
+    }
+
+    /// A message: without an id, with a new one, with that of another message, or the same message again.
+    fn record(&mut self, large: usize) -> Record {
+        self.messages += 1;
+        let data = format!("{} {}", self.messages, "x".repeat(self.rng.usize(..large)));
+        let record = Record::new("topic", &Message::new(data)).unwrap();
+        let recent = self.named.len().saturating_sub(20);
+        let earlier = self.rng.choice(&self.named[recent..]).cloned();
+        let id = match (self.rng.u32(..8), earlier) {
+            (0, Some(earlier)) => return earlier,
+            (1, Some(earlier)) => earlier.id().unwrap().clone(),
+            (2..5, _) => EventId::try_from(format!("order {}", self.messages)).unwrap(),
+            _ => return record,
+        };
+        let named = record.with_id(&id).unwrap();
+        self.named.push(named.clone());
+        named
     }
 
     fn read(&mut self) {
@@ -161,9 +228,13 @@ impl Story {
         let position = self.stored[from].0;
         match self.store().after(position, limit) {
             Ok(Some(page)) => {
-                let expected: Vec<_> = self.stored[from + 1..].iter().take(page.len()).cloned().collect();
-                assert_eq!(contents(&page), expected, "what follows {position}");
                 assert!(!page.is_empty() || from + 1 == self.stored.len());
+                // What had failed may be there too.
+                let is_stored = |written: &(_, _)| self.stored.contains(written);
+                let (there, others): (Vec<_>, Vec<_>) = contents(&page).into_iter().partition(is_stored);
+                let expected: Vec<_> = self.stored[from + 1..].iter().take(there.len()).cloned().collect();
+                assert_eq!(there, expected, "what follows {position}");
+                assert!(others.iter().all(|(_, record)| self.had_failed(record)), "after {position}");
             }
             Ok(None) => assert!(position < self.store().trimmed.position, "{position} is not known"),
             Err(_) => self.seen.count("read failed"),
@@ -188,6 +259,11 @@ impl Story {
         let is_flush = self.durability != Durability::Stored && self.rng.bool();
         let outcome = if is_flush {
             self.store().flush().map(|()| "flushed")
+        } else if self.rng.u32(..3) == 0 {
+            let bounds = Bounds { bytes: Some(0), ..Bounds::default() };
+            self.store()
+                .forget_ids(bounds, 4)
+                .map(|is_done| if is_done { "ids forgotten" } else { "few ids" })
         } else if self.rng.bool() {
             // As if many bytes had been written.
             self.store().unchecked = u64::MAX / 2;
@@ -256,7 +332,6 @@ impl Story {
         }
         let there = contents(&entries);
         let end = there.last().map_or(start, |(position, _)| *position);
-        let failed: Vec<&Batch> = self.publishers.iter().filter_map(|it| it.unknown.as_ref()).collect();
         let expected: Vec<_> = self.stored.iter().filter(|(position, _)| *position > start).collect();
         let mut missing = expected.iter().filter(|expected| !there.contains(expected));
         if let Some((position, _)) = missing.next() {
@@ -265,13 +340,20 @@ impl Story {
             self.seen.count("lost, as it may be");
         }
         for written in there.iter().filter(|written| !expected.contains(written)) {
-            let had_failed = failed.iter().any(|batch| batch.records().contains(&written.1));
-            assert!(had_failed, "{} was never appended", written.0);
+            assert!(self.had_failed(&written.1), "{} was never appended", written.0);
         }
         let messages = there.iter().map(|(_, record)| record.fields());
         let mut messages: Vec<_> = messages.collect();
         messages.sort();
         assert!(messages.is_sorted_by(|a, b| a < b), "a message is there twice");
+        // The id of each message that is there is known, of that message alone; of one that is gone, it may be.
+        for (position, record) in self.stored.iter().filter(|(position, _)| *position <= end) {
+            let Some(id) = record.id() else { continue };
+            let found = self.store.as_ref().unwrap().find("topic", id.as_str()).unwrap();
+            assert!(
+                found == Some(*position) || *position <= start && found.is_none_or(|found| found > *position)
+            );
+        }
         // What failed and is there counts when its publisher is told so.
         self.stored.retain(|(position, _)| *position <= end);
         self.flushed = self.stored.len();
@@ -285,10 +367,9 @@ impl Story {
             let batch = self.publishers[number].unknown.take();
             let batch = batch.unwrap_or_else(|| self.batch(number));
             let now = self.now;
-            let appended = self.store().append(std::slice::from_ref(&batch), now).unwrap();
-            for (&position, record) in appended.positions[0].iter().zip(batch.records()) {
-                self.is_stored(position, record);
-            }
+            let batches = [batch];
+            let appended = self.store().append(&batches, now).unwrap();
+            self.became(&batches[0], &appended.outcomes[0], &batches);
         }
         self.stored.sort_by_key(|(position, _)| *position);
         self.flushed = if self.durability == Durability::Stored { self.stored.len() } else { self.flushed };
@@ -377,6 +458,18 @@ fn damage(seed: u64) -> Seen {
             Err(_) => tally.count("not read"),
         }
     }
+    for (_, record) in &run.stored {
+        let Some(id) = record.id() else { continue };
+        match store.find("topic", id.as_str()) {
+            Ok(Some(position)) => {
+                let place = run.stored.binary_search_by_key(&position, |(position, _)| *position).unwrap();
+                assert_eq!(run.stored[place].1.id(), Some(id), "{position} is another message");
+                tally.count("found");
+            }
+            Ok(None) => tally.count("not found"),
+            Err(_) => tally.count("not read"),
+        }
+    }
     if let Ok(newest) = store.before(None, 1000) {
         for entry in &newest {
             known(entry);
@@ -393,7 +486,7 @@ fn damage(seed: u64) -> Seen {
 #[test]
 fn a_damaged_disk_gives_no_wrong_event() {
     let Some(seen) = Simulation::new().runs(100).run(async |seed| damage(seed)) else { return };
-    for what in ["a gap", "linked", "not known", "not opened", "not read", "went on"] {
+    for what in ["a gap", "found", "linked", "not found", "not known", "not opened", "not read", "went on"] {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");
     }
 }
@@ -406,11 +499,14 @@ fn stored_messages_are_there_after_any_failure() {
         "append failed",
         "checkpoint",
         "full",
+        "ids forgotten",
         "killed",
         "lost power",
         "not opened on a faulty disk",
         "read failed",
+        "repeat",
         "stored though it had failed",
+        "taken",
         "trimmed",
     ] {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");

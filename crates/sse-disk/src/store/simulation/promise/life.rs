@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sse_server::log::{Batch, Entry, Log, LogError, Position, Publisher, timed};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Publisher, timed};
 use sse_server::{EventId, Route, Topics};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -186,7 +186,11 @@ impl Log for StoreLog {
                 Failure::new(store.file(), &error).into_log_error()
             })?;
             self.0.tail.lock().unwrap().push(appended.entries);
-            appended.positions.remove(0)
+            let position = |outcome| match outcome {
+                Outcome::New(position) => position,
+                other => panic!("no message has an id: {other:?}"),
+            };
+            appended.outcomes.remove(0).into_iter().map(position).collect()
         };
         self.0.grown.notify_waiters();
         self.way().await?;
