@@ -2,7 +2,9 @@
 //! and sends it on request.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
@@ -29,6 +31,11 @@ pub(crate) struct Envelope<'a> {
     /// The data.
     #[serde(borrow, deserialize_with = "text")]
     pub(crate) data: Cow<'a, str>,
+}
+
+/// Returns the text of a time, as RFC 3339 has it, in milliseconds.
+pub(crate) fn time(time: SystemTime) -> Option<String> {
+    Timestamp::try_from(time).ok().map(|time| format!("{time:.3}"))
 }
 
 /// The header by which a client asks for data in this form, and by which a hub says that the data has it: `json`.

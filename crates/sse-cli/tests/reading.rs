@@ -57,13 +57,17 @@ fn the_topic_of_an_event_is_seen_where_it_is_asked_for() {
         stream.block();
         let id = hub.publish("a", "two\nlines");
         let block = stream.block();
+        let (before, rest) = block.split_once(r#""time":""#).unwrap();
+        let (time, after) = rest.split_once("\",").unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
         let data = format!(r#"{{"topic":"a","type":"message","id":"{id}","data":"two\nlines"}}"#);
-        assert_eq!(block, format!("data: {data}\nid: {id}\n"));
+        assert_eq!(format!("{before}{after}"), format!("data: {data}\nid: {id}\n"));
         assert_eq!(plain.block(), format!("data: two\ndata: lines\nid: {id}\n"));
         hub.post("/topics/b?type=price", &[], "7");
         let block = stream.block();
         assert!(
-            block.starts_with("event: price\ndata: {\"topic\":\"b\",\"type\":\"price\",\"id\":\""),
+            block.starts_with("event: price\ndata: {\"topic\":\"b\",\"time\":\"")
+                && block.contains("\",\"type\":\"price\",\"id\":\""),
             "{block}"
         );
         plain.block();

@@ -22,7 +22,7 @@ const JSON: &str = "json";
 pub(crate) enum Data {
     /// As it was published.
     Plain,
-    /// In a line of JSON, with the event's topic, type and id.
+    /// In a line of JSON, with the event's topic, time, type and id.
     InEnvelope,
 }
 
@@ -64,10 +64,10 @@ fn envelope(event: Candidate<'_>) -> String {
     let (topic, id) = (event.topic(), event.event().last_event_id());
     let envelope = Envelope {
         topic: (!topic.is_empty()).then(|| topic.into()),
+        time: event.published().and_then(envelope::time).map(Into::into),
         event_type: Some(event.event_type().into()),
         id: (!id.is_empty()).then(|| id.into()),
         data: event.data().into(),
-        ..Envelope::default()
     };
     serde_json::to_string(&envelope).expect("text is JSON")
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::rejection::Rejection;
 use super::topic;
-use crate::envelope::{Envelope, JSON_LINES};
+use crate::envelope::{self, Envelope, JSON_LINES};
 use crate::units;
 
 /// How a client of a stream says where it goes on.
@@ -180,9 +180,9 @@ impl Page {
                 }
                 Item::Event(received) => {
                     lines.add_gap_of(&mut evicted);
-                    lines.add(&envelope(received));
+                    lines.add(&line(received));
                 }
-                Item::Gap(gap) => lines.add(&gap_envelope(gap)),
+                Item::Gap(gap) => lines.add(&gap_line(gap)),
                 _ => {}
             }
             lines.next = next(item.last_event_id());
@@ -280,19 +280,18 @@ pub(crate) fn head(body: Body) -> Response {
 const GAP: &str = "gap";
 const UNKNOWN: &str = r#"{"missed":null}"#;
 
-fn envelope(received: &Received) -> Envelope<'_> {
+fn line(received: &Received) -> Envelope<'_> {
     let event = received.event();
-    let time = received.published().and_then(|time| Timestamp::try_from(time).ok());
     Envelope {
         topic: Some(received.topic().into()),
-        time: time.map(|time| format!("{time:.3}").into()),
+        time: received.published().and_then(envelope::time).map(Into::into),
         event_type: Some(event.event_type().into()).filter(|event_type| event_type != "message"),
         id: Some(event.last_event_id().into()),
         data: event.data().into(),
     }
 }
 
-fn gap_envelope(gap: &Gap) -> Envelope<'static> {
+fn gap_line(gap: &Gap) -> Envelope<'static> {
     let data = gap.missed.map_or_else(|| UNKNOWN.into(), |missed| format!(r#"{{"missed":{missed}}}"#).into());
     let id = Some(gap.last_event_id.as_str().to_owned().into());
     Envelope { event_type: Some(GAP.into()), id, data, ..Envelope::default() }

@@ -1,6 +1,7 @@
 //! Decides which events a subscriber gets.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
 
 use sse_codec::{Decoder, EventRef};
 
@@ -15,11 +16,12 @@ pub struct Candidate<'a> {
     topic: &'a str,
     key: Option<&'a str>,
     tag: Option<&'a str>,
+    published: Option<SystemTime>,
 }
 
 impl<'a> Candidate<'a> {
     pub(crate) fn new(event: EventRef<'a>, topic: &'a str, item: &'a Item) -> Self {
-        Self { event, topic, key: item.key.as_deref(), tag: item.tag.as_deref() }
+        Self { event, topic, key: item.key.as_deref(), tag: item.tag.as_deref(), published: item.published }
     }
 
     /// Returns the event.
@@ -50,6 +52,12 @@ impl<'a> Candidate<'a> {
     /// Returns the [tag](crate::Publication::tag) that the event was published with.
     pub fn tag(&self) -> Option<&'a str> {
         self.tag
+    }
+
+    /// Returns when the event was published, as [`Received::published`](crate::Received::published) does. `None` for a
+    /// gap event.
+    pub fn published(&self) -> Option<SystemTime> {
+        self.published
     }
 }
 

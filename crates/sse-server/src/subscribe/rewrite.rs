@@ -51,6 +51,8 @@ fn with_data(block: &[u8], data: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[track_caller]
@@ -60,9 +62,10 @@ mod tests {
             bytes: Bytes::from_static(block.as_bytes()),
             key: Some("k".into()),
             tag: None,
-            published: None,
+            published: Some(SystemTime::UNIX_EPOCH),
         };
         let mut rewrite = Rewrite::new(|event| {
+            assert_eq!(event.published(), Some(SystemTime::UNIX_EPOCH));
             format!("{}/{}/{}\n{}", event.topic(), event.key().unwrap(), event.event_type(), event.data())
         });
         let found = rewrite.rewrite(&item, "t").unwrap();

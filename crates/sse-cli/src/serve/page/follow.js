@@ -40,7 +40,7 @@ export class Follower {
     this.#stream = new EventStream({
       address: () => `topics?${query(this.names)}&last=${LAST}`,
       headers: () => ({ ...authorization("subscribe"), "sse-envelope": "json" }),
-      onEvent: (event, headers) => this.#take({ ...unwrapped(event, headers), isOld: Date.now() < this.#replayEnd }),
+      onEvent: (event, headers) => this.#take(this.#dated(unwrapped(event, headers))),
       onState: (state, why) => {
         if (state === "open" && this.#stream.lastEventId === "") this.#replayEnd = Date.now() + REPLAY;
         onState(state, why);
@@ -88,6 +88,12 @@ export class Follower {
     if (this.names.length > 0) this.#stream.connect();
   }
 
+  /** The event with its time: that of its publishing if the hub says it, or else that of its coming. */
+  #dated({ time, ...event }) {
+    const isOld = time === undefined && Date.now() < this.#replayEnd;
+    return { ...event, at: time === undefined ? new Date() : new Date(time), isOld };
+  }
+
   #take(event) {
     const key = `${event.id} ${event.type}`;
     if (this.#seen.delete(key)) return;
@@ -110,7 +116,7 @@ function bounded(names) {
 /** The event within an event whose data is JSON that names its topic. */
 function unwrapped(event, headers) {
   // A proxy may have removed the header, and a very long line is cut.
-  if (headers.get("sse-envelope") !== "json" || event.isCut) return { ...event, at: new Date(), topic: "" };
-  const { topic, data } = JSON.parse(event.data);
-  return { ...event, topic, data, at: new Date() };
+  if (headers.get("sse-envelope") !== "json" || event.isCut) return { ...event, topic: "" };
+  const { topic, time, data } = JSON.parse(event.data);
+  return { ...event, topic, time, data };
 }
