@@ -59,7 +59,7 @@ const IMPURE: [&str; 9] = [
     "hyper",
     "reqwest",
     "fastrand",
-    "SystemTime",
+    "SystemTime::now",
     "Instant::now",
     ".elapsed",
     // The clock of sse-client.

@@ -196,7 +196,7 @@ fn pure_code_names_nothing_impure() {
         ("hyper", "use hyper_util::rt;"),
         ("reqwest", "struct S(Option<reqwest::Client>);"),
         ("fastrand", "fn f() { g!(fastrand::f64()); }"),
-        ("SystemTime", "use std::time::{Duration, SystemTime};"),
+        ("SystemTime::now", "use std::time::{Duration, SystemTime};\nfn f() { SystemTime::now(); }"),
         ("Instant::now", "use std::time;\nfn f() { time::Instant::now(); }"),
         ("Instant::now", "fn f() { let now = Instant::now; }"),
         (".elapsed", "fn f() { start.elapsed(); }"),
@@ -213,7 +213,7 @@ fn pure_code_names_nothing_impure() {
 
 #[test]
 fn pure_code_takes_time_as_an_argument() {
-    let code = "/// tokio\nfn f(now: Instant, elapsed: Duration) { g(now, elapsed, \"tokio\") }";
+    let code = "/// tokio\nfn f(now: Instant, at: SystemTime, elapsed: Duration) { g(now, at, elapsed, \"tokio\") }";
     check(&[("lower.rs", code)], &[]);
     check(&[("side/part.rs", "use tokio::time;\npub struct Part;")], &[]);
 }
