@@ -62,7 +62,7 @@ pub(crate) struct Store {
     last: Place,
     /// The publishers' ids.
     ids: Ids,
-    /// Written since the last checkpoint, about.
+    /// About how many bytes were written since the last checkpoint.
     unchecked: u64,
     is_flushed: bool,
     /// Whether the message of the newest entry has expired and was removed.
@@ -81,7 +81,7 @@ struct Place {
 pub(crate) struct Appended {
     /// For each batch, what became of its messages.
     pub(crate) outcomes: Vec<Vec<Outcome>>,
-    /// The entries that are new.
+    /// The new entries.
     pub(crate) entries: Vec<Entry>,
     /// How long the commit took, which waits for the disk.
     pub(crate) commit: Duration,
@@ -155,7 +155,7 @@ impl Store {
         }
         let begun = Instant::now();
         transaction.commit()?;
-        // About what a small commit writes.
+        // About as many bytes as a small commit writes.
         self.unchecked += 16 * 1024 + end.bytes;
         self.is_expired = self.is_expired && self.last == end.last;
         (self.last, self.ids) = (end.last, end.ids);
@@ -240,7 +240,7 @@ impl Store {
         })
     }
 
-    /// Makes a change that is not flushed: if the power takes it, it is made again.
+    /// Makes a change without a flush. If a loss of power undoes it, it is made again.
     fn unflushed<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.durability != Durability::Stored {
             return change(self);

@@ -41,7 +41,7 @@ pub(crate) enum Job {
 pub(crate) struct Append {
     pub(crate) batch: Batch,
     pub(crate) answer: oneshot::Sender<Result<Vec<Outcome>, Failure>>,
-    /// So many may wait.
+    /// Limits how many appends wait.
     pub(crate) permit: OwnedSemaphorePermit,
 }
 

@@ -213,7 +213,8 @@ fn pure_code_names_nothing_impure() {
 
 #[test]
 fn pure_code_takes_time_as_an_argument() {
-    let code = "/// tokio\nfn f(now: Instant, at: SystemTime, elapsed: Duration) { g(now, at, elapsed, \"tokio\") }";
+    let code =
+        "/// tokio\nfn f(now: Instant, at: SystemTime, elapsed: Duration) { g(now, at, elapsed, \"tokio\") }";
     check(&[("lower.rs", code)], &[]);
     check(&[("side/part.rs", "use tokio::time;\npub struct Part;")], &[]);
 }

@@ -354,7 +354,7 @@ impl Story {
                 found == Some(*position) || *position <= start && found.is_none_or(|found| found > *position)
             );
         }
-        // What failed and is there counts when its publisher is told so.
+        // A failed message that is there counts when its publisher is told so.
         self.stored.retain(|(position, _)| *position <= end);
         self.flushed = self.stored.len();
         self.highest = end.max(start);

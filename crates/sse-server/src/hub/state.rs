@@ -69,7 +69,7 @@ pub(crate) enum ReadsOn {
 pub(crate) struct TakenIn {
     /// The topics whose subscribers must be woken.
     pub(crate) touched: Vec<usize>,
-    /// Whether the entries do not go on where the last ones ended.
+    /// Whether the entries do not come directly after the last ones.
     pub(crate) is_broken: bool,
 }
 

@@ -54,7 +54,7 @@ impl Batch {
             records.append(&mut group);
             ends.push(records.len());
         }
-        assert!(!records.is_empty(), "a batch has a message");
+        assert!(!records.is_empty(), "a batch needs at least one message");
         Self { publisher, number, records, ends }
     }
 

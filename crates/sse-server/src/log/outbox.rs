@@ -95,7 +95,7 @@ enum Pending {
 /// Called if the messages are given up.
 pub(crate) type OnFailure = Box<dyn FnOnce() + Send>;
 
-/// Tells a publisher what has become of its message.
+/// Reports the outcome of a message to its publisher.
 type Answer = oneshot::Sender<Result<Outcome, PublishError>>;
 
 impl Outbox {
@@ -319,7 +319,7 @@ impl Writer {
         let outcome = loop {
             let error = match self.log.append(&batch).await {
                 Ok(outcomes) if outcomes.len() == answers.len() => break Ok(outcomes),
-                Ok(_) => LogError::refused("it told of another number of messages than it was given"),
+                Ok(_) => LogError::refused("it has returned a wrong number of positions"),
                 Err(error) => error,
             };
             let (pause, now) = (wait.next(), Instant::now());

@@ -95,8 +95,8 @@ impl Published {
     /// # Errors
     ///
     /// [`PublishError::Log`] if the log failed for as long as the publisher's
-    /// [patience](crate::log::PublisherBuilder::patience). Unless the log has
-    /// [refused](crate::log::LogError::is_refused) it, the message may still be in the log.
+    /// [patience](crate::log::PublisherBuilder::patience). The log may still have the message, unless it has
+    /// [refused](crate::log::LogError::is_refused) it.
     ///
     /// [`PublishError::IdTaken`] if the log knows the publisher's id as that of another message; nothing that was
     /// published together with the message is in the log then.
@@ -116,7 +116,7 @@ impl Published {
             State::Repeat(id) => Ok(Receipt { id: Some(id), is_repeat: true }),
             State::Failed(error) => Err(error),
             State::Waiting { answered, id, log } => {
-                // The task that appends is gone.
+                // The task that appends has ended.
                 let outcome = answered.await.map_err(|_| PublishError::Closed)??;
                 let (position, is_repeat) = match outcome {
                     Outcome::New(position) => (position, false),
