@@ -14,7 +14,7 @@ async fn sum(url: &str) -> Result<u64, Error> {
     Ok(sum)
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn no_number_is_missing_when_the_connection_breaks() {
     let server = Server::start([
         // The connection ends in the middle of the second event.
