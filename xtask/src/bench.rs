@@ -4,7 +4,8 @@ use crate::shell::{self, Failure};
 
 /// `sse-codec` beside its peers, in one run: tables of times and ratios. The arguments are the program's own.
 ///
-/// It is measured as users build it who set nothing, and as those do who set the most; the tables name the profile.
+/// It is measured with Cargo's default release profile, and with the settings for the fastest code. The tables name the
+/// profile.
 pub(crate) fn codec(arguments: &[&str]) -> Result<(), Failure> {
     for profile in ["release", "lto"] {
         run_with_profile("xtask/bench", profile, arguments)?;
@@ -12,8 +13,8 @@ pub(crate) fn codec(arguments: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `sse-server` beside its peers: one event to many subscribers, some minutes; what idle subscribers hold of the
-/// memory; what a delivery takes of instructions. Linux only.
+/// `sse-server` beside its peers: one event to many subscribers, some minutes; the memory of idle subscribers;
+/// the instructions of a delivery. Linux only.
 pub(crate) fn fanout(arguments: &[&str]) -> Result<(), Failure> {
     run("xtask/fanout", arguments)
 }

@@ -1,9 +1,9 @@
-//! The fuzz targets, by cargo-fuzz where there is a nightly toolchain; else their properties as plain tests.
+//! The fuzz targets, by cargo-fuzz. Without a nightly toolchain, their properties run as tests.
 
 use crate::setup;
 use crate::shell::{self, Failure};
 
-/// How long each target runs if nothing is said.
+/// How long each target runs by default.
 pub(crate) const DEFAULT_SECONDS: u32 = 30;
 
 const TARGETS: [&str; 6] = ["decode", "items", "lines", "storage", "limit", "round_trip"];

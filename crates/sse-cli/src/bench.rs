@@ -80,7 +80,7 @@ pub(crate) struct Options {
 
 const AFTER_HELP: &str = "\
 A latency counts from the moment at which an event was due, not from when it was sent. So a server that answers late is \
-seen to be late; `behind schedule` says how long due events waited for the answers to earlier ones.
+seen to be late; `publish delay` says how long due events waited for the answers to earlier ones.
 
 Lost, doubled and late events are known only with --publish, by the numbers in the data. After the last event, the program \
 waits until nothing has come for 5 seconds. What is missing then is lost, also on streams that have ended. An interrupt ends \

@@ -342,8 +342,8 @@ fn greet(places: &Places, is_open: bool, authority: &Authority) {
     let _ = io::stdout().write_all(greeting.as_bytes());
 }
 
-/// Parses what is logged. A word that is not a level would be taken for a target, and all other targets would be
-/// silent.
+/// Parses the filter of the log. A word that is not a level would be taken for a target, and no other target would be
+/// logged.
 fn log_filter(text: &str) -> Result<Targets, String> {
     let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
     let is_known = |part: &str| part.contains('=') || is_level(part.trim());

@@ -114,7 +114,7 @@ fn a_report_has_a_row_for_each_number_and_a_histogram() {
         "connected        3 of 3 in ",
         "connect time     p50 ",
         "published        10 events in ",
-        "behind schedule  p50 ",
+        "publish delay    p50 ",
         "delivered        30 events in ",
         "per subscriber   10 to 10 events",
         "lost             0\n",

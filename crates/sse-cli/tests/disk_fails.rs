@@ -89,7 +89,7 @@ fn a_full_disk_refuses_events_and_keeps_serving() {
     assert!(metrics.contains("\nsse_disk_writable 0\n"), "{metrics}");
     assert!(!metrics.contains("\nsse_disk_failures_total 0\n"), "{metrics}");
 
-    // Those who were there have got all, and those who come get all.
+    // Connected subscribers have received all events, and new ones get them too.
     let mut late = Stream::open(&hub, "/topics/news", &[&format!("Last-Event-ID: {opening}")]);
     for number in 0..stored {
         let data = format!("data: {}", event(number));

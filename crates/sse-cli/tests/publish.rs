@@ -479,7 +479,7 @@ fn an_answer_that_breaks_off_leaves_open_what_came_of_the_event() {
 
 #[test]
 fn a_failure_says_what_is_published_and_which_lines_are_not() {
-    for (refusal, code, before, behind) in [
+    for (refusal, code, before, after) in [
         (answer("503 Service Unavailable", "text/plain", "full"), 3, "refused ", ": 503"),
         (String::new(), 1, "gave no answer for ", ", so it may be published or not: "),
     ] {
@@ -493,7 +493,7 @@ fn a_failure_says_what_is_published_and_which_lines_are_not() {
         let [published, refused] = sizes[..] else { panic!("{sizes:?}") };
         assert!(refused > 1, "{sizes:?}");
         let lines = format!("lines {} to {}", published + 1, published + refused);
-        assert_fails(&output, code, &format!("{before}{lines}{behind}"));
+        assert_fails(&output, code, &format!("{before}{lines}{after}"));
         let published = if published == 1000 { "1,000".to_owned() } else { published.to_string() };
         assert_fails(&output, code, &format!("; {published} events were published before\n"));
     }

@@ -138,8 +138,8 @@ impl Paths {
     fn add_tokens(&mut self, tokens: TokenStream) {
         let tokens = Vec::from_iter(tokens);
         let mut rest = tokens.as_slice();
-        while let [token, behind @ ..] = rest {
-            rest = behind;
+        while let [token, following @ ..] = rest {
+            rest = following;
             match token {
                 TokenTree::Group(group) => self.add_tokens(group.stream()),
                 TokenTree::Ident(first) => {
@@ -148,12 +148,12 @@ impl Paths {
                         TokenTree::Punct(one),
                         TokenTree::Punct(two),
                         TokenTree::Ident(name),
-                        behind @ ..,
+                        following @ ..,
                     ] = rest
                         && (one.as_char(), two.as_char()) == (':', ':')
                     {
                         names.push(name.to_string());
-                        rest = behind;
+                        rest = following;
                     }
                     if names.len() > 1 || names[0].starts_with(char::is_uppercase) {
                         self.add(names, first.span().start().line);

@@ -23,7 +23,7 @@ async fn an_answer_goes_on_without_its_reader_and_is_read_to_its_end() {
     check_data(&events, &["\"two \"", "\"three\"", "{}"]);
     assert_eq!(events[2].event_type(), "done");
 
-    // Who comes late gets all of it.
+    // A client that comes late gets all of it.
     let events = rest(EventSource::get(&url).unwrap()).await;
     check_data(&events, &["\"one \"", "\"two \"", "\"three\"", "{}"]);
 

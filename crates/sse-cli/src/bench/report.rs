@@ -161,7 +161,7 @@ impl Numbers {
             if let Some(refusal) = &published.refusal {
                 rows.add("", format!("ended early: {refusal}"));
             }
-            rows.add("behind schedule", percentiles(&published.lags, &[50.0, 99.0]));
+            rows.add("publish delay", percentiles(&published.lags, &[50.0, 99.0]));
         }
         let rate = three_digits(per_second_of(self.events, self.measuring));
         let (events, time) = (HumanCount(self.events), duration(self.measuring));
@@ -355,7 +355,7 @@ mod tests {
                 "connect time     p50 100 ms   p99 200 ms   max 200 ms",
                 "published        2 of 10 events in 2.00 s, 1.00 per second, 1 POSTs",
                 "                 ended early: 413",
-                "behind schedule  p50 1.00 ms  p99 2.00 ms  max 2.00 ms",
+                "publish delay    p50 1.00 ms  p99 2.00 ms  max 2.00 ms",
                 "delivered        4 events in 2.00 s, 2.00 per second",
                 "                 3,000,000 bytes, 1.50 MB/s",
                 "per subscriber   1 to 3 events",

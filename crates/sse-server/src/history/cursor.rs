@@ -150,7 +150,7 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { messages: 3, bytes: 1000, age: None, burst: 0 };
 
-    /// Who gave the id of a message.
+    /// The origin of the id of a message.
     #[derive(Clone, Debug)]
     enum Id {
         Hub,

@@ -24,7 +24,7 @@ pub(crate) struct Label {
     pub(crate) tag: Option<Arc<str>>,
 }
 
-/// Who gave the id of a block.
+/// The origin of the id of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Id {
     /// The block has no id, because it is not an event.

@@ -113,7 +113,7 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
                 "an entry holds the id that the publisher gave, and `append` takes messages with ids and without";
             own_ids::a_repeat_is_not_appended,
                 "a message whose id names a message with the same fields, key and tag is a `Repeat` of that one, \
-                 whoever appends it";
+                 also if another publisher appends it";
             own_ids::a_taken_id_leaves_its_group_out,
                 "a message whose id names another message is `Taken`, with all of its group; other groups are \
                  appended";

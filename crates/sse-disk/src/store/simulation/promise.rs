@@ -1,5 +1,5 @@
 //! The promise to clients, over a disk that fails by a seed: topics on a store, a process that is killed and a machine
-//! that loses power while clients read, and a judge who knows all that was ever seen.
+//! that loses power while clients read, and a judge that knows everything that clients have seen.
 
 mod client;
 mod life;
