@@ -172,10 +172,15 @@ impl Store {
         Ok(())
     }
 
-    /// Commits a transaction without a change, to see whether the disk accepts it.
-    pub(crate) fn probe(&mut self) -> Result<()> {
+    /// Writes this many bytes and removes them again, to see whether the disk has room for them.
+    pub(crate) fn probe(&mut self, bytes: usize) -> Result<()> {
         self.check_home()?;
-        self.connection.pragma_update(None, "user_version", open::FORMAT)
+        self.connection.execute_batch("CREATE TABLE IF NOT EXISTS probe (bytes BLOB)")?;
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let probed = self.connection.execute("INSERT INTO probe VALUES (zeroblob(?1))", [bytes]);
+        // An empty table that stays, because not even this change has room, harms nothing.
+        let removed = self.connection.execute_batch("DROP TABLE probe");
+        probed.and(removed)
     }
 
     /// Flushes the entries that were appended without a flush.

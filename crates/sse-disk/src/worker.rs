@@ -89,6 +89,8 @@ pub(crate) struct Worker {
     tidy_at: Instant,
     /// When to check again whether messages could be stored.
     probe_at: Instant,
+    /// The bytes of the messages that were refused last.
+    refused_bytes: usize,
     /// Since when the log can't be tidied, if it can't.
     untidy_since: Option<Instant>,
 }
@@ -129,6 +131,7 @@ impl Worker {
             flush_at: None,
             tidy_at: Instant::now(),
             probe_at: Instant::now(),
+            refused_bytes: 0,
             untidy_since: None,
         }
     }
@@ -183,11 +186,12 @@ impl Worker {
             next = if bytes < COMMIT_BYTES { self.jobs.try_recv().ok() } else { None };
         }
         if !appends.is_empty() {
-            self.append(appends);
+            self.append(appends, bytes);
         }
     }
 
-    fn append(&mut self, appends: Vec<Append>) {
+    /// Appends the batches, whose messages have this many bytes.
+    fn append(&mut self, appends: Vec<Append>, bytes: usize) {
         let (batches, waiting): (Vec<_>, Vec<_>) =
             appends.into_iter().map(|append| (append.batch, (append.answer, append.permit))).unzip();
         match self.store.append(&batches, now()) {
@@ -207,6 +211,7 @@ impl Worker {
                 }
             }
             Err(error) => {
+                self.refused_bytes = bytes;
                 // The publisher of the server logs it, once for an outage.
                 let failure = self.failure(&error);
                 self.shared.stats().refusal = Some(failure.refusal());
@@ -261,11 +266,16 @@ impl Worker {
         self.tidy_at = Instant::now() + if step { Duration::ZERO } else { TICK };
     }
 
-    /// Checks whether messages could be stored now. Nobody publishes to a hub that is not ready, so without this check
-    /// the hub would never be ready again.
+    /// Checks whether messages could be stored now: as many bytes as those that were refused, since fewer may still have
+    /// room on a full disk. No messages come to a hub that is not ready, so without this check it would never be ready
+    /// again.
     fn probe(&mut self) {
         let was_refused = self.shared.stats().refusal.is_some();
-        let probed = if was_refused { self.store.probe() } else { self.store.check_home() };
+        let probed = if was_refused {
+            self.store.probe(self.refused_bytes.min(COMMIT_BYTES))
+        } else {
+            self.store.check_home()
+        };
         match probed {
             Ok(()) if was_refused => self.shared.stats().refusal = None,
             Ok(()) => {}
