@@ -454,8 +454,9 @@ async fn a_foreign_id_is_not_read_all_the_time() {
         let _: String = redis.ask(&["PING"]);
         tokio::task::yield_now().await;
     }
+    // There is a pause before each read. How many there are depends on the time that the 200 commands take.
     let reads = redis.calls("xread") - before;
-    assert!(reads < 10, "{reads} reads");
+    assert!(reads < 50, "{reads} reads");
 }
 
 #[tokio::test]
