@@ -14,8 +14,8 @@ use crate::shell::Failure;
 ///
 /// The names of all that failed.
 pub(super) fn run(tests: &[Executable], variables: &[(&str, &str)]) -> Result<(), Failure> {
-    // One more than there are processors: a test that waits needs none.
-    let at_once = thread::available_parallelism().map_or(1, usize::from) + 1;
+    // As many as there are processors. The documentation and what is built without features keep them busy meanwhile.
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
     println!("\n{} programs with tests, {at_once} at a time:", tests.len());
     let queue = Mutex::new(tests.iter());
     let failed = Mutex::new(Vec::new());
