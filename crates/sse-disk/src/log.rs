@@ -161,12 +161,7 @@ impl Drop for Handle {
 
 impl Log for DiskLog {
     async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
-        let outcomes = self.append_with_ids(batch).await?;
-        let positions = outcomes.into_iter().map(|outcome| match outcome {
-            Outcome::New(position) | Outcome::Repeat(position) => Ok(position),
-            Outcome::Taken => Err(LogError::refused("an id names another message of its topic")),
-        });
-        positions.collect()
+        self.append_with_ids(batch).await?.into_iter().map(Outcome::position).collect()
     }
 
     fn has_ids(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Messages that are appended together, and what becomes of each.
 
+use super::error::LogError;
 use crate::history::Position;
 use crate::message::Record;
 
@@ -23,6 +24,20 @@ pub enum Outcome {
     /// It was not appended, nor was any message of its [group](Batch::groups): the id of a message in the group names
     /// another message.
     Taken,
+}
+
+impl Outcome {
+    /// Returns the position of the message, for [`append`](super::Log::append) of a log that has ids.
+    ///
+    /// # Errors
+    ///
+    /// The message is [taken](Outcome::Taken).
+    pub fn position(self) -> Result<Position, LogError> {
+        match self {
+            Self::New(position) | Self::Repeat(position) => Ok(position),
+            Self::Taken => Err(LogError::refused("an id names another message of its topic")),
+        }
+    }
 }
 
 impl Batch {
