@@ -93,7 +93,7 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// If the expression throws, rejects, or takes longer than 30 seconds, or if the page goes elsewhere meanwhile.
+    /// If the expression throws, rejects, or takes longer than 90 seconds, or if the page goes elsewhere meanwhile.
     /// Also if the value holds half a surrogate pair, because Rust's strings can't hold it.
     pub fn evaluate(&self, expression: &str) -> Result<Value, Error> {
         self.evaluate_within(expression, COMMAND_TIMEOUT)

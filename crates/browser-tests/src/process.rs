@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a command may take if it sets no other time.
-pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long the first answer may take. A first start fills caches, on a busy machine and beside other browsers.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
