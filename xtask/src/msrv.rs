@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     // dependency is built once.
     let line = format!(
         "cargo +{version} check --target-dir target/msrv --workspace --exclude xtask --exclude browser-tests \
-         --exclude test-programs --lib --bins --examples --all-features"
+         --exclude test-support --lib --bins --examples --all-features"
     );
     shell::run_with(&line, &shell::NO_C)?;
     oldest_dependencies()

@@ -16,7 +16,7 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("sse-cli", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
     ("browser-tests", &[]),
     ("guide", &["sse-server", "sse-client", "sse-redis", "sse-disk"]),
-    ("test-programs", &[]),
+    ("test-support", &[]),
     ("xtask", &[]),
 ];
 

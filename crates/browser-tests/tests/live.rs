@@ -13,7 +13,7 @@ use common::SOON;
 
 /// An example of the workspace, built and ready to run.
 fn example(package: &str, name: &str) -> PathBuf {
-    test_programs::build(package, &["--example", name]).join("examples").join(name)
+    test_support::programs::build(package, &["--example", name]).join("examples").join(name)
 }
 
 /// A program, which is killed when the test ends.

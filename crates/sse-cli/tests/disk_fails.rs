@@ -3,15 +3,12 @@
 
 mod common;
 
-use std::ffi::CString;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Hub, PATIENCE, Stream, assert_answers, assert_fails, run};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use test_support::SmallDisk;
 
 /// Asks until the answer has this text.
 #[track_caller]
@@ -27,42 +24,13 @@ fn wait_for(hub: &Hub, path: &str, text: &str) -> String {
     }
 }
 
-/// A small file system in memory. Only root may mount one, or the root of a namespace of its own.
-struct Small<'d>(&'d Path);
-
-impl<'d> Small<'d> {
-    fn mount(path: &'d Path, megabytes: usize) -> Self {
-        let options = CString::new(format!("size={megabytes}m")).unwrap();
-        mount("none", path, "tmpfs", MountFlags::empty(), Some(options.as_c_str())).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Small<'_> {
-    fn drop(&mut self) {
-        let _ = unmount(self.0, UnmountFlags::DETACH);
-    }
-}
-
-/// The test of this name again, as root of a namespace of its own.
-fn again_as_root(name: &str) {
-    let test = std::env::current_exe().unwrap();
-    let mut again = Command::new("unshare");
-    again.args(["--user", "--map-root-user", "--mount"]).arg(test).args(["--exact", name, "--nocapture"]);
-    let status = again.status().expect("`unshare` of util-linux, since this user is not root");
-    assert!(status.success(), "the test has failed as root of a namespace");
-}
-
 #[test]
 fn a_full_disk_refuses_events_and_keeps_serving() {
-    if !rustix::process::geteuid().is_root() {
-        return again_as_root("a_full_disk_refuses_events_and_keeps_serving");
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let _small = Small::mount(directory.path(), 8);
-    let ballast = directory.path().join("ballast");
-    fs::write(&ballast, vec![0; 4 * 1024 * 1024]).unwrap();
-    let hub = Hub::start(&["--data", directory.path().join("log").to_str().unwrap()]);
+    SmallDisk::run("a_full_disk_refuses_events_and_keeps_serving", |disk| fill(&disk));
+}
+
+fn fill(disk: &SmallDisk) {
+    let hub = Hub::start(&["--data", disk.path().join("log").to_str().unwrap()]);
     let (mut live, opening) = Stream::at_the_end(&hub, "/topics/news");
     let event = |number: usize| format!("{number} {}", "x".repeat(100_000));
     let mut stored = 0;
@@ -97,7 +65,7 @@ fn a_full_disk_refuses_events_and_keeps_serving() {
     }
 
     // There is room again.
-    fs::remove_file(&ballast).unwrap();
+    disk.make_room();
     wait_for(&hub, "/readyz", "\r\n\r\nready\n");
     assert!(hub.get("/metrics", &[]).contains("\nsse_disk_writable 1\n"));
     hub.publish("news", "room");

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 /// Everything, in a folder of its own.
 fn manual() -> tempfile::TempDir {
-    let program = test_programs::build("sse-cli", &["--example", "manual"]).join("examples/manual");
+    let program = test_support::programs::build("sse-cli", &["--example", "manual"]).join("examples/manual");
     let folder = tempfile::tempdir().unwrap();
     assert!(Command::new(program).arg(folder.path()).status().unwrap().success());
     folder

@@ -13,8 +13,9 @@ use std::sync::LazyLock;
 use common::{Answer, Server, response, status, stream};
 
 /// Builds the examples and returns their folder.
-static EXAMPLES: LazyLock<PathBuf> =
-    LazyLock::new(|| test_programs::build("sse-client", &["--examples", "--all-features"]).join("examples"));
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
+    test_support::programs::build("sse-client", &["--examples", "--all-features"]).join("examples")
+});
 
 fn example(name: &str) -> Command {
     let mut command = Command::new(EXAMPLES.join(name));

@@ -1,46 +1,11 @@
 //! A full disk: publishing is refused, reading goes on, and publishing goes on when there is room again.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use sse_disk::{DiskLog, Durability};
 use sse_server::Message;
 use sse_server::log::{Batch, Log as _, Position, Record};
-
-/// The size of the file system.
-const MEGABYTES: usize = 8;
-
-/// A small file system in memory. Only root may mount it, or the root of a user namespace.
-struct Small<'d>(&'d Path);
-
-impl<'d> Small<'d> {
-    fn mount(path: &'d Path) -> Self {
-        let options = format!("size={MEGABYTES}m");
-        let options = std::ffi::CString::new(options).unwrap();
-        mount("none", path, "tmpfs", MountFlags::empty(), Some(options.as_c_str())).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Small<'_> {
-    fn drop(&mut self) {
-        let _ = unmount(self.0, UnmountFlags::DETACH);
-    }
-}
-
-/// Runs the test of this name again, as root of a user namespace.
-fn again_as_root(name: &str) {
-    let test = std::env::current_exe().unwrap();
-    let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount"])
-        .arg(test)
-        .args(["--exact", name, "--nocapture"])
-        .status()
-        .expect("`unshare` of util-linux, since this user is not root");
-    assert!(status.success(), "the test has failed as root of a namespace");
-}
+use test_support::SmallDisk;
 
 fn batch(number: u64) -> Batch {
     let record = Record::new("news", &Message::new(format!("{number} {}", "x".repeat(50_000)))).unwrap();
@@ -49,23 +14,17 @@ fn batch(number: u64) -> Batch {
 
 #[test]
 fn a_full_disk_refuses_and_keeps_serving() {
-    if !rustix::process::geteuid().is_root() {
-        return again_as_root("a_full_disk_refuses_and_keeps_serving");
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for durability in [Durability::Stored, Durability::Every(std::time::Duration::from_millis(10))] {
-        runtime.block_on(fill(durability));
+    for durability in [Durability::Stored, Durability::Every(Duration::from_millis(10))] {
+        SmallDisk::run("a_full_disk_refuses_and_keeps_serving", |disk| {
+            runtime.block_on(fill(&disk, durability));
+        });
     }
 }
 
-async fn fill(durability: Durability) {
-    let directory = tempfile::tempdir().unwrap();
-    let small = Small::mount(directory.path());
-    // Another file takes half of the room.
-    let ballast = directory.path().join("ballast");
-    fs::write(&ballast, vec![0; MEGABYTES * 1024 * 1024 / 2]).unwrap();
-    let log =
-        DiskLog::builder().max_bytes(None).durability(durability).open(directory.path().join("log")).unwrap();
+async fn fill(disk: &SmallDisk, durability: Durability) {
+    let open = || DiskLog::builder().max_bytes(None).durability(durability).open(disk.path().join("log"));
+    let log = open().unwrap();
     let mut stored = Vec::new();
     let refused = loop {
         let number = stored.len() as u64 + 1;
@@ -90,27 +49,24 @@ async fn fill(durability: Durability) {
     }
     // Opening the log again fails in the same way.
     drop(log);
-    let open =
-        || DiskLog::builder().max_bytes(None).durability(durability).open(directory.path().join("log"));
     let log = match open() {
         Ok(log) => log,
         Err(error) => {
             assert_eq!(error.kind(), sse_disk::OpenErrorKind::Full, "{error}");
-            fs::remove_file(&ballast).unwrap();
+            disk.make_room();
             open().unwrap()
         }
     };
     assert_eq!(read(&log).await, stored);
 
     // There is room again.
-    let _ = fs::remove_file(&ballast);
+    disk.make_room();
     for number in number..number + 5 {
         stored.extend(log.append(&batch(number)).await.unwrap());
     }
     assert_eq!(read(&log).await, stored);
     drop(log);
     assert_eq!(read(&open().unwrap()).await, stored);
-    drop(small);
 }
 
 async fn read(log: &DiskLog) -> Vec<Position> {

@@ -325,7 +325,7 @@ fn number(event: &str) -> u64 {
 
 /// Where the examples are, once they are built.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
-    test_programs::build("sse-server", &["--examples", "--features", "axum"]).join("examples")
+    test_support::programs::build("sse-server", &["--examples", "--features", "axum"]).join("examples")
 });
 
 /// A running example, which is killed when the test ends.

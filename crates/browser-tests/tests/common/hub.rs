@@ -17,7 +17,7 @@ use super::SOON;
 /// The program, built and ready to run.
 pub fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| test_programs::build("sse-cli", &["--bin", "sse"]).join("sse"))
+    BUILT.get_or_init(|| test_support::programs::build("sse-cli", &["--bin", "sse"]).join("sse"))
 }
 
 /// A hub, which is killed when the test ends.

@@ -20,7 +20,7 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let features =
         features.iter().filter(|(_, is_on)| *is_on).flat_map(|(feature, _)| ["--features", feature]);
     let arguments: Vec<&str> = ["--example", "replica"].into_iter().chain(features).collect();
-    test_programs::build("sse-redis", &arguments).join("examples/replica")
+    test_support::programs::build("sse-redis", &arguments).join("examples/replica")
 });
 
 /// A running replica, which is killed when the test ends.

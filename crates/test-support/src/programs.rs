@@ -1,4 +1,4 @@
-//! Programs and examples of this workspace, built for the tests that run them.
+//! Builds programs and examples of this workspace, for the tests that run them.
 //!
 //! Cargo builds a package's examples for some ways to run its tests, and programs of other packages for none. So a test
 //! that runs one builds it first.
