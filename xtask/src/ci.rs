@@ -7,8 +7,8 @@ use std::thread;
 use crate::shell::{self, Failure};
 use crate::{tidy, times};
 
-/// Tasks that have folders of their own for what they build, so that two of them can run at a time: each has parts that
-/// keep one processor busy, or none. A line is done from left to right.
+/// Tasks whose builds are in folders of their own, so that two of them can run at a time: each has parts that need one
+/// processor at most. The tasks of a lane run from left to right.
 const LANES: [&[&str]; 2] = [&["msrv", "frameworks", "miri"], &["fuzz", "interleavings", "deny"]];
 
 /// Everything but the tests, among which is all that `conformance` runs.

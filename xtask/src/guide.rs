@@ -80,7 +80,7 @@ fn read(file: &str) -> Option<String> {
     fs::read_to_string(shell::root().join(file)).ok()
 }
 
-/// What is wrong with the blocks of a page: lines and faults.
+/// Returns the faults of a page's blocks, each with its line.
 fn check(page: &str, read: impl Fn(&str) -> Option<String>, dependencies: &Dependencies) -> Vec<String> {
     let blocks = blocks(page);
     let mut faults: Vec<_> =
@@ -155,7 +155,7 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// The text of a region, as in `crates/guide/src/bin/proxy.rs#program`.
+/// Returns the text of a region, for example `crates/guide/src/bin/proxy.rs#program`.
 fn region(quoted: &str, read: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let (file, name) = quoted.split_once('#').ok_or_else(|| format!("`{quoted}` names no region"))?;
     let text = read(file).ok_or_else(|| format!("there is no file `{file}`"))?;
@@ -180,7 +180,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// The crates that a program imports from.
 fn crates_of(code: &str) -> impl Iterator<Item = String> {
-    /// What is no crate, or comes with the compiler.
+    /// Names that are not crates, or whose crates come with the compiler.
     const OWN: [&str; 5] = ["crate", "self", "std", "super", "core"];
 
     let imports = code.lines().filter_map(|line| line.trim_start().strip_prefix("use "));
@@ -210,7 +210,7 @@ impl Dependencies {
         Ok(Self(needed.map(|needed| (text(&needed["name"]), text(&needed["req"]))).collect()))
     }
 
-    /// What is wrong with a line of `Cargo.toml`, if anything is.
+    /// Returns the fault of a line of `Cargo.toml`, if it has one.
     fn fault(&self, name: &str, version: &str) -> Option<String> {
         let required: Vec<&str> = self
             .0

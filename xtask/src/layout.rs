@@ -52,8 +52,8 @@ const LAYOUTS: [Layout; 3] = [
 /// A pure file in a folder of others.
 const PURE_FILE: (&str, &str) = ("crates/sse-server/src", "log/timed.rs");
 
-/// What waits, does I/O, or reads a clock or a generator. A crate stands also for those whose names it begins, as `hyper`
-/// for `hyper_util`.
+/// Crates and modules that wait, do I/O, or read a clock or a generator. A name also stands for the crates whose names
+/// begin with it: `hyper` for `hyper_util`.
 const IMPURE: [&str; 9] = [
     "tokio",
     "hyper",
@@ -99,7 +99,7 @@ impl Layout {
         self.layers.split("->").map(|level| level.split(',').map(str::trim).collect()).collect()
     }
 
-    /// What is wrong with the files of the crate.
+    /// Returns the faults of the crate's files.
     fn faults(&self, files: &Files) -> Vec<String> {
         let folder = self.folder();
         let missing = self.levels().concat();
@@ -254,7 +254,7 @@ fn impure<'n>(folder: &str, source: &Source, pure: impl Fn(&str) -> Option<&'n s
     Vec::from_iter(faults)
 }
 
-/// Whether a path contains the names of `word`, one after the other.
+/// Returns whether a path contains the names of `word`, one after the other.
 fn contains(path: &[String], word: &str) -> bool {
     let word: Vec<&str> = word.split("::").collect();
     let is_word = |(name, word): (&String, &&str)| {

@@ -11,7 +11,7 @@ use crate::shell::{self, Failure};
 /// How long the server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The first command of the README, of which the tests have built the program.
+/// The first command of the README. The tests have built its program.
 const FIRST: &str = "cargo run -p sse-cli -- serve";
 
 /// Runs what the first command runs, on a free port, and looks at its page and its stream. The second command is the

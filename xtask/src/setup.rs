@@ -61,7 +61,7 @@ pub(crate) fn promtool() -> Result<(), Failure> {
     )
 }
 
-/// Whether the tests themselves say what is missing: where a variable names the program, or outside of Linux.
+/// Returns whether the tests themselves say what is missing: if a variable names the program, or outside of Linux.
 fn is_theirs(variable: &str) -> bool {
     std::env::var_os(variable).is_some() || cfg!(not(target_os = "linux"))
 }

@@ -36,7 +36,7 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A command, from the root, as it would be typed: words between spaces.
+/// A command in the root folder. Its words are separated by spaces, as one would type it.
 pub(crate) fn command(line: &str) -> Command {
     let mut words = line.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -81,7 +81,7 @@ pub(crate) fn run_captured(mut command: Command, name: &str) -> Result<(), Failu
     Err(Failure::new(format!("`{name}` failed with {}, and its output is above", output.status)))
 }
 
-/// Whether a command line succeeds; nothing is shown.
+/// Returns whether a command line succeeds; nothing is shown.
 pub(crate) fn succeeds(line: &str) -> bool {
     let status = command(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())

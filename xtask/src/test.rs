@@ -1,4 +1,4 @@
-//! All tests. What they need is installed first.
+//! Runs all tests. Programs that they need are installed first.
 
 mod executables;
 mod pool;
@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     // Unit, integration and browser tests, and the examples.
     let tests = times::measure("test: build", executables::build)?;
     times::measure("test: run", || {
-        // What waits for the clock leaves room for what compiles.
+        // Tests that wait for the clock leave the processors to the builds.
         thread::scope(|scope| {
             let others = scope.spawn(build_and_run_others);
             let result = times::measure_beside("  built above", || pool::run(&tests, &[BUILT]));
@@ -34,15 +34,15 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The tests that are built in other ways than all the others.
+/// Runs the tests that need builds of their own.
 fn build_and_run_others() -> Result<(), Failure> {
     times::measure_beside("  documentation", || {
         shell::run_quietly("cargo test --workspace --all-features --doc")
     })?;
     times::measure_beside("  without features", || {
-        // The encoder, as it is without an allocator.
+        // The encoder without an allocator.
         shell::run_quietly("cargo test -p sse-codec --no-default-features --tests")?;
-        // The client without its features: what it says to `https`, and to what is compressed.
+        // The client without its features: its errors for `https` and for compressed responses.
         shell::run_quietly(
             "cargo test -p sse-client --no-default-features --test event_source --test refusals",
         )

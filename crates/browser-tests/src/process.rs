@@ -41,7 +41,7 @@ const FLAGS: &[&str] = &[
     "--disable-component-update",
     "--disable-quic",
     "--disable-sync",
-    // Names in `.example` are this machine, as the names of proxies are.
+    // Names in `.example` lead to this machine: the tests of proxies use such names.
     "--host-resolver-rules=MAP *.example 127.0.0.1",
     // The browser asks its user nothing.
     "--no-first-run",

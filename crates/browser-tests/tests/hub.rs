@@ -1,4 +1,4 @@
-//! The live page of `sse serve`, as its users meet it.
+//! The live page of `sse serve`, used as its users do.
 
 #[path = "../../sse-codec/tests/common/cases.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "it belongs to another test")]
@@ -85,7 +85,7 @@ fn the_keyboard_is_enough() {
     page.press("p").unwrap();
     wait_for_events(&page, 2);
 
-    // What is refused is told.
+    // The page says why it was refused.
     page.evaluate(
         "document.querySelector('#type').value = 'a'; document.querySelector('#topic').value = ' a'",
     )

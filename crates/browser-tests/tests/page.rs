@@ -21,7 +21,7 @@ fn topics(page: &Page) -> Value {
     .unwrap()
 }
 
-/// Writes into a box, as a user does.
+/// Types into a text box, as a user does.
 fn fill(page: &Page, selector: &str, text: &str) {
     let focus = format!("document.querySelector({}).focus()", json!(selector));
     page.evaluate(&focus).unwrap();
@@ -89,7 +89,7 @@ fn events_are_paused_filtered_copied_and_cleared() {
     shows(&page, "#nothing-why", "No event matches the filter.");
     shows(&page, "#events-about", "0 of 3 events match the filter.");
 
-    // What is copied is what is shown, as `sse publish --json` takes it.
+    // The events that are shown are copied, in the form that `sse publish --json` reads.
     fill(&page, "#filter", "ada");
     click(&page, "#copy");
     shows(&page, "#events-note", "Copied 2 events.");
@@ -222,7 +222,7 @@ fn a_token_for_the_figures_alone_says_why_no_events_come() {
     has_no_errors(&page);
 }
 
-/// The texts that have less contrast than this to what is beneath them, with their ratio.
+/// The texts with too little contrast to their background, with their ratio.
 const PALE: &str = "(() => {
     const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
     const bytes = (colour) => {
@@ -257,7 +257,7 @@ const PALE: &str = "(() => {
     return pale;
 })()";
 
-/// What is wider than the window.
+/// The elements that are wider than the window.
 const WIDE: &str = "[...document.querySelectorAll('body *')]\
     .filter((element) => element.getBoundingClientRect().right > innerWidth && !element.closest('.scroll'))\
     .map((element) => element.outerHTML.slice(0, 80))";
@@ -275,7 +275,7 @@ fn it_is_legible_in_light_and_dark_fits_on_a_phone_and_every_control_has_a_name(
     hub.publish(&format!("news?type={}&id={}", "type".repeat(20), "id".repeat(60)), r#"{"a": ["b"]}"#);
     wait_for_events(&page, 2);
     shows_topic(&page, "news", 1, 1);
-    // Whatever can be seen is to be seen: the form for tokens, an answer, what is unfolded, a gap.
+    // Everything is shown: the form for tokens, an answer, the unfolded parts, a gap.
     page.evaluate(
         "document.querySelector('#tokens').hidden = false;
          document.querySelector('#answer').textContent = 'refused';
@@ -305,7 +305,7 @@ fn it_is_legible_in_light_and_dark_fits_on_a_phone_and_every_control_has_a_name(
     page.resize(360, 780, ColorScheme::Dark).unwrap();
     let tops: Vec<f64> = serde_json::from_value(page.evaluate(order).unwrap()).unwrap();
     assert!(tops.is_sorted() && tops[0] < 200.0, "{tops:?}");
-    // The colour of a connection is not that of a warning.
+    // A good connection does not have the colour of a warning.
     let colours = "['.full', '.alarm', '#answer'].map((part) => document.querySelector(part))\
                    .map((part) => getComputedStyle(part)).map((style) => [style.fill, style.color])";
     let colours = page.evaluate(colours).unwrap();

@@ -1,4 +1,4 @@
-//! The live page of `sse serve` behind a proxy, with the lines that most guides have.
+//! The live page of `sse serve` behind a proxy that has the lines of most guides.
 
 mod common;
 #[path = "../../sse-cli/tests/common/nginx.rs"]
@@ -12,7 +12,7 @@ use common::SOON;
 use common::hub::{Hub, shows, wait_for_events, wait_until_connected};
 use nginx::Nginx;
 
-/// A hub that serves everybody, as one behind a proxy must say that it does.
+/// A hub that serves everybody. Its token file must say so, since a proxy is in front of it.
 fn hub_for_all() -> (Hub, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");

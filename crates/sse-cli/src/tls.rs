@@ -39,7 +39,7 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Whether the certificates are trusted that the system trusts.
+    /// Returns whether the system decides which certificates are trusted.
     pub(crate) fn is_the_systems(&self) -> bool {
         self.cacert.is_none() && !self.insecure
     }

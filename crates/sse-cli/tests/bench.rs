@@ -132,7 +132,7 @@ fn a_report_has_a_row_for_each_number_and_a_histogram() {
 
 /// What a server does with a request.
 enum Reply {
-    /// An event stream, of what is published from now on.
+    /// A stream of the events that are published from now on.
     Stream,
     /// The event is published: to all streams go these texts.
     Publish(Vec<String>),

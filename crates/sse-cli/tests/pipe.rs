@@ -64,7 +64,7 @@ fn pipe(from: &Place<'_>, to: &Place<'_>, count: usize) -> String {
     stderr
 }
 
-/// Pipes the events of a topic twice, and checks what is in the other one after each time.
+/// Pipes the events of a topic twice, and checks the events of the other topic after each time.
 #[track_caller]
 fn check(from: &Place<'_>, to: &Place<'_>) {
     from.post("", "first");

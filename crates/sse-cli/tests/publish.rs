@@ -21,8 +21,8 @@ fn data(request: &Request) -> Vec<String> {
     request.body().lines().map(event).collect()
 }
 
-/// A server whose answers are made by the test, one for each request. One that says `Connection: close` is the last
-/// on its connection, as is an empty one.
+/// A server whose answers the test makes, one for each request. An answer with `Connection: close` is the last one on
+/// its connection, and so is an empty answer.
 fn answering(mut answer: impl FnMut(&Request) -> String + Send + 'static) -> Server {
     Server::answering(move |request| {
         let text = answer(request);
@@ -32,7 +32,7 @@ fn answering(mut answer: impl FnMut(&Request) -> String + Send + 'static) -> Ser
     })
 }
 
-/// A server that accepts everything, as a hub does.
+/// A server that accepts every request.
 fn hub() -> Server {
     let mut last = 0;
     answering(move |request| receipt(request, &mut last))
@@ -357,7 +357,7 @@ fn an_event_that_is_too_large_is_told_with_its_line() {
     assert_fails(&run_publish(&[&server.url(NEWS), &"x".repeat(300)]), 3, "the event has 312 bytes as JSON");
 }
 
-/// Checks what is said when the server answers so.
+/// Checks what the program says when the server gives this answer.
 #[track_caller]
 fn check(answer: &str, code: i32, texts: &[&str]) {
     let answer = answer.to_owned();

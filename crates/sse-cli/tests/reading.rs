@@ -205,7 +205,7 @@ fn what_is_kept_is_read_page_by_page() {
         assert_eq!(page(&hub, &format!("/topics/a?since={last}")), (last.clone(), false, vec![]));
         assert_eq!(page(&hub, "/topics/nothing").2, [""; 0]);
         assert_eq!(page(&hub, "/topics/a?since=unknown").2[0], r#"- gap {"missed":null}"#);
-        // What is not there yet is waited for.
+        // The request waits for events that are not there yet.
         let polls = hub.send("GET", &format!("/topics/a?poll=30s&since={last}"), &[], "");
         hub.publish("a", "4");
         let answer = std::io::read_to_string(polls).unwrap();

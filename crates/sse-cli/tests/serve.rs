@@ -264,7 +264,7 @@ fn the_hub_sends_its_numbers() {
     assert!(first.contains(r#","max_memory":268435456,"total":{"#), "{first}");
     assert_eq!(first.matches(counts).count(), 2, "{first}");
     assert!(first.ends_with(r#"}],"log":null}"#), "{first}");
-    // Once, as JSON, and of those topics that are searched for.
+    // Once, as JSON, and only for the topics that are searched for.
     hub.publish("prices/tea", "2");
     let once = hub.get("/status?search=PRICES", &["Accept: application/json"]);
     assert_answers(&once, 200, r#""topics_total":2,"topics":[{"name":"prices/tea","subscribers":0,"#);
@@ -275,7 +275,7 @@ fn the_hub_sends_its_numbers() {
     assert_answers(&metrics, 200, "content-type: text/plain; version=0.0.4; charset=utf-8\r\n");
     assert_answers(&metrics, 200, "# TYPE sse_delivered_total counter\n");
     assert_answers(&metrics, 200, "\nsse_delivered_total{topic=\"news\"} 1\n");
-    // That of the status itself.
+    // The stream of the status itself.
     assert_answers(&metrics, 200, "\nsse_subscribers 1\n");
 }
 

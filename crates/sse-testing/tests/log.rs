@@ -147,7 +147,7 @@ impl Broken {
         self.append_as(self.log.len() as u64, u64::MAX, batch).await
     }
 
-    /// Whether it keeps publishers' ids: those logs do whose faults are of them.
+    /// Returns whether it keeps publishers' ids. The logs with a fault of their ids do.
     fn keeps_ids(&self) -> bool {
         matches!(
             self.fault,

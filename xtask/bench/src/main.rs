@@ -188,8 +188,8 @@ fn encode_row(event: Outgoing) {
     );
 }
 
-/// Whether these bytes are this one event. This is a decoder of its own, so that the measured one is compiled for one loop
-/// alone, as in most programs.
+/// Returns whether these bytes are this one event. This is a decoder of its own, so that the measured one is compiled
+/// for one loop alone, as in most programs.
 fn decodes_to(mut bytes: &[u8], event: Outgoing) -> bool {
     let mut decoder = sse_codec::FixedDecoder::<8192>::fixed();
     let read = decoder.next_event(&mut bytes).expect("it fits");

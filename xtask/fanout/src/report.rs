@@ -46,7 +46,8 @@ impl Figure {
         text.to_owned()
     }
 
-    /// Whether the table shows the ratio to the lower bound. There is none for memory, of which the bare loop needs almost none.
+    /// Returns whether the table shows the ratio to the lower bound. There is none for memory, of which the bare loop
+    /// needs almost none.
     fn has_ratio(self) -> bool {
         !matches!(self, Self::Memory | Self::Kernel)
     }

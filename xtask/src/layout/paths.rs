@@ -5,7 +5,7 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, Item, ItemUse, Lit, Meta, Token, UseTree, Visibility};
 
-/// A path, as it is written.
+/// A path in the source text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Path {
     /// It begins with an empty name if `::` is written before the first name. A method is one name: `.method`.
@@ -15,7 +15,7 @@ pub(super) struct Path {
 }
 
 impl Path {
-    /// Whether the path is a single name in code, which may be that of a variable.
+    /// Returns whether the path is a single name in code, which may be the name of a variable.
     pub(super) fn may_be_variable(&self) -> bool {
         self.is_in_code && self.names.len() == 1
     }
@@ -24,7 +24,7 @@ impl Path {
 /// One path of a `use` item.
 #[derive(Debug)]
 pub(super) struct Use {
-    /// The name that it binds; `None` for `*`, which binds all names of a module.
+    /// Returns the name that it binds; `None` for `*`, which binds all names of a module.
     pub(super) name: Option<String>,
     pub(super) path: Path,
     pub(super) is_reexport: bool,
@@ -107,7 +107,7 @@ pub(super) fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// Whether these attributes compile something only for tests: `cfg(test)`, `cfg(all(test, …))`.
+/// Returns whether these attributes compile something only for tests: `cfg(test)`, `cfg(all(test, …))`.
 pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg") && attribute.parse_args().is_ok_and(|meta| needs_test(&meta))

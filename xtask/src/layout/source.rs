@@ -31,7 +31,7 @@ pub(super) struct Mention {
     pub(super) path: Path,
     /// The path is in a `use` item with a visibility.
     pub(super) is_reexport: bool,
-    /// The files that the path leads to: several if features decide, none if it leads out of the crate.
+    /// Returns the files that the path leads to: several if that depends on features, none if they are in another crate.
     pub(super) targets: BTreeSet<String>,
 }
 

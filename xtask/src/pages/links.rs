@@ -63,7 +63,7 @@ impl Repository {
     }
 }
 
-/// The path from the root that a link of a page goes to; `None` if it is outside.
+/// Returns the path, from the root, of a link's target; `None` if the target is outside of the repository.
 fn resolve(page: &str, link: &str) -> Option<String> {
     if link.is_empty() {
         return Some(page.to_owned());
@@ -84,7 +84,7 @@ fn resolve(page: &str, link: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Whether a target looks like the name of an item: `Decoder::next_event`, `struct@Event`.
+/// Returns whether a target looks like the name of an item: `Decoder::next_event`, `struct@Event`.
 fn is_name(target: &str) -> bool {
     !target.is_empty() && target.chars().all(|c| c.is_alphanumeric() || "_:@()!".contains(c))
 }

@@ -48,7 +48,7 @@ impl Page {
         Self { undefined, ..reader.page }
     }
 
-    /// What is wrong with the page, whatever else there is in the repository: lines and faults.
+    /// Returns the faults of the page alone, without a look at other files, each with its line.
     pub(super) fn faults(&self) -> impl Iterator<Item = String> {
         let unnamed = self.blocks.iter().filter(|block| block.info.is_empty());
         let unnamed = unnamed.map(|block| {
@@ -82,14 +82,14 @@ impl Page {
         self.rows.get(head).map(Vec::as_slice)
     }
 
-    /// Whether an item of a list begins with this name.
+    /// Returns whether an item of a list begins with this name.
     pub(super) fn has_item(&self, name: &str) -> bool {
         self.items.iter().any(|item| item == name)
     }
 }
 
 impl Block {
-    /// The language, as rustdoc sees it.
+    /// Returns the language that rustdoc assumes.
     fn language(&self) -> &str {
         match self.info.split([',', ' ']).next().unwrap_or_default() {
             // A block is Rust if nothing else is said.
@@ -235,7 +235,7 @@ impl Reader<'_> {
         self.page.anchors.extend(ids.map(str::to_owned));
     }
 
-    /// The anchor of a heading, as GitHub makes it.
+    /// Returns the anchor that GitHub gives a heading.
     fn anchor(&mut self, heading: &str) {
         let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         let anchor = kept.collect::<String>().to_lowercase().replace(' ', "-");

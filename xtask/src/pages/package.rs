@@ -28,7 +28,7 @@ impl Package {
         Ok(metadata["packages"].as_array().into_iter().flatten().map(Self::new).collect())
     }
 
-    /// A package, as `cargo metadata` describes it.
+    /// A package, from the output of `cargo metadata`.
     pub(super) fn new(metadata: &Value) -> Self {
         let targets = || metadata["targets"].as_array().into_iter().flatten();
         let of_kind = |kind| targets().filter(move |target| target["kind"][0] == kind);
@@ -99,12 +99,12 @@ impl Package {
     }
 }
 
-/// Whether a command runs this example.
+/// Returns whether a command runs this example.
 fn runs(command: &str, example: &str) -> bool {
     command.split_once("--example ").is_some_and(|(_, rest)| rest.split(' ').next() == Some(example))
 }
 
-/// What is wrong with the first examples of a README and of a front page, or with the front page.
+/// Returns the faults of the front page, and of the first examples of README and front page.
 fn front_page(readme: &Page, source: &str) -> Option<String> {
     if !source.contains("#[doc = include_str!(\"../README.md\")]") {
         return Some(
@@ -193,7 +193,7 @@ pub(super) fn wrong_dependencies<'p>(
     })
 }
 
-/// Whether a version is the one that is asked for: `0.1` fits 0.1.7.
+/// Returns whether a version is the one that is asked for: `0.1` fits 0.1.7.
 fn fits(wanted: &str, version: &str) -> bool {
     version == wanted || (!wanted.is_empty() && version.starts_with(&format!("{wanted}.")))
 }

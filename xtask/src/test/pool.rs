@@ -14,7 +14,7 @@ use crate::shell::Failure;
 ///
 /// The names of all that failed.
 pub(super) fn run(tests: &[Executable], variables: &[(&str, &str)]) -> Result<(), Failure> {
-    // As many as there are processors. The documentation and what is built without features keep them busy meanwhile.
+    // As many as there are processors. The other builds keep the processors busy meanwhile.
     let at_once = thread::available_parallelism().map_or(1, usize::from);
     println!("\n{} programs with tests, {at_once} at a time:", tests.len());
     let queue = Mutex::new(tests.iter());
@@ -47,7 +47,7 @@ fn run_one(test: &Executable, variables: &[(&str, &str)]) -> Result<(), String> 
     let name = &test.name;
     let start = Instant::now();
     let mut command = Command::new(&test.program);
-    // As cargo does.
+    // The same as under `cargo test`.
     command.current_dir(&test.folder).env("CARGO_MANIFEST_DIR", &test.folder);
     command.envs(variables.iter().copied()).stdin(Stdio::null());
     let output = command.output().map_err(|error| format!("{name}: {error}"))?;
@@ -62,7 +62,7 @@ fn run_one(test: &Executable, variables: &[(&str, &str)]) -> Result<(), String> 
     Err(format!("{name}: {}", output.status))
 }
 
-/// How many tests passed, as the program says it.
+/// Returns how many tests passed, in the words of the program.
 fn passed(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     let result = text.lines().find_map(|line| line.strip_prefix("test result: ok. "));

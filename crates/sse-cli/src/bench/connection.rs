@@ -168,7 +168,7 @@ impl EventStream {
     }
 }
 
-/// Whether this is an event stream.
+/// Returns whether this is an event stream.
 fn check<B>(response: &Response<B>) -> Result<(), Refusal> {
     if response.status() != StatusCode::OK {
         return Err(Refusal::status(response.status()));

@@ -126,7 +126,7 @@ fn source(address: u32) -> Option<Ipv4Addr> {
     (address > 0).then(|| Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + address))
 }
 
-/// Whether there is no port left: for a connection to this server, or on this address.
+/// Returns whether there is no port left: for a connection to this server, or on this address.
 pub(super) fn is_out_of_ports(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse)
 }

@@ -40,7 +40,7 @@ impl Goal {
         Self { count, until, passed_on: 0, has_ended: false }
     }
 
-    /// Whether there is nothing more to wait for.
+    /// Returns whether there is nothing more to wait for.
     pub(crate) fn is_reached(&self) -> bool {
         self.has_ended || self.count == Some(self.passed_on)
     }

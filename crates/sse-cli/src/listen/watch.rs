@@ -105,8 +105,8 @@ impl Watch {
     }
 }
 
-/// Whether the server sends the requested form. A server that does not know the header sends other data, which stays as
-/// it is.
+/// Returns whether the server sends the requested form. A server that does not know the header sends other data, which
+/// stays as it is.
 fn is_enveloped(headers: &HeaderMap) -> bool {
     headers.get(envelope::HEADER).is_some_and(|form| form.as_bytes().eq_ignore_ascii_case(b"json"))
 }

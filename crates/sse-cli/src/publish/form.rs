@@ -44,7 +44,7 @@ impl Form {
         serde_json::to_string(&envelope).map_err(|error| error.to_string())
     }
 
-    /// Whether empty lines are skipped.
+    /// Returns whether empty lines are skipped.
     pub(super) fn skips_empty_lines(&self) -> bool {
         matches!(self, Self::Json { .. })
     }

@@ -3,7 +3,7 @@
 //! Such an id is a position in the memory or the log of one hub. At another hub, and in another topic, it means
 //! nothing, and may be the id of another event. So it is not sent on: the event gets a new id there.
 
-/// Whether an id has the form of a hub's ids.
+/// Returns whether an id has the form of a hub's ids.
 ///
 /// A hub in memory gives 12 hexadecimal digits and a number, `31043490a327-6`; a hub that has a log gives a time in
 /// milliseconds and a number below 2^20, `1732550000000-7`.

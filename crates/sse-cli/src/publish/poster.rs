@@ -194,7 +194,8 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether the server may accept the same request later, and has published nothing of it. A proxy's 503 does not tell.
+/// Returns whether the server may accept the same request later, and has published nothing of it. A proxy's 503 does
+/// not tell.
 fn is_for_now(status: StatusCode, refusal: Option<Refusal>) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || refusal == Some(Refusal::Full)
 }

@@ -76,7 +76,7 @@ impl Queue {
         Self { events: VecDeque::new(), bytes: 0, max_bytes: MAX_BYTES, max_events: MAX_EVENTS }
     }
 
-    /// Whether there is enough for a request.
+    /// Returns whether there is enough for a request.
     pub(super) fn is_full(&self) -> bool {
         self.events.len() >= MAX_EVENTS || self.bytes >= self.max_bytes
     }

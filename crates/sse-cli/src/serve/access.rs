@@ -81,7 +81,7 @@ impl Access {
         }
     }
 
-    /// Whether pages of this origin may use the hub. Without an origin: whether pages of every origin may.
+    /// Returns whether pages of this origin may use the hub. Without an origin: whether pages of every origin may.
     fn allows(&self, origin: Option<&HeaderValue>) -> bool {
         self.origins.iter().any(|allowed| match allowed {
             Origin::Any => true,
@@ -146,7 +146,7 @@ fn foreign(origin: &HeaderValue, host: Option<&[u8]>) -> Rejection {
     Rejection::new(StatusCode::FORBIDDEN, text)
 }
 
-/// Whether a host name can only stand for this machine.
+/// Returns whether a host name can only stand for this machine.
 fn is_this_machine(host: &[u8]) -> bool {
     let Ok(host) = Authority::try_from(host) else { return false };
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
@@ -154,7 +154,7 @@ fn is_this_machine(host: &[u8]) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether an origin and a host are the same. The scheme is not compared, because a proxy may have ended TLS.
+/// Returns whether an origin and a host are the same. The scheme is not compared, because a proxy may have ended TLS.
 fn is_same(origin: &HeaderValue, host: &[u8]) -> bool {
     let Some(own) = authority(origin.as_bytes()) else { return false };
     let Ok(host) = Authority::try_from(host) else { return false };

@@ -106,7 +106,7 @@ impl TrustedProxies {
 }
 
 impl Client {
-    /// Whether a trusted proxy has sent the request.
+    /// Returns whether a trusted proxy has sent the request.
     pub(crate) fn is_proxied(&self) -> bool {
         self.sender == Sender::TrustedProxy
     }

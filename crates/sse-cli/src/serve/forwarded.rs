@@ -49,7 +49,7 @@ pub(crate) fn sign_of_a_proxy(headers: &HeaderMap) -> Option<&HeaderName> {
     headers.keys().find(|name| is_added_by_a_proxy(name.as_str()))
 }
 
-/// Whether only proxies, load balancers and content delivery networks add a header of this name.
+/// Returns whether only proxies, load balancers and content delivery networks add a header of this name.
 fn is_added_by_a_proxy(name: &str) -> bool {
     const NAMES: [&str; 14] = [
         "cdn-loop",

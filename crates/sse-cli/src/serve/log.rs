@@ -91,7 +91,7 @@ struct Kind {
 }
 
 impl Repeats {
-    /// Whether one more line of this kind may be written; else it is counted.
+    /// Returns whether one more line of this kind may be written; else it is counted.
     fn passes(&self, event: &Event<'_>) -> bool {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = kinds.entry(event.metadata().callsite()).or_insert_with(|| {

@@ -297,7 +297,7 @@ fn gap_line(gap: &Gap) -> Envelope<'static> {
     Envelope { event_type: Some(GAP.into()), id, data, ..Envelope::default() }
 }
 
-/// Whether a client prefers lines of JSON to an event stream. If it accepts both equally, it gets a stream.
+/// Returns whether a client prefers lines of JSON to an event stream. If it accepts both equally, it gets a stream.
 fn prefers_lines(headers: &HeaderMap) -> Result<bool, Rejection> {
     const STREAM: &str = "text/event-stream";
 

@@ -58,17 +58,17 @@ impl Rights {
         self.patterns(right).iter().any(|pattern| pattern.matches(topic))
     }
 
-    /// Whether the right is for every topic.
+    /// Returns whether the right is for every topic.
     pub(crate) fn cover_all(&self, right: Right) -> bool {
         self.patterns(right).iter().any(Pattern::is_all)
     }
 
-    /// Whether all topics may be seen. The right to subscribe to all of them includes this right.
+    /// Returns whether all topics may be seen. The right to subscribe to all of them includes this right.
     pub(crate) fn cover_status(&self) -> bool {
         self.status || self.cover_all(Right::Subscribe)
     }
 
-    /// Whether the right is for any topic.
+    /// Returns whether the right is for any topic.
     pub(crate) fn cover_any(&self, right: Right) -> bool {
         !self.patterns(right).is_empty()
     }

@@ -63,12 +63,12 @@ fn is_setting(arg: &Arg) -> bool {
     arg.get_long() != Some("config")
 }
 
-/// Whether there may be several of it.
+/// Returns whether there may be several of it.
 fn takes_list(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Append)
 }
 
-/// Whether it is there or not, and has no value.
+/// Returns whether the argument has no value: it is given or not.
 fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue)
 }

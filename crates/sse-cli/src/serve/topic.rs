@@ -39,8 +39,8 @@ pub(crate) fn check(name: &str) -> Result<&str, String> {
     Ok(name)
 }
 
-/// Whether a character is visible, or is the plain space. Marks that only change how others look, such as those of
-/// emoji, are not visible.
+/// Returns whether a character is visible, or is the plain space. Marks that only change how others look, such as those
+/// of emoji, are not visible.
 fn can_be_seen(char: char) -> bool {
     /// Characters of visible kinds that are blank all the same: a pattern of Braille without a dot, a note without a
     /// head, a filler of the Khitan script.

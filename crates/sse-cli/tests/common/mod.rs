@@ -93,7 +93,7 @@ impl Program {
         self.child.id()
     }
 
-    /// Sends it a signal, as `TERM`.
+    /// Sends it a signal, for example `TERM`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
@@ -161,7 +161,7 @@ impl Hub {
         self.request("POST", path, headers, body)
     }
 
-    /// Gets what is there, and gives the whole answer: its end must come by itself.
+    /// Sends a `GET`, and returns the whole answer. The server must end it by itself.
     pub fn get(&self, path: &str, headers: &[&str]) -> String {
         self.request("GET", path, headers, "")
     }
@@ -243,7 +243,7 @@ impl Stream {
         }
     }
 
-    /// What is left until the end.
+    /// Reads the rest of the stream.
     pub fn rest(mut self) -> String {
         let mut rest = String::new();
         self.0.read_to_string(&mut rest).unwrap();
@@ -284,7 +284,7 @@ impl Redis {
 }
 
 impl Redis {
-    /// Sends it a signal, as `STOP`.
+    /// Sends it a signal, for example `STOP`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());

@@ -36,7 +36,7 @@ fn kill(signal: &str, id: i64) {
     assert!(Command::new("kill").args(arguments).status().unwrap().success());
 }
 
-/// Listens to this stream, the connection of which stays open, and gives what is printed of so many events.
+/// Listens to this stream, whose connection stays open. Returns what is printed for this number of events.
 #[track_caller]
 fn check(stream: &str, arguments: &[&str], expected: &str) {
     let server = of_streams(&[stream]);

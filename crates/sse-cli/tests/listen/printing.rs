@@ -1,4 +1,4 @@
-//! What is printed of each event.
+//! What `sse listen` prints for each event.
 
 use super::common::{Program, run, sse};
 use super::{STREAM, check, lines, of_answers, of_streams, without_times};
@@ -43,7 +43,7 @@ fn no_server_can_steer_the_terminal_by_an_error() {
     fn check(answer: &str, arguments: &[&str], expected: &str) {
         let server = of_answers(&[answer]);
         let mut command = sse(&["listen", &server.url("/")]);
-        // So that escape sequences go through, as on a terminal.
+        // The program writes colours, as it does on a terminal.
         let output = command.args(arguments).env("CLICOLOR_FORCE", "1").output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains(expected), "{stderr:?}");

@@ -100,7 +100,7 @@ impl Ids {
         insert.execute(params![number, hash, place, fingerprint.cast_signed(), checksum]).map(drop)
     }
 
-    /// Whether there are so many more than need be remembered.
+    /// Returns whether there are this many more ids than must be remembered.
     pub(super) fn are_over(&self, bounds: Bounds, step: u64) -> bool {
         let remembered = bounds.bytes.map_or(REMEMBERED, |bytes| REMEMBERED.min(bytes / 8 / ID_BYTES));
         (self.newest + 1).saturating_sub(self.oldest) >= remembered + step

@@ -180,7 +180,7 @@ impl Story {
         self.stored.push((position, record.clone()));
     }
 
-    /// Whether a message is of a batch of which it is not known whether it was appended.
+    /// Returns whether the message is in a batch whose outcome is not known.
     fn had_failed(&self, record: &Record) -> bool {
         self.publishers.iter().filter_map(|it| it.unknown.as_ref()).any(|it| it.records().contains(record))
     }

@@ -83,8 +83,8 @@ impl Published {
         }
     }
 
-    /// Whether the message was left out because it is a repeat: a message with the same id, fields, key and tag was
-    /// published before. With a log, it is not known yet: [`receipt`](Self::receipt) tells it.
+    /// Returns whether the message was left out because it is a repeat: a message with the same id, fields, key and tag
+    /// was published before. With a log, it is not known yet: [`receipt`](Self::receipt) tells it.
     pub fn is_repeat(&self) -> bool {
         matches!(self.0, State::Repeat(_))
     }

@@ -125,7 +125,8 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
     }
 }
 
-/// Whether the log keeps publishers' ids. It opens the log of the first rule for them, which must then be empty.
+/// Returns whether the log keeps publishers' ids. It opens the log of the first rule for them, which must then be
+/// empty.
 async fn has_ids<L: Log>(open: &impl AsyncFn(Rule) -> Checked<L>) -> bool {
     open(Rule { name: "an_id_names_its_message", says: "a log has publishers' ids, or it has not" })
         .await

@@ -36,7 +36,7 @@ pub(crate) struct Rules {
 pub(crate) struct Authority(Arc<watch::Sender<Arc<Rules>>>);
 
 impl Sources {
-    /// Whether there are no sources, so that every program that can reach the hub may do everything.
+    /// Returns whether there are no sources, so that every program that can reach the hub may do everything.
     pub(crate) fn is_open(&self) -> bool {
         self.token_file.is_none() && self.jwt_keys.is_empty()
     }
@@ -89,7 +89,7 @@ impl Rules {
         &self.everybody
     }
 
-    /// Whether these rules can't be replaced, because they come from no file.
+    /// Returns whether these rules can't be replaced, because they come from no file.
     pub(crate) fn are_final(&self) -> bool {
         self.are_final
     }
@@ -98,7 +98,7 @@ impl Rules {
         self.tokens.find(secret)
     }
 
-    /// Whether tokens of this key are accepted.
+    /// Returns whether tokens of this key are accepted.
     pub(crate) fn accept(&self, key: &Key) -> bool {
         self.jwt.as_ref().is_some_and(|jwt| jwt.has(key))
     }
@@ -138,7 +138,7 @@ impl Authority {
         Caller::new(proof, receiver)
     }
 
-    /// Whether everybody has this right for every topic.
+    /// Returns whether everybody has this right for every topic.
     pub(crate) fn lets_everybody(&self, right: Right) -> bool {
         self.0.borrow().everybody.cover_all(right)
     }

@@ -135,7 +135,7 @@ impl Caller {
         tracing::debug!(user = self.user(), reason, "a stream or a poll ends");
     }
 
-    /// Whether the caller's rights, or those of everybody, are enough now.
+    /// Returns whether the caller's rights, or those of everybody, are enough now.
     fn may(&self, part: &Part<'_>) -> bool {
         let rules = self.rules.borrow();
         let own = match &self.proof {

@@ -123,7 +123,7 @@ impl Tokens {
         &self.everybody
     }
 
-    /// Whether anybody has this right for any topic.
+    /// Returns whether anybody has this right for any topic.
     pub(crate) fn let_anybody(&self, right: Right) -> bool {
         let tokens = self.tokens.iter().map(|token| &token.rights);
         tokens.chain([&self.everybody]).any(|rights| rights.cover_any(right))

@@ -98,12 +98,12 @@ impl Verifier {
         Self { keys: keys.into_iter().map(Arc::new).collect(), audience }
     }
 
-    /// Whether a token can be one for this: it has the three parts of a signed JWT.
+    /// Returns whether a token can be one for this: it has the three parts of a signed JWT.
     pub(crate) fn may_be(token: &[u8]) -> bool {
         token.split(|&byte| byte == b'.').count() == 3
     }
 
-    /// Whether this key is still used.
+    /// Returns whether this key is still used.
     pub(crate) fn has(&self, key: &Key) -> bool {
         self.keys.iter().any(|own| own.is_same(key))
     }

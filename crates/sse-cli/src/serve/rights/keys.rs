@@ -42,7 +42,8 @@ impl Key {
         &self.decoding
     }
 
-    /// Whether a token with this name of a key may be signed by this one. A key or a token without a name fits all.
+    /// Returns whether a token with this name of a key may be signed by this one. A key or a token without a name fits
+    /// all.
     pub(crate) fn may_be(&self, id: Option<&str>) -> bool {
         match (&self.id, id) {
             (Some(own), Some(id)) => own == id,
@@ -50,7 +51,7 @@ impl Key {
         }
     }
 
-    /// Whether it is the same key.
+    /// Returns whether it is the same key.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
 
@@ -177,7 +178,7 @@ fn of_secret(bytes: &[u8]) -> Result<Vec<Key>, String> {
     Ok(vec![secret(None, key)?])
 }
 
-/// Whether it is a public key: in DER, in PEM without its first line, or in the form of SSH.
+/// Returns whether it is a public key: in DER, in PEM without its first line, or in the form of SSH.
 fn is_public(bytes: &[u8]) -> bool {
     /// How Base64 of the DER of public keys begins: of RSA, of P-256, of Ed25519.
     const BEGINNINGS: [&[u8]; 8] = [b"MIIB", b"MIIC", b"MIID", b"MIGf", b"MFkw", b"MCow", b"ssh-", b"ecdsa-"];

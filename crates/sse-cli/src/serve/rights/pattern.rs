@@ -79,7 +79,7 @@ impl Pattern {
         Ok(Self(parts))
     }
 
-    /// Whether it is for every topic.
+    /// Returns whether it is for every topic.
     pub(crate) fn is_all(&self) -> bool {
         self.0 == [Part::Any]
     }
@@ -121,7 +121,7 @@ impl Part {
     }
 }
 
-/// Whether a template's value may have this character (RFC 3986, 2.3).
+/// Returns whether a template's value may have this character (RFC 3986, 2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }

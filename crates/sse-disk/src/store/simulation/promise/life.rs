@@ -91,7 +91,8 @@ impl Life {
         self.ended.send_replace(true);
     }
 
-    /// Whether the topics were so late that what they follow was trimmed: then all subscribers are told of a gap.
+    /// Returns whether the topics were so late that what they follow was trimmed: then all subscribers are told of a
+    /// gap.
     pub(super) fn has_begun_anew(&self) -> bool {
         self.topics.stats().total.log.is_some_and(|log| log.losses > 0)
     }
