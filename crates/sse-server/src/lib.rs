@@ -198,8 +198,8 @@
 //! and not for each stream, because hyper does not report a stream whose flow-control window stays closed. Such a stream
 //! lasts as long as its connection takes any bytes.
 //!
-//! [`Route::stats`] counts all of this (cut connections only under [`serve`]). The feature `tracing` makes each stream a
-//! span.
+//! [`Route::stats`] counts all of this (cut connections only under [`serve`]). [`ConnectionCounts`] count the connections
+//! of a server, and [`Subscription::on_end`] says why a stream has ended. The feature `tracing` makes each stream a span.
 //!
 //! # Time and memory
 //!
@@ -265,7 +265,10 @@ pub use crate::hub::{LagPolicy, LogStats, Stats, TopicsStats};
 pub use crate::log::{PublishError, Published, Receipt};
 pub use crate::message::{EventWriter, InvalidId, Publication};
 pub use crate::route::{Route, RouteBuilder};
-pub use crate::serve::{Accept, Connections, Listener, PeerAddress, Serve, WriteDeadline, serve};
+pub use crate::serve::{
+    Accept, ConnectionCounts, ConnectionStats, Connections, Listener, PeerAddress, Serve, WriteDeadline,
+    serve,
+};
 pub use crate::subscribe::{
     Body, Candidate, EndReason, Ended, Events, Gap, Item, MessageStream, PassedThrough, Received, Shutdown,
     Subscription, no_content,

@@ -2,10 +2,13 @@
 
 mod accept;
 mod connections;
+mod counts;
 mod deadline;
 mod descriptors;
 mod in_flight;
 mod listener;
+mod live;
+mod open;
 mod preface;
 mod reactor;
 mod service;
@@ -14,6 +17,7 @@ mod trace;
 
 pub use self::accept::{Serve, serve};
 pub use self::connections::Connections;
+pub use self::counts::{ConnectionCounts, ConnectionStats};
 pub use self::deadline::WriteDeadline;
 pub use self::listener::Listener;
 pub use self::service::PeerAddress;

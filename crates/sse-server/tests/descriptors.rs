@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sse_server::{Message, Route, serve};
+use sse_server::{ConnectionCounts, Connections, Message, Route, serve};
 use tokio::net::TcpListener;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -60,7 +60,9 @@ fn the_limit_of_open_files_is_logged_once_and_recovered_from() {
     let route = Route::new();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(serve(listener, route.clone()).into_future());
+    let counts = ConnectionCounts::new();
+    let connections = Connections::from(listener).count_in(&counts);
+    runtime.spawn(serve(connections, route.clone()).into_future());
     let first = open(address);
     until("the first client is subscribed", || route.subscribers() == 1);
 
@@ -74,10 +76,12 @@ fn the_limit_of_open_files_is_logged_once_and_recovered_from() {
     // The limit is the number of open files, so the next client's socket is the last file.
     setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: before.maximum }).unwrap();
     let late = open(address);
+    assert_eq!(counts.stats().accept_failures, 0);
     until("an error is logged", || levels.0.lock().unwrap().contains(&Level::ERROR));
     // The server tries again meanwhile.
     thread::sleep(Duration::from_millis(500));
     assert_eq!(*levels.0.lock().unwrap(), [Level::ERROR]);
+    assert!(counts.stats().accept_failures > 1, "each attempt is counted");
 
     // Open streams go on.
     route.publish(&Message::new("still here")).unwrap();

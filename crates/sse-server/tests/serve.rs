@@ -11,7 +11,9 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sse_server::{Accept, Connections, EndReason, Ended, Listener, Message, PeerAddress, Route, serve};
+use sse_server::{
+    Accept, ConnectionCounts, Connections, EndReason, Ended, Listener, Message, PeerAddress, Route, serve,
+};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
     DuplexStream, duplex,
@@ -424,10 +426,14 @@ async fn one_server_has_connections_of_several_kinds() {
     server.await.unwrap();
 }
 
-/// A connection of HTTP/2 to a server without heartbeats, by the client's bytes.
-async fn http2_by_bytes(route: Route) -> DuplexStream {
+/// A connection to a server without heartbeats, by the client's bytes.
+async fn by_bytes(route: Route) -> DuplexStream {
+    counted_by_bytes(route, &ConnectionCounts::new()).await
+}
+
+async fn counted_by_bytes(route: Route, counts: &ConnectionCounts) -> DuplexStream {
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(serve(Connections::of(Within(receiver)), route).into_future());
+    tokio::spawn(serve(Connections::of(Within(receiver)).count_in(counts), route).into_future());
     let (own, other) = duplex(64 * 1024);
     sender.send(other).await.unwrap();
     // The server ends when nothing more can come.
@@ -438,7 +444,7 @@ async fn http2_by_bytes(route: Route) -> DuplexStream {
 #[tokio::test(start_paused = true)]
 async fn an_unused_connection_of_http2_is_closed_after_a_while() {
     let route = Route::builder().heartbeat(None).build();
-    let own = http2_by_bytes(route).await;
+    let own = by_bytes(route).await;
     let executor = TokioExecutor::new();
     let (mut requests, connection) =
         hyper::client::conn::http2::handshake(executor, TokioIo::new(own)).await.unwrap();
@@ -456,10 +462,32 @@ async fn an_unused_connection_of_http2_is_closed_after_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_of_http2_that_does_not_answer_is_cut() {
-    let mut own = http2_by_bytes(Route::new()).await;
+    let mut own = by_bytes(Route::new()).await;
     // The preface, and no settings.
     own.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let begun = tokio::time::Instant::now();
     let _ = own.read_to_end(&mut Vec::new()).await;
     assert_eq!(begun.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_head_does_not_come_is_closed_and_counted() {
+    /// Sends these bytes, and checks how many connections were too slow when it is closed after 30 s.
+    async fn check(bytes: &str, slow: u64) {
+        let counts = ConnectionCounts::new();
+        let mut own = counted_by_bytes(Route::new(), &counts).await;
+        own.write_all(bytes.as_bytes()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let _ = own.read_to_end(&mut Vec::new()).await;
+        assert_eq!(begun.elapsed().as_secs(), 30, "{bytes:?}");
+        let stats = counts.stats();
+        assert_eq!((stats.slow, stats.accepted, stats.malformed), (slow, 1, 0), "{bytes:?}");
+    }
+
+    check("", 1).await;
+    check("PRI * HTTP/2.0\r\n", 1).await;
+    check("GET / HTTP/1.1\r\nHost", 1).await;
+    check("HEAD / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTT", 1).await;
+    // It waits for another request.
+    check("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", 0).await;
 }

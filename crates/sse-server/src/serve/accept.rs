@@ -21,12 +21,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connections::{Accepted, AnyIo, Connections, Sources};
+use super::connections::{Accepted, AnyIo, Connections, Socket, Sources};
+use super::counts::ConnectionCounts;
 use super::deadline::WriteDeadline;
 use super::descriptors::make_room;
 use super::in_flight::InFlight;
+use super::open::Open;
 use super::preface::Begun;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, Returned};
 use super::service::{Connected, PeerAddress};
 use crate::subscribe::{Handed, Handover, Shutdown};
 
@@ -166,7 +168,8 @@ where
             let shutdown = Shutdown::new();
             let write_deadline = sources.write_deadline();
             make_room();
-            let (reactor, mut returns) = Reactor::new(threads, write_deadline, shutdown.clone());
+            let (reactor, mut returns) =
+                Reactor::new(threads, write_deadline, shutdown.clone(), sources.live().clone());
             let server = Server { service, shutdown, reactor: Arc::new(reactor) };
             // Dropping the set aborts its tasks: no connection outlives this future by more than a moment.
             let mut connections = JoinSet::new();
@@ -178,20 +181,20 @@ where
                     () = &mut signal => break,
                     Some(_) = connections.join_next() => {}
                     // The stream of this connection has ended, and another request may follow.
-                    Some((stream, ahead)) = returns.next() => {
+                    Some(Returned { socket, ahead, open }) = returns.next() => {
                         // Streams don't store the address of their peer, because the system has it.
-                        let peer = stream.peer_addr().ok();
-                        let stream = WriteDeadline::new(stream, write_deadline);
-                        connections.spawn(server.clone().tcp(stream, peer, ahead));
+                        let peer = socket.peer_addr().ok();
+                        let stream = WriteDeadline::new(socket, write_deadline);
+                        connections.spawn(server.clone().tcp(stream, peer, Begins::AfterStream(ahead), open));
                     }
-                    accepted = sources.accept() => {
+                    Accepted { socket, peer, open } = sources.accept() => {
                         let server = server.clone();
-                        match accepted {
-                            Accepted::Tcp(stream, peer) => {
-                                connections.spawn(server.tcp(stream, peer, Vec::new()));
+                        match socket {
+                            Socket::Tcp(stream) => {
+                                connections.spawn(server.tcp(stream, peer, Begins::New, open));
                             }
-                            Accepted::Other(io, peer) => {
-                                connections.spawn(server.other(io, peer));
+                            Socket::Other(io) => {
+                                connections.spawn(server.other(io, peer, open));
                             }
                         }
                     }
@@ -216,6 +219,14 @@ where
     }
 }
 
+/// How the server gets a connection.
+#[derive(Debug)]
+enum Begins {
+    New,
+    /// The stream of an earlier request has ended. These bytes have been read already.
+    AfterStream(Vec<u8>),
+}
+
 /// What all connections of a server share.
 #[derive(Clone)]
 struct Server<S> {
@@ -233,18 +244,24 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// Serves a connection whose event streams may leave hyper. `ahead` has been read from it already.
-    async fn tcp(self, stream: WriteDeadline<TcpStream>, peer: Option<SocketAddr>, ahead: Vec<u8>) {
+    /// Serves a connection whose event streams may leave hyper.
+    async fn tcp(
+        self,
+        stream: WriteDeadline<TcpStream>,
+        peer: Option<SocketAddr>,
+        begins: Begins,
+        open: Open,
+    ) {
         let reactor = self.reactor.clone();
         let handover = reactor.is_open().then(Handover::default);
-        if let Some((stream, handed, ahead)) = self.connection(stream, peer, ahead, handover).await {
-            reactor.adopt(stream, handed, ahead);
+        if let Some((stream, handed, ahead)) = self.connection(stream, peer, begins, handover, &open).await {
+            reactor.adopt(stream, handed, ahead, open);
         }
     }
 
     /// Serves a connection whose event streams stay with hyper.
-    async fn other(self, stream: WriteDeadline<AnyIo>, peer: Option<SocketAddr>) {
-        self.connection(stream, peer, Vec::new(), None).await;
+    async fn other(self, stream: WriteDeadline<AnyIo>, peer: Option<SocketAddr>, open: Open) {
+        self.connection(stream, peer, Begins::New, None, &open).await;
     }
 
     /// Serves a connection to its end, or until an event stream leaves hyper. Returns that stream, and the bytes that
@@ -253,8 +270,9 @@ where
         self,
         stream: WriteDeadline<I>,
         peer: Option<SocketAddr>,
-        ahead: Vec<u8>,
+        begins: Begins,
         handover: Option<Handover>,
+        open: &Open,
     ) -> Option<(I, Handed, Vec<u8>)> {
         /// How long a connection may take to send its first bytes. hyper gives the head of a request the same time.
         const FIRST_BYTES: Duration = Duration::from_secs(30);
@@ -267,18 +285,32 @@ where
             handover: handover.clone(),
             in_flight: None,
         };
+        let counts = open.counts();
+        let (is_new, ahead) = match begins {
+            Begins::New => (true, Vec::new()),
+            Begins::AfterStream(ahead) => (false, ahead),
+        };
         let io = tokio::select! {
             io = timeout(FIRST_BYTES, Begun::read(stream, ahead, handover.clone())) => io,
             () = self.shutdown.begun() => return None,
         };
-        let Ok(Ok(io)) = io else { return None };
+        if io.is_err() && is_new {
+            counts.was_slow();
+        }
         // An error comes from the peer or from the network: the connection has ended, and so have its streams.
+        let Ok(Ok(io)) = io else { return None };
+        if io.is_empty() {
+            return None;
+        }
+        if is_new {
+            counts.speaks(io.is_http2());
+        }
         if io.is_http2() {
             // Boxed, because the futures of all other connections would get the size of this one.
             Box::pin(serve_http2(io, service, self.shutdown)).await;
             return None;
         }
-        serve_http1(io, service, handover, self.shutdown).await
+        serve_http1(io, service, handover, self.shutdown, counts).await
     }
 }
 
@@ -289,6 +321,7 @@ async fn serve_http1<I, S, B>(
     service: Connected<S>,
     handover: Option<Handover>,
     shutdown: Shutdown,
+    counts: &ConnectionCounts,
 ) -> Option<(I, Handed, Vec<u8>)>
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -308,8 +341,21 @@ where
     let end = |leaving: Pin<&mut UntilHandedOver<http1::Connection<_, _>>>| {
         Pin::new(&mut leaving.get_mut().connection).graceful_shutdown();
     };
-    let handed = until_shutdown(Pin::new(&mut leaving), end, &shutdown).await?;
+    let left = until_shutdown(Pin::new(&mut leaving), end, &shutdown).await;
     let parts = leaving.connection.into_parts();
+    let handed = match left {
+        Left::Handed(handed) => handed,
+        Left::Ended(Ok(())) => return None,
+        Left::Ended(Err(error)) => {
+            if error.is_parse() {
+                counts.was_malformed();
+            // A connection that waits for its next request has sent nothing of it.
+            } else if error.is_timeout() && !parts.read_buf.is_empty() {
+                counts.was_slow();
+            }
+            return None;
+        }
+    };
     // A copy, because even an empty rest would keep the whole buffer of which it is a part.
     let (stream, ahead) = parts.io.into_inner().into_parts(&parts.read_buf);
     Some((stream.into_inner(), handed, ahead))
@@ -321,16 +367,22 @@ struct UntilHandedOver<C> {
     handover: Option<Handover>,
 }
 
-impl<C: Future + Unpin> Future for UntilHandedOver<C> {
-    type Output = Option<Handed>;
+/// How hyper has left a connection.
+enum Left {
+    Ended(hyper::Result<()>),
+    Handed(Handed),
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Handed>> {
-        if Pin::new(&mut self.connection).poll(cx).is_ready() {
-            return Poll::Ready(None);
+impl<C: Future<Output = hyper::Result<()>> + Unpin> Future for UntilHandedOver<C> {
+    type Output = Left;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Left> {
+        if let Poll::Ready(ended) = Pin::new(&mut self.connection).poll(cx) {
+            return Poll::Ready(Left::Ended(ended));
         }
         // hyper has written all its bytes, and there is nothing more to read yet.
         match self.handover.as_ref().and_then(Handover::take) {
-            Some(handed) => Poll::Ready(Some(handed)),
+            Some(handed) => Poll::Ready(Left::Handed(handed)),
             None => Poll::Pending,
         }
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,10 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
+use super::counts::ConnectionCounts;
 use super::deadline::WriteDeadline;
 #[cfg(unix)]
 use super::listener::Pause;
 use super::listener::{Listener, WRITE_DEADLINE};
+use super::live::Live;
+use super::open::{Open, Origin};
 use super::source::Accept;
 #[cfg(unix)]
 use super::trace::Accepting;
@@ -24,10 +28,15 @@ use super::trace::Accepting;
 ///
 /// Event streams on TCP connections leave hyper: see [`Serve::threads`](crate::Serve::threads). On other connections,
 /// hyper writes them.
-pub struct Connections(Source);
+pub struct Connections {
+    source: Source,
+    counts: ConnectionCounts,
+}
 
 enum Source {
     Tcp(Listener),
+    #[cfg(unix)]
+    Unix(Unix),
     Other(Box<dyn AcceptAny>),
 }
 
@@ -52,13 +61,31 @@ impl<A: Accept> AcceptAny for A {
 impl Connections {
     /// Returns the connections of a source of your own.
     pub fn of(source: impl Accept) -> Self {
-        Self(Source::Other(Box::new(source)))
+        Self::new(Source::Other(Box::new(source)))
+    }
+
+    fn new(source: Source) -> Self {
+        Self { source, counts: ConnectionCounts::new() }
+    }
+
+    /// Counts these connections: how many come, how many are open, and why some are closed. A server whose listeners
+    /// have counts of their own shows how its subscribers reach it. [`ConnectionCounts`] has an example.
+    #[must_use]
+    pub fn count_in(mut self, counts: &ConnectionCounts) -> Self {
+        self.counts = counts.clone();
+        match &mut self.source {
+            Source::Tcp(listener) => listener.accepting_mut().count_in(counts),
+            #[cfg(unix)]
+            Source::Unix(listener) => listener.accepting.count_in(counts),
+            Source::Other(_) => {}
+        }
+        self
     }
 }
 
 impl From<Listener> for Connections {
     fn from(listener: Listener) -> Self {
-        Self(Source::Tcp(listener))
+        Self::new(Source::Tcp(listener))
     }
 }
 
@@ -72,7 +99,7 @@ impl From<TcpListener> for Connections {
 #[cfg(unix)]
 impl From<UnixListener> for Connections {
     fn from(listener: UnixListener) -> Self {
-        Self::of(Unix { listener, accepting: Accepting::default(), pause: Pause::default() })
+        Self::new(Source::Unix(Unix { listener, accepting: Accepting::default(), pause: Pause::default() }))
     }
 }
 
@@ -95,8 +122,10 @@ impl Accept for Unix {
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.source {
             Source::Tcp(listener) => f.debug_tuple("Connections").field(listener).finish(),
+            #[cfg(unix)]
+            Source::Unix(unix) => f.debug_tuple("Connections").field(&unix.listener).finish(),
             Source::Other(_) => f.debug_tuple("Connections").finish_non_exhaustive(),
         }
     }
@@ -105,33 +134,57 @@ impl fmt::Debug for Connections {
 /// All sources of a server.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    sources: Vec<Connections>,
+    all: Vec<Counted>,
     /// The index of the source that is polled first.
     first: usize,
+    live: Live,
+}
+
+/// A source whose connections are counted.
+#[derive(Debug)]
+struct Counted {
+    connections: Connections,
+    origin: Arc<Origin>,
 }
 
 /// A connection, and the address at its other end.
-pub(crate) enum Accepted {
-    Tcp(WriteDeadline<TcpStream>, Option<SocketAddr>),
-    Other(WriteDeadline<AnyIo>, Option<SocketAddr>),
+pub(crate) struct Accepted {
+    pub(crate) socket: Socket,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) open: Open,
+}
+
+pub(crate) enum Socket {
+    Tcp(WriteDeadline<TcpStream>),
+    Other(WriteDeadline<AnyIo>),
 }
 
 impl Sources {
     pub(crate) fn of(connections: Connections) -> Self {
-        Self { sources: vec![connections], first: 0 }
+        let mut sources = Self { all: Vec::new(), first: 0, live: Live::default() };
+        sources.add(connections);
+        sources
     }
 
     pub(crate) fn add(&mut self, connections: Connections) {
-        self.sources.push(connections);
+        let origin = Origin::new(connections.counts.clone(), self.live.clone());
+        self.all.push(Counted { connections, origin });
+    }
+
+    /// Counts the streams that the reactor has of these connections.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Returns the write deadline of the first listener that has one.
     pub(crate) fn write_deadline(&self) -> Duration {
-        let deadline = |Connections(source): &Connections| match source {
+        let deadline = |counted: &Counted| match &counted.connections.source {
             Source::Tcp(listener) => Some(listener.deadline()),
+            #[cfg(unix)]
+            Source::Unix(_) => None,
             Source::Other(_) => None,
         };
-        self.sources.iter().find_map(deadline).unwrap_or(WRITE_DEADLINE)
+        self.all.iter().find_map(deadline).unwrap_or(WRITE_DEADLINE)
     }
 
     /// Returns the next connection of any source.
@@ -140,22 +193,33 @@ impl Sources {
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        let (count, deadline) = (self.sources.len(), self.write_deadline());
+        let (count, deadline) = (self.all.len(), self.write_deadline());
         // In turn, so that a source that always has connections leaves room for the others.
         for index in (0..count).map(|number| (self.first + number) % count) {
-            let accepted = match &mut self.sources[index].0 {
-                Source::Tcp(listener) => {
-                    listener.poll_accept(cx).map(|(stream, peer)| Accepted::Tcp(stream, peer))
-                }
-                Source::Other(source) => source
-                    .poll_accept_any(cx)
-                    .map(|(io, peer)| Accepted::Other(WriteDeadline::new(io, deadline), peer)),
-            };
-            if accepted.is_ready() {
+            let Counted { connections, origin } = &mut self.all[index];
+            if let Poll::Ready((socket, peer)) = connections.source.poll_accept(cx, deadline) {
                 self.first = (index + 1) % count;
-                return accepted;
+                return Poll::Ready(Accepted { socket, peer, open: origin.accept() });
             }
         }
         Poll::Pending
+    }
+}
+
+impl Source {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Duration,
+    ) -> Poll<(Socket, Option<SocketAddr>)> {
+        let (io, peer) = match self {
+            Self::Tcp(listener) => {
+                return listener.poll_accept(cx).map(|(stream, peer)| (Socket::Tcp(stream), peer));
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => ready!(listener.poll_accept_any(cx)),
+            Self::Other(source) => ready!(source.poll_accept_any(cx)),
+        };
+        Poll::Ready((Socket::Other(WriteDeadline::new(io, deadline)), peer))
     }
 }

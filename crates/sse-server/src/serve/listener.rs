@@ -14,6 +14,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
+use super::counts::ConnectionCounts;
 use super::deadline::WriteDeadline;
 use super::source::Accept;
 use super::trace::Accepting;
@@ -55,6 +56,20 @@ impl Listener {
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.write_deadline = deadline.max(Duration::from_millis(10));
         self
+    }
+
+    /// Counts how often no connection can be accepted, as
+    /// [`accept_failures`](crate::ConnectionStats::accept_failures). Only a listener that is part of
+    /// [a source of your own](crate::Connections::of), such as one for TLS, needs it.
+    /// [`Connections::count_in`](crate::Connections::count_in) does it for others.
+    #[must_use]
+    pub fn count_in(mut self, counts: &ConnectionCounts) -> Self {
+        self.accepting.count_in(counts);
+        self
+    }
+
+    pub(crate) fn accepting_mut(&mut self) -> &mut Accepting {
+        &mut self.accepting
     }
 
     pub(crate) fn deadline(&self) -> Duration {

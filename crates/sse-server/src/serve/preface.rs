@@ -52,6 +52,11 @@ impl<I: AsyncRead + Unpin> Begun<I> {
         (self.io, [after, &self.ahead].concat())
     }
 
+    /// Returns whether the peer has closed the connection without a byte.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ahead.is_empty()
+    }
+
     pub(crate) fn is_http2(&self) -> bool {
         self.is_http2
     }

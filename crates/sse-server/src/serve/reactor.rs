@@ -4,7 +4,6 @@
 //! hyper polls a body three times for each piece, and keeps a task and two buffers for each connection. Here a stream
 //! is an entry in a slab, and an event takes one lock and one frame for all streams of a topic.
 
-mod live;
 mod members;
 #[cfg(test)]
 mod pipe;
@@ -29,10 +28,12 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
-use self::live::Live;
 use self::queue::Message;
 use self::shard::{ShardQueue, Socket};
-use self::stream::{Adopted, Returned};
+use self::stream::Adopted;
+pub(crate) use self::stream::Returned;
+use super::live::Live;
+use super::open::Open;
 use crate::subscribe::{Handed, Shutdown};
 
 /// The threads that write the streams of one server. They end when this value is dropped.
@@ -72,8 +73,13 @@ impl Drop for Stops {
 pub(crate) struct Returns(UnboundedReceiver<Returned<std::net::TcpStream>>);
 
 impl Reactor {
-    /// A reactor of so many threads. With none, all streams stay under hyper.
-    pub(crate) fn new(threads: usize, write_deadline: Duration, shutdown: Shutdown) -> (Self, Returns) {
+    /// A reactor of so many threads, whose streams are counted in `live`. With no threads, all streams stay under hyper.
+    pub(crate) fn new(
+        threads: usize,
+        write_deadline: Duration,
+        shutdown: Shutdown,
+        live: Live,
+    ) -> (Self, Returns) {
         // Its length is limited by the number of streams.
         let (returns, returned) = unbounded_channel();
         let reactor = Self {
@@ -82,7 +88,7 @@ impl Reactor {
             shutdown,
             running: OnceLock::new(),
             next: AtomicUsize::new(0),
-            live: Live::default(),
+            live,
             has_adopted: Notify::new(),
             returns,
         };
@@ -96,12 +102,12 @@ impl Reactor {
 
     /// Takes over a stream whose response has begun on this connection, and writes it from now on. `ahead` is what the
     /// peer has sent after its request.
-    pub(crate) fn adopt(&self, socket: TcpStream, handed: Handed, ahead: Vec<u8>) {
+    pub(crate) fn adopt(&self, socket: TcpStream, handed: Handed, ahead: Vec<u8>, open: Open) {
         let shards = self.shards();
         // If tokio can't release the socket, or if there is no thread any more, the socket is closed.
         let Ok(socket) = socket.into_std() else { return };
         let socket = Socket::from_std(socket);
-        let alive = self.live.one_more();
+        let alive = open.stream();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let shard = (0..shards.len()).map(|number| &shards[(first + number) % shards.len()]);
         if let Some(shard) = shard.into_iter().find(|shard| shard.is_open()) {
@@ -175,13 +181,12 @@ impl Drop for Reactor {
 }
 
 impl Returns {
-    /// Returns the next connection, and the bytes that its peer has sent already. A connection that tokio does not take
-    /// is closed.
-    pub(crate) async fn next(&mut self) -> Option<(TcpStream, Vec<u8>)> {
+    /// Returns the next connection. A connection that tokio does not take is closed.
+    pub(crate) async fn next(&mut self) -> Option<Returned<TcpStream>> {
         loop {
-            let Returned { socket, ahead } = self.0.recv().await?;
+            let Returned { socket, ahead, open } = self.0.recv().await?;
             if let Ok(socket) = TcpStream::from_std(socket) {
-                return Some((socket, ahead));
+                return Some(Returned { socket, ahead, open });
             }
         }
     }

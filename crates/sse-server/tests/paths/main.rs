@@ -2,6 +2,7 @@
 //! differ, so each test runs on both.
 
 mod bodies;
+mod counts;
 mod ends;
 mod http1;
 mod server;

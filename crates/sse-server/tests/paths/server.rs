@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use sse_server::{Body, Listener, Message, Route, RouteBuilder, serve};
+use sse_server::{Body, ConnectionCounts, Connections, Listener, Message, Route, RouteBuilder, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -37,6 +37,7 @@ pub(crate) struct Settings {
 /// A server with a runtime of its own, until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) counts: ConnectionCounts,
     stop: Option<oneshot::Sender<()>>,
     runtime: Option<Runtime>,
     ended: Arc<AtomicUsize>,
@@ -75,7 +76,9 @@ impl Settings {
         let listener = Listener::from(listener).write_deadline(self.write_deadline);
         let (stop, stopped) = oneshot::channel();
         let threads = if self.way == Way::Threads { 2 } else { 0 };
-        let server = serve(listener, service).threads(threads).stagger(self.spread);
+        let counts = ConnectionCounts::new();
+        let connections = Connections::from(listener).count_in(&counts);
+        let server = serve(connections, service).threads(threads).stagger(self.spread);
         let signal = async move {
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
@@ -83,12 +86,12 @@ impl Settings {
         };
         let server = server.with_graceful_shutdown(signal, self.grace);
         let ended = Arc::new(AtomicUsize::new(0));
-        let count = ended.clone();
+        let ends = ended.clone();
         runtime.spawn(async move {
             server.await;
-            count.fetch_add(1, Ordering::SeqCst);
+            ends.fetch_add(1, Ordering::SeqCst);
         });
-        Server { address, stop: Some(stop), runtime: Some(runtime), ended }
+        Server { address, counts, stop: Some(stop), runtime: Some(runtime), ended }
     }
 }
 

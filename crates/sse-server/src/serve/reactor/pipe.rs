@@ -10,6 +10,9 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body::Body as _;
 
+use super::super::counts::ConnectionCounts;
+use super::super::live::Live;
+use super::super::open::Origin;
 use crate::subscribe::{Handed, Handover, Subscription, Terms};
 
 /// The bytes between a stream and its client.
@@ -104,6 +107,11 @@ pub(super) fn leave(subscription: Subscription, handover: &Handover) -> (Bytes, 
     assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending(), "the stream has left");
     handover.flushed();
     (opening.into_data().unwrap(), handover.take().unwrap())
+}
+
+/// Returns the origin of connections that nobody counts.
+pub(super) fn origin() -> Arc<Origin> {
+    Origin::new(ConnectionCounts::new(), Live::default())
 }
 
 /// Returns a request for a stream, and the way out of hyper.

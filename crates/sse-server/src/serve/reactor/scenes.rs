@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::advance;
 
-use super::live::Live;
-use super::pipe::{End, Socket, leave, request};
+use super::super::open::Origin;
+use super::pipe::{End, Socket, leave, origin, request};
 use super::queue::{Message as Told, Queue};
 use super::stream::Adopted;
 use super::streams::Streams;
@@ -23,7 +23,7 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 struct Shard {
     queue: Arc<Queue<Adopted<Socket>>>,
     streams: Streams<Socket>,
-    live: Live,
+    origin: Arc<Origin>,
     now: Instant,
 }
 
@@ -31,7 +31,7 @@ impl Shard {
     fn new() -> Self {
         let queue = Queue::new(|| {});
         let streams = Streams::new(queue.clone(), WRITE_DEADLINE, Shutdown::new());
-        Self { queue, streams, live: Live::default(), now: Instant::now() }
+        Self { queue, streams, origin: origin(), now: Instant::now() }
     }
 
     /// Takes over a stream whose socket takes this number of bytes.
@@ -39,7 +39,7 @@ impl Shard {
         let (request, handover) = request("");
         let (_, handed) = leave(subscribe(&request), &handover);
         let end = End::with_room(room);
-        let (socket, alive) = (Socket(end.clone()), self.live.one_more());
+        let (socket, alive) = (Socket(end.clone()), self.origin.accept().stream());
         self.streams.adopt(Adopted { handed, ahead: Vec::new(), alive, socket }, self.now);
         end
     }

@@ -154,10 +154,10 @@ impl Shard {
     }
 
     fn give_back(&mut self) {
-        for Returned { mut socket, ahead } in self.streams.returned() {
+        for Returned { mut socket, ahead, open } in self.streams.returned() {
             if self.poll.registry().deregister(&mut socket).is_ok() {
                 // If the server has ended, the connection is closed here.
-                let _ = self.returns.send(Returned { socket: socket.into(), ahead });
+                let _ = self.returns.send(Returned { socket: socket.into(), ahead, open });
             }
         }
     }

@@ -14,8 +14,8 @@ use sse_testing::ChunkedResponse;
 use sse_testing::simulation::Simulation;
 use tokio::time::sleep;
 
-use super::live::Live;
-use super::pipe::{End, Socket, leave, request};
+use super::super::open::Origin;
+use super::pipe::{End, Socket, leave, origin, request};
 use super::queue::{Message as Told, Queue};
 use super::stream::Adopted;
 use super::streams::Streams;
@@ -47,7 +47,7 @@ struct World {
     queue: Arc<Queue<Adopted<Socket>>>,
     streams: Streams<Socket>,
     clients: Vec<Client>,
-    live: Live,
+    origin: Arc<Origin>,
     now: Instant,
     seen: Seen,
 }
@@ -117,7 +117,7 @@ impl World {
             queue,
             streams,
             clients,
-            live: Live::default(),
+            origin: origin(),
             now: Instant::now(),
             seen: Seen::default(),
         }
@@ -203,7 +203,7 @@ impl World {
         end.pipe().at_once = self.rng.choice([1, 7, 100, usize::MAX]).unwrap();
         end.pipe().room = self.rng.choice([0, 5, 1_000, 100_000]).unwrap();
         client.connection = Some((self.streams.next_key(), end.clone()));
-        let (socket, alive) = (Socket(end), self.live.one_more());
+        let (socket, alive) = (Socket(end), self.origin.accept().stream());
         self.streams.adopt(Adopted { socket, handed, ahead: Vec::new(), alive }, self.now);
     }
 

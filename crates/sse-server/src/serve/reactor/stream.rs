@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
 
-use super::live::Alive;
+use super::super::open::{Alive, Open};
 use super::seat::Seat;
 use super::wire::{Framing, Piece};
 use crate::subscribe::{Delivery, Group, Handed, Kept, Member};
@@ -32,6 +32,7 @@ pub(crate) struct Returned<S> {
     pub(crate) socket: S,
     /// What the peer has sent already.
     pub(crate) ahead: Vec<u8>,
+    pub(crate) open: Open,
 }
 
 /// One stream. There are many streams, so the fields that only some of them need are in a box.
@@ -40,7 +41,6 @@ pub(crate) struct Stream<S> {
     /// The bytes that the socket has not taken.
     unsent: Option<Box<Unsent>>,
     extras: Option<Box<Extras>>,
-    #[expect(dead_code, reason = "it counts the stream")]
     alive: Alive,
     framing: Framing,
     is_kept_alive: bool,
@@ -259,11 +259,12 @@ impl<S> Stream<S> {
     /// Returns the connection after the stream, and what the peer has sent after its request, if another request may
     /// follow.
     pub(crate) fn into_connection(self) -> Option<Returned<S>> {
-        let Self { reading, mut extras, socket, is_kept_alive, .. } = self;
+        let Self { reading, mut extras, socket, alive, is_kept_alive, .. } = self;
         let ahead = extras.as_mut().map(|extras| mem::take(&mut extras.ahead)).unwrap_or_default();
         quietly_drop(reading);
         quietly_drop(extras);
-        is_kept_alive.then_some(Returned { socket, ahead })
+        let open = alive.into_open().filter(|_| is_kept_alive)?;
+        Some(Returned { socket, ahead, open })
     }
 }
 

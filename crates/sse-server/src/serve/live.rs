@@ -1,4 +1,4 @@
-//! Counts the streams of a server.
+//! Counts the streams that the reactor of a server has.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,15 +15,17 @@ struct Count {
     none_left: Notify,
 }
 
-/// Counts one stream until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Alive(Live);
-
 impl Live {
     /// Counts one more stream.
-    pub(crate) fn one_more(&self) -> Alive {
+    pub(crate) fn begin(&self) {
         self.0.streams.fetch_add(1, Ordering::Relaxed);
-        Alive(self.clone())
+    }
+
+    /// Counts one stream less.
+    pub(crate) fn end(&self) {
+        if self.0.streams.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.none_left.notify_waiters();
+        }
     }
 
     /// Completes when there is no stream.
@@ -35,14 +37,6 @@ impl Live {
                 return;
             }
             none_left.await;
-        }
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        if self.0.0.streams.fetch_sub(1, Ordering::Release) == 1 {
-            self.0.0.none_left.notify_waiters();
         }
     }
 }
