@@ -9,6 +9,7 @@ mod follower;
 pub(crate) mod heartbeat;
 #[expect(clippy::module_inception, reason = "the folder has the name of its type")]
 mod hub;
+mod on_first_event;
 mod settings;
 mod source;
 mod state;
@@ -20,6 +21,7 @@ pub(crate) use self::follower::{Beginning, follow_log};
 #[cfg(all(test, shuttle))]
 pub(crate) use self::heartbeat::Beating;
 pub(crate) use self::hub::Hub;
+pub(crate) use self::on_first_event::OnFirstEvent;
 pub use self::settings::LagPolicy;
 pub(crate) use self::settings::Settings;
 pub(crate) use self::source::{Replica, Source};

@@ -199,7 +199,8 @@
 //! lasts as long as its connection takes any bytes.
 //!
 //! [`Route::stats`] counts all of this (cut connections only under [`serve`]). [`ConnectionCounts`] count the connections
-//! of a server, and [`Subscription::on_end`] says why a stream has ended. The feature `tracing` makes each stream a span.
+//! of a server, [`RouteBuilder::on_first_event`] measures how long streams wait for their first event, and
+//! [`Subscription::on_end`] says why a stream has ended. The feature `tracing` makes each stream a span.
 //!
 //! # Time and memory
 //!

@@ -13,7 +13,7 @@ use http::{Method, Request, Response};
 use sse_codec::{EventType, Message};
 
 use crate::history::Epoch;
-use crate::hub::{Hub, LagPolicy, Settings, Stats, Topic, heartbeat};
+use crate::hub::{Hub, LagPolicy, OnFirstEvent, Settings, Stats, Topic, heartbeat};
 use crate::log::{PublishError, Published};
 use crate::message::{EventWriter, Publication};
 use crate::subscribe::{Body, StreamIds, Subscription, method_not_allowed};
@@ -145,6 +145,34 @@ impl RouteBuilder {
     /// 10036). They do by default.
     pub fn proxy_headers(mut self, sends: bool) -> Self {
         self.0.proxy_headers = sends;
+        self
+    }
+
+    /// Sets a function that is told how long each stream waited for its first event, such as for a histogram. The time
+    /// begins when the request arrives at [`serve`](crate::serve). Under another server, it begins when the request
+    /// subscribes.
+    ///
+    /// The function is called once for each stream, when its connection gets an event of its topics. As in
+    /// [`Ended::events`](crate::Ended::events), gap events and snapshots are not counted. It is not called for streams
+    /// that end before their first event, and not for [`Events`](crate::Events). It must not wait, because it may run on
+    /// a thread that writes other streams. If it panics, the streams go on.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::time::Duration;
+    /// use sse_server::Route;
+    ///
+    /// static WITHIN_A_SECOND: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// let route = Route::builder().on_first_event(|waited| {
+    ///     if waited <= Duration::from_secs(1) {
+    ///         WITHIN_A_SECOND.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// });
+    /// # drop(route);
+    /// ```
+    pub fn on_first_event(mut self, tell: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        self.0.on_first_event = Some(OnFirstEvent::new(tell));
         self
     }
 

@@ -491,3 +491,66 @@ async fn a_connection_whose_head_does_not_come_is_closed_and_counted() {
     // It waits for another request.
     check("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", 0).await;
 }
+
+/// The application takes a second before it subscribes the client.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_the_first_event_begins_with_the_request() {
+    const STREAMS: usize = 50;
+
+    let (sender, receiver) = mpsc::channel(1);
+    let (told, counts) = (Arc::new(Mutex::new(Vec::new())), ConnectionCounts::new());
+    let tell = told.clone();
+    let builder = Route::builder()
+        .heartbeat(None)
+        .on_first_event(move |waited| tell.lock().unwrap().push(waited.as_secs()));
+    let (route_sender, mut route) = tokio::sync::watch::channel(None);
+    let route_sender = Arc::new(route_sender);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (builder, made) = (builder.clone(), route_sender.clone());
+        async move {
+            sleep(Duration::from_secs(1)).await;
+            // The first request makes the route, which is younger than the request.
+            made.send_if_modified(|route| {
+                route.is_none() && {
+                    *route = Some(builder.build());
+                    true
+                }
+            });
+            let route = made.borrow().clone().unwrap();
+            Ok::<_, Infallible>(route.respond(&request))
+        }
+    });
+    tokio::spawn(serve(Connections::of(Within(receiver)).count_in(&counts), service).into_future());
+    let (own, other) = duplex(64 * 1024);
+    sender.send(other).await.unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(own)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut streams = Vec::new();
+    let requests = (0..STREAMS)
+        .map(|_| client.send_request(Request::get("http://localhost/").body(Empty::<Bytes>::new()).unwrap()));
+    for response in futures_util::future::join_all(requests).await {
+        let mut response = response.unwrap();
+        response.frame().await.unwrap().unwrap();
+        streams.push(response);
+    }
+    sleep(Duration::from_secs(2)).await;
+    // One stream ends before its first event.
+    streams.pop();
+    let route = route.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    while route.subscribers() == STREAMS {
+        tokio::task::yield_now().await;
+    }
+    route.publish(&Message::new("1")).unwrap();
+    for response in &mut streams {
+        response.frame().await.unwrap().unwrap();
+    }
+    assert_eq!(*told.lock().unwrap(), vec![3; STREAMS - 1]);
+    let stats = counts.stats();
+    assert_eq!((stats.open, stats.accepted, stats.http1, stats.http2), (1, 1, 0, 1));
+    drop((client, streams));
+    connection.await.unwrap().unwrap();
+    while counts.stats().open > 0 {
+        tokio::task::yield_now().await;
+    }
+}

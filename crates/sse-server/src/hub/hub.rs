@@ -70,6 +70,11 @@ impl Hub {
         self.state.lock()
     }
 
+    /// Returns when the hub was made.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Returns how long the hub has existed.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)

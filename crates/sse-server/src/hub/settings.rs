@@ -6,6 +6,7 @@ use std::time::Duration;
 use sse_codec::EventType;
 
 use super::heartbeat;
+use super::on_first_event::OnFirstEvent;
 use crate::history::Bounds;
 
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) max_subscribers_per_client: usize,
     pub(crate) query_parameter: Option<Box<str>>,
     pub(crate) proxy_headers: bool,
+    pub(crate) on_first_event: Option<OnFirstEvent>,
 }
 
 /// What happens to a connected subscriber that lags so far that its next message was evicted.
@@ -67,6 +69,7 @@ impl Default for Settings {
             max_subscribers_per_client: usize::MAX,
             query_parameter: Some("lastEventId".into()),
             proxy_headers: true,
+            on_first_event: None,
         }
     }
 }

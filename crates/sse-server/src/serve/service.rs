@@ -10,9 +10,10 @@ use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use super::in_flight::{Flight, InFlight};
-use crate::subscribe::{self, Handover, PassedThrough, Shutdown, Stalled, Terms};
+use crate::subscribe::{self, Arrived, Handover, PassedThrough, Shutdown, Stalled, Terms};
 
 /// The address of the peer of a connection. [`serve`](crate::serve) puts it into the extensions of each request. If a
 /// proxy forwards the requests, it is the address of the proxy.
@@ -63,6 +64,7 @@ where
         let extensions = request.extensions_mut();
         self.shutdown.attach(extensions);
         extensions.insert(self.stalled.clone());
+        extensions.insert(Arrived(Instant::now()));
         if let Some(peer) = self.peer {
             extensions.insert(peer);
         }

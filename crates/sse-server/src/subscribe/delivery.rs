@@ -153,6 +153,9 @@ impl Delivery {
 
     /// Counts what was sent, for the observer.
     pub(crate) fn count_sent(&mut self, events: u64, bytes: usize) {
+        if events > 0 {
+            self.subscriber.has_sent_events();
+        }
         if let Some(observer) = &mut self.observer {
             observer.count(events, bytes as u64);
         }
@@ -338,17 +341,19 @@ impl Delivery {
     /// Joins the messages that the filter lets pass.
     fn joined(&mut self, messages: &[Item]) -> Result<Bytes, Panicked> {
         let mut joined = BytesMut::with_capacity(messages.iter().map(|item| item.bytes.len()).sum());
+        let mut passed = 0;
         for item in messages {
             let topic = self.subscriber.topic(item.feed).name().clone();
             if self.filter().map_or(Ok(true), |filter| filter.passes(item, &topic))? {
                 self.subscriber.count(item);
-                self.count_sent(1, 0);
+                passed += 1;
                 match self.rewrite() {
                     Some(rewrite) => joined.extend_from_slice(&rewrite.rewrite(item, &topic)?),
                     None => joined.extend_from_slice(&item.bytes),
                 }
             }
         }
+        self.count_sent(passed, 0);
         Ok(joined.freeze())
     }
 

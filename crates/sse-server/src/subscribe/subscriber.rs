@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::resting::Resting;
 use super::feeds::{Feed, Feeds, StreamIds};
+use super::first_event::FirstEvent;
 use super::observer::EndReason;
 use super::stalled::Stalled;
 use super::trace::Trace;
@@ -50,6 +51,7 @@ pub(crate) struct Subscriber {
     /// How many of the topic's heartbeats it has had. `None` if it has a heartbeat of its own.
     beats: Option<u64>,
     client: Option<Box<Client>>,
+    first_event: FirstEvent,
     /// Set when its connection is cut by the write deadline.
     stalled: Option<Stalled>,
     /// The waker that it has left, as the two addresses of the waker.
@@ -174,6 +176,7 @@ impl Subscriber {
             generation,
             beats,
             client: None,
+            first_event: FirstEvent::default(),
             stalled: None,
             left: None,
         })
@@ -182,6 +185,16 @@ impl Subscriber {
     /// Watches whether its connection is cut by the write deadline.
     pub(crate) fn watch(&mut self, stalled: Option<Stalled>) {
         self.stalled = stalled;
+    }
+
+    /// Tells the application how long the stream waits for its first event.
+    pub(crate) fn await_first_event(&mut self, first_event: FirstEvent) {
+        self.first_event = first_event;
+    }
+
+    /// Notes that events were passed to the connection.
+    pub(crate) fn has_sent_events(&mut self) {
+        self.first_event.sent(&self.hub);
     }
 
     /// Counts the subscriber as a stream of this client, if the client may have one more.

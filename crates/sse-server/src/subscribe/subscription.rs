@@ -14,6 +14,7 @@ use super::delivery::Delivery;
 use super::events::Events;
 use super::feeds::StreamIds;
 use super::filter::{Candidate, Filter};
+use super::first_event::FirstEvent;
 use super::handover::Handover;
 use super::observer::{Ended, Tell};
 use super::response::{event_stream, last_event_id, no_content, try_later};
@@ -87,7 +88,13 @@ impl Subscription {
         let extensions = request.extensions();
         let stalled = extensions.get::<Stalled>().cloned();
         let handover = extensions.get::<Handover>().cloned();
-        Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions), handover)
+        let mut subscription =
+            Self::of(topics, &last_event_id, ids, stalled, Signals::endings(extensions), handover);
+        if let State::Open(open) = &mut subscription.0 {
+            let first_event = FirstEvent::awaited(&hub, extensions);
+            open.delivery.subscriber_mut().await_first_event(first_event);
+        }
+        subscription
     }
 
     /// Returns the response to a `GET` request without the stream. A topic that does not exist is open.

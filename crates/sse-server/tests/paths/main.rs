@@ -4,6 +4,7 @@
 mod bodies;
 mod counts;
 mod ends;
+mod first_event;
 mod http1;
 mod server;
 mod subscriptions;

@@ -43,6 +43,9 @@ impl Member {
 
     /// Counts what the group has sent to it, if the stream has an observer.
     pub(crate) fn count_sent(&mut self, events: u64, bytes: usize) {
+        if events > 0 {
+            self.subscriber.has_sent_events();
+        }
         if let Some(delivery) = &mut self.rest {
             delivery.count_sent(events, bytes);
         }

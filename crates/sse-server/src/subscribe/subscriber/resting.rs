@@ -8,6 +8,7 @@ use super::{Client, Reading, Subscriber};
 use crate::history::{Cursor, Position};
 use crate::hub::Topic;
 use crate::subscribe::feeds::{Feeds, StreamIds};
+use crate::subscribe::first_event::FirstEvent;
 use crate::subscribe::group::{Group, Look};
 
 /// A subscriber of one topic, in a group.
@@ -15,6 +16,7 @@ use crate::subscribe::group::{Group, Look};
 pub(crate) struct Resting {
     topic: Arc<Topic>,
     client: Option<Box<Client>>,
+    first_event: FirstEvent,
     /// The position up to which the group has read for it.
     position: Position,
     /// How often the log had begun anew when it joined.
@@ -56,6 +58,7 @@ impl Subscriber {
         Some(Resting {
             topic: feed.into_topic(),
             client: self.client.take(),
+            first_event: mem::take(&mut self.first_event),
             position: self.cursor.read_to(),
             generation: self.generation,
             ids: self.ids,
@@ -72,6 +75,11 @@ impl Resting {
     /// Notes that the group has read on for it.
     pub(crate) fn advance(&mut self, position: Position) {
         self.position = position;
+    }
+
+    /// Notes that events were passed to the connection.
+    pub(crate) fn has_sent_events(&mut self) {
+        self.first_event.sent(self.topic.hub());
     }
 
     /// Returns whether it must read for itself what has happened to the topic of its group.
@@ -99,6 +107,7 @@ impl Resting {
             generation: self.generation,
             beats: Some(beats),
             client: self.client.take(),
+            first_event: mem::take(&mut self.first_event),
             stalled: None,
             left: None,
         }
