@@ -39,6 +39,10 @@ impl Lifetime {
         self.is_abandoned = true;
     }
 
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_abandoned
+    }
+
     /// Opens the topic, whatever its last end was.
     pub(crate) fn reopen(&mut self) {
         self.opened = self.opened.max(self.ended);

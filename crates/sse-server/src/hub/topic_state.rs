@@ -257,6 +257,11 @@ impl TopicState {
         self.lifetime.is_ended()
     }
 
+    /// Returns whether the topic has ended for good, because its last publisher has dropped its handle.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lifetime.is_abandoned()
+    }
+
     /// Returns whether the topic is open without another command to the log.
     pub(crate) fn is_known_open(&self) -> bool {
         self.is_open() && self.lifetime.is_known_open()

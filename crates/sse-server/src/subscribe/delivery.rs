@@ -298,7 +298,11 @@ impl Delivery {
                         return Poll::Ready(None);
                     }
                 },
-                None => self.close(),
+                None => {
+                    if let Some(id) = self.close() {
+                        return Poll::Ready(Some(id));
+                    }
+                }
             }
         }
         cx.waker().wake_by_ref();
@@ -306,12 +310,18 @@ impl Delivery {
     }
 
     /// Waits for this stream's turn to end. The stream reads no more meanwhile, so it gets a heartbeat of its own.
-    fn close(&mut self) {
-        self.ends(self.subscriber.end_reason());
+    ///
+    /// Returns its position as an id without an event, if the client may not have it: the last event of the client may be
+    /// so old that only the log tells what came after it. With the position, the client gets 204 when it comes back.
+    fn close(&mut self) -> Option<Bytes> {
+        let reason = self.subscriber.end_reason();
+        let id = self.subscriber.end_id().filter(|_| reason == EndReason::TopicClosed && self.has_ids());
+        self.ends(reason);
         self.end = End::Closing(Delay::new(self.subscriber.closing_delay()));
         if self.subscriber.has_heartbeat() {
             self.set_pulse(self.subscriber.hub().settings().heartbeat.map(Pulse::new));
         }
+        id.map(|id| heartbeat::block(Some(id)))
     }
 
     fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -378,8 +388,12 @@ impl Delivery {
     /// Returns a comment. A subscriber with a filter also gets its position in an id without an event, as does a
     /// subscriber of a route with a log. Its last event may be old, and the log does not keep old events for ever.
     fn heartbeat(&self) -> Bytes {
-        let has_id = self.has_filter() || matches!(self.subscriber.hub().source(), Source::Log(_));
-        heartbeat::block(if has_id { self.subscriber.id() } else { None })
+        heartbeat::block(if self.has_ids() { self.subscriber.id() } else { None })
+    }
+
+    /// Returns whether its position is sent without an event, too.
+    fn has_ids(&self) -> bool {
+        self.has_filter() || matches!(self.subscriber.hub().source(), Source::Log(_))
     }
 }
 

@@ -254,13 +254,24 @@ impl Subscriber {
         self.start_id.as_deref().cloned().unwrap_or_else(|| self.hub.source().id(self.start))
     }
 
-    /// Returns the id with which a client resumes that has everything so far. `None` if there is more to read.
+    /// Returns the id with which a client resumes that has everything so far. `None` if there is more to read, or may be:
+    /// a topic that has lost its last publisher takes in nothing more, though the log goes on.
     pub(crate) fn id(&self) -> Option<EventId<'static>> {
         let state = self.hub.lock();
+        if self.feeds.iter().any(|feed| feed.state(&state).is_abandoned()) {
+            return None;
+        }
         let own_id = self.is_read(&state).then(|| own_id(&self.feeds, self.ids, &state))?;
         // The client may come from a replica that has read further than this one.
         let last = state.last().max(self.cursor.read_to());
         Some(own_id.unwrap_or_else(|| self.hub.source().id(last)))
+    }
+
+    /// Returns the id with which a client comes back that has everything of topics that have ended. `None` if the client
+    /// comes from a replica that has read more of the log than this one, and may know that a topic was opened again.
+    pub(crate) fn end_id(&self) -> Option<EventId<'static>> {
+        let is_seen = self.cursor.read_to() <= self.hub.lock().last();
+        self.id().filter(|_| is_seen)
     }
 
     /// Returns why there is nothing more to read.

@@ -109,7 +109,8 @@ impl Subscriber {
     /// topic.
     fn items_of_page(&mut self, page: &[Entry], state: &State) -> Vec<Item> {
         let mut items = Vec::new();
-        let first = page.first().map(|entry| entry.previous);
+        // This process does not know whether a topic was opened at a position that it has not read.
+        let first = page.first().map(|entry| entry.previous).filter(|position| *position <= state.last());
         for feed in &mut *self.feeds {
             let topic = feed.state(state);
             match first.and_then(|position| topic.has_ended_at(position)) {
@@ -165,7 +166,7 @@ impl Subscriber {
             .iter()
             .all(|feed| feed.ended().is_some_and(|(at, _)| feed.state(state).is_last_change(at)))
         {
-            self.cursor = Cursor::after(state.last());
+            self.cursor = Cursor::after(state.last().max(self.cursor.read_to()));
             self.go_live();
         }
         learned
