@@ -22,5 +22,5 @@ pub(crate) use self::lifetime::Lifetime;
 pub(crate) use self::memory::Memory;
 pub(crate) use self::own_ids::{Known as KnownId, OwnIds};
 pub use self::position::Position;
-pub(crate) use self::recent::{Broken, Known, Recent, linked, size};
+pub(crate) use self::recent::{Begun, Broken, Known, Recent, linked, size};
 pub(crate) use self::ring::{Bounds, FRAME, Frame, Ring};

@@ -406,8 +406,9 @@ impl Route {
     /// opens a closed topic.
     ///
     /// A replica that has not yet read the end may still publish. Such a message comes after the end, and subscribers
-    /// that read the topic to its end do not get it. A replica that starts later treats the topic as open if its end is
-    /// older than the [newest entries](crate::TopicsBuilder::recent) that the replica begins with.
+    /// that read the topic to its end do not get it. A replica that starts later knows the end if the log
+    /// [lists the ends](crate::log::Log::ends), as `sse-disk` does. With another log, it knows the ends among the [newest
+    /// entries](crate::TopicsBuilder::recent), and takes all other topics for open.
     #[allow(clippy::must_use_candidate, reason = "without a log there is nothing to wait for")]
     pub fn close(&self) -> Published {
         self.0.end(Duration::ZERO)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sse_server::EventId;
-use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record, RecordKind};
 use sse_testing::log::{self, MemoryLog};
 use tokio::task::yield_now;
 
@@ -91,6 +91,14 @@ enum Fault {
     ForgetsOutcomes,
     ChecksIdsTooEarly,
     ForgetsIdsWhenTrimmed,
+    // Faults of ends.
+    ListsNoEnds,
+    ListsOpenedTopics,
+    ListsTheLastEnds,
+    ListsTheOldestEnds,
+    ListsTooManyEnds,
+    ListsEndsInReverse,
+    ForgetsEndsWhenTrimmed,
     // Faults of trimming.
     TrimsNothing,
     TrimsTheNewest,
@@ -164,6 +172,21 @@ impl Broken {
                 | ForgetsOutcomes
                 | ChecksIdsTooEarly
                 | ForgetsIdsWhenTrimmed
+        )
+    }
+
+    /// Whether it lists the ends of topics.
+    fn lists_ends(&self) -> bool {
+        matches!(
+            self.fault,
+            Sound
+                | ListsNoEnds
+                | ListsOpenedTopics
+                | ListsTheLastEnds
+                | ListsTheOldestEnds
+                | ListsTooManyEnds
+                | ListsEndsInReverse
+                | ForgetsEndsWhenTrimmed
         )
     }
 
@@ -365,6 +388,36 @@ impl Log for Broken {
             }
             _ => self.log.find(topic, id).await,
         }
+    }
+
+    async fn ends(&self, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        if !self.lists_ends() {
+            return Ok(None);
+        }
+        let mut ends = self.log.ends(limit).await?.unwrap_or_default();
+        let entries = self.log.before(None, usize::MAX).await?;
+        let is_end = |entry: &&Entry| entry.record.as_ref().unwrap().kind() == RecordKind::End;
+        match self.fault {
+            ListsNoEnds => ends.clear(),
+            ListsOpenedTopics => ends = entries.iter().filter(is_end).cloned().collect(),
+            ListsTheLastEnds => {
+                for end in &mut ends {
+                    let topic = end.record.as_ref().unwrap().topic().to_owned();
+                    let of_topic = |entry: &&Entry| entry.record.as_ref().unwrap().topic() == topic;
+                    let last = entries.iter().filter(is_end).rfind(of_topic);
+                    *end = last.cloned().unwrap_or_else(|| end.clone());
+                }
+            }
+            ListsTheOldestEnds => {
+                ends = self.log.ends(usize::MAX).await?.unwrap_or_default();
+                ends.truncate(limit);
+            }
+            ListsTooManyEnds => ends = self.log.ends(usize::MAX).await?.unwrap_or_default(),
+            ListsEndsInReverse => ends.reverse(),
+            ForgetsEndsWhenTrimmed if self.is_trimmed() => ends.clear(),
+            _ => {}
+        }
+        Ok(Some(ends))
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
@@ -600,6 +653,13 @@ fn each_fault_is_noticed_and_named() {
         (ForgetsOutcomes, "a_batch_that_is_appended_again_has_its_outcomes"),
         (ChecksIdsTooEarly, "one_of_many_appends_an_id"),
         (ForgetsIdsWhenTrimmed, "the_ids_of_what_is_kept_are_known"),
+        (ListsNoEnds, "the_ends_of_topics_are_listed"),
+        (ListsEndsInReverse, "the_ends_of_topics_are_listed"),
+        (ListsOpenedTopics, "an_opened_topic_is_not_listed"),
+        (ListsTheLastEnds, "the_first_of_several_ends_counts"),
+        (ListsTheOldestEnds, "the_newest_ends_are_listed"),
+        (ListsTooManyEnds, "the_newest_ends_are_listed"),
+        (ForgetsEndsWhenTrimmed, "an_end_is_listed_after_it_was_trimmed"),
         (TrimsNothing, "kept_entries_are_unchanged"),
         (TrimsTheNewest, "kept_entries_are_unchanged"),
         (LinksToStartWhenTrimmed, "kept_entries_are_unchanged"),

@@ -37,6 +37,15 @@ struct Ends {
 /// How many changes of topics are remembered.
 const REMEMBERED: usize = 16 * 1024;
 
+/// What a hub reads of its log before it follows it.
+#[derive(Debug, Default)]
+pub(crate) struct Begun {
+    /// The ends of topics, from [`Log::ends`](crate::log::Log::ends).
+    pub(crate) ends: Vec<Entry>,
+    /// The newest entries, oldest first, which follow one another.
+    pub(crate) newest: Vec<Entry>,
+}
+
 /// An error: the log does not go on where it was left, because entries were lost.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Broken;
@@ -52,7 +61,17 @@ pub(crate) enum Known {
     Ask,
 }
 
+impl Begun {
+    /// Returns the position of the newest entry.
+    pub(crate) fn last(&self) -> Position {
+        self.newest.last().map_or(Position::START, |entry| entry.position)
+    }
+}
+
 impl Recent {
+    /// How many ends of topics are remembered at most.
+    pub(crate) const ENDS: usize = REMEMBERED;
+
     /// Returns an empty store for this number of messages and bytes. The newest message is kept whatever its size.
     pub(crate) fn new(messages: usize, bytes: usize) -> Self {
         let start = Position::START;
@@ -69,13 +88,15 @@ impl Recent {
         }
     }
 
-    /// Begins anew with the newest entries of the log, oldest first, which follow one another.
-    pub(crate) fn begin(&mut self, entries: Vec<Entry>) {
-        let first = entries.first().map_or(Position::START, |entry| entry.previous);
-        // It is not known which of the earlier ends the log has lost. If a topic is open by mistake, its subscribers
-        // miss nothing.
+    /// Begins anew with what was read of the log. The ends that were known before are forgotten, because the log may have
+    /// lost them. If a topic is open by mistake, its subscribers miss nothing.
+    pub(crate) fn begin(&mut self, begun: Begun) {
+        let Begun { ends, newest } = begun;
+        let first = newest.first().map_or(Position::START, |entry| entry.previous);
         *self = Self { since: first, last: first, ..Self::new(self.messages, self.bytes) };
-        for entry in entries {
+        // The later ends are among the newest entries, or the follower reads them.
+        ends.iter().filter(|end| end.position <= first).for_each(|end| self.ends.take(end));
+        for entry in newest {
             self.keep(entry);
         }
         self.live = self.last;
@@ -196,6 +217,8 @@ pub(crate) fn size(entry: &Entry) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::message::Record;
 
@@ -213,11 +236,18 @@ mod tests {
     /// Returns a store that began with the entries up to 50, and has then seen those up to 90. It keeps four of them.
     fn recent() -> Recent {
         let mut recent = Recent::new(4, 1000);
-        recent.begin(entries(1..=5));
+        recent.begin(Begun::of(entries(1..=5)));
         for entry in entries(6..=9) {
             recent.push(entry).unwrap();
         }
         recent
+    }
+
+    impl Begun {
+        /// What a hub reads of a log without ends.
+        fn of(newest: Vec<Entry>) -> Self {
+            Self { ends: Vec::new(), newest }
+        }
     }
 
     #[track_caller]
@@ -257,7 +287,7 @@ mod tests {
     #[test]
     fn an_empty_log_has_a_beginning() {
         let mut recent = Recent::new(4, 1000);
-        recent.begin(Vec::new());
+        recent.begin(Begun::default());
         check(&recent, [0], Known::Yes);
         recent.push(entry(10, 0)).unwrap();
         check(&recent, [0, 10], Known::Yes);
@@ -301,9 +331,34 @@ mod tests {
     fn bytes_are_limited_but_the_newest_entry_is_kept() {
         for (bytes, since) in [(1000, 50), (16, 50), (15, 60), (8, 70), (3, 80), (0, 80)] {
             let mut recent = Recent::new(4, bytes);
-            recent.begin(entries(1..=9));
+            recent.begin(Begun::of(entries(1..=9)));
             assert_eq!(recent.since(), Position::new(since), "{bytes} bytes");
         }
+    }
+
+    /// The newest entries begin after 30.
+    #[test]
+    fn ends_from_before_the_newest_entries_are_known() {
+        #[track_caller]
+        fn check(ends: &[(u64, &str)], topic: &str, is_ended: bool) {
+            let control = |&(position, topic): &(u64, &str)| {
+                let record = Record::control(topic.into(), Control::End { spread: Duration::ZERO });
+                Entry::new(Position::new(position), Position::START, Some(record))
+            };
+            let mut recent = Recent::new(4, 1000);
+            recent.begin(Begun { ends: ends.iter().map(control).collect(), newest: entries(4..=5) });
+            assert_eq!(recent.lifetime(topic).is_ended(), is_ended, "{topic} of {ends:?}");
+            recent.begin(Begun::of(entries(4..=5)));
+            assert!(!recent.lifetime(topic).is_ended(), "the log has lost the end");
+        }
+
+        check(&[(20, "a")], "a", true);
+        check(&[(20, "a")], "b", false);
+        check(&[(10, "a"), (30, "b")], "b", true);
+        // These positions are of other entries, or not read yet.
+        check(&[(31, "a"), (40, "b"), (60, "c")], "a", false);
+        check(&[(31, "a"), (40, "b"), (60, "c")], "b", false);
+        check(&[(31, "a"), (40, "b"), (60, "c")], "c", false);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::hub::Hub;
 use super::settings::Settings;
 use super::source::{Replica, Source};
-use crate::history::{Broken, Entry, Position, size as entry_size};
+use crate::history::{Begun, Broken, Entry, Position, Recent, size as entry_size};
 use crate::log::{Backoff, LogError, Outage, Outbox, SharedLog, trace};
 
 /// How many entries are read at once.
@@ -28,16 +28,24 @@ pub(crate) async fn follow_log(
     beginning: Beginning,
     max_memory: usize,
 ) -> Result<Arc<Hub>, LogError> {
-    let newest = newest(&log, beginning).await?;
-    let position = newest.last().map_or(Position::START, |entry| entry.position);
+    let begun = begun(&log, beginning).await?;
+    let position = begun.last();
     let source = Source::of_log(log.clone(), outbox);
     let hub = Arc::new(Hub::of_log(source, settings, beginning.messages, beginning.bytes, max_memory));
     if let Some(replica) = hub.source().replica() {
-        hub.begin(replica, newest);
+        hub.begin(replica, begun);
         let follower = tokio::spawn(follow(Arc::downgrade(&hub), log, position, beginning));
         replica.stop_with(follower.abort_handle());
     }
     Ok(hub)
+}
+
+/// Reads what a hub begins with.
+async fn begun(log: &SharedLog, beginning: Beginning) -> Result<Begun, LogError> {
+    let newest = newest(log, beginning).await?;
+    // They are read last: a topic that is opened again meanwhile is not among them, and the follower reads the opening.
+    let ends = log.ends(Recent::ENDS).await?.unwrap_or_default();
+    Ok(Begun { ends, newest })
 }
 
 /// Reads the newest entries of the log.
@@ -118,13 +126,13 @@ async fn begin_anew(
     position: &mut Position,
     beginning: Beginning,
 ) -> Result<(), LogError> {
-    let entries = newest(replica.log(), beginning).await?;
-    let last = entries.last().map_or(Position::START, |entry| entry.position);
+    let begun = begun(replica.log(), beginning).await?;
+    let last = begun.last();
     // An empty log reports the loss again and again, until it has an entry.
     if *position != last {
         trace::log_lost(&hub.source().id(*position));
         *position = last;
-        hub.begin(replica, entries);
+        hub.begin(replica, begun);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::settings::Settings;
 use super::source::{Replica, Source};
 use super::state::State;
-use crate::history::{Broken, Entry, Epoch, Position};
+use crate::history::{Begun, Broken, Entry, Epoch, Position};
 use crate::sync::{Mutex, MutexGuard, Waiting};
 
 /// What topics with one order of messages share.
@@ -133,11 +133,11 @@ impl Hub {
         drop(smaller);
     }
 
-    /// Begins with the newest entries of the log, for the first time or anew.
-    pub(crate) fn begin(&self, replica: &Replica, entries: Vec<Entry>) {
+    /// Begins with what was read of the log, for the first time or anew.
+    pub(crate) fn begin(&self, replica: &Replica, begun: Begun) {
         let now = self.age(Instant::now());
         let mut state = self.lock();
-        let dropped = state.begin(entries, &self.settings, replica.log(), now);
+        let dropped = state.begin(begun, &self.settings, replica.log(), now);
         let keys = state.keys();
         self.wake_all(state, keys);
         drop(dropped);

@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::source::Source;
 use super::stats::{LogStats, Stats, TopicsStats};
 use super::topic_state::{Signals, TopicState};
-use crate::history::{Broken, Cursor, Entry, Kept, Known, Memory, OwnIds, Position, Recent, Ring};
+use crate::history::{Begun, Broken, Cursor, Entry, Kept, Known, Memory, OwnIds, Position, Recent, Ring};
 use crate::log::SharedLog;
 use crate::message::{Body, Control, fingerprint};
 
@@ -287,18 +287,18 @@ impl State {
         Some(self.view.recent.after(position)?.take(limit).cloned().collect())
     }
 
-    /// Begins with the newest entries of the log, for the first time or anew. Returns what it held before, which the
+    /// Begins with what was read of the log, for the first time or anew. Returns what it held before, which the
     /// caller drops without the lock. All subscribers must be woken.
     #[must_use = "it may be large: drop it without the lock"]
     pub(crate) fn begin(
         &mut self,
-        entries: Vec<Entry>,
+        begun: Begun,
         settings: &Settings,
         log: &SharedLog,
         now: Duration,
     ) -> Vec<(Ring, OwnIds)> {
         let Self { last, topics, view, memory, .. } = self;
-        view.recent.begin(entries);
+        view.recent.begin(begun);
         view.generation = view.generation.wrapping_add(1);
         view.is_following = true;
         *last = view.recent.last();

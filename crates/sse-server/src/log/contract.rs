@@ -7,6 +7,8 @@ use sse_codec::EventId;
 use super::batch::{Batch, Outcome};
 use super::error::LogError;
 use crate::history::{Entry, Position};
+#[cfg(doc)]
+use crate::message::RecordKind;
 
 /// An ordered list of messages that several processes share, and that survives the end of each of them.
 ///
@@ -83,6 +85,21 @@ pub trait Log: Send + Sync + 'static {
     /// the log does not know the id. The id comes from a client, and may be any text.
     fn find(&self, topic: &str, id: &str) -> impl Future<Output = Result<Option<Position>, LogError>> + Send {
         let _ = (topic, id);
+        async { Ok(None) }
+    }
+
+    /// Returns the ends of the topics that have ended: of each such topic, the entry of its [end](RecordKind::End), oldest
+    /// first. These are the newest ends, and no more than `limit`. `None`, the default, is for a log that has no list of
+    /// them. It is always `None`, or never.
+    ///
+    /// A topic has ended if its newest [`End`](RecordKind::End) is later than its newest [`Open`](RecordKind::Open). Of
+    /// several ends since it was opened, the first one counts. An end is listed also after its entry was trimmed, at least
+    /// as long as there is room for it. The [`previous`](Entry::previous) of these entries does not matter.
+    ///
+    /// A hub asks for the ends when it starts, after it has read the newest entries. Without the list, it knows the ends
+    /// among these entries only, and takes all other topics for open.
+    fn ends(&self, limit: usize) -> impl Future<Output = Result<Option<Vec<Entry>>, LogError>> + Send {
+        let _ = limit;
         async { Ok(None) }
     }
 

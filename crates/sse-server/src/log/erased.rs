@@ -29,6 +29,7 @@ pub(crate) trait ErasedLog: Send + Sync {
     fn after(&self, position: Position, limit: usize) -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>>;
     fn follow(&self, position: Position, limit: usize)
     -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>>;
+    fn ends(&self, limit: usize) -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>>;
     fn id(&self, position: Position) -> EventId<'static>;
     fn position(&self, id: &str) -> Option<Position>;
     fn time(&self, position: Position) -> Option<SystemTime>;
@@ -65,6 +66,10 @@ impl<L: Log> ErasedLog for L {
         limit: usize,
     ) -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>> {
         Box::pin(Log::follow(self, position, limit))
+    }
+
+    fn ends(&self, limit: usize) -> BoxFuture<'_, Result<Option<Vec<Entry>>, LogError>> {
+        Box::pin(Log::ends(self, limit))
     }
 
     fn id(&self, position: Position) -> EventId<'static> {

@@ -18,6 +18,8 @@ pub(crate) struct Store {
     log: MemoryLog,
     /// Whether the log keeps publishers' ids.
     pub(crate) has_ids: bool,
+    /// Whether the log lists the ends of topics.
+    pub(crate) lists_ends: bool,
     pub(crate) truth: Mutex<Truth>,
 }
 
@@ -55,6 +57,10 @@ pub(crate) enum Kind {
 impl Store {
     pub(crate) fn with_ids() -> Self {
         Self { has_ids: true, ..Self::default() }
+    }
+
+    pub(crate) fn with_ends() -> Self {
+        Self { lists_ends: true, ..Self::default() }
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -267,6 +273,16 @@ impl Log for Link {
         let position = self.log().find(topic, id).await?;
         self.way().await?;
         Ok(position)
+    }
+
+    async fn ends(&self, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        if !self.0.store.lists_ends {
+            return Ok(None);
+        }
+        self.way().await?;
+        let ends = self.log().ends(limit).await?;
+        self.way().await?;
+        Ok(ends)
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {

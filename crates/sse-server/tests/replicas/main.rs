@@ -9,6 +9,7 @@
 //! ```
 
 mod client;
+mod ends;
 mod faults;
 mod ids;
 mod log;

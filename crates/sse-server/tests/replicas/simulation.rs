@@ -27,11 +27,17 @@ fn each_client_gets_all_events_in_order_or_a_gap_event() {
     let Some(seen) = Simulation::new().runs(60).run(simulate) else { return };
     // If one of these things does not happen, the runs do not test the promise.
     let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes, .. } = seen;
-    let Seen { closed, opened, client_ends, ends, batches, repeats, .. } = seen;
+    let Seen { closed, opened, client_ends, ends, batches, late_ends, repeats, .. } = seen;
     assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
     assert!(outages > 0 && trims > 0 && losses > 0 && crashes > 0, "{seen:?}");
     assert!(
-        closed > 0 && opened > 0 && client_ends > 0 && ends > 0 && batches > 0 && repeats > 0,
+        closed > 0
+            && opened > 0
+            && client_ends > 0
+            && ends > 0
+            && batches > 0
+            && repeats > 0
+            && late_ends > 0,
         "{seen:?}"
     );
 }
@@ -57,6 +63,8 @@ pub(crate) struct Seen {
     /// Streams that ended because their topics had ended.
     pub(crate) ends: u64,
     batches: u64,
+    /// Topics that had ended before a replica was started.
+    late_ends: u64,
     /// Messages that were left out, by the ids of their publishers.
     repeats: u64,
 }
@@ -77,6 +85,7 @@ impl AddAssign for Seen {
         self.client_ends += other.client_ends;
         self.ends += other.ends;
         self.batches += other.batches;
+        self.late_ends += other.late_ends;
         self.repeats += other.repeats;
     }
 }
@@ -166,10 +175,12 @@ impl World {
         let route = route.burst_bytes(rng.choice([0, 500, 100_000]).unwrap());
         let publisher = Publisher::builder().patience(Duration::from_secs(rng.u64(1..20)));
         let recent = rng.choice([1, 8, 100, 1000]).unwrap();
+        let mut store = if rng.bool() { Store::with_ids() } else { Store::default() };
+        store.lists_ends = rng.bool();
         Self {
             seed,
             recent,
-            store: Arc::new(if rng.bool() { Store::with_ids() } else { Store::default() }),
+            store: Arc::new(store),
             settings: Topics::builder()
                 .route(route.lag_policy(policy))
                 .recent(recent)
@@ -377,6 +388,9 @@ impl World {
         }
         // A late replica learns of its losses now, so that no client misses the last message of each topic.
         sleep(Duration::from_secs(30)).await;
+        if self.store.lists_ends {
+            self.check_a_late_replica().await;
+        }
         let last = Publisher::new(Link::new(&self.store));
         for topic in TOPICS {
             // If the topic is open already, this changes nothing.
@@ -389,6 +403,21 @@ impl World {
             let published = last.publish(topic, &Message::new("9 9")).unwrap();
             let id = published.stored().await.unwrap().unwrap();
             self.ends.borrow_mut().insert(topic, id.as_str().parse().unwrap());
+        }
+    }
+
+    /// A replica that starts now knows which topics have ended, however old their ends are.
+    async fn check_a_late_replica(&self) {
+        let late = self.settings.clone().build_on(Link::new(&self.store)).await.unwrap();
+        for topic in TOPICS {
+            let is_ended = self.store.truth.lock().unwrap().is_ended(topic);
+            assert_eq!(
+                late.route(topic).unwrap().is_closed(),
+                is_ended,
+                "SSE_SIMULATION_SEED={}: {topic}",
+                self.seed
+            );
+            self.count(|seen| seen.late_ends += u64::from(is_ended));
         }
     }
 

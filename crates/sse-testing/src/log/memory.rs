@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record, RecordKind};
 use tokio::sync::Notify;
 
 /// A log in the memory of one process, for tests of a program with several replicas. It is a handle, and its clones are
-/// the same log. It keeps all entries until [`trim`](Self::trim) or [`lose`](Self::lose) is called, and the
-/// publishers' ids of all entries that it has not lost.
+/// the same log. It keeps all entries until [`trim`](Self::trim) or [`lose`](Self::lose) is called. It keeps the
+/// publishers' ids and the ends of topics of all entries that it has not lost.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog(Arc<Shared>);
 
@@ -30,6 +30,8 @@ struct State {
     batches: HashMap<u64, (u64, Vec<Outcome>)>,
     /// The messages that have ids of their publishers, by topic and id.
     named: HashMap<(String, String), (Position, Record)>,
+    /// The entries that end a topic or open it, oldest first.
+    changes: Vec<Entry>,
 }
 
 impl MemoryLog {
@@ -65,6 +67,7 @@ impl MemoryLog {
         state.batches.clear();
         let end = state.end;
         state.named.retain(|_, (position, _)| *position <= end);
+        state.changes.retain(|entry| entry.position <= end);
         drop(state);
         self.0.grown.notify_waiters();
     }
@@ -96,6 +99,10 @@ impl Log for MemoryLog {
         let state = self.0.lock();
         let named = state.named.get(&(topic.to_owned(), id.to_owned()));
         Ok(named.map(|(position, _)| *position))
+    }
+
+    async fn ends(&self, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        Ok(Some(self.0.lock().ends(limit)))
     }
 
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
@@ -157,9 +164,29 @@ impl State {
         }
         self.last = Position::new(self.last.get() + 1);
         let previous = mem::replace(&mut self.end, self.last);
-        self.entries.push_back(Entry::new(self.last, previous, Some(record.clone())));
+        let entry = Entry::new(self.last, previous, Some(record.clone()));
+        if matches!(record.kind(), RecordKind::End | RecordKind::Open) {
+            self.changes.push(entry.clone());
+        }
+        self.entries.push_back(entry);
         self.named.extend(name.map(|name| (name, (self.last, record.clone()))));
         Outcome::New(self.last)
+    }
+
+    /// Returns the first end of each topic since it was last opened.
+    fn ends(&self, limit: usize) -> Vec<Entry> {
+        let mut ends = HashMap::new();
+        for entry in &self.changes {
+            let Some(record) = &entry.record else { continue };
+            match record.kind() {
+                RecordKind::End => _ = ends.entry(record.topic()).or_insert(entry),
+                _ => _ = ends.remove(record.topic()),
+            }
+        }
+        let mut ends: Vec<_> = ends.into_values().cloned().collect();
+        ends.sort_by_key(|entry| entry.position);
+        ends.drain(..ends.len().saturating_sub(limit));
+        ends
     }
 
     fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {

@@ -4,6 +4,7 @@
 //! may be short, and entries without a message may be between batches.
 
 mod appending;
+mod ends;
 mod ids;
 mod own_ids;
 mod reading;
@@ -22,7 +23,7 @@ macro_rules! check_each {
 }
 
 /// Checks that a log does what replicas rely on, by about twenty rules; by some more if the log
-/// [has ids](Log::has_ids).
+/// [has ids](Log::has_ids), or lists the [ends](Log::ends) of topics.
 ///
 /// `open` opens the log of a name. For a new name it returns an empty log. For a known name it returns another handle
 /// of the same log, with a connection of its own if the log has connections. A name has at most 63 characters, from `a`
@@ -123,6 +124,25 @@ pub async fn check<L: Log>(open: impl AsyncFn(&str) -> L) {
                 "of several that append the same id at one time, one appends the message, and the others repeat it";
         }
     }
+    if has_ends(&open).await {
+        check_each! { open:
+            ends::the_ends_of_topics_are_listed,
+                "`ends` returns the entries that have ended a topic, oldest first, and no others";
+            ends::an_opened_topic_is_not_listed,
+                "`ends` does not return the end of a topic that was opened after it";
+            ends::the_first_of_several_ends_counts,
+                "if a topic that has ended is ended again, `ends` returns the first of these ends";
+            ends::the_newest_ends_are_listed,
+                "`ends` returns at most `limit` ends, the newest";
+        }
+    }
+}
+
+/// Whether the log lists the ends of topics. It opens the log of the first rule for them.
+async fn has_ends<L: Log>(open: &impl AsyncFn(Rule) -> Checked<L>) -> bool {
+    let rule = Rule { name: "the_ends_of_topics_are_listed", says: "`ends` is a list, or always `None`" };
+    let log = open(rule).await;
+    log.done("ends(1)".to_owned(), log.log.ends(1)).await.is_some()
 }
 
 /// Returns whether the log keeps publishers' ids. It opens the log of the first rule for them, which must then be
@@ -179,8 +199,8 @@ pub async fn check_trimming<L: Log>(open: impl AsyncFn(&str) -> L, trim: impl As
              positions of the first time, also when its entries were trimmed";
     }
     let open = async |rule: Rule| Checked { log: open(&rule.log_name()).await, rule };
+    let trim = async |rule: Rule, entries| trim(&rule.log_name(), entries).await;
     if has_ids(&open).await {
-        let trim = async |rule: Rule, entries| trim(&rule.log_name(), entries).await;
         let rule = Rule {
             name: "the_ids_of_what_is_kept_are_known",
             says: "an id is remembered for as long as its message is kept; one whose message was trimmed is known as \
@@ -188,6 +208,17 @@ pub async fn check_trimming<L: Log>(open: impl AsyncFn(&str) -> L, trim: impl As
         };
         let open_named = async || open(rule).await;
         Box::pin(own_ids::the_ids_of_what_is_kept_are_known(open_named, async |entries| {
+            trim(rule, entries).await;
+        }))
+        .await;
+    }
+    if has_ends(&open).await {
+        let rule = Rule {
+            name: "an_end_is_listed_after_it_was_trimmed",
+            says: "`ends` returns the end of a topic also if its entry was trimmed",
+        };
+        let open_ended = async || open(rule).await;
+        Box::pin(ends::an_end_is_listed_after_it_was_trimmed(open_ended, async |entries| {
             trim(rule, entries).await;
         }))
         .await;
