@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sse_disk::DiskLog;
+use sse_server::{Message, Topics};
+
 use common::{Hub, PATIENCE, Program, Stream, assert_answers, assert_fails, run, sse};
 
 /// How many clients publish and subscribe.
@@ -69,6 +72,45 @@ fn an_id_of_a_publisher_outlives_the_hub() {
         let mut stream = Stream::open(&hub, "/topics/news", &["Last-Event-ID: order-1"]);
         let mut blocks = std::iter::repeat_with(|| stream.block());
         assert_eq!(blocks.find(|block| block.contains("data:")).unwrap(), "data: milk\nid: order-2\n");
+    }
+}
+
+/// A program has finished an answer in the directory. The hub that serves it afterwards reads its newest 16,384 events when
+/// it starts, and the end is older than these.
+#[test]
+fn a_topic_that_has_ended_has_ended_after_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ids = runtime.block_on(async {
+        let topics = Topics::builder().build_on(DiskLog::open(directory.path()).unwrap()).await.unwrap();
+        let answer = topics.route("answer").unwrap();
+        let mut ids = Vec::new();
+        for data in ["Hello", "world"] {
+            let stored = answer.publish(&Message::new(data)).unwrap().stored().await.unwrap();
+            ids.push(stored.unwrap().to_string());
+        }
+        answer.close().stored().await.unwrap();
+        ids
+    });
+    drop(runtime);
+    let mut hub = start(directory.path());
+    let lines = "{\"data\":\"x\"}\n".repeat(4096);
+    for _ in 0..5 {
+        let answer = hub.post("/topics/other", &["Content-Type: application/jsonl"], &lines);
+        assert_answers(&answer, 200, r#""published":4096"#);
+    }
+    for _ in 0..2 {
+        hub.program.kill();
+        hub = start(directory.path());
+        assert_answers(&hub.post("/topics/answer", &[], "late"), 410, "\r\nsse-refusal: closed\r\n");
+        assert_answers(&hub.get("/topics/answer", &[]), 204, "");
+        // The stream tells its client where it stands, so that the client gets 204 when it comes back.
+        for (id, seen) in [(&ids[0], "data: world\n"), (&ids[1], "")] {
+            let rest = Stream::open(&hub, "/topics/answer", &[&format!("Last-Event-ID: {id}")]).rest();
+            assert!(rest.contains(seen) && !rest.contains("Hello") && !rest.contains("gap"), "{rest}");
+            let last = rest.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap();
+            assert_answers(&hub.get("/topics/answer", &[&format!("Last-Event-ID: {last}")]), 204, "");
+        }
     }
 }
 

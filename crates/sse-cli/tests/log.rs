@@ -181,9 +181,9 @@ fn what_can_not_be_read_is_one_line_that_says_what_to_do() {
     };
     format(1);
     check(&[directory], 2, "was written by a newer version of this program; use that one");
-    format(-2);
+    format(-3);
     check(&[directory], 2, "was written by an older version; start a hub with it once");
-    format(1);
+    format(2);
     fs::OpenOptions::new().write(true).open(path.join("log.db")).unwrap().set_len(4096).unwrap();
     check(&[directory], 5, "log.db is damaged");
 }

@@ -73,7 +73,8 @@ impl DiskLogBuilder {
         self
     }
 
-    /// Sets about how long the log keeps entries. `None`, the default, keeps them as long as there is room.
+    /// Sets about how long the log keeps entries, and how long it remembers after its end that a topic has ended. `None`,
+    /// the default, keeps them as long as there is room.
     pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.settings.bounds.age = age.into();
         self

@@ -181,6 +181,10 @@ impl Log for DiskLog {
         self.read(move |store| store.find(&topic, &id), || None).await
     }
 
+    async fn ends(&self, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        self.read(move |store| store.ends(limit).map(Some), || Some(Vec::new())).await
+    }
+
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
         self.read(move |store| store.before(position, limit), Vec::new).await
     }

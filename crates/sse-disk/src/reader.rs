@@ -139,7 +139,7 @@ impl DiskReader {
     }
 
     /// Checks the whole history: the file, by SQLite; the checksum of each entry; that positions rise, and that no
-    /// entry is missing between two others; and what is remembered of publishers.
+    /// entry is missing between two others; and what is remembered of publishers and of the ends of topics.
     ///
     /// If only the newest entries were cut off, the check can't see it.
     ///
@@ -211,6 +211,10 @@ impl fmt::Display for DiskFault {
                 f,
                 "what is remembered of {count} publishers' ids is damaged: they may be published again, and clients that \
                  come with them get a gap event"
+            ),
+            Finding::Ends(count) => write!(
+                f,
+                "what is remembered of the ends of {count} topics is damaged: after a restart, these topics may be open"
             ),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The code here waits only for the disk, and reads no clock.
 
+mod ends;
 mod home;
 mod ids;
 mod inspect;
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sse_server::log::{Batch, Entry, Outcome, Position, Record, timed};
 
+use self::ends::Ends;
+pub(crate) use self::ends::STEP_ENDS;
 use self::home::Home;
 use self::ids::Ids;
 pub(crate) use self::ids::STEP_IDS;
@@ -62,6 +65,8 @@ pub(crate) struct Store {
     last: Place,
     /// The publishers' ids.
     ids: Ids,
+    /// The topics that have ended.
+    ends: Ends,
     /// About how many bytes were written since the last checkpoint.
     unchecked: u64,
     is_flushed: bool,
@@ -91,6 +96,7 @@ pub(crate) struct Appended {
 struct End {
     last: Place,
     ids: Ids,
+    ends: Ends,
     entries: Vec<Entry>,
     /// Of the messages.
     bytes: u64,
@@ -141,7 +147,7 @@ impl Store {
     pub(crate) fn append(&mut self, batches: &[Batch], now: u64) -> Result<Appended> {
         self.check_home()?;
         let transaction = begin(&mut self.connection)?;
-        let mut end = End { last: self.last, ids: self.ids, entries: Vec::new(), bytes: 0 };
+        let mut end = End { last: self.last, ids: self.ids, ends: self.ends, entries: Vec::new(), bytes: 0 };
         let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
             if let Some(known) = known(&transaction, batch)? {
@@ -158,7 +164,7 @@ impl Store {
         // About as many bytes as a small commit writes.
         self.unchecked += 16 * 1024 + end.bytes;
         self.is_expired = self.is_expired && self.last == end.last;
-        (self.last, self.ids) = (end.last, end.ids);
+        (self.last, self.ids, self.ends) = (end.last, end.ids, end.ends);
         self.is_flushed = self.durability == Durability::Stored;
         Ok(Appended { outcomes, entries: end.entries, commit: begun.elapsed() })
     }
@@ -241,6 +247,18 @@ impl Store {
         self.unflushed(|store| {
             let is_forgotten = store.ids.forget(&store.connection, store.trimmed.position, step)?;
             store.unchecked += if is_forgotten { 512 * 1024 } else { 0 };
+            Ok(is_forgotten)
+        })
+    }
+
+    /// Forgets some of the oldest ends of topics, if they have expired or are too many. Returns whether there may be more.
+    pub(crate) fn forget_ends(&mut self, bounds: Bounds, now: u64, step: u64) -> Result<bool> {
+        if !self.ends.are_over(bounds, now, step) {
+            return Ok(false);
+        }
+        self.unflushed(|store| {
+            let is_forgotten = store.ends.forget(&store.connection, bounds, now, step)?;
+            store.unchecked += if is_forgotten { 64 * 1024 } else { 0 };
             Ok(is_forgotten)
         })
     }
@@ -354,6 +372,7 @@ impl End {
             position += 1;
             Row::new(end.last, record).insert(&mut insert)?;
             end.ids.insert(transaction, record, end.last.position)?;
+            end.ends.take(transaction, record, end.last.position)?;
             end.bytes += record.fields().len() as u64;
             end.entries.push(Entry::new(end.last.position, before.position, Some(record.clone())));
             Ok(Outcome::New(end.last.position))

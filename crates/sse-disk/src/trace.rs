@@ -14,6 +14,13 @@ mod events {
         );
     }
 
+    pub(crate) fn damaged_end(position: u64) {
+        tracing::error!(
+            position,
+            "what is remembered of the end of a topic is damaged: the topic is open again"
+        );
+    }
+
     pub(crate) fn unreadable(error: &dyn Display) {
         tracing::error!(%error, "a part of the log can't be read: subscribers get a gap event");
     }
@@ -36,6 +43,8 @@ mod events {
     use super::{Display, Duration};
 
     pub(crate) fn damaged(_position: u64) {}
+
+    pub(crate) fn damaged_end(_position: u64) {}
 
     pub(crate) fn unreadable(_error: &dyn Display) {}
 

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::builder::Durability;
 use crate::error::{DiskRefusal, Failure};
-use crate::store::{Bounds, STEP_IDS, Store};
+use crate::store::{Bounds, STEP_ENDS, STEP_IDS, Store};
 use crate::tail::Tail;
 use crate::trace;
 
@@ -316,7 +316,8 @@ impl Worker {
         if self.store.expire(bounds, now())? {
             self.shared.tail().trim(self.store.end());
         }
-        let is_forgetting = self.store.forget_ids(bounds, STEP_IDS)?;
+        let is_forgetting =
+            self.store.forget_ids(bounds, STEP_IDS)? | self.store.forget_ends(bounds, now(), STEP_ENDS)?;
         let is_shrinking = self.store.shrink()?;
         self.store.checkpoint()?;
         Ok(is_forgetting || is_shrinking)

@@ -119,33 +119,53 @@ async fn a_newer_format_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
     let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
-    file.pragma_update(None, "user_version", 3).unwrap();
+    file.pragma_update(None, "user_version", 4).unwrap();
     drop(file);
     check(directory.path(), OpenErrorKind::Newer, "newer version");
 }
 
-/// The first format had no ids of publishers.
+/// The first format had no ids of publishers, and the second one no ends of topics.
 #[tokio::test]
 async fn an_older_format_is_brought_up_to_this_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let last = fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
-    let batch = Batch::new(7, 1, vec![Record::new("news", &Message::new("again")).unwrap()]);
-    let positions = DiskLog::open(directory.path()).unwrap().append(&batch).await.unwrap();
-    let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
-    file.execute_batch(
-        "DROP TABLE ids; DROP TABLE secret; ALTER TABLE publishers DROP COLUMN outcomes; PRAGMA user_version = 1",
-    )
-    .unwrap();
-    drop(file);
-    let log = DiskLog::open(directory.path()).unwrap();
-    let after = log.after(log.position(&last).unwrap(), 9).await.unwrap().unwrap();
-    assert_eq!(after.iter().map(|entry| entry.position).collect::<Vec<_>>(), positions);
-    assert_eq!(log.append(&batch).await.unwrap(), positions, "the batch is known");
-    let named = Record::new("news", &Message::new("x")).unwrap().with_id(&EventId::from_static("order 1"));
-    let position = log.append(&Batch::new(7, 2, vec![named.unwrap()])).await.unwrap()[0];
-    drop(log);
-    let log = DiskLog::open(directory.path()).unwrap();
-    assert_eq!(log.find("news", "order 1").await.unwrap(), Some(position));
+    const NO_ENDS: &str = "DROP TABLE ends; PRAGMA user_version = 2";
+    const NO_IDS: &str = "DROP TABLE ids; DROP TABLE secret; ALTER TABLE publishers DROP COLUMN outcomes; PRAGMA user_version = 1";
+    for made_older in [vec![NO_ENDS], vec![NO_ENDS, NO_IDS]] {
+        let directory = tempfile::tempdir().unwrap();
+        let last = fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
+        let control = |topic: &str, command: &str| {
+            Record::from_parts(topic.into(), None, format!("control: {command}\n").into()).unwrap()
+        };
+        let records = vec![
+            Record::new("news", &Message::new("again")).unwrap(),
+            control("news", "end 7"),
+            control("a", "end 0"),
+            control("b", "end 0"),
+            control("b", "open"),
+            control("anna", "end-client anna"),
+            control("a", "end 9"),
+        ];
+        let batch = Batch::new(7, 1, records);
+        let positions = DiskLog::open(directory.path()).unwrap().append(&batch).await.unwrap();
+        let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
+        for change in made_older {
+            file.execute_batch(change).unwrap();
+        }
+        drop(file);
+        let log = DiskLog::open(directory.path()).unwrap();
+        let after = log.after(log.position(&last).unwrap(), 9).await.unwrap().unwrap();
+        assert_eq!(after.iter().map(|entry| entry.position).collect::<Vec<_>>(), positions);
+        assert_eq!(log.append(&batch).await.unwrap(), positions, "the batch is known");
+        let ends = log.ends(9).await.unwrap().unwrap();
+        let ended: Vec<_> =
+            ends.iter().map(|end| (end.position, end.record.as_ref().unwrap().topic())).collect();
+        assert_eq!(ended, [(positions[1], "news"), (positions[2], "a")]);
+        let named =
+            Record::new("news", &Message::new("x")).unwrap().with_id(&EventId::from_static("order 1"));
+        let position = log.append(&Batch::new(7, 2, vec![named.unwrap()])).await.unwrap()[0];
+        drop(log);
+        let log = DiskLog::open(directory.path()).unwrap();
+        assert_eq!(log.find("news", "order 1").await.unwrap(), Some(position));
+    }
 }
 
 /// A cut file shows that it was cut: when it is opened, or by an unknown position.

@@ -11,7 +11,7 @@ use sse_server::log::{Outcome, Position};
 
 use super::open::{APPLICATION, FORMAT};
 use super::row::{COLUMNS, Stored};
-use super::{Result, Store, ids};
+use super::{Result, Store, ends, ids};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind, is_damage};
 
@@ -26,6 +26,9 @@ const SETTINGS: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA trusted_schema = OFF;
 ";
+
+/// The oldest format that can be read without a change. It has no table of ends.
+const OLDEST: i32 = 2;
 
 /// How many faults of the file SQLite reports.
 const FILE_FAULTS: u32 = 20;
@@ -45,6 +48,8 @@ pub(crate) enum Finding {
     Publisher(u64),
     /// What is remembered of so many publishers' ids is not as it was written, or is of positions that the log has not.
     Ids(u64),
+    /// What is remembered of the ends of so many topics is not as it was written, or is of positions that the log has not.
+    Ends(u64),
 }
 
 impl Store {
@@ -82,11 +87,11 @@ impl Store {
             return Ok(Some(OpenErrorKind::Foreign));
         }
         match number("user_version")? {
-            FORMAT => {}
             version if version > FORMAT => return Ok(Some(OpenErrorKind::Newer)),
-            _ => return Ok(Some(OpenErrorKind::Older)),
+            version if version < OLDEST => return Ok(Some(OpenErrorKind::Older)),
+            _ => {}
         }
-        self.read_ends()?;
+        self.read_extent()?;
         Ok(None)
     }
 
@@ -102,7 +107,8 @@ impl Store {
             .check_file(&mut tell)
             .and_then(|()| self.check_entries(&mut entries, &mut tell))
             .and_then(|()| self.check_publishers(&mut tell))
-            .and_then(|()| self.check_ids(&mut tell));
+            .and_then(|()| self.check_ids(&mut tell))
+            .and_then(|()| self.check_ends(&mut tell));
         match checked {
             // SQLite reads no further.
             Err(error) if is_damage(&error) => tell(Finding::File(error.to_string())),
@@ -182,6 +188,21 @@ impl Store {
             tell(Finding::Ids(wrong));
         }
         Ok(())
+    }
+
+    fn check_ends(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
+        let wrong =
+            if self.has_ends()? { ends::count_damaged(&self.connection, self.last.position)? } else { 0 };
+        if wrong > 0 {
+            tell(Finding::Ends(wrong));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the log has a table of ends.
+    fn has_ends(&self) -> Result<bool> {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'ends'";
+        self.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|tables| tables > 0)
     }
 }
 

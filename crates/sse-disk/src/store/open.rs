@@ -4,12 +4,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Home, Ids, Place, Store};
+use super::{Ends, Home, Ids, Place, Store};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
 
-/// The format that this version writes: the tables of `schema.sql`, and what `ids.sql` adds to them.
-pub(super) const FORMAT: i32 = 2;
+/// The format that this version writes: the tables of `schema.sql`, and what `ids.sql` and `ends.sql` add to them.
+pub(super) const FORMAT: i32 = 3;
 
 /// Marks the file as a log: "ssed".
 pub(super) const APPLICATION: i32 = 0x7373_6564;
@@ -82,6 +82,7 @@ impl Store {
             trimmed: Place::default(),
             last: Place::default(),
             ids: Ids::NONE,
+            ends: Ends::default(),
             unchecked: 0,
             is_flushed: true,
             is_expired: false,
@@ -109,6 +110,10 @@ impl Store {
         if number("user_version")? < 2 {
             transaction.execute_batch(include_str!("ids.sql"))?;
         }
+        if number("user_version")? < 3 {
+            transaction.execute_batch(include_str!("ends.sql"))?;
+            Ends::collect(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
         connection.execute_batch(match durability {
@@ -121,12 +126,13 @@ impl Store {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {}
             flushed => flushed?,
         }
-        self.read_ends()?;
+        self.read_extent()?;
+        self.ends = Ends::read(&self.connection)?;
         Ok(None)
     }
 
-    /// Reads where the log begins and ends, and which ids it has.
-    pub(super) fn read_ends(&mut self) -> rusqlite::Result<()> {
+    /// Reads where the log begins and where it ends, and which ids it has.
+    pub(super) fn read_extent(&mut self) -> rusqlite::Result<()> {
         self.trimmed = self.connection.query_row("SELECT position, number FROM trimmed", [], Place::read)?;
         self.last = self.newest()?.unwrap_or(self.trimmed);
         self.ids = Ids::read(&self.connection)?;

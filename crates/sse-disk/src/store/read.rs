@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, params_from_iter};
 use sse_server::log::{Entry, Position};
 
 use super::row::{COLUMNS, Stored};
-use super::{Place, Result, Store};
+use super::{Place, Result, Store, ends};
 use crate::trace;
 
 /// A page ends after this many bytes.
@@ -68,6 +68,11 @@ impl Store {
     /// Returns the position of the message that an id of a topic names, as [`Log::find`](sse_server::log::Log::find) returns it.
     pub(crate) fn find(&self, topic: &str, id: &str) -> Result<Option<Position>> {
         self.ids.find(&self.connection, topic, id)
+    }
+
+    /// Returns the ends of topics, as [`Log::ends`](sse_server::log::Log::ends) does.
+    pub(crate) fn ends(&self, limit: usize) -> Result<Vec<Entry>> {
+        ends::list(&self.connection, limit)
     }
 
     /// Returns the oldest entry.

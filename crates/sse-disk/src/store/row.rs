@@ -68,6 +68,11 @@ impl Stored {
         Ok(Self { place, record, is_whole })
     }
 
+    /// Returns the record, if its bytes are those that were written.
+    pub(super) fn into_record(self) -> Option<Record> {
+        self.record.filter(|_| self.is_whole)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.record.as_ref().map_or(0, |record| record.fields().len())
     }
@@ -91,7 +96,7 @@ pub(super) fn empty(connection: &Connection, place: Place) -> Result<()> {
 
 /// Returns the checksum of a row. The length of each part comes before the part, so that no byte can move from one part
 /// to another.
-fn checksum(place: Place, parts: [Option<&[u8]>; 3]) -> u32 {
+pub(super) fn checksum(place: Place, parts: [Option<&[u8]>; 3]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&place.position.get().to_le_bytes());
     hasher.update(&place.number.to_le_bytes());

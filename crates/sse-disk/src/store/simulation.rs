@@ -4,10 +4,11 @@
 mod disk;
 mod promise;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sse_server::log::{Batch, Entry, Outcome, Position, Record};
+use sse_server::log::{Batch, Entry, Outcome, Position, Record, RecordKind};
 use sse_server::{EventId, Message};
 use sse_testing::simulation::{Simulation, Tally};
 
@@ -43,6 +44,10 @@ struct Story {
     messages: u64,
     /// Messages that have ids.
     named: Vec<Record>,
+    /// What has ended a topic or opened it, whether or not it was trimmed since.
+    changes: BTreeMap<Position, Record>,
+    /// Topics whose ends up to a position are forgotten, or may be.
+    forgotten: BTreeMap<String, Position>,
     seen: Seen,
 }
 
@@ -67,6 +72,8 @@ impl Story {
             now: 1_700_000_000_000,
             messages: 0,
             named: Vec::new(),
+            changes: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             seen: Seen::new(),
         };
         story.store = Some(story.open().unwrap());
@@ -178,6 +185,13 @@ impl Story {
         }
         self.highest = self.highest.max(position);
         self.stored.push((position, record.clone()));
+        self.note(position, record);
+    }
+
+    fn note(&mut self, position: Position, record: &Record) {
+        if record.kind() != RecordKind::Message {
+            self.changes.insert(position, record.clone());
+        }
     }
 
     /// Returns whether the message is in a batch whose outcome is not known.
@@ -201,9 +215,17 @@ impl Story {
         Batch::of_groups(publisher.id, publisher.number, groups)
     }
 
-    /// A message: without an id, with a new one, with that of another message, or the same message again.
+    /// A message: without an id, with a new one, with that of another message, or the same message again. Or the end or
+    /// the opening of a topic.
     fn record(&mut self, large: usize) -> Record {
         self.messages += 1;
+        if self.rng.u32(..6) == 0 {
+            let topic = self.rng.choice(["a", "b", "c", "d"]).unwrap();
+            let is_end = self.rng.u32(..3) > 0;
+            let fields =
+                if is_end { format!("control: end {}\n", self.messages) } else { "control: open\n".into() };
+            return Record::from_parts(topic.into(), None, fields.into()).unwrap();
+        }
         let data = format!("{} {}", self.messages, "x".repeat(self.rng.usize(..large)));
         let record = Record::new("topic", &Message::new(data)).unwrap();
         let recent = self.named.len().saturating_sub(20);
@@ -264,6 +286,8 @@ impl Story {
             self.store()
                 .forget_ids(bounds, 4)
                 .map(|is_done| if is_done { "ids forgotten" } else { "few ids" })
+        } else if self.rng.u32(..4) == 0 {
+            self.forget_ends()
         } else if self.rng.bool() {
             // As if many bytes had been written.
             self.store().unchecked = u64::MAX / 2;
@@ -275,6 +299,16 @@ impl Story {
             self.flushed = self.stored.len();
         }
         self.seen.count(outcome.unwrap_or("tidying failed"));
+    }
+
+    /// Forgets the oldest end, as if there was no room for any.
+    fn forget_ends(&mut self) -> super::Result<&'static str> {
+        let oldest = self.store().ends(1000)?.into_iter().find_map(|end| end.record);
+        let (Some(oldest), last) = (oldest, self.store().end()) else { return Ok("no ends") };
+        self.forgotten.insert(oldest.topic().to_owned(), last);
+        let bounds = Bounds { bytes: Some(0), ..Bounds::default() };
+        let now = self.now;
+        self.store().forget_ends(bounds, now, 1).map(|_| "ends forgotten")
     }
 
     fn change_faults(&mut self) {
@@ -342,7 +376,8 @@ impl Story {
         for written in there.iter().filter(|written| !expected.contains(written)) {
             assert!(self.had_failed(&written.1), "{} was never appended", written.0);
         }
-        let messages = there.iter().map(|(_, record)| record.fields());
+        let messages = there.iter().filter(|(_, record)| record.kind() != RecordKind::Open);
+        let messages = messages.map(|(_, record)| record.fields());
         let mut messages: Vec<_> = messages.collect();
         messages.sort();
         assert!(messages.is_sorted_by(|a, b| a < b), "a message is there twice");
@@ -354,10 +389,40 @@ impl Story {
                 found == Some(*position) || *position <= start && found.is_none_or(|found| found > *position)
             );
         }
+        for (position, record) in &there {
+            self.note(*position, record);
+        }
+        self.changes.retain(|position, _| *position <= end);
+        self.check_ends();
         // A failed message that is there counts when its publisher is told so.
         self.stored.retain(|(position, _)| *position <= end);
         self.flushed = self.stored.len();
         self.highest = end.max(start);
+    }
+
+    /// Checks that the topics that have ended are known, also those whose end was trimmed, but for those that were forgotten.
+    fn check_ends(&mut self) {
+        let (start, listed) = (self.store().start(), contents(&self.store().ends(1000).unwrap()));
+        assert!(listed.is_sorted_by_key(|(position, _)| *position), "{listed:?}");
+        for topic in ["a", "b", "c", "d"] {
+            let forgotten = self.forgotten.get(topic).copied().unwrap_or_default();
+            // Those since it was last opened.
+            let changes = self.changes.iter().rev().filter(|(_, record)| record.topic() == topic);
+            let mut ends: Vec<_> =
+                changes.take_while(|(_, record)| record.kind() == RecordKind::End).collect();
+            ends.reverse();
+            let due = ends.iter().find(|(position, _)| **position > forgotten);
+            let mut of_topic = listed.iter().filter(|(_, record)| record.topic() == topic);
+            let Some((position, record)) = of_topic.next() else {
+                assert!(due.is_none(), "{topic}: {due:?} is not listed");
+                continue;
+            };
+            assert!(of_topic.next().is_none(), "{topic} is listed twice");
+            let is_known = due == Some(&(position, record))
+                || *position <= forgotten && ends.contains(&(position, record));
+            assert!(is_known, "{topic}: {record:?}, not {due:?}");
+            self.seen.count(if *position <= start { "trimmed end" } else { "end" });
+        }
     }
 
     /// Ends the faults. Failed batches are sent again, and everything must be there once.
@@ -475,6 +540,15 @@ fn damage(seed: u64) -> Seen {
             known(entry);
         }
     }
+    match store.ends(1000) {
+        Ok(ends) => {
+            for end in &ends {
+                known(end);
+            }
+            tally.count(if ends.is_empty() { "no ends" } else { "ends" });
+        }
+        Err(_) => tally.count("ends not read"),
+    }
     // The store goes on, or reports that it can't.
     let (batch, now) = (run.batch(0), run.now);
     let went_on = run.store().append(&[batch], now).is_ok();
@@ -486,7 +560,9 @@ fn damage(seed: u64) -> Seen {
 #[test]
 fn a_damaged_disk_gives_no_wrong_event() {
     let Some(seen) = Simulation::new().runs(100).run(async |seed| damage(seed)) else { return };
-    for what in ["a gap", "found", "linked", "not found", "not known", "not opened", "not read", "went on"] {
+    for what in
+        ["a gap", "ends", "found", "linked", "not found", "not known", "not opened", "not read", "went on"]
+    {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");
     }
 }
@@ -498,6 +574,8 @@ fn stored_messages_are_there_after_any_failure() {
         "appended",
         "append failed",
         "checkpoint",
+        "end",
+        "ends forgotten",
         "full",
         "ids forgotten",
         "killed",
@@ -508,6 +586,7 @@ fn stored_messages_are_there_after_any_failure() {
         "stored though it had failed",
         "taken",
         "trimmed",
+        "trimmed end",
     ] {
         assert!(seen.get(what) > 0, "{what}: {seen:?}");
     }

@@ -198,6 +198,13 @@ impl Log for StoreLog {
         Ok(positions)
     }
 
+    async fn ends(&self, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        self.way().await?;
+        let ends = self.read(|store| store.ends(limit))?;
+        self.way().await?;
+        Ok(Some(ends))
+    }
+
     async fn before(&self, position: Option<Position>, limit: usize) -> Result<Vec<Entry>, LogError> {
         self.way().await?;
         let entries = self.read(|store| store.before(position, limit))?;
