@@ -8,6 +8,7 @@ mod ids;
 mod inspect;
 mod open;
 mod read;
+mod reserved;
 mod row;
 #[cfg(test)]
 mod simulation;
@@ -25,6 +26,7 @@ use self::ids::Ids;
 pub(crate) use self::ids::STEP_IDS;
 pub(crate) use self::inspect::Finding;
 pub(crate) use self::open::Vfs;
+use self::reserved::Reserved;
 use self::row::Row;
 use crate::builder::Durability;
 
@@ -67,6 +69,8 @@ pub(crate) struct Store {
     ids: Ids,
     /// The topics that have ended.
     ends: Ends,
+    /// The times that positions may have.
+    reserved: Reserved,
     /// About how many bytes were written since the last checkpoint.
     unchecked: u64,
     is_flushed: bool,
@@ -146,6 +150,11 @@ impl Store {
     /// skipped.
     pub(crate) fn append(&mut self, batches: &[Batch], now: u64) -> Result<Appended> {
         self.check_home()?;
+        let floor = self.reserved.floor();
+        let time = now.max(timed::time(self.last.position.max(floor)));
+        if self.reserved.is_short(time) {
+            self.reserve(time)?;
+        }
         let transaction = begin(&mut self.connection)?;
         let mut end = End { last: self.last, ids: self.ids, ends: self.ends, entries: Vec::new(), bytes: 0 };
         let mut outcomes = Vec::with_capacity(batches.len());
@@ -154,7 +163,7 @@ impl Store {
                 outcomes.push(known);
                 continue;
             }
-            let first = first_position(end.last.position, now, batch.records().len())?;
+            let first = first_position(end.last.position.max(floor), now, batch.records().len())?;
             let became = end.append(&transaction, batch, first)?;
             remember(&transaction, batch, first, &became, now)?;
             outcomes.push(became);
@@ -191,11 +200,29 @@ impl Store {
 
     /// Flushes the entries that were appended without a flush.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        // Any commit flushes everything that was written before it.
+        self.reserve(timed::time(self.last.position))
+    }
+
+    /// Flushes all entries, and lets the next process give the positions that follow them directly.
+    pub(crate) fn close(mut self) -> Result<()> {
+        if self.durability == Durability::Stored {
+            return Ok(());
+        }
+        self.save(self.reserved.released())
+    }
+
+    /// Reserves times for positions, from this one on.
+    fn reserve(&mut self, time: u64) -> Result<()> {
+        self.save(self.reserved.from(time))
+    }
+
+    /// Writes which times are reserved, and flushes that and everything that was written before it.
+    fn save(&mut self, reserved: Reserved) -> Result<()> {
         self.connection.execute_batch("PRAGMA synchronous = FULL")?;
-        let flushed = self.connection.pragma_update(None, "user_version", open::FORMAT);
+        let saved = reserved.save(&mut self.connection);
         self.connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-        flushed?;
+        saved?;
+        self.reserved = reserved;
         self.is_flushed = true;
         Ok(())
     }

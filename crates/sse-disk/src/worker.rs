@@ -154,9 +154,7 @@ impl Worker {
             self.tidy();
             self.count();
         }
-        if !self.store.is_flushed()
-            && let Err(error) = self.store.flush()
-        {
+        if let Err(error) = self.store.close() {
             trace::tidying_failed(&error);
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Ends, Home, Ids, Place, Store};
+use super::{Ends, Home, Ids, Place, Reserved, Store};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
 
@@ -83,6 +83,7 @@ impl Store {
             last: Place::default(),
             ids: Ids::NONE,
             ends: Ends::default(),
+            reserved: Reserved::new(durability),
             unchecked: 0,
             is_flushed: true,
             is_expired: false,
@@ -113,6 +114,7 @@ impl Store {
         if number("user_version")? < 3 {
             transaction.execute_batch(include_str!("ends.sql"))?;
             Ends::collect(&transaction)?;
+            transaction.execute_batch(include_str!("reserved.sql"))?;
         }
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
@@ -128,6 +130,7 @@ impl Store {
         }
         self.read_extent()?;
         self.ends = Ends::read(&self.connection)?;
+        self.reserved = self.reserved.read(&self.connection)?;
         Ok(None)
     }
 

@@ -38,7 +38,9 @@ struct Story {
     stored: Vec<(Position, Record)>,
     /// How many of them are surely flushed.
     flushed: usize,
-    /// The highest position that was ever returned.
+    /// Every message that `append` has ever stored, also if it was lost since.
+    told: BTreeMap<Position, Record>,
+    /// The highest position that was returned since the last crash, or that was there after it.
     highest: Position,
     now: u64,
     messages: u64,
@@ -68,6 +70,7 @@ impl Story {
             publishers,
             stored: Vec::new(),
             flushed: 0,
+            told: BTreeMap::new(),
             highest: Position::START,
             now: 1_700_000_000_000,
             messages: 0,
@@ -167,6 +170,8 @@ impl Story {
     }
 
     fn is_stored(&mut self, position: Position, record: &Record) {
+        let told = self.told.entry(position).or_insert_with(|| record.clone());
+        assert_eq!(told, record, "{position} was told of another message before");
         let trimmed = self.store().trimmed.position;
         let mut kept = self.stored.iter().filter(|(kept, _)| *kept > trimmed && *kept != position);
         assert!(
@@ -338,6 +343,10 @@ impl Story {
         }
         self.store = None;
         self.reopen();
+        if self.durability != Durability::Stored {
+            // The clock may be set back while the machine is off.
+            self.now -= self.rng.u64(..50_000);
+        }
         let kept = if is_kill { self.stored.len() } else { self.flushed };
         self.check(kept);
     }
