@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Only the newest N events
     #[arg(short = 'n', long, value_name = "N", requires = "topic", value_parser = units::at_least_one())]
     last: Option<usize>,
-    /// Only events after the one with this id, or since this time, as 2026-01-31T12:00:00Z
+    /// Only events after the one with this id, or since this time, as 2026-01-31T12:00:00Z; id:ID is an id
     #[arg(long, value_name = "ID|TIME", requires = "topic", value_parser = history::since)]
     since: Option<Since>,
     /// One object of JSON on each line, of an event as `sse publish --json` reads it

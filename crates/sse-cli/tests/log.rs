@@ -98,6 +98,33 @@ fn what_a_hub_has_kept_is_listed_printed_and_checked() {
     assert_fails(&run(&["log", directory]), 1, text);
 }
 
+#[test]
+fn events_follow_the_one_with_a_publishers_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().to_str().unwrap();
+    let mut hub = Hub::start(&["--data", directory]);
+    for (path, data) in [
+        ("/topics/orders?id=row-7", "paid"),
+        ("/topics/other?id=row-8", "elsewhere"),
+        ("/topics/orders?id=2026-01-31T12:00:00Z", "sent"),
+        ("/topics/orders", "delivered"),
+    ] {
+        hub.post(path, &[], data);
+    }
+    hub.program.kill();
+    let check = |since: &str, expected: &[&str]| {
+        let events = log(&[directory, "orders", "--since", since]);
+        let data: Vec<_> = events.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(data, expected, "{since}");
+    };
+    check("row-7", &["sent", "delivered"]);
+    check("id:row-7", &["sent", "delivered"]);
+    check("id:2026-01-31T12:00:00Z", &["delivered"]);
+    check("2026-01-31T12:00:00Z", &["paid", "sent", "delivered"]);
+    let text = "log.db remembers no event of the topic orders with the id row-8; write the id of an event";
+    assert_fails(&run(&["log", directory, "orders", "--since", "row-8"]), 2, text);
+}
+
 #[tokio::test]
 async fn an_end_is_listed_and_what_is_damaged_is_a_gap() {
     let folder = tempfile::tempdir().unwrap();
@@ -166,7 +193,7 @@ fn what_can_not_be_read_is_one_line_that_says_what_to_do() {
     check(
         &[directory, "news", "--since", "yesterday"],
         2,
-        "write an id that a hub gave, as 1732550000000-7, or a time",
+        "log.db remembers no event of the topic news with the id yesterday; write the id of an event, or a time as",
     );
     check(&[directory, "news", "--last", "0"], 2, "--last");
     check(&[directory, "--last", "1"], 2, "TOPIC");

@@ -117,6 +117,16 @@ impl DiskReader {
         self.told(self.0.before(position, limit))
     }
 
+    /// Returns the position of the message of a topic that has this id of a publisher; `None` if the id is not
+    /// remembered. The message itself may be evicted.
+    ///
+    /// # Errors
+    ///
+    /// The same as of [`after`](Self::after).
+    pub fn find(&self, topic: &str, id: &str) -> Result<Option<Position>, LogError> {
+        self.told(self.0.find(topic, id))
+    }
+
     /// Returns the history of each topic, sorted by name. It reads all entries.
     ///
     /// # Errors

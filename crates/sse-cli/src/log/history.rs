@@ -11,13 +11,22 @@ use super::failed;
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::listen::output;
+use crate::visible::Visible;
 
 /// How many entries are read at a time.
 const PAGE: usize = 1024;
 
+/// Where the events begin, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    At(Begin),
+    /// After the event with this id of a publisher.
+    Id(String),
+}
+
 /// Where the events begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Since {
+pub(crate) enum Begin {
     /// After this event.
     After(Position),
     /// With the first event of this time or later: of this position, if there is one.
@@ -25,7 +34,7 @@ pub(crate) enum Since {
 }
 
 /// Which events are printed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Range {
     pub(super) since: Option<Since>,
     /// How many of the newest.
@@ -41,24 +50,51 @@ struct Start {
     is_gap: bool,
 }
 
-/// An id of a hub that keeps its events on the disk, or a time.
+/// What can be written.
+const FORMS: &str =
+    "write the id of an event, or a time as 2026-01-31T12:00:00Z or, in seconds since 1970, as @1732550000";
+
+/// The id of an event, or a time. `id:` before an id says that it is no time.
 pub(crate) fn since(text: &str) -> Result<Since, String> {
-    if let Some(position) = timed::parse(text) {
-        return Ok(Since::After(position));
+    if let Some(id) = text.strip_prefix("id:") {
+        return Ok(after(id));
     }
-    let time = match text.strip_prefix('@') {
-        Some(seconds) => seconds.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()),
-        None => text.parse().ok(),
+    let time: Timestamp = match (text.strip_prefix('@'), text.parse()) {
+        (None, Ok(time)) => time,
+        (None, Err(_)) if text.is_empty() => return Err(FORMS.to_owned()),
+        (None, Err(_)) => return Ok(after(text)),
+        (Some(seconds), _) => {
+            let time = seconds.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+            time.ok_or(FORMS)?
+        }
     };
-    let time: Timestamp = time.ok_or(
-        "write an id that a hub gave, as 1732550000000-7, or a time as 2026-01-31T12:00:00Z or, in seconds since 1970, as \
-         @1732550000",
-    )?;
     // The oldest message is from after 1970.
     let milliseconds = u64::try_from(time.as_millisecond()).unwrap_or_default();
     timed::position(milliseconds, 0)
-        .map(Since::From)
+        .map(|position| Since::At(Begin::From(position)))
         .ok_or_else(|| "there are no events of that time".to_owned())
+}
+
+/// After the event with this id, of a hub that keeps its events on the disk or of a publisher.
+fn after(id: &str) -> Since {
+    timed::parse(id).map_or_else(|| Since::Id(id.to_owned()), |position| Since::At(Begin::After(position)))
+}
+
+impl Since {
+    /// Finds the event of the topic that an id names.
+    fn found_in(self, history: &DiskReader, topic: &str) -> Result<Begin, Failure> {
+        let id = match self {
+            Self::At(begin) => return Ok(begin),
+            Self::Id(id) => id,
+        };
+        let found = history.find(topic, &id).map_err(|error| failed(&error))?;
+        found.map(Begin::After).ok_or_else(|| {
+            let (file, topic, id) = (history.file().display(), Visible(topic), Visible(&id));
+            Failure::usage(format!(
+                "{file} remembers no event of the topic {topic} with the id {id}; {FORMS}"
+            ))
+        })
+    }
 }
 
 /// Prints events as `sse listen` prints them, with the whole time.
@@ -69,7 +105,8 @@ pub(super) fn print(
     is_json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut start = first(history, range.since).map_err(|error| failed(&error))?;
+    let since = range.since.map(|since| since.found_in(history, topic)).transpose()?;
+    let mut start = first(history, since).map_err(|error| failed(&error))?;
     if let Some(last) = range.last
         && let Some(after) =
             before_the_last(history, topic, last, start.after).map_err(|error| failed(&error))?
@@ -78,7 +115,7 @@ pub(super) fn print(
     }
     let mut position = start.after;
     let mut is_gap = start.is_gap;
-    let mut is_known = is_gap || range.since.is_some();
+    let mut is_known = is_gap || since.is_some();
     let mut print = |topic: Option<&str>, event: &Event, position: Position| {
         let printed =
             if is_json { json(out, topic, event, position) } else { readable(out, event, position) };
@@ -112,16 +149,16 @@ pub(super) fn print(
 }
 
 /// Where the events begin that are asked for.
-fn first(history: &DiskReader, since: Option<Since>) -> Result<Start, LogError> {
+fn first(history: &DiskReader, since: Option<Begin>) -> Result<Start, LogError> {
     let oldest = history.start();
     let (from, is_gap) = match since {
         None => return Ok(Start { after: oldest, is_gap: false }),
-        Some(Since::After(position)) => match history.after(position, 1)? {
+        Some(Begin::After(position)) => match history.after(position, 1)? {
             Some(_) => return Ok(Start { after: position, is_gap: false }),
             None => (position, true),
         },
         // What was trimmed may have been of this time.
-        Some(Since::From(position)) => (position, oldest >= position),
+        Some(Begin::From(position)) => (position, oldest >= position),
     };
     let before = history.before(Some(from), 1)?;
     Ok(Start { after: before.last().map_or(oldest, |entry| entry.position), is_gap })
@@ -143,7 +180,7 @@ fn before_the_last(
             }
             left -= usize::from(event(topic, entry).is_some());
             if left == 0 {
-                let start = first(history, Some(Since::From(entry.position)))?;
+                let start = first(history, Some(Begin::From(entry.position)))?;
                 return Ok(Some(start.after));
             }
         }
@@ -194,17 +231,26 @@ mod tests {
     #[test]
     fn an_id_or_a_time_says_where_events_begin() {
         #[track_caller]
-        fn check(text: &str, expected: Option<Since>) {
-            assert_eq!(since(text).ok(), expected, "{text:?}: {:?}", since(text));
+        fn check(text: &str, expected: Option<&Since>) {
+            assert_eq!(since(text).ok().as_ref(), expected, "{text:?}: {:?}", since(text));
         }
 
-        let position = |time: u64, number: u64| timed::position(time, number).unwrap();
-        check("1732550000000-7", Some(Since::After(position(1_732_550_000_000, 7))));
-        check("@1732550000", Some(Since::From(position(1_732_550_000_000, 0))));
-        check("2024-11-25T15:53:20Z", Some(Since::From(position(1_732_550_000_000, 0))));
-        check("2024-11-25T16:53:20.5+01:00", Some(Since::From(position(1_732_550_000_500, 0))));
-        check("1960-01-01T00:00:00Z", Some(Since::From(position(0, 0))));
-        for wrong in ["", "x", "7", "@", "@x", "31043490a327-6", "2024-11-25", "01732550000000-7"] {
+        let after = |time: u64, number: u64| Since::At(Begin::After(timed::position(time, number).unwrap()));
+        let from = |time: u64| Since::At(Begin::From(timed::position(time, 0).unwrap()));
+        for text in ["1732550000000-7", "id:1732550000000-7"] {
+            check(text, Some(&after(1_732_550_000_000, 7)));
+        }
+        check("@1732550000", Some(&from(1_732_550_000_000)));
+        check("2024-11-25T15:53:20Z", Some(&from(1_732_550_000_000)));
+        check("2024-11-25T16:53:20.5+01:00", Some(&from(1_732_550_000_500)));
+        check("1960-01-01T00:00:00Z", Some(&from(0)));
+        for id in ["x", "7", "31043490a327-6", "2024-11-25", "01732550000000-7"] {
+            check(id, Some(&Since::Id(id.to_owned())));
+        }
+        for id in ["7", "@1732550000", "2024-11-25T15:53:20Z", "id:7"] {
+            check(&format!("id:{id}"), Some(&Since::Id(id.to_owned())));
+        }
+        for wrong in ["", "@", "@x"] {
             check(wrong, None);
         }
         check("9999-01-01T00:00:00Z", None);
