@@ -27,6 +27,7 @@ mod storage;
 mod subscribers;
 mod tls;
 mod topic;
+mod traffic;
 
 use std::future::IntoFuture as _;
 use std::io::{self, Write as _};
@@ -47,7 +48,7 @@ use self::control::Control;
 use self::health::Front;
 use self::history::{Bound, History};
 use self::log::Log;
-use self::metrics::Metrics;
+use self::metrics::{FirstEvents, Metrics};
 use self::rate::{PublishRate, Rate};
 use self::reload::Files;
 use self::rights::{Authority, Right, Sources};
@@ -56,6 +57,7 @@ use self::status::Numbers;
 use self::storage::{Opened, Storage};
 use self::subscribers::Subscribers;
 use self::tls::Certificate;
+use self::traffic::Traffic;
 use crate::failure::Failure;
 use crate::{runtime, system, units};
 
@@ -204,8 +206,9 @@ impl Options {
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let places = Places::of(&sockets, scheme);
         let tls = certificate.as_ref().map(|(_, used)| used.subscribe());
+        let (traffic, first_events) = (Traffic::new(), FirstEvents::new());
         let (connections, _socket_files): (Vec<_>, Vec<_>) =
-            sockets.into_iter().map(|socket| socket.connections(tls.as_ref())).unzip();
+            sockets.into_iter().map(|socket| socket.connections(tls.as_ref(), &traffic)).unzip();
 
         let (front, shutdown) = (Front::default(), Shutdown::new());
         let subscribers = Subscribers::up_to(self.max_subscribers.unwrap_or(usize::MAX), self.max_per_client);
@@ -234,13 +237,13 @@ impl Options {
             // Meanwhile, requests are answered: the hub is waiting.
             let storage = Storage::of(self.data.as_deref(), self.redis.as_deref(), &self.namespace)?;
             let Opened { topics, disk } = tokio::select! {
-                opened = self.open(storage, &places) => opened?,
+                opened = self.open(storage, &places, first_events.clone()) => opened?,
                 () = &mut serve => return Ok(()),
             };
             let numbers = Numbers { topics: topics.clone(), disk, subscribers, begun: Instant::now() };
             let app = App {
                 numbers: numbers.clone(),
-                metrics: Metrics::new(),
+                metrics: Metrics::new(numbers.clone(), traffic, &first_events),
                 access: Access::new(sources.is_open(), self.cors.clone()),
                 authority: authority.clone(),
                 proxies: TrustedProxies::new(self.trusted_proxy.clone()),
@@ -312,7 +315,12 @@ impl Options {
     }
 
     /// Opens the topics where their events are kept.
-    async fn open(&self, storage: Storage<'_>, places: &Places) -> Result<Opened, Failure> {
+    async fn open(
+        &self,
+        storage: Storage<'_>,
+        places: &Places,
+        first_events: FirstEvents,
+    ) -> Result<Opened, Failure> {
         let history: History = self.history.iter().copied().collect();
         // So the batch of any body can be kept for the subscribers.
         let burst = self.max_body.max(LEAST_BURST);
@@ -323,6 +331,7 @@ impl Options {
         }
         let topics = Topics::builder().max_topics(self.max_topics).max_memory(self.max_memory);
         let route = Route::builder().heartbeat(self.heartbeat).burst_bytes(burst);
+        let route = route.on_first_event(move |waited| first_events.count(waited));
         storage.open(topics, route, history, places).await
     }
 }

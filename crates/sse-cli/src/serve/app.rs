@@ -15,7 +15,6 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sse_disk::DiskLog;
 use sse_server::{PassedThrough, PeerAddress, Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -317,10 +316,7 @@ async fn metrics(
     Extension(caller): Extension<Caller>,
 ) -> Result<impl IntoResponse, Rejection> {
     caller.check(&Use::Status)?;
-    let disk = app.numbers.disk.as_ref().map(DiskLog::stats);
-    let streams = app.numbers.subscribers.count();
-    let text = app.metrics.text(streams, &app.numbers.topics.stats(), disk.as_ref());
-    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text()))
 }
 
 impl App {

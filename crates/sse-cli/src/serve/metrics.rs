@@ -1,102 +1,83 @@
 //! The hub's numbers as Prometheus reads them (text format 0.0.4).
+//!
+//! One registry lives as long as the hub. Some numbers are counted in it as things happen. The others are read when
+//! Prometheus asks for them.
 
+mod families;
 mod series;
+mod state;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::UNIX_EPOCH;
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Gauge, Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramTimer, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
-use sse_disk::DiskStats;
-use sse_server::{LogStats, Stats, TopicsStats};
 
-use self::series::{COUNTERS, Series};
+use self::state::State;
+use super::status::Numbers;
+use super::traffic::Traffic;
 
 /// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How many topics have lines of their own.
-const MAX_TOPICS: usize = 500;
-
-/// The label of all others.
+/// The label of everything that has no line of its own.
 const OTHERS: &str = "other";
 
 /// How long streams last, in seconds: from those that break at once to those of a day.
 const LIFETIMES: [f64; 10] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
 
-/// A number: its name, what it is, and where its value stands.
-type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
+/// How long streams wait for their first event, in seconds: from those that resume to those of a quiet topic.
+const WAITS: [f64; 11] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0];
 
-const OF_TOPICS: [Metric<Stats>; 4] = [
-    ("sse_topic_subscribers", "Subscribers of the topic.", |stats| stats.subscribers as u64),
-    ("sse_topic_catching_up", "Subscribers that have not read everything.", |stats| stats.catching_up as u64),
-    ("sse_topic_kept_events", "Events that the topic keeps.", |stats| stats.history as u64),
-    ("sse_topic_memory_bytes", "Memory that the history of the topic takes.", |stats| stats.memory as u64),
-];
-
-const OF_THE_LOG: [Metric<LogStats>; 2] = [
-    ("sse_log_following", "1 if the log is followed.", |log| u64::from(log.is_following)),
-    ("sse_log_queued", "Events that wait to be appended.", |log| log.queued as u64),
-];
-
-const COUNTERS_OF_THE_LOG: [Metric<LogStats>; 6] = [
-    ("sse_log_appended_total", "Events appended.", |log| log.appended),
-    ("sse_log_failed_total", "Events given up.", |log| log.failed),
-    ("sse_log_retries_total", "Appends repeated.", |log| log.retries),
-    ("sse_log_reads_total", "Reads of old events for subscribers that resume.", |log| log.reads),
-    ("sse_log_interruptions_total", "How often the log could not be followed.", |log| log.interruptions),
-    ("sse_log_losses_total", "How often the log had lost events.", |log| log.losses),
-];
-
-const OF_THE_DISK: [Metric<DiskStats>; 4] = [
-    ("sse_disk_bytes", "Bytes that the events take of the disk.", |disk| disk.bytes),
-    ("sse_disk_events", "Events on the disk.", |disk| disk.entries),
-    ("sse_disk_writable", "1 if the disk takes events, as far as is known.", |disk| {
-        u64::from(disk.refusal.is_none())
-    }),
-    ("sse_disk_oldest_timestamp_seconds", "When the oldest event was published, or 0.", |disk| {
-        let since = disk.oldest.and_then(|oldest| oldest.duration_since(UNIX_EPOCH).ok());
-        since.map_or(0, |since| since.as_secs())
-    }),
-];
-
-const COUNTERS_OF_THE_DISK: [Metric<DiskStats>; 2] = [
-    ("sse_disk_flushes_total", "How often events were flushed to the disk.", |disk| disk.commits),
-    ("sse_disk_failures_total", "How often the disk was full or has failed.", |disk| disk.failures),
-];
-
-/// The metrics that are counted as things happen, and the state of the lines of topics.
+/// All metrics.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Registry,
     responses: IntCounterVec,
     refusals: IntCounterVec,
     lifetimes: Histogram,
-    series: Arc<Mutex<Series>>,
+}
+
+/// How long streams wait for their first event.
+#[derive(Clone)]
+pub(crate) struct FirstEvents(Histogram);
+
+impl FirstEvents {
+    pub(crate) fn new() -> Self {
+        Self(histogram(
+            "sse_first_event_seconds",
+            "The time from the request of a stream to its first event.",
+            &WAITS,
+        ))
+    }
+
+    pub(crate) fn count(&self, waited: Duration) {
+        self.0.observe(waited.as_secs_f64());
+    }
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(numbers: Numbers, traffic: Traffic, first_events: &FirstEvents) -> Self {
         let registry = Registry::new();
         let responses = counters("sse_responses_total", "Responses begun.", &["method", "code"]);
         let refusals = counters("sse_refusals_total", "Requests refused.", &["reason"]);
         let lifetimes =
-            HistogramOpts::new("sse_stream_seconds", "How long streams that have ended had lasted.");
-        let lifetimes = Histogram::with_opts(lifetimes.buckets(LIFETIMES.to_vec())).expect(VALID);
+            histogram("sse_stream_seconds", "How long streams that have ended had lasted.", &LIFETIMES);
         let build = Opts::new("sse_build_info", "The version of the hub.");
         let build =
             IntGauge::with_opts(build.const_label("version", env!("CARGO_PKG_VERSION"))).expect(VALID);
         build.set(1);
-        let parts: [Box<dyn Collector>; 4] = [
+        let parts: [Box<dyn Collector>; 7] = [
             Box::new(responses.clone()),
             Box::new(refusals.clone()),
             Box::new(lifetimes.clone()),
+            Box::new(first_events.0.clone()),
+            Box::new(traffic.handshakes.collector()),
             Box::new(build),
+            Box::new(State::new(numbers, traffic)),
         ];
         for part in parts {
             registry.register(part).expect(VALID);
@@ -105,13 +86,7 @@ impl Metrics {
         registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
             .expect(VALID);
-        Self {
-            registry,
-            responses,
-            refusals,
-            lifetimes,
-            series: Arc::new(Mutex::new(Series::up_to(MAX_TOPICS))),
-        }
+        Self { registry, responses, refusals, lifetimes }
     }
 
     /// Counts a response.
@@ -130,69 +105,11 @@ impl Metrics {
         self.lifetimes.start_timer()
     }
 
-    /// All numbers, with those of the topics, of which `streams` are open.
-    pub(crate) fn text(&self, streams: usize, stats: &TopicsStats, disk: Option<&DiskStats>) -> String {
-        let now = Registry::new();
-        let gauge = |name: &str, help: &str, value: u64| {
-            let gauge = gauges(name, help, &[]);
-            gauge.with_label_values::<&str>(&[]).set(signed(value));
-            now.register(Box::new(gauge)).expect(VALID);
-        };
-        let counter = |name: &str, help: &str, value: u64| {
-            let counter = counters(name, help, &[]);
-            counter.with_label_values::<&str>(&[]).inc_by(value);
-            now.register(Box::new(counter)).expect(VALID);
-        };
-        gauge("sse_subscribers", "Event streams, of one topic or of several.", streams as u64);
-        gauge("sse_topics", "Topics.", stats.topics.len() as u64);
-        gauge("sse_memory_bytes", "Memory that all histories take.", stats.total.memory as u64);
-        gauge("sse_max_memory_bytes", "Memory that all histories may take.", stats.max_memory as u64);
-        let rows = self.series.lock().unwrap_or_else(PoisonError::into_inner).rows(stats);
-        let label = |row: &series::Row| row.topic.as_deref().unwrap_or(OTHERS).to_owned();
-        for (number, (name, help, _)) in COUNTERS.iter().enumerate() {
-            let counter = counters(name, help, &["topic"]);
-            // A topic may be called `other`, too.
-            for row in &rows {
-                counter.with_label_values(&[label(row)]).inc_by(row.counters[number]);
-            }
-            now.register(Box::new(counter)).expect(VALID);
-        }
-        for (name, help, value) in OF_TOPICS {
-            let gauge = gauges(name, help, &["topic"]);
-            for row in &rows {
-                gauge.with_label_values(&[label(row)]).add(signed(value(&row.now)));
-            }
-            now.register(Box::new(gauge)).expect(VALID);
-        }
-        if let Some(log) = &stats.total.log {
-            for (name, help, value) in OF_THE_LOG {
-                gauge(name, help, value(log));
-            }
-            for (name, help, value) in COUNTERS_OF_THE_LOG {
-                counter(name, help, value(log));
-            }
-        }
-        if let Some(disk) = disk {
-            for (name, help, value) in OF_THE_DISK {
-                gauge(name, help, value(disk));
-            }
-            for (name, help, value) in COUNTERS_OF_THE_DISK {
-                counter(name, help, value(disk));
-            }
-            // The base unit of Prometheus is the second, so these two have fractions.
-            let longest =
-                Gauge::new("sse_disk_longest_flush_seconds", "How long the longest flush has taken.");
-            let longest = longest.expect(VALID);
-            longest.set(disk.longest_commit.as_secs_f64());
-            now.register(Box::new(longest)).expect(VALID);
-            let flushes = Counter::new("sse_disk_flush_seconds_total", "How long the flushes have taken.");
-            let flushes = flushes.expect(VALID);
-            flushes.inc_by(disk.commit_time.as_secs_f64());
-            now.register(Box::new(flushes)).expect(VALID);
-        }
-        let mut families = self.registry.gather();
-        families.extend(now.gather());
-        TextEncoder::new().encode_to_string(&families).expect("every metric has a name and a value")
+    /// Returns all numbers.
+    pub(crate) fn text(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("every metric has a name and a value")
     }
 }
 
@@ -209,12 +126,8 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     IntCounterVec::new(Opts::new(name, help), labels).expect(VALID)
 }
 
-fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    IntGaugeVec::new(Opts::new(name, help), labels).expect(VALID)
-}
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+fn histogram(name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())).expect(VALID)
 }
 
 /// Why a request was refused, by the status of its answer; `None` if it was not.
@@ -241,63 +154,41 @@ fn reason(status: StatusCode) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::Instant;
 
-    use sse_server::{Message, Topics};
+    use sse_server::Topics;
 
     use super::*;
+    use crate::serve::subscribers::Subscribers;
+    use crate::serve::traffic::Unsecured;
 
     #[test]
-    fn each_number_has_its_help_its_kind_and_its_topic() {
-        let topics = Topics::new();
-        for name in ["a", r#"b"\"#] {
-            topics.route(name).unwrap().publish(&Message::new(name)).unwrap();
-        }
-        let mut stats = topics.stats();
-        let metrics = Metrics::new();
-        let text = metrics.text(7, &stats, None);
-        let published = "\
-# HELP sse_published_total Events published.
-# TYPE sse_published_total counter
-sse_published_total{topic=\"a\"} 1
-sse_published_total{topic=\"b\\\"\\\\\"} 1
-sse_published_total{topic=\"other\"} 0
-";
-        assert!(text.contains(published), "{text}");
-        assert!(text.contains("\nsse_subscribers 7\n"), "{text}");
-        assert!(text.contains("\nsse_topics 2\n"), "{text}");
-        assert!(text.contains("\nsse_max_memory_bytes 268435456\n"), "{text}");
-        assert!(
-            text.contains(concat!("\nsse_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1\n")),
-            "{text}"
-        );
-        assert!(!text.contains("sse_log"), "{text}");
-        stats.total.log = Some(LogStats::default());
-        assert!(metrics.text(0, &stats, None).contains("\nsse_log_following 0\n"));
-    }
-
-    #[test]
-    fn refusals_are_counted_by_their_reasons() {
-        let metrics = Metrics::new();
+    fn what_happens_is_counted_in_one_registry() {
+        let (topics, subscribers) = (Topics::new(), Subscribers::up_to(1, None));
+        let numbers = Numbers { topics, disk: None, subscribers, begun: Instant::now() };
+        let (traffic, first_events) = (Traffic::new(), FirstEvents::new());
+        let metrics = Metrics::new(numbers, traffic.clone(), &first_events);
         metrics.count(&Method::GET, StatusCode::OK);
         metrics.count(&"INVENTED".parse().unwrap(), StatusCode::METHOD_NOT_ALLOWED);
         metrics.count(&Method::POST, StatusCode::IM_A_TEAPOT);
         drop(metrics.stream());
-        let mut disk = DiskStats::default();
-        disk.commit_time = Duration::from_millis(1500);
-        let text = metrics.text(0, &Topics::new().stats(), Some(&disk));
-        assert!(text.contains("\nsse_disk_flush_seconds_total 1.5\n"), "{text}");
-        assert!(text.contains("# TYPE sse_disk_longest_flush_seconds gauge\n"), "{text}");
+        first_events.count(Duration::from_millis(20));
+        traffic.handshakes.count(Unsecured::Slow);
+        let text = metrics.text();
         assert!(!text.contains("microseconds"), "`promtool check metrics` asks for seconds: {text}");
-        assert!(text.contains("\nsse_disk_oldest_timestamp_seconds 0\n"), "{text}");
-        assert!(text.contains("# TYPE sse_disk_failures_total counter\n"), "{text}");
         for line in [
+            concat!("sse_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "sse_responses_total{code=\"200\",method=\"GET\"} 1",
             "sse_responses_total{code=\"405\",method=\"other\"} 1",
             "sse_refusals_total{reason=\"method\"} 1",
             "sse_refusals_total{reason=\"wrong\"} 1",
             "sse_stream_seconds_bucket{le=\"0.1\"} 1",
             "sse_stream_seconds_count 1",
+            "sse_first_event_seconds_bucket{le=\"0.005\"} 0",
+            "sse_first_event_seconds_bucket{le=\"0.025\"} 1",
+            "sse_failed_handshakes_total{reason=\"failed\"} 0",
+            "sse_failed_handshakes_total{reason=\"slow\"} 1",
+            "sse_subscribers 0",
         ] {
             assert!(text.contains(&format!("\n{line}\n")), "{line} is not in {text}");
         }

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use sse_server::Connections;
+use sse_server::{Connections, Listener};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::tls::Tls;
+use super::traffic::Traffic;
 use crate::failure::Failure;
 
 /// An address to listen on, as it is written.
@@ -97,16 +98,23 @@ impl Socket {
         }
     }
 
-    /// Its connections; those of TCP by TLS, if there is a configuration of it.
+    /// Its connections, which are counted; those of TCP by TLS, if there is a configuration of it.
     pub(crate) fn connections(
         self,
         tls: Option<&watch::Receiver<Arc<ServerConfig>>>,
+        traffic: &Traffic,
     ) -> (Connections, Option<File>) {
         match (self, tls) {
-            (Self::Tcp(listener, _), None) => (listener.into(), None),
-            (Self::Tcp(listener, _), Some(tls)) => (Connections::of(Tls::new(listener, tls.clone())), None),
+            (Self::Tcp(listener, _), None) => (Connections::from(listener).count_in(&traffic.tcp), None),
+            (Self::Tcp(listener, _), Some(tls)) => {
+                let listener = Listener::from(listener).count_in(&traffic.tls);
+                let tls = Tls::new(listener, tls.clone(), traffic.handshakes.clone());
+                (Connections::of(tls).count_in(&traffic.tls), None)
+            }
             #[cfg(unix)]
-            (Self::Unix(listener, file), _) => (listener.into(), Some(file)),
+            (Self::Unix(listener, file), _) => {
+                (Connections::from(listener).count_in(&traffic.unix), Some(file))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sse_server::{Accept, Listener, WriteDeadline};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_rustls::server::TlsStream;
+
+use super::traffic::{Handshakes, Unsecured};
 
 /// The files of a certificate and its key, in PEM.
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ pub(crate) struct Tls {
     begun: VecDeque<AbortHandle>,
     /// How many of them there may be at a time.
     most: usize,
+    counts: Handshakes,
 }
 
 /// How long a handshake may take.
@@ -93,13 +96,18 @@ struct Secured(Io, Option<SocketAddr>);
 
 impl Tls {
     /// Each handshake takes the configuration that is there when it begins.
-    pub(crate) fn new(listener: TcpListener, config: watch::Receiver<Arc<ServerConfig>>) -> Self {
+    pub(crate) fn new(
+        listener: Listener,
+        config: watch::Receiver<Arc<ServerConfig>>,
+        counts: Handshakes,
+    ) -> Self {
         Self {
-            listener: listener.into(),
+            listener,
             config,
             handshakes: JoinSet::new(),
             begun: VecDeque::new(),
             most: MAX_HANDSHAKES,
+            counts,
         }
     }
 
@@ -111,12 +119,18 @@ impl Tls {
             && let Some(oldest) = self.begun.pop_front()
         {
             oldest.abort();
+            self.counts.count(Unsecured::Replaced);
         }
         let acceptor = TlsAcceptor::from(self.config.borrow().clone());
+        let counts = self.counts.clone();
         let handshake = self.handshakes.spawn(async move {
-            match timeout(WITHIN, shake_hands(acceptor, stream)).await {
-                Ok(io) => Some(Secured(io?, peer)),
-                Err(_) => None,
+            let secured = timeout(WITHIN, shake_hands(acceptor, stream)).await;
+            match secured.unwrap_or(Err(Unsecured::Slow)) {
+                Ok(io) => Some(Secured(io, peer)),
+                Err(reason) => {
+                    counts.count(reason);
+                    None
+                }
             }
         });
         self.begun.push_back(handshake);
@@ -140,21 +154,18 @@ impl Accept for Tls {
     }
 }
 
-async fn shake_hands(acceptor: TlsAcceptor, mut stream: WriteDeadline<TcpStream>) -> Option<Io> {
+async fn shake_hands(acceptor: TlsAcceptor, mut stream: WriteDeadline<TcpStream>) -> Result<Io, Unsecured> {
     let mut first = [0];
-    stream.get_ref().peek(&mut first).await.ok()?;
+    stream.get_ref().peek(&mut first).await.map_err(|_| Unsecured::Failed)?;
     // A TLS record begins with its type, which is not a letter.
     if first[0].is_ascii_alphabetic() {
         refuse_http(&mut stream).await;
-        return None;
+        return Err(Unsecured::PlainHttp);
     }
-    match acceptor.accept(stream).await {
-        Ok(io) => Some(io),
-        Err(error) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            None
-        }
-    }
+    acceptor.accept(stream).await.map_err(|error| {
+        tracing::debug!(%error, "a TLS handshake failed");
+        Unsecured::Failed
+    })
 }
 
 /// Answers a client that speaks plain http to this port.
@@ -177,11 +188,13 @@ async fn refuse_http(stream: &mut WriteDeadline<TcpStream>) {
 mod tests {
     use std::future::poll_fn;
 
+    use tokio::net::TcpListener;
     use tokio_rustls::TlsConnector;
     use tokio_rustls::rustls::pki_types::ServerName;
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
+    use crate::serve::traffic::Traffic;
 
     /// A configuration, and a client that trusts it.
     fn configuration() -> (Arc<ServerConfig>, TlsConnector) {
@@ -206,7 +219,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_sender, receiver) = watch::channel(config);
-        let mut tls = Tls::new(listener, receiver);
+        let mut tls = Tls::new(listener.into(), receiver, Traffic::new().handshakes);
         tls.most = 2;
         let accepting = tokio::spawn(async move { poll_fn(|cx| tls.poll_accept(cx)).await });
         let mut oldest = TcpStream::connect(address).await.unwrap();
@@ -226,7 +239,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (_sender, receiver) = watch::channel(config);
-        let mut tls = Tls::new(listener, receiver);
+        let mut tls = Tls::new(listener.into(), receiver, Traffic::new().handshakes);
         let _accepting = tokio::spawn(async move { poll_fn(|cx| tls.poll_accept(cx)).await });
         assert_eq!(silent.read(&mut [0]).await.unwrap(), 0, "it is closed");
     }

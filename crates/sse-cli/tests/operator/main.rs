@@ -10,6 +10,7 @@ mod access_log;
 mod clients;
 mod health;
 mod http;
+mod metrics;
 mod proxy;
 
 use std::fs;
