@@ -1,17 +1,19 @@
 //! Messages that are appended together, and what becomes of each.
 
+use std::sync::Arc;
+
 use super::error::LogError;
 use crate::history::Position;
 use crate::message::Record;
 
-/// Messages of one publisher that are appended together, at least one.
+/// Messages of one publisher that are appended together, at least one. Its clones share the messages.
 #[derive(Clone, Debug)]
 pub struct Batch {
     publisher: u64,
     number: u64,
-    records: Vec<Record>,
+    records: Arc<[Record]>,
     /// Where each group ends: how many records there are up to its last.
-    ends: Vec<usize>,
+    ends: Arc<[usize]>,
 }
 
 /// What has become of a message, from [`append_with_ids`](super::Log::append_with_ids).
@@ -70,7 +72,7 @@ impl Batch {
             ends.push(records.len());
         }
         assert!(!records.is_empty(), "a batch needs at least one message");
-        Self { publisher, number, records, ends }
+        Self { publisher, number, records: records.into(), ends: ends.into() }
     }
 
     /// Returns the number of the publisher.

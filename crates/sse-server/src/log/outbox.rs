@@ -3,29 +3,24 @@
 //! One batch is appended at a time, so messages keep their order. Messages that are published meanwhile are the next
 //! batch. So if more is published, each batch has more messages.
 
+mod writer;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::backoff::Backoff;
+use self::writer::Writer;
 use super::batch::{Batch, Outcome};
 use super::erased::SharedLog;
-use super::error::{LogError, PublishError};
-use super::outage::Outage;
+use super::error::PublishError;
 use super::published::Published;
-use super::trace;
 use crate::message::Record;
 use crate::sync::Mutex;
-
-/// How many messages, and how many bytes, are appended together if they were published separately.
-const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = 256 * 1024;
 
 /// How many commands to the replicas may wait beyond the limit of messages: an end must not fail because many messages
 /// wait.
@@ -108,16 +103,7 @@ impl Outbox {
             log: log.clone(),
         });
         let publisher = RandomState::new().hash_one("publisher");
-        let writer = Writer {
-            queue: queue.clone(),
-            log,
-            publisher,
-            number: 0,
-            outage: Outage::default(),
-            giving_up: Outage::default(),
-            given_up: 0,
-        };
-        tokio::spawn(writer.run());
+        tokio::spawn(Writer::new(queue.clone(), log, publisher).run());
         Self(Arc::new(Handle(queue)))
     }
 
@@ -234,160 +220,6 @@ impl Drop for Handle {
         self.0.state.lock().is_closed = true;
         self.0.filled.notify_one();
     }
-}
-
-struct Writer {
-    queue: Arc<Queue>,
-    log: SharedLog,
-    publisher: u64,
-    number: u64,
-    outage: Outage,
-    /// Whether messages are given up in this outage, and how many.
-    giving_up: Outage,
-    given_up: u64,
-}
-
-/// Messages that are appended together, with those that wait for the outcome.
-struct Ready {
-    batch: Batch,
-    answers: Vec<Answer>,
-    failures: Vec<OnFailure>,
-    bytes: usize,
-    deadline: Instant,
-}
-
-impl Drop for Writer {
-    /// Publishers that wait for an outcome get none.
-    fn drop(&mut self) {
-        let mut state = self.queue.state.lock();
-        state.is_abandoned = true;
-        let waiting = mem::take(&mut state.waiting);
-        drop(state);
-        drop(waiting);
-    }
-}
-
-impl Writer {
-    async fn run(mut self) {
-        loop {
-            let ready = self.take();
-            match ready {
-                Some(ready) => self.append(ready).await,
-                None if self.queue.state.lock().is_done() => return,
-                None => self.queue.filled.notified().await,
-            }
-        }
-    }
-
-    /// Removes the next batch from the queue, of whole groups; `None` if there is none.
-    fn take(&mut self) -> Option<Ready> {
-        let mut state = self.queue.state.lock();
-        let (mut groups, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let mut failures = Vec::new();
-        let mut newest = None;
-        while let Some(next) = state.waiting.pop_front() {
-            match next {
-                Pending::Flush(done) if groups.is_empty() => drop(done.send(())),
-                Pending::Group { records, accepted, mut answers, on_failure }
-                    if groups.is_empty()
-                        || batch_answers.len() + records.len() <= BATCH_MESSAGES
-                            && bytes + size(&records) <= BATCH_BYTES =>
-                {
-                    bytes += size(&records);
-                    groups.push(records);
-                    batch_answers.append(&mut answers);
-                    failures.extend(on_failure);
-                    newest = Some(accepted);
-                }
-                later => {
-                    state.waiting.push_front(later);
-                    break;
-                }
-            }
-        }
-        drop(state);
-        let deadline = newest? + self.queue.limits.patience;
-        self.number += 1;
-        let batch = Batch::of_groups(self.publisher, self.number, groups);
-        Some(Ready { batch, answers: batch_answers, failures, bytes, deadline })
-    }
-
-    /// Appends a batch, again and again until it is appended or its time is over.
-    async fn append(&mut self, ready: Ready) {
-        let Ready { batch, answers, failures, bytes, deadline } = ready;
-        let mut wait = Backoff::default();
-        let outcome = loop {
-            let error = match self.log.append(&batch).await {
-                Ok(outcomes) if outcomes.len() == answers.len() => break Ok(outcomes),
-                Ok(_) => LogError::refused("it has returned a wrong number of positions"),
-                Err(error) => error,
-            };
-            let (pause, now) = (wait.next(), Instant::now());
-            trace::attempt_failed(&error, pause);
-            if let Some(lasted) = self.outage.failed(now) {
-                trace::appending_fails(&error, lasted);
-            }
-            if now + pause > deadline {
-                break Err(Arc::new(error));
-            }
-            self.queue.state.lock().numbers.retries += 1;
-            sleep(pause).await;
-        };
-        let mut state = self.queue.state.lock();
-        state.messages -= answers.len();
-        state.bytes = state.bytes.saturating_sub(bytes);
-        match &outcome {
-            Ok(outcomes) => {
-                for outcome in outcomes {
-                    let numbers = &mut state.numbers;
-                    match outcome {
-                        Outcome::New(_) => numbers.appended += 1,
-                        Outcome::Repeat(_) => numbers.repeated += 1,
-                        Outcome::Taken => {}
-                    }
-                }
-            }
-            Err(_) => state.numbers.failed += answers.len() as u64,
-        }
-        drop(state);
-        // If the publisher does not wait for the outcome, it has dropped its end.
-        match outcome {
-            Ok(outcomes) => {
-                self.tell_that_it_works();
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    let _ = answer.send(Ok(outcome));
-                }
-            }
-            Err(error) => {
-                self.tell_of_given_up(&error, answers.len());
-                for on_failure in failures {
-                    on_failure();
-                }
-                for answer in answers {
-                    let _ = answer.send(Err(PublishError::Log(error.clone())));
-                }
-            }
-        }
-    }
-
-    fn tell_of_given_up(&mut self, error: &LogError, messages: usize) {
-        self.given_up += messages as u64;
-        if self.giving_up.failed(Instant::now()).is_some() {
-            trace::gave_up(error, self.given_up);
-        }
-    }
-
-    fn tell_that_it_works(&mut self) {
-        let now = Instant::now();
-        if let Some(lasted) = self.outage.succeeded(now) {
-            trace::appending_again(lasted, mem::take(&mut self.given_up));
-            self.giving_up.succeeded(now);
-        }
-    }
-}
-
-fn size(records: &[Record]) -> usize {
-    records.iter().map(|record| record.fields().len()).sum()
 }
 
 impl fmt::Debug for Outbox {
