@@ -33,7 +33,7 @@ mod publisher;
 pub mod timed;
 pub(crate) mod trace;
 
-pub(crate) use self::backlog::{Backlog, Page, Unknown};
+pub(crate) use self::backlog::{Backlog, Entries, Joined, PAGE, Page, Unknown};
 pub(crate) use self::backoff::Backoff;
 pub use self::batch::{Batch, Outcome};
 pub use self::contract::Log;

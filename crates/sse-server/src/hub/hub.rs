@@ -138,10 +138,11 @@ impl Hub {
         let now = self.age(Instant::now());
         let mut state = self.lock();
         let dropped = state.begin(begun, &self.settings, replica.log(), now);
+        // Under the lock, so that no subscriber takes a page of the old log for one of the new log.
+        let pages = replica.backlog().clear();
         let keys = state.keys();
         self.wake_all(state, keys);
-        drop(dropped);
-        replica.backlog().clear();
+        drop((dropped, pages));
     }
 
     /// Takes in new entries of the log, and wakes the subscribers. Returns the position of the newest entry. If the

@@ -282,9 +282,9 @@ impl State {
         self.view.generation
     }
 
-    /// Returns the entries of the log directly after a position, at most `limit`, if they are in memory.
-    pub(crate) fn recent_after(&self, position: Position, limit: usize) -> Option<Arc<[Entry]>> {
-        Some(self.view.recent.after(position)?.take(limit).cloned().collect())
+    /// Returns the entries of the log directly after a position, if they are in memory.
+    pub(crate) fn recent_after(&self, position: Position) -> Option<impl Iterator<Item = &Entry>> {
+        self.view.recent.after(position)
     }
 
     /// Begins with what was read of the log, for the first time or anew. Returns what it held before, which the

@@ -1,11 +1,14 @@
 //! Reads entries of the log that no ring has any more, for subscribers that resume there.
 //!
-//! Subscribers at the same position share one read and its result. So many clients that resume at once take few reads.
+//! Subscribers at the same position share one read and its result, and those of one topic also its joined bytes. So many
+//! clients that resume at once take few reads, and each of them costs as little as a subscriber that reads a ring.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SetOnce, oneshot};
 use tokio::time::{Instant, sleep};
@@ -19,18 +22,18 @@ use crate::history::{Entry, Position, linked, size};
 use crate::sync::{AtomicU64, Mutex};
 
 /// How many entries are read at once.
-const PAGE: usize = 256;
+pub(crate) const PAGE: usize = 256;
 
 /// How many reads run at once.
 const READS: usize = 4;
 
-/// How many pages are kept for later subscribers, and how many bytes of them.
+/// How many pages are kept for later subscribers, and how many bytes of them and of what is joined of them.
 const PAGES: usize = 64;
 const BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Backlog {
     reader: Arc<Reader>,
-    pages: Mutex<VecDeque<(Position, Arc<Read>)>>,
+    pages: Mutex<Pages>,
     /// Each read is a task of its own, so that a subscriber that is not polled delays no other.
     runtime: Handle,
 }
@@ -47,7 +50,28 @@ struct Reader {
 struct Read(SetOnce<Page>);
 
 /// The entries directly after a position; none at the end of the log.
-pub(crate) type Page = Result<Arc<[Entry]>, Unknown>;
+pub(crate) type Page = Result<Arc<Entries>, Unknown>;
+
+/// Entries that many subscribers read.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    entries: Box<[Entry]>,
+    /// What was joined last.
+    joined: Mutex<Option<(Kind, Option<Joined>)>>,
+}
+
+/// The entries' messages as the subscribers of one topic get them.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    pub(crate) bytes: Bytes,
+    pub(crate) messages: u64,
+}
+
+/// Which subscribers get the same bytes: the name of their topic, and whether they get the hub's ids alone.
+pub(crate) type Kind = (Arc<str>, bool);
+
+/// The kept pages, by the position before their entries, the oldest read first.
+type Pages = VecDeque<(Position, Arc<Read>)>;
 
 /// An error: the log does not know which entries come after the position.
 #[derive(Clone, Copy, Debug)]
@@ -100,10 +124,29 @@ impl Backlog {
         self.reader.reads.load(Ordering::Relaxed)
     }
 
-    /// Forgets all pages, because the log has begun anew.
-    pub(crate) fn clear(&self) {
-        let pages = std::mem::take(&mut *self.pages.lock());
-        drop(pages);
+    /// Returns the entries after a position, if they were read before.
+    pub(crate) fn kept(&self, position: Position) -> Option<Arc<Entries>> {
+        let pages = self.pages.lock();
+        let (_, read) = pages.iter().find(|(at, _)| *at == position)?;
+        read.0.get()?.clone().ok().filter(|page| !page.is_empty())
+    }
+
+    /// Keeps the entries after a position for other subscribers, as if they had been read. Returns pages that are kept no
+    /// more.
+    #[must_use = "it may be large: drop it without a lock"]
+    pub(crate) fn keep(&self, position: Position, entries: Arc<Entries>) -> impl Sized + use<> {
+        let mut pages = self.pages.lock();
+        // They may be being read now.
+        if pages.iter().all(|(at, _)| *at != position) {
+            pages.push_back((position, Arc::new(Read(SetOnce::new_with(Some(Ok(entries)))))));
+        }
+        trim(&mut pages)
+    }
+
+    /// Forgets all pages, because the log has begun anew. Returns them.
+    #[must_use = "it may be large: drop it without a lock"]
+    pub(crate) fn clear(&self) -> impl Sized + use<> {
+        std::mem::take(&mut *self.pages.lock())
     }
 
     fn read(&self, position: Position) -> Arc<Read> {
@@ -114,14 +157,9 @@ impl Backlog {
         let read = Arc::new(Read::default());
         self.runtime.spawn(self.reader.clone().ask(position, Arc::downgrade(&read)));
         pages.push_back((position, read.clone()));
-        let mut bytes: usize = pages.iter().map(|(_, read)| read.bytes()).sum();
-        let mut dropped = Vec::new();
-        while pages.len() > PAGES || pages.len() > 1 && bytes > BYTES {
-            let Some((_, oldest)) = pages.pop_front() else { break };
-            bytes -= oldest.bytes();
-            dropped.push(oldest);
-        }
+        let dropped = trim(&mut pages);
         drop(pages);
+        drop(dropped);
         read
     }
 }
@@ -133,7 +171,7 @@ impl Reader {
             page.truncate(linked(position, &page));
             // If they don't follow, the log has lost the first entries after the position.
             if is_end || !page.is_empty() {
-                return Ok(Ok(page.into()));
+                return Ok(Ok(Arc::new(Entries::new(page))));
             }
         }
         let newest = self.log.before(None, 1).await?;
@@ -201,6 +239,79 @@ impl Reader {
 impl Read {
     fn bytes(&self) -> usize {
         let page = self.0.get().and_then(|page| page.as_ref().ok());
-        page.map_or(0, |page| page.iter().map(size).sum())
+        // What is joined of them may take as many bytes again.
+        page.map_or(0, |page| 2 * page.iter().map(size).sum::<usize>())
+    }
+}
+
+impl Entries {
+    pub(crate) fn new(entries: impl Into<Box<[Entry]>>) -> Self {
+        Self { entries: entries.into(), joined: Mutex::default() }
+    }
+
+    /// Returns what `join` returns for subscribers of this kind. It is called once for all of them, unless subscribers of
+    /// another kind come in between.
+    pub(crate) fn joined(&self, kind: Kind, join: impl FnOnce(&[Entry]) -> Option<Joined>) -> Option<Joined> {
+        let mut joined = self.joined.lock();
+        if let Some((of, same)) = &*joined
+            && *of == kind
+        {
+            return same.clone();
+        }
+        let new = join(&self.entries);
+        *joined = Some((kind, new.clone()));
+        new
+    }
+}
+
+impl Deref for Entries {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+/// Removes the oldest pages beyond the limits, and returns them.
+fn trim(pages: &mut Pages) -> Pages {
+    let mut bytes: usize = pages.iter().map(|(_, read)| read.bytes()).sum();
+    let mut dropped = VecDeque::new();
+    while pages.len() > PAGES || pages.len() > 1 && bytes > BYTES {
+        let Some(oldest) = pages.pop_front() else { break };
+        bytes -= oldest.1.bytes();
+        dropped.push_back(oldest);
+    }
+    dropped
+}
+
+#[cfg(test)]
+mod tests {
+    use sse_codec::Message;
+
+    use super::*;
+    use crate::message::Record;
+
+    #[test]
+    fn entries_are_joined_once_for_all_subscribers_of_a_kind() {
+        let record = Record::new("a", &Message::new("x"));
+        let entries = Entries::new([Entry::new(Position::new(7), Position::START, record)]);
+        let joins = std::cell::Cell::new(0);
+        let check = |topic: &str, has_hub_ids, expected| {
+            let joined = entries.joined((topic.into(), has_hub_ids), |entries| {
+                joins.set(joins.get() + 1);
+                assert_eq!(entries.len(), 1);
+                (topic == "a").then(|| Joined { bytes: "data: x\n\n".into(), messages: 1 })
+            });
+            assert_eq!(joined.is_some(), topic == "a");
+            assert_eq!(joins.get(), expected, "{topic} {has_hub_ids}");
+        };
+        check("a", false, 1);
+        check("a", false, 1);
+        check("a", true, 2);
+        check("a", true, 2);
+        // A page that can't be joined is not tried again either.
+        check("b", true, 3);
+        check("b", true, 3);
+        check("a", true, 4);
     }
 }

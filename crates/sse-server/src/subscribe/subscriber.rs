@@ -25,12 +25,9 @@ use super::stalled::Stalled;
 use super::trace::Trace;
 use crate::history::{Cursor, FRAME, Frame, Gap, Position, Ring, merge};
 use crate::hub::{ClientTicket, Hub, LagPolicy, ReadsOn, Resume, State, Topic};
-use crate::log::Page;
+use crate::log::{PAGE, Page};
 use crate::message::Block;
 use crate::sync::{Exclusive, addresses};
-
-/// How many entries in memory a subscriber takes at once.
-const PAGE: usize = 256;
 
 /// One open stream of a topic, or of several of one hub.
 #[derive(Debug)]
@@ -329,7 +326,7 @@ impl Subscriber {
         let state = self.hub.lock();
         match self.reading {
             Reading::Live => !self.cursor.has_gap(self.rings(&state)),
-            Reading::Log { .. } => self.recent_page(&state).is_some(),
+            Reading::Log { .. } => state.recent_after(self.cursor.read_to()).is_some(),
             Reading::Id(_) | Reading::Waiting { .. } => false,
         }
     }
@@ -380,10 +377,9 @@ impl Subscriber {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
         loop {
             if matches!(self.reading, Reading::Log { .. }) {
-                let at_hand = self.recent_page(&self.hub.lock());
-                if let Some(page) = at_hand {
-                    match self.take_page(Ok(page)) {
-                        Some(messages) => return Poll::Ready(Some(Next::Messages(messages))),
+                if let Some(page) = self.page_at_hand() {
+                    match self.take_page(Ok(page), is_apart) {
+                        Some(next) => return Poll::Ready(Some(next)),
                         None => continue,
                     }
                 }
@@ -395,10 +391,10 @@ impl Subscriber {
                 // The answer of the log may change what is read next, though no topic has changed.
                 self.left = None;
                 self.reading = Reading::Log { is_asked_again: *is_asked_again };
-                if let Some(messages) = self.take_answer(answered) {
-                    return Poll::Ready(Some(Next::Messages(messages)));
+                match self.take_answer(answered, is_apart) {
+                    Some(next) => return Poll::Ready(Some(next)),
+                    None => continue,
                 }
-                continue;
             }
             let next = self.poll_rings(cx, is_apart);
             if next.is_ready() || !matches!(self.reading, Reading::Log { .. }) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use sse_server::{LagPolicy, LogStats, Message, PublishError, Route, Topics};
+use sse_server::{LagPolicy, LogStats, Message, PublishError, Route, Stats, Topics};
 use sse_testing::{Subscriber, field, request};
 use tokio::time::sleep;
 
@@ -124,6 +124,31 @@ async fn many_clients_at_one_position_take_few_reads() {
         let LogStats { reads, .. } = log_stats(&topics);
         // The last page is not kept, because more entries may come after it.
         assert!(reads <= if delay == 0 { 1002 } else { 6 }, "{reads}");
+    }
+}
+
+/// Most clients share the joined bytes of a page. A client with a filter reads messages one by one.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_from_the_log_is_counted_for_each_client() {
+    let log = Arc::default();
+    let (topics, _) = small(&log).await;
+    let first = store_all(&topics, "a", 1..=600).await;
+    let route = topics.route("a").unwrap();
+    let request = request(&first);
+    let streams = [
+        route.subscribe(&request),
+        route.subscribe(&request),
+        topics.subscribe(&request, ["a"]),
+        route.subscribe(&request).filter(|_| true),
+    ];
+    for (number, stream) in (1..).zip(streams) {
+        let mut reader = Subscriber::of(stream.respond());
+        assert!(reader.read().starts_with(":\n"));
+        assert_eq!(all(&mut reader).await, numbers(2..=600), "{number}");
+        drop(reader);
+        let Stats { delivered, replayed, bytes, .. } = route.stats();
+        assert_eq!((delivered, replayed), (599 * number, 599 * number), "{number}");
+        assert_eq!(bytes % number, 0, "{number}");
     }
 }
 

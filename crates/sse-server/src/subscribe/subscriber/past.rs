@@ -3,10 +3,12 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::{Answer, Answered, Item, PAGE, Reading, Subscriber};
+use bytes::BytesMut;
+
+use super::{Answer, Answered, Item, Next, PAGE, Reading, StreamIds, Subscriber};
 use crate::history::{Cursor, Entry};
 use crate::hub::{Source, State};
-use crate::log::{Page, Unknown};
+use crate::log::{Entries, Joined, Page, Unknown};
 use crate::message::{Body, Control};
 use crate::sync::Exclusive;
 
@@ -36,19 +38,32 @@ impl Subscriber {
         self.reading = Reading::Waiting { is_asked_again, answer: Box::new(Exclusive::new(answer)) };
     }
 
-    /// Returns the next messages of the log, if they are in memory though the rings have evicted them.
-    pub(super) fn recent_page(&self, state: &State) -> Option<Arc<[Entry]>> {
-        self.hub.source().replica()?;
-        state.recent_after(self.cursor.read_to(), PAGE)
+    /// Returns the next entries of the log, if another subscriber has read them, or if they are in memory though the rings
+    /// have evicted them.
+    pub(super) fn page_at_hand(&self) -> Option<Arc<Entries>> {
+        let backlog = self.hub.source().replica()?.backlog();
+        let position = self.cursor.read_to();
+        // Under the lock, because all pages are forgotten under it.
+        let state = self.hub.lock();
+        if let Some(page) = backlog.kept(position) {
+            return Some(page);
+        }
+        let entries: Vec<_> = state.recent_after(position)?.take(PAGE).cloned().collect();
+        let page = Arc::new(Entries::new(entries));
+        // More entries may come after those of a shorter page.
+        let dropped = (page.len() == PAGE).then(|| backlog.keep(position, page.clone()));
+        drop(state);
+        drop(dropped);
+        Some(page)
     }
 
     /// Returns the messages of an answer of the log, if any of them are for this subscriber.
-    pub(super) fn take_answer(&mut self, answered: Answered) -> Option<Vec<Item>> {
+    pub(super) fn take_answer(&mut self, answered: Answered, is_apart: bool) -> Option<Next> {
         match answered {
-            Answered::Page(page) => self.take_page(page),
+            Answered::Page(page) => self.take_page(page, is_apart),
             Answered::Found(position, page) => {
                 self.cursor = Cursor::after(position);
-                self.take_page(page)
+                self.take_page(page, is_apart)
             }
             Answered::Unknown => {
                 // The subscriber gets a gap event, and the messages that are kept.
@@ -58,8 +73,8 @@ impl Subscriber {
         }
     }
 
-    /// Returns the messages of a page, if any of them are for this subscriber.
-    pub(super) fn take_page(&mut self, page: Page) -> Option<Vec<Item>> {
+    /// Returns the messages of a page, if any of them are for this subscriber. With `is_apart`, they come one by one.
+    pub(super) fn take_page(&mut self, page: Page, is_apart: bool) -> Option<Next> {
         let hub = self.hub.clone();
         let mut state = hub.lock();
         if self.is_client_ended(&state) {
@@ -67,13 +82,13 @@ impl Subscriber {
             self.go_live();
             return None;
         }
-        let is_wanted = self.follow_page(page.as_deref().map_err(|unknown| *unknown), &state);
+        let is_wanted =
+            self.follow_page(page.as_deref().map(|page| &**page).map_err(|unknown| *unknown), &state);
         let page = page.ok().filter(|_| is_wanted);
-        let messages = page.map(|page| self.items_of_page(&page, &state)).unwrap_or_default();
-        self.feeds[0].state_mut(&mut state).count_replayed(messages.len() as u64);
+        let next = page.and_then(|page| self.next_of_page(&page, &mut state, is_apart));
         let ended = self.finish_page(&mut state);
         hub.wake_all(state, ended);
-        (!messages.is_empty()).then_some(messages)
+        next
     }
 
     /// Follows the answer of the log. Returns whether the page is for the subscriber.
@@ -107,8 +122,7 @@ impl Subscriber {
 
     /// Returns the messages of a page that belong to the subscriber's topics, without messages after the end of a
     /// topic.
-    fn items_of_page(&mut self, page: &[Entry], state: &State) -> Vec<Item> {
-        let mut items = Vec::new();
+    fn next_of_page(&mut self, page: &Entries, state: &mut State, is_apart: bool) -> Option<Next> {
         // This process does not know whether a topic was opened at a position that it has not read.
         let first = page.first().map(|entry| entry.previous).filter(|position| *position <= state.last());
         for feed in &mut *self.feeds {
@@ -120,6 +134,36 @@ impl Subscriber {
                 None => {}
             }
         }
+        if !is_apart && let Some(Joined { bytes, messages }) = self.joined_page(page) {
+            let topic = self.feeds[0].state_mut(state);
+            topic.count_replayed(messages);
+            topic.count_delivered(messages, bytes.len() as u64);
+            return (messages > 0).then_some(Next::Frame { bytes, messages });
+        }
+        let items = self.items_of_page(page);
+        self.feeds[0].state_mut(state).count_replayed(items.len() as u64);
+        (!items.is_empty()).then_some(Next::Messages(items))
+    }
+
+    /// Returns the messages of a page as all subscribers of this topic get them. `None` if the subscriber has several
+    /// topics, or if its topic ends or is opened on the page.
+    fn joined_page(&self, page: &Entries) -> Option<Joined> {
+        let topic = self.feeds.only().filter(|feed| feed.ended().is_none())?.topic().name();
+        page.joined((topic.clone(), self.ids == StreamIds::Hub), |page| {
+            let records =
+                page.iter().filter_map(|entry| entry.record.as_ref().map(|record| (entry.position, record)));
+            let (mut joined, mut messages) = (BytesMut::new(), 0);
+            for (position, record) in records.filter(|(_, record)| *record.topic() == **topic) {
+                let block = record.block(|| self.hub.source().id(position))?;
+                joined.extend_from_slice(&self.item(0, position, &block, None).bytes);
+                messages += 1;
+            }
+            Some(Joined { bytes: joined.freeze(), messages })
+        })
+    }
+
+    fn items_of_page(&mut self, page: &[Entry]) -> Vec<Item> {
+        let mut items = Vec::new();
         for entry in page {
             let Some(record) = &entry.record else { continue };
             let Some(number) = self.feeds.iter().position(|feed| **feed.topic().name() == *record.topic())
