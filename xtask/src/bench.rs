@@ -29,6 +29,11 @@ pub(crate) fn stores(arguments: &[&str]) -> Result<(), Failure> {
     run("xtask/stores", arguments)
 }
 
+/// `sse-disk` beside its peers: appends, durable POSTs, resumes, large logs. Some minutes each. Linux only.
+pub(crate) fn log(arguments: &[&str]) -> Result<(), Failure> {
+    run("xtask/log", arguments)
+}
+
 fn run(package: &str, arguments: &[&str]) -> Result<(), Failure> {
     run_with_profile(package, "release", arguments)
 }

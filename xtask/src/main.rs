@@ -51,6 +51,8 @@ usage: cargo xtask TASK
                         the client beside reqwest alone and its peers: time per event, memory per source (minutes)
   bench stores [--quick]
                         embedded stores on the work of sse-disk, beside plain appending to a file (minutes)
+  bench log [append [CONTENDER…] [PUBLISHERS…] | http | resume [CLIENTS…] | scale [--messages NUMBER]] [--quick]
+                        sse-disk beside a plain file, Redis and durable-streams; resumes and large logs (minutes)
   manual                the manual pages of sse, and its completions for shells
   setup                 installs what the tests need and the machine lacks
 ";
@@ -96,6 +98,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["bench", "fanout", arguments @ ..] => bench::fanout(arguments),
         ["bench", "client", arguments @ ..] => bench::client(arguments),
         ["bench", "stores", arguments @ ..] => bench::stores(arguments),
+        ["bench", "log", arguments @ ..] => bench::log(arguments),
         ["manual"] => manual::run(),
         ["setup"] => setup::browser(),
         [] | ["help" | "--help" | "-h"] => {

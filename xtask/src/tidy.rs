@@ -24,8 +24,15 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
 const CODEC_NEEDS: [&str; 1] = ["memchr"];
 
 /// Packages outside of the workspace.
-const OUTSIDE: [&str; 6] =
-    ["fuzz", "xtask/bench", "xtask/fanout", "xtask/client-bench", "xtask/frameworks", "xtask/stores"];
+const OUTSIDE: [&str; 7] = [
+    "fuzz",
+    "xtask/bench",
+    "xtask/fanout",
+    "xtask/client-bench",
+    "xtask/frameworks",
+    "xtask/log",
+    "xtask/stores",
+];
 
 /// The target of programs that run in browsers.
 const BROWSER: &str = "wasm32-unknown-unknown";
