@@ -11,7 +11,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, Header
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
-use sse_server::{Events, Gap, Item, Received, Subscription, Topics};
+use sse_server::{EventId, Gap, Item, Received, Subscription, Topics};
 use tokio::time::{Instant, timeout_at};
 
 use super::rejection::Rejection;
@@ -163,14 +163,22 @@ impl Page {
         };
         let mut events = subscription.into_events();
         let deadline = Instant::now() + self.wait;
-        let mut lines = Lines::default();
+        let (mut lines, mut end) = (Lines::default(), None);
         while !lines.is_full(self.limit) {
             let item = match events.next_published().await {
                 Some(item) => item,
                 None if lines.count > 0 => break,
                 None => match timeout_at(deadline, events.next()).await {
                     Ok(Some(item)) => item,
-                    Ok(None) | Err(_) => break,
+                    Ok(None) => break,
+                    Err(_) => {
+                        end = events.last_event_id();
+                        if end.is_some() || lines.next.is_some() {
+                            break;
+                        }
+                        // Something was published meanwhile. It must be read, since no id is known before it.
+                        continue;
+                    }
                 },
             };
             match &item {
@@ -188,7 +196,7 @@ impl Page {
             lines.next = next(item.last_event_id());
         }
         lines.add_gap_of(&mut evicted);
-        Ok(lines.answer(&events))
+        Ok(lines.answer(end.or_else(|| events.last_event_id())))
     }
 
     fn is_too_old(&self, received: &Received) -> bool {
@@ -250,8 +258,8 @@ impl Lines {
         }
     }
 
-    fn answer(self, events: &Events) -> Response {
-        let end = events.last_event_id();
+    /// Returns the answer. `end` is the id with which to resume, if everything has been read.
+    fn answer(self, end: Option<EventId<'_>>) -> Response {
         let has_more = end.is_none() && self.next.is_some();
         let end = end.and_then(|id| next(id.as_str()));
         let mut response = head(Body::from(self.text));
