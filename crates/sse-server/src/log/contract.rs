@@ -62,6 +62,13 @@ pub trait Log: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Option<Vec<Entry>>, LogError>> + Send;
 
+    /// Returns how many messages that were published separately are best appended as one batch: 256 by default, at most
+    /// [`Batch::MAX_MESSAGES`], and always the same number. It is as many KiB, too, up to [`Batch::MAX_BYTES`]. Larger
+    /// batches share what each append costs, such as a flush. But a log that reads a batch as a whole then reads more.
+    fn batch_messages(&self) -> usize {
+        256
+    }
+
     /// Returns whether the log keeps the ids that publishers give: always the same answer. A log that keeps them implements
     /// [`append_with_ids`](Self::append_with_ids) and [`find`](Self::find) too. By default, a log does not keep them: a
     /// message that is published with an id is then [refused](crate::PublishError::OwnId).

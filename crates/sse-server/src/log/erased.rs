@@ -21,6 +21,7 @@ pub(crate) struct SharedLog(Arc<dyn ErasedLog>);
 
 /// [`Log`] as a trait that can be an object.
 pub(crate) trait ErasedLog: Send + Sync {
+    fn batch_messages(&self) -> usize;
     fn has_ids(&self) -> bool;
     fn append<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Outcome>, LogError>>;
     fn find<'a>(&'a self, topic: &'a str, id: &'a str) -> BoxFuture<'a, Result<Option<Position>, LogError>>;
@@ -36,6 +37,10 @@ pub(crate) trait ErasedLog: Send + Sync {
 }
 
 impl<L: Log> ErasedLog for L {
+    fn batch_messages(&self) -> usize {
+        Log::batch_messages(self).min(Batch::MAX_MESSAGES)
+    }
+
     fn has_ids(&self) -> bool {
         Log::has_ids(self)
     }

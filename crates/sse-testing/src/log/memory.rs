@@ -78,6 +78,10 @@ impl Log for MemoryLog {
         self.append_with_ids(batch).await?.into_iter().map(Outcome::position).collect()
     }
 
+    fn batch_messages(&self) -> usize {
+        Batch::MAX_MESSAGES
+    }
+
     fn has_ids(&self) -> bool {
         true
     }

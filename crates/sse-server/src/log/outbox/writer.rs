@@ -113,6 +113,8 @@ impl Writer {
 
     /// Removes the next batch from the queue, of whole groups, and the callers of `flush` before it.
     fn take(&mut self) -> Taken {
+        let most = self.log.batch_messages();
+        let most_bytes = Batch::MAX_BYTES.min(most * 1024);
         let mut state = self.queue.state.lock();
         let mut flushed = Vec::new();
         let (mut groups, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -123,8 +125,8 @@ impl Writer {
                 Pending::Flush(done) if groups.is_empty() => flushed.push(done),
                 Pending::Group { records, accepted, mut answers, on_failure }
                     if groups.is_empty()
-                        || batch_answers.len() + records.len() <= Batch::MAX_MESSAGES
-                            && bytes + size(&records) <= Batch::MAX_BYTES =>
+                        || batch_answers.len() + records.len() <= most
+                            && bytes + size(&records) <= most_bytes =>
                 {
                     bytes += size(&records);
                     groups.push(records);
