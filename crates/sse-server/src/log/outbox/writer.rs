@@ -284,6 +284,10 @@ mod tests {
     }
 
     impl Log for Gate {
+        fn batch_messages(&self) -> usize {
+            1000
+        }
+
         async fn append(&self, batch: &Batch) -> Result<Vec<Position>, LogError> {
             self.0.0.lock().unwrap().push(batch.records().len());
             self.0.1.acquire().await.unwrap().forget();
@@ -333,7 +337,7 @@ mod tests {
     async fn messages_that_come_meanwhile_are_the_next_batch() {
         check(1, 1, &[1]).await;
         check(1000, 1, &[1000]).await;
-        check(5000, 1, &[4096, 904]).await;
+        check(2500, 1, &[1000, 1000, 500]).await;
         check(3, 400 * 1024, &[2, 1]).await;
         check(2, 2 * 1024 * 1024, &[1, 1]).await;
     }
