@@ -376,12 +376,12 @@ impl Subscriber {
     /// Reads the next messages; `None` at the end. With `is_apart`, they come one by one.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, is_apart: bool) -> Poll<Option<Next>> {
         loop {
-            if matches!(self.reading, Reading::Log { .. }) {
-                if let Some(page) = self.page_at_hand() {
-                    match self.take_page(Ok(page), is_apart) {
-                        Some(next) => return Poll::Ready(Some(next)),
-                        None => continue,
-                    }
+            if matches!(self.reading, Reading::Log { .. })
+                && let Some(page) = self.page_at_hand()
+            {
+                match self.take_page(Ok(page), is_apart) {
+                    Some(next) => return Poll::Ready(Some(next)),
+                    None => continue,
                 }
             }
             self.ask_log();

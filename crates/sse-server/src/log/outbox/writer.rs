@@ -6,49 +6,23 @@
 use std::mem;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::{Answer, OnFailure, Pending, Queue};
+use super::queue::{Queue, Ready, Taken, Waiting};
 use crate::log::backoff::Backoff;
 use crate::log::batch::{Batch, Outcome};
-use crate::log::erased::SharedLog;
 use crate::log::error::{LogError, PublishError};
 use crate::log::outage::Outage;
 use crate::log::trace;
-use crate::message::Record;
 
 pub(super) struct Writer {
     queue: Arc<Queue>,
-    log: SharedLog,
     publisher: u64,
     number: u64,
     outage: Outage,
     /// Whether messages are given up in this outage, and how many.
     giving_up: Outage,
     given_up: u64,
-}
-
-/// What was taken out of the queue.
-struct Taken {
-    /// Callers of `flush` for whom nothing is left to append.
-    flushed: Vec<oneshot::Sender<()>>,
-    ready: Option<Ready>,
-}
-
-/// Messages that are appended together, with those that wait for the outcome.
-struct Ready {
-    batch: Batch,
-    waiting: Waiting,
-    deadline: Instant,
-}
-
-/// The publishers of a batch, who wait for the outcome.
-struct Waiting {
-    answers: Vec<Answer>,
-    failures: Vec<OnFailure>,
-    /// Of the messages.
-    bytes: usize,
 }
 
 /// The outcome of a batch. Its publishers are told of it when this is dropped.
@@ -58,22 +32,16 @@ struct Done {
 }
 
 impl Drop for Writer {
-    /// Publishers that wait for an outcome get none.
     fn drop(&mut self) {
-        let mut state = self.queue.state.lock();
-        state.is_abandoned = true;
-        let waiting = mem::take(&mut state.waiting);
-        drop(state);
-        drop(waiting);
+        self.queue.abandon();
     }
 }
 
 impl Writer {
     /// Returns a writer with this number as a publisher.
-    pub(super) fn new(queue: Arc<Queue>, log: SharedLog, publisher: u64) -> Self {
+    pub(super) fn new(queue: Arc<Queue>, publisher: u64) -> Self {
         Self {
             queue,
-            log,
             publisher,
             number: 0,
             outage: Outage::default(),
@@ -86,7 +54,7 @@ impl Writer {
     pub(super) async fn run(mut self) {
         let mut done: Option<Done> = None;
         loop {
-            let Taken { flushed, ready } = self.take();
+            let Taken { flushed, ready } = self.queue.take();
             let tell = || {
                 drop(done.take());
                 for flushed in flushed {
@@ -94,67 +62,27 @@ impl Writer {
                     let _ = flushed.send(());
                 }
             };
-            match ready {
-                Some(Ready { batch, waiting, deadline }) => {
-                    // The log is asked first.
-                    let (outcome, ()) = tokio::join!(self.append(&batch, deadline), async { tell() });
-                    done = Some(self.finish(waiting, outcome));
+            let Some(Ready { groups, waiting, deadline }) = ready else {
+                tell();
+                if self.queue.is_done() {
+                    return;
                 }
-                None => {
-                    tell();
-                    if self.queue.state.lock().is_done() {
-                        return;
-                    }
-                    self.queue.filled.notified().await;
-                }
-            }
-        }
-    }
-
-    /// Removes the next batch from the queue, of whole groups, and the callers of `flush` before it.
-    fn take(&mut self) -> Taken {
-        let most = self.log.batch_messages();
-        let most_bytes = Batch::MAX_BYTES.min(most * 1024);
-        let mut state = self.queue.state.lock();
-        let mut flushed = Vec::new();
-        let (mut groups, mut batch_answers, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let mut failures = Vec::new();
-        let mut newest = None;
-        while let Some(next) = state.waiting.pop_front() {
-            match next {
-                Pending::Flush(done) if groups.is_empty() => flushed.push(done),
-                Pending::Group { records, accepted, mut answers, on_failure }
-                    if groups.is_empty()
-                        || batch_answers.len() + records.len() <= most
-                            && bytes + size(&records) <= most_bytes =>
-                {
-                    bytes += size(&records);
-                    groups.push(records);
-                    batch_answers.append(&mut answers);
-                    failures.extend(on_failure);
-                    newest = Some(accepted);
-                }
-                later => {
-                    state.waiting.push_front(later);
-                    break;
-                }
-            }
-        }
-        drop(state);
-        let ready = newest.map(|newest| {
+                self.queue.filled().await;
+                continue;
+            };
             self.number += 1;
             let batch = Batch::of_groups(self.publisher, self.number, groups);
-            let waiting = Waiting { answers: batch_answers, failures, bytes };
-            Ready { batch, waiting, deadline: newest + self.queue.limits.patience }
-        });
-        Taken { flushed, ready }
+            // The log is asked first.
+            let (outcome, ()) = tokio::join!(self.append(&batch, deadline), async { tell() });
+            done = Some(self.finish(waiting, outcome));
+        }
     }
 
     /// Appends a batch, again and again until it is appended or its time is over.
     async fn append(&mut self, batch: &Batch, deadline: Instant) -> Result<Vec<Outcome>, Arc<LogError>> {
         let mut wait = Backoff::default();
         loop {
-            let error = match self.log.append(batch).await {
+            let error = match self.queue.log().append(batch).await {
                 Ok(outcomes) if outcomes.len() == batch.records().len() => return Ok(outcomes),
                 Ok(_) => LogError::refused("it has returned a wrong number of positions"),
                 Err(error) => error,
@@ -167,34 +95,17 @@ impl Writer {
             if now + pause > deadline {
                 return Err(Arc::new(error));
             }
-            self.queue.state.lock().numbers.retries += 1;
+            self.queue.count_retry();
             sleep(pause).await;
         }
     }
 
     /// Counts the outcome of a batch.
     fn finish(&mut self, waiting: Waiting, outcome: Result<Vec<Outcome>, Arc<LogError>>) -> Done {
-        let messages = waiting.answers.len();
-        let mut state = self.queue.state.lock();
-        state.messages -= messages;
-        state.bytes = state.bytes.saturating_sub(waiting.bytes);
-        match &outcome {
-            Ok(outcomes) => {
-                for outcome in outcomes {
-                    let numbers = &mut state.numbers;
-                    match outcome {
-                        Outcome::New(_) => numbers.appended += 1,
-                        Outcome::Repeat(_) => numbers.repeated += 1,
-                        Outcome::Taken => {}
-                    }
-                }
-            }
-            Err(_) => state.numbers.failed += messages as u64,
-        }
-        drop(state);
+        self.queue.finish(&waiting, outcome.as_deref().map_err(|error| &**error));
         match &outcome {
             Ok(_) => self.tell_that_it_works(),
-            Err(error) => self.tell_of_given_up(error, messages),
+            Err(error) => self.tell_of_given_up(error, waiting.answers.len()),
         }
         Done { waiting, outcome }
     }
@@ -238,10 +149,6 @@ impl Drop for Done {
     }
 }
 
-fn size(records: &[Record]) -> usize {
-    records.iter().map(|record| record.fields().len()).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
@@ -256,8 +163,10 @@ mod tests {
     use super::*;
     use crate::history::{Entry, Position};
     use crate::log::Log;
+    use crate::log::erased::SharedLog;
     use crate::log::outbox::{Limits, Outbox};
     use crate::log::published::Published;
+    use crate::message::Record;
 
     /// A log that appends a batch when it is let.
     #[derive(Clone)]
