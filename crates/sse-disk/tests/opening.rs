@@ -124,10 +124,10 @@ async fn a_newer_format_is_not_changed() {
     check(directory.path(), OpenErrorKind::Newer, "newer version");
 }
 
-/// The first format had no ids of publishers, and the second one no ends of topics.
+/// The first format had no ids of publishers, and the second one neither ends of topics nor reserved times.
 #[tokio::test]
 async fn an_older_format_is_brought_up_to_this_one() {
-    const NO_ENDS: &str = "DROP TABLE ends; PRAGMA user_version = 2";
+    const NO_ENDS: &str = "DROP TABLE ends; DROP TABLE reserved; PRAGMA user_version = 2";
     const NO_IDS: &str = "DROP TABLE ids; DROP TABLE secret; ALTER TABLE publishers DROP COLUMN outcomes; PRAGMA user_version = 1";
     for made_older in [vec![NO_ENDS], vec![NO_ENDS, NO_IDS]] {
         let directory = tempfile::tempdir().unwrap();
