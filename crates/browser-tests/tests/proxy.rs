@@ -1,4 +1,4 @@
-//! The live page of `sse serve` behind a proxy that has the lines of most guides.
+//! The live page of `sse serve` behind a proxy, with the settings that most guides show.
 
 mod common;
 #[path = "../../sse-cli/tests/common/nginx.rs"]
