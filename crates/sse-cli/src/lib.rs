@@ -14,6 +14,7 @@ mod refusal;
 mod runtime;
 mod serve;
 mod signals;
+mod since;
 mod system;
 mod target;
 mod tls;

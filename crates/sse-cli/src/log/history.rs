@@ -11,6 +11,7 @@ use super::failed;
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::listen::output;
+use crate::since::{self, Written};
 use crate::visible::Visible;
 
 /// How many entries are read at a time.
@@ -54,19 +55,11 @@ struct Start {
 const FORMS: &str =
     "write the id of an event, or a time as 2026-01-31T12:00:00Z or, in seconds since 1970, as @1732550000";
 
-/// The id of an event, or a time. `id:` before an id says that it is no time.
+/// Reads the id of an event, or a time.
 pub(crate) fn since(text: &str) -> Result<Since, String> {
-    if let Some(id) = text.strip_prefix("id:") {
-        return Ok(after(id));
-    }
-    let time: Timestamp = match (text.strip_prefix('@'), text.parse()) {
-        (None, Ok(time)) => time,
-        (None, Err(_)) if text.is_empty() => return Err(FORMS.to_owned()),
-        (None, Err(_)) => return Ok(after(text)),
-        (Some(seconds), _) => {
-            let time = seconds.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-            time.ok_or(FORMS)?
-        }
+    let time = match since::parse(text).filter(|_| !text.is_empty()).ok_or(FORMS)? {
+        Written::Id(id) => return Ok(after(id)),
+        Written::Time(time) => time,
     };
     // The oldest message is from after 1970.
     let milliseconds = u64::try_from(time.as_millisecond()).unwrap_or_default();

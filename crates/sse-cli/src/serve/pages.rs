@@ -3,7 +3,6 @@
 //!
 //! An answer is one page of limited size. It names the id after which the next page begins.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -17,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::rejection::Rejection;
 use super::topic;
 use crate::envelope::{self, Envelope, JSON_LINES};
+use crate::since::{self, Written};
 use crate::units;
 
 /// How a client of a stream says where it goes on.
@@ -205,28 +205,14 @@ impl Page {
 }
 
 impl Since {
-    /// The prefix of an id that could be read as a time.
-    const ID: &str = "id:";
-
-    /// An id, or a time as RFC 3339 has it, or as seconds, `@1732550000`.
+    /// Reads an id or a time.
     fn parse(text: &str) -> Result<Self, String> {
-        if let Some(id) = text.strip_prefix(Self::ID) {
-            return Ok(Self::Id(id.to_owned()));
-        }
-        if let Some(seconds) = text.strip_prefix('@') {
-            let time = seconds.parse::<i64>().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-            return time.map(Self::Time).ok_or_else(|| {
-                format!("since={text}: write a time as @1732550000, in seconds since 1970, or as 2026-01-31T12:00:00Z")
-            });
-        }
-        Ok(text.parse().map_or_else(|_| Self::Id(text.to_owned()), Self::Time))
-    }
-
-    /// Writes an id so that it is read as this id: a publisher's id may look like a time.
-    fn after(id: &str) -> Cow<'_, str> {
-        match Self::parse(id) {
-            Ok(Self::Id(read)) if read == id => id.into(),
-            _ => format!("{}{id}", Self::ID).into(),
+        match since::parse(text) {
+            Some(Written::Id(id)) => Ok(Self::Id(id.to_owned())),
+            Some(Written::Time(time)) => Ok(Self::Time(time)),
+            None => Err(format!(
+                "since={text}: write a time as @1732550000, in seconds since 1970, or as 2026-01-31T12:00:00Z"
+            )),
         }
     }
 }
@@ -275,7 +261,7 @@ impl Lines {
 
 /// The header that names the id after which the next page begins.
 fn next(id: &str) -> Option<HeaderValue> {
-    HeaderValue::from_bytes(Since::after(id).as_bytes()).ok()
+    HeaderValue::from_bytes(since::write(id).as_bytes()).ok()
 }
 
 /// The answer to a `HEAD` request, and the beginning of each other.
@@ -413,8 +399,8 @@ mod tests {
         for id in
             ["7", "order-7", "é", "2026-01-31T12:00:00Z", "@1732550000", "@x", "id:7", "id:", "id:id:@1"]
         {
-            assert_eq!(Since::parse(&Since::after(id)), Ok(Since::Id(id.to_owned())));
+            assert_eq!(Since::parse(&since::write(id)), Ok(Since::Id(id.to_owned())));
         }
-        assert_eq!(Since::after("order-7"), "order-7");
+        assert_eq!(since::write("order-7"), "order-7");
     }
 }
