@@ -459,15 +459,15 @@ impl Subscriber {
             return Poll::Pending;
         }
         let is_new = mem::replace(&mut self.is_new, false);
-        if has_gap && let Some(gap) = take_gap(&mut self.cursor, &self.feeds, &self.hub, state) {
-            let topic = self.feeds[0].state_mut(state);
-            if !is_new {
-                topic.count_lagged();
-                if policy == LagPolicy::Disconnect {
-                    return Poll::Ready(None);
-                }
+        if has_gap && !is_new {
+            self.feeds[0].state_mut(state).count_lagged();
+            if policy == LagPolicy::Disconnect {
+                // The cursor stays before the gap, so the client comes back with a position at which it learns of the gap.
+                return Poll::Ready(None);
             }
-            topic.count_gap();
+        }
+        if has_gap && let Some(gap) = take_gap(&mut self.cursor, &self.feeds, &self.hub, state) {
+            self.feeds[0].state_mut(state).count_gap();
             return Poll::Ready(Some(Next::Gap(gap)));
         }
         let next = match &self.feeds {

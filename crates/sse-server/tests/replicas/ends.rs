@@ -1,12 +1,14 @@
 //! A replica knows the ends of topics from before it was started, if the log lists them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
-use sse_server::{Message, PublishError, Topics};
+use sse_server::{LagPolicy, Message, PublishError, Route, Topics};
 use sse_testing::request;
+use tokio::time::sleep;
 
-use crate::log::Store;
+use crate::log::{Link, Store};
 use crate::scene::{GAP, all, publish, replica, settle, small, store, store_all, subscribe};
 
 /// What happens in the log. The topic `a` is looked at.
@@ -89,7 +91,7 @@ async fn a_replica_that_begins_anew_keeps_the_ends_that_the_log_has() {
     run(&log, &topics, &[End, Others, Others, Lose]).await;
     // The replica notices the loss, which is of the other topic alone.
     let mut other = subscribe(&topics, "", &["b"]);
-    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    sleep(Duration::from_secs(10)).await;
     publish(&topics, "b", "after the loss").stored().await.unwrap();
     assert_eq!(all(&mut other).await, ["after the loss"]);
     assert!(topics.route("a").unwrap().is_closed());
@@ -139,6 +141,29 @@ async fn a_client_of_an_ended_topic_reads_the_rest_and_comes_no_more() {
     let mut reader = subscribe(&late, again.as_str(), &["a"]);
     store(&late, "a", "and again").await;
     assert_eq!(all(&mut reader).await, ["and again"]);
+}
+
+/// The replica could not reach the log while the message and the end were trimmed. The client of a stream that ends there
+/// comes back with the id that it has, and learns that it has missed something.
+#[tokio::test(start_paused = true)]
+async fn a_lagging_client_of_an_ended_topic_keeps_its_id() {
+    let log = Arc::new(Store::with_ends());
+    let link = Link::new(&log);
+    let route = Route::builder().heartbeat(None).lag_policy(LagPolicy::Disconnect);
+    let topics = Topics::builder().route(route).build_on(link.clone()).await.unwrap();
+    let mut lagging = subscribe(&topics, "", &["a"]);
+    let id = store(&topics, "a", "seen").await;
+    assert_eq!(all(&mut lagging).await, ["seen"]);
+
+    link.set(|weather| weather.is_down = true);
+    let other = replica(&log).await;
+    run(&log, &other, &[Message, End, Others, Trim]).await;
+    link.set(|weather| weather.is_down = false);
+    sleep(Duration::from_secs(10)).await;
+
+    assert_eq!(all(&mut lagging).await, ["."]);
+    assert_eq!(lagging.last_event_id(), id);
+    check(&topics, &id, &[GAP, "."]).await;
 }
 
 async fn run_others(topics: &Topics) {
