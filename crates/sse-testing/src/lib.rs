@@ -6,7 +6,7 @@
 //! | a handler that responds with an event stream | [`Subscriber`], [`subscribe`], [`request`] |
 //! | a client | [`Server`] and its [`Answer`]s |
 //! | a parser | [`cuts`] |
-//! | an implementation of [`sse_server::log::Log`] | [`log::check`] and [`log::check_trimming`] |
+//! | an implementation of [`sse_server::log::Log`] | [`log::check`], [`log::check_trimming`] and [`log::check_evicting`] |
 //! | a program with several replicas | [`log::MemoryLog`] |
 //! | a system with random faults | [`simulation`] |
 //!

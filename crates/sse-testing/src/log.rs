@@ -1,7 +1,7 @@
 //! A conformance suite for implementations of [`Log`](sse_server::log::Log), and a log in memory.
 //!
-//! [`check`] and [`check_trimming`] test a log of your own. [`MemoryLog`] is a log for tests of a program that has
-//! several replicas:
+//! [`check`], [`check_trimming`] and [`check_evicting`] test a log of your own. [`MemoryLog`] is a log for tests of a program
+//! that has several replicas:
 //!
 //! ```
 //! use sse_server::{Message, Topics};
@@ -25,4 +25,4 @@ mod memory;
 mod rules;
 
 pub use self::memory::MemoryLog;
-pub use self::rules::{check, check_trimming};
+pub use self::rules::{check, check_evicting, check_trimming};

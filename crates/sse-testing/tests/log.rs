@@ -111,6 +111,13 @@ enum Fault {
     ForgetsTheLastGoneWhenTrimmed,
     LinksAnewWhenTrimmed,
     BeforeOfGoneIsTheOldestWhenTrimmed,
+    // Faults of evicting.
+    EvictsNothing,
+    EvictsOtherTopics,
+    EvictsTheNewest,
+    HidesWhatIsEvicted,
+    LinksToRemovedEntries,
+    ForgetsRemovedPositions,
 }
 
 /// A log with a fault.
@@ -126,6 +133,7 @@ struct Broken {
 #[derive(Default)]
 struct Shared {
     is_trimmed: AtomicBool,
+    is_evicted: AtomicBool,
     /// The appended batches.
     done: Mutex<HashMap<(u64, u64), Vec<Position>>>,
 }
@@ -143,6 +151,10 @@ fn open(logs: &Logs, fault: Fault, name: &str) -> Broken {
 impl Broken {
     fn is_trimmed(&self) -> bool {
         self.shared.is_trimmed.load(Ordering::Relaxed)
+    }
+
+    fn is_evicted(&self) -> bool {
+        self.shared.is_evicted.load(Ordering::Relaxed)
     }
 
     /// Appends a batch under another number.
@@ -240,11 +252,15 @@ impl Broken {
                 LinksWithinBatches if is_first_of_batch => Position::START,
                 LinksToStartWhenTrimmed if self.is_trimmed() && number == FIRST_KEPT => Position::START,
                 LinksAnewWhenTrimmed if self.is_trimmed() && number == ENTRIES + 1 => Position::START,
+                LinksToRemovedEntries if self.is_evicted() => Position::new(number - 1),
                 _ => self.shown(entry.previous),
             };
         }
         if self.fault == AnEntryAppearsLate && self.log.len() < 80 {
             entries.retain(|entry| entry.position.get() != 50);
+        }
+        if self.fault == HidesWhatIsEvicted {
+            entries.retain(|entry| entry.record.as_ref().unwrap().kind() != RecordKind::Evicted);
         }
         entries
     }
@@ -469,6 +485,9 @@ impl Log for Broken {
             AfterSkips if limit == 7 => page = page.map(|page| page.into_iter().skip(1).collect()),
             KnowsStartWhenTrimmed if number == 0 => page = Some(later()),
             KnowsGoneWhenTrimmed if number > 0 && self.is_trimmed() => page = Some(later()),
+            ForgetsRemovedPositions if !all.iter().any(|entry| entry.position.get() == number) => {
+                page = page.filter(|_| number == 0 || !self.is_evicted());
+            }
             ForgetsTheLastGoneWhenTrimmed if self.is_trimmed() && number == FIRST_KEPT - 1 => page = None,
             _ => {}
         }
@@ -549,6 +568,23 @@ fn said_of(fault: Fault) -> Option<String> {
             shared.is_trimmed.store(true, Ordering::Relaxed);
         })
         .await;
+        log::check_evicting(&open, async |name: &str, messages| {
+            let Broken { log, shared, .. } = open(name).await;
+            match fault {
+                EvictsNothing => {}
+                EvictsTheNewest => {
+                    // As many are left as must be, but older ones.
+                    log.evict("topic", messages + 8);
+                    log.lose(8);
+                }
+                _ => log.evict("topic", messages),
+            }
+            if fault == EvictsOtherTopics {
+                log.evict("other", 1);
+            }
+            shared.is_evicted.store(true, Ordering::Relaxed);
+        })
+        .await;
     };
     // The clock is paused, so the test does not really wait for a time-out.
     let runtime =
@@ -577,6 +613,7 @@ async fn a_store_can_open_logs_by_their_names() {
     let open = async |name: &str| open(&logs, Sound, name);
     log::check(&open).await;
     log::check_trimming(&open, async |name: &str, entries| open(name).await.log.trim(entries)).await;
+    log::check_evicting(&open, async |name: &str, kept| open(name).await.log.evict("topic", kept)).await;
     for name in logs.borrow().keys() {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         assert!(is_plain && name.len() <= 63, "{name:?}");
@@ -671,6 +708,12 @@ fn each_fault_is_noticed_and_named() {
         (BeforeOfGoneIsTheOldestWhenTrimmed, "before_ends_at_the_first_kept_entry"),
         (LinksAnewWhenTrimmed, "a_trimmed_log_goes_on"),
         (ForgetsBatchesWhenTrimmed, "a_repeated_batch_is_known_after_trimming"),
+        (EvictsNothing, "entries_of_other_topics_stay"),
+        (EvictsOtherTopics, "entries_of_other_topics_stay"),
+        (EvictsTheNewest, "the_newest_messages_of_the_topic_stay"),
+        (HidesWhatIsEvicted, "an_entry_tells_of_evicted_messages"),
+        (LinksToRemovedEntries, "entries_around_removed_ones_follow_one_another"),
+        (ForgetsRemovedPositions, "after_knows_the_positions_of_removed_entries"),
     ] {
         check(fault, rule);
     }

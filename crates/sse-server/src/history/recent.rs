@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::lifetime::Lifetime;
 use super::position::Position;
+#[cfg(doc)]
+use crate::message::Record;
 use crate::message::{Body, Control};
 
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Recent {
     /// All entries after this position were seen as they came, one after the other.
     live: Position,
     last: Position,
+    /// The newest position whose message was [evicted](Record::evicted) from the log before the entries around it.
+    evicted: Position,
     ends: Ends,
 }
 
@@ -57,7 +61,7 @@ pub(crate) enum Known {
     Yes,
     /// The log does not have this position.
     No,
-    /// The position is older or newer than the seen entries, so the log must be asked.
+    /// The log must be asked: the position is older or newer than the seen entries, or of an evicted message.
     Ask,
 }
 
@@ -84,6 +88,7 @@ impl Recent {
             since: start,
             live: start,
             last: start,
+            evicted: start,
             ends: Ends::default(),
         }
     }
@@ -135,7 +140,12 @@ impl Recent {
             // Another replica may have read further.
             Known::Ask
         } else if position > self.since {
-            if is_here() { Known::Yes } else { Known::No }
+            match is_here() {
+                true => Known::Yes,
+                // The log may have evicted the message at this position.
+                false if position < self.evicted => Known::Ask,
+                false => Known::No,
+            }
         } else if position >= self.live {
             Known::Yes
         } else {
@@ -169,6 +179,9 @@ impl Recent {
 
     fn keep(&mut self, entry: Entry) {
         self.last = entry.position;
+        if entry.is_evicted() {
+            self.evicted = entry.position;
+        }
         self.ends.take(&entry);
         self.held += size(&entry);
         self.entries.push_back(entry);
@@ -187,11 +200,11 @@ impl Ends {
         let at = entry.position;
         let lifetime = match control {
             Control::End { .. } | Control::Open => self.by_topic.entry(record.shared_topic()).or_default(),
-            Control::EndClient { .. } => return,
+            Control::EndClient { .. } | Control::Evicted => return,
         };
         match control {
             Control::End { spread } => lifetime.end(at, *spread),
-            Control::Open | Control::EndClient { .. } => lifetime.open(at),
+            _ => lifetime.open(at),
         }
         self.order.push_back((record.shared_topic(), at));
         while self.order.len() > REMEMBERED
@@ -282,6 +295,17 @@ mod tests {
         recent.lose_sight();
         check(&recent, [50, 60, 150], Known::Ask);
         check(&recent, [160, 200], Known::Yes);
+    }
+
+    #[test]
+    fn the_log_is_asked_about_positions_whose_messages_it_may_have_evicted() {
+        let mut recent = recent();
+        let evicted = Some(Record::evicted("t"));
+        recent.push(Entry::new(Position::new(100), Position::new(90), evicted)).unwrap();
+        recent.push(entry(110, 100)).unwrap();
+        check(&recent, [75, 85, 99], Known::Ask);
+        check(&recent, [80, 90, 100, 110], Known::Yes);
+        check(&recent, [101, 105], Known::No);
     }
 
     #[test]

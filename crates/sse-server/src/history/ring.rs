@@ -103,6 +103,15 @@ impl Ring {
         self.trim(now, is_awaited);
     }
 
+    /// Evicts all messages up to a position, because the log has evicted some of them that were never here. Subscribers
+    /// with an earlier position read the log.
+    pub(crate) fn evict_until(&mut self, position: Position) {
+        while self.oldest().is_some_and(|oldest| oldest <= position) {
+            self.evict_oldest();
+        }
+        self.evicted = self.evicted.max(position);
+    }
+
     /// Evicts messages beyond the limits at `now`. At least one message is kept unless it is too old.
     pub(crate) fn trim(&mut self, now: Duration, is_awaited: bool) {
         while self.is_over(now) && !(is_awaited && self.bytes <= self.bounds.burst) {

@@ -342,6 +342,7 @@ impl State {
                 Body::Control(Control::End { spread }) => topic.end(position, *spread),
                 Body::Control(Control::Open) => topic.open(position),
                 Body::Control(Control::EndClient { client, .. }) => _ = topic.end_client(client),
+                Body::Control(Control::Evicted) => topic.evict_until(position),
                 Body::Message { .. } if topic.is_ended() => continue,
                 Body::Message { .. } => {
                     let Some(block) = record.block(|| log.id(position)) else { continue };
@@ -414,6 +415,7 @@ impl View {
                 Body::Control(Control::End { .. }) => is_ended = true,
                 Body::Control(Control::Open) => is_ended = false,
                 Body::Control(Control::EndClient { .. }) => {}
+                Body::Control(Control::Evicted) => ring.evict_until(entry.position),
                 Body::Message { .. } if is_ended => {}
                 Body::Message { .. } => {
                     if let Some(block) = record.block(|| log.id(entry.position)) {

@@ -117,6 +117,11 @@ impl TopicState {
         self.beats.put_off(now);
     }
 
+    /// Evicts the messages up to a position. The caller must [notify](Self::touch) the subscribers.
+    pub(crate) fn evict_until(&mut self, position: Position) {
+        self.ring.evict_until(position);
+    }
+
     /// Evicts expired messages, and messages that were kept for subscribers that have read them.
     pub(crate) fn trim(&mut self, now: Duration) {
         let is_awaited = self.is_awaited();

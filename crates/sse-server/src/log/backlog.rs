@@ -55,7 +55,9 @@ pub(crate) type Page = Result<Arc<Entries>, Unknown>;
 /// Entries that many subscribers read.
 #[derive(Debug)]
 pub(crate) struct Entries {
-    entries: Box<[Entry]>,
+    page: Box<[Entry]>,
+    /// Whether one of them tells of [evicted](crate::log::Record::evicted) messages.
+    has_evicted: bool,
     /// What was joined last.
     joined: Mutex<Option<(Kind, Option<Joined>)>>,
 }
@@ -165,12 +167,27 @@ impl Backlog {
 }
 
 impl Reader {
+    /// Returns the entries after a position: about [`PAGE`] of them.
+    ///
+    /// The last one does not tell of evicted messages, unless it is the newest. Of several such entries in a row, the log
+    /// may have removed the earlier ones of a topic. So a subscriber must read all of them: in an older page, or in memory,
+    /// the message of the last one may still be there.
     async fn page(&self, position: Position) -> Result<Page, LogError> {
-        if let Some(mut page) = self.log.after(position, PAGE).await? {
-            let is_end = page.is_empty();
-            page.truncate(linked(position, &page));
+        let (mut page, mut last) = (Vec::new(), position);
+        while let Some(mut next) = self.log.after(last, PAGE).await? {
+            let is_end = next.is_empty();
+            next.truncate(linked(last, &next));
             // If they don't follow, the log has lost the first entries after the position.
-            if is_end || !page.is_empty() {
+            let Some(newest) = next.last().filter(|_| !is_end) else {
+                if is_end {
+                    return Ok(Ok(Arc::new(Entries::new(page))));
+                }
+                break;
+            };
+            last = newest.position;
+            page.append(&mut next);
+            if let Some(message) = page.iter().rposition(|entry| !entry.is_evicted()) {
+                page.truncate(message + 1);
                 return Ok(Ok(Arc::new(Entries::new(page))));
             }
         }
@@ -246,7 +263,14 @@ impl Read {
 
 impl Entries {
     pub(crate) fn new(entries: impl Into<Box<[Entry]>>) -> Self {
-        Self { entries: entries.into(), joined: Mutex::default() }
+        let page = entries.into();
+        let has_evicted = page.iter().any(Entry::is_evicted);
+        Self { page, has_evicted, joined: Mutex::default() }
+    }
+
+    /// Returns whether an entry tells of evicted messages.
+    pub(crate) fn has_evicted(&self) -> bool {
+        self.has_evicted
     }
 
     /// Returns what `join` returns for subscribers of this kind. It is called once for all of them, unless subscribers of
@@ -258,7 +282,7 @@ impl Entries {
         {
             return same.clone();
         }
-        let new = join(&self.entries);
+        let new = join(&self.page);
         *joined = Some((kind, new.clone()));
         new
     }
@@ -268,7 +292,7 @@ impl Deref for Entries {
     type Target = [Entry];
 
     fn deref(&self) -> &[Entry] {
-        &self.entries
+        &self.page
     }
 }
 

@@ -8,13 +8,19 @@ use super::batch::{Batch, Outcome};
 use super::error::LogError;
 use crate::history::{Entry, Position};
 #[cfg(doc)]
-use crate::message::RecordKind;
+use crate::message::{Record, RecordKind};
 
 /// An ordered list of messages that several processes share, and that survives the end of each of them.
 ///
 /// Each entry has a [`Position`]. Positions only rise, also after the list was lost and began anew, so it is best to
 /// derive them from the time. The text of a position is the id of the event. Each entry names the entry [before
 /// it](Entry::previous), so a reader notices if entries between two others were lost.
+///
+/// A log is trimmed at its old end. It may also evict messages of one topic and keep older entries of other topics. In
+/// place of an evicted message, it then has an entry whose record [says so](Record::evicted). Of such entries that follow
+/// one another, the newest of each topic is enough, and the log may remove the others. The position of a removed entry is
+/// still known: the first entry [after](Self::after) it names this position as the one before. Once a read has told of an
+/// evicted message, no later read returns the message.
 ///
 /// An operation ends in a bounded time, with an error if necessary, and the caller repeats it. A future that is dropped
 /// leaves nothing half done. Topics and keys may be any text, publishers and positions any number, and a limit is at
@@ -41,8 +47,9 @@ pub trait Log: Send + Sync + 'static {
     /// `limit`.
     ///
     /// Returns `None` if it is not known which entries come after the position. That is so if the log has no entry at
-    /// the position, and its first entry was not appended directly after the position. The first entry of a log is
-    /// appended directly after [`Position::START`]. A position that the log never gave is not an error.
+    /// the position and has not removed one there for its eviction, and its first entry was not appended directly after
+    /// the position. The first entry of a log is appended directly after [`Position::START`]. A position that the log
+    /// never gave is not an error.
     fn after(
         &self,
         position: Position,

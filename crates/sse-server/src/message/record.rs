@@ -13,7 +13,8 @@ use super::publication::InvalidId;
 use super::writer::EventWriter;
 
 /// The content of an entry of a log: a message of a topic, without the id of its position and without the empty line at its end; or a
-/// command that ends or opens the topic, or ends a client's streams, on every replica.
+/// command to every replica: to end or to open the topic, to end a client's streams, or to tell subscribers of evicted
+/// messages.
 ///
 /// A log stores three values, and need not understand them: [`topic`](Self::topic), [`key`](Self::key) and
 /// [`fields`](Self::fields). [`from_parts`](Self::from_parts) makes a record of them again. A log
@@ -51,6 +52,8 @@ pub enum RecordKind {
     Open,
     /// The streams of one client end.
     EndClient,
+    /// The log has evicted messages of the topic, but not other entries from the same time. See [`Record::evicted`].
+    Evicted,
 }
 
 /// A command to the replicas, at its position in the log.
@@ -62,6 +65,8 @@ pub(crate) enum Control {
     Open,
     /// The streams of a client end, in this topic or in all topics.
     EndClient { client: Arc<str>, everywhere: bool },
+    /// The message at this position was evicted, and perhaps others before it.
+    Evicted,
 }
 
 /// The names of lines that no subscriber gets. No publisher can write such lines, because they are not fields of the
@@ -110,6 +115,13 @@ impl Record {
         Ok(Self::of_some(self.topic, draft))
     }
 
+    /// Returns the record that a log puts in place of a message that it has evicted, if it keeps older entries of other
+    /// topics. A subscriber of this topic gets a gap event when it reads this. The subscribers of other topics skip it. See
+    /// [`Log`](crate::log::Log).
+    pub fn evicted(topic: &str) -> Self {
+        Self::control(topic.into(), Control::Evicted)
+    }
+
     pub(crate) fn control(topic: Arc<str>, control: Control) -> Self {
         let text = match &control {
             Control::End { spread } => format!("end {}", spread.as_millis()),
@@ -118,6 +130,7 @@ impl Record {
             Control::EndClient { client, everywhere: true } => {
                 format!("end-client-everywhere {}", encoded(client))
             }
+            Control::Evicted => "evicted".to_owned(),
         };
         Self { topic, fields: format!("{CONTROL}: {text}\n").into(), body: Body::Control(control) }
     }
@@ -195,6 +208,7 @@ impl Record {
             Body::Control(Control::End { .. }) => RecordKind::End,
             Body::Control(Control::Open) => RecordKind::Open,
             Body::Control(Control::EndClient { .. }) => RecordKind::EndClient,
+            Body::Control(Control::Evicted) => RecordKind::Evicted,
         }
     }
 
@@ -239,6 +253,7 @@ impl Control {
             "open" => Some(Self::Open),
             "end-client" => Some(Self::EndClient { client: decoded(rest), everywhere: false }),
             "end-client-everywhere" => Some(Self::EndClient { client: decoded(rest), everywhere: true }),
+            "evicted" => Some(Self::Evicted),
             _ => None,
         }
     }
@@ -346,6 +361,7 @@ mod tests {
         check("control: open\n", RecordKind::Open, None);
         check("control: end-client anna\n", RecordKind::EndClient, None);
         check("control: end-client-everywhere anna\n", RecordKind::EndClient, None);
+        check("control: evicted\n", RecordKind::Evicted, None);
     }
 
     #[test]
@@ -366,6 +382,7 @@ mod tests {
             Control::EndClient { client: client.clone(), everywhere: false },
             Control::EndClient { client: client.clone(), everywhere: true },
             Control::EndClient { client: "".into(), everywhere: true },
+            Control::Evicted,
         ] {
             let record = Record::control("t".into(), control.clone());
             assert_eq!(Record::from_parts("t".into(), None, record.fields().clone()).as_ref(), Ok(&record));

@@ -36,6 +36,8 @@ pub(crate) struct Subscriber {
     feeds: Feeds,
     ids: StreamIds,
     cursor: Cursor,
+    /// A gap event was about all topics up to here, so that evicted messages of the log are not told of again.
+    told: Position,
     reading: Reading,
     /// The position of the newest message when the subscriber came. Messages up to it are a replay.
     start: Position,
@@ -166,6 +168,7 @@ impl Subscriber {
             feeds,
             ids,
             cursor,
+            told: Position::START,
             reading,
             start,
             start_id,
@@ -326,7 +329,9 @@ impl Subscriber {
         let state = self.hub.lock();
         match self.reading {
             Reading::Live => !self.cursor.has_gap(self.rings(&state)),
-            Reading::Log { .. } => state.recent_after(self.cursor.read_to()).is_some(),
+            Reading::Log { .. } => state
+                .recent_after(self.cursor.read_to())
+                .is_some_and(|mut entries| !entries.any(|entry| self.tells_of_eviction(entry))),
             Reading::Id(_) | Reading::Waiting { .. } => false,
         }
     }

@@ -249,7 +249,10 @@ impl Client {
     /// messages.
     fn gap(&mut self, life: &Life, losses: &mut u64) -> Result<(), String> {
         let read_to = self.read_to.ok_or("a gap comes before the beginning")?;
-        let Truth { trimmed, lost, .. } = *self.world.store.truth.lock().unwrap();
+        let truth = self.world.store.truth.lock().unwrap();
+        let evicted = self.topics.iter().filter_map(|topic| truth.evicted.get(*topic)).max();
+        let (trimmed, lost) = (truth.trimmed.max(evicted.copied().unwrap_or(0)), truth.lost);
+        drop(truth);
         let told = std::mem::replace(losses, life.stats().losses);
         let began_anew = told < *losses;
         if !began_anew && trimmed <= read_to && lost < read_to {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::FutureExt as _;
-use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record, RecordKind};
 use sse_testing::log::MemoryLog;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -28,9 +28,12 @@ pub(crate) struct Truth {
     pub(crate) entries: BTreeMap<u64, Fact>,
     /// The newest position that was trimmed.
     pub(crate) trimmed: u64,
+    /// The newest position of each topic whose message was evicted before older entries of other topics.
+    pub(crate) evicted: BTreeMap<String, u64>,
     /// The newest position that was lost.
     pub(crate) lost: u64,
     pub(crate) trims: u64,
+    pub(crate) evictions: u64,
     pub(crate) losses: u64,
 }
 
@@ -81,13 +84,29 @@ impl Store {
         truth.trims += 1;
     }
 
+    /// Evicts the messages of a topic but for this number of the newest ones.
+    pub(crate) fn evict(&self, topic: &str, messages: usize) {
+        self.log.evict(topic, messages);
+        let is_mark = |entry: &Entry| {
+            let record = entry.record.as_ref();
+            record.is_some_and(|it| it.topic() == topic && it.kind() == RecordKind::Evicted)
+        };
+        let Some(mark) = self.entries().into_iter().rfind(is_mark) else { return };
+        let mut truth = self.truth.lock().unwrap();
+        let before = truth.evicted.insert(topic.to_owned(), mark.position.get());
+        truth.evictions += u64::from(before != Some(mark.position.get()));
+    }
+
     pub(crate) fn lose(&self, entries: usize) {
         let before = self.entries();
         self.log.lose(entries);
         let mut truth = self.truth.lock().unwrap();
-        for entry in before.iter().rev().take(entries) {
-            truth.entries.get_mut(&entry.position.get()).expect("the entry was appended").is_lost = true;
-            truth.lost = truth.lost.max(entry.position.get());
+        let newest = self.entries().last().map_or(0, |entry| entry.position.get());
+        // Among them may be evicted ones, of which the log has no entry.
+        let lost: Vec<_> = truth.entries.range(newest + 1..).map(|(at, _)| *at).collect();
+        for at in lost.into_iter().filter(|_| !before.is_empty()) {
+            truth.entries.get_mut(&at).expect("the entry was appended").is_lost = true;
+            truth.lost = truth.lost.max(at);
         }
         if self.log.is_empty() {
             // An empty log begins anew. At its beginning, it can't be told from the log before the loss.

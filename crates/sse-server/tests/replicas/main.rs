@@ -10,6 +10,7 @@
 
 mod client;
 mod ends;
+mod evicted;
 mod faults;
 mod ids;
 mod log;

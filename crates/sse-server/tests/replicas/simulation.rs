@@ -26,10 +26,10 @@ use crate::log::{Fact, Link, Store, Storm, Truth, Weather};
 fn each_client_gets_all_events_in_order_or_a_gap_event() {
     let Some(seen) = Simulation::new().runs(60).run(simulate) else { return };
     // If one of these things does not happen, the runs do not test the promise.
-    let Seen { events, resumes, gaps, reads, retries, outages, trims, losses, crashes, .. } = seen;
+    let Seen { events, resumes, gaps, reads, retries, outages, trims, evictions, losses, crashes, .. } = seen;
     let Seen { closed, opened, client_ends, ends, batches, late_ends, repeats, .. } = seen;
     assert!(events > 0 && resumes > 0 && gaps > 0 && reads > 0 && retries > 0, "{seen:?}");
-    assert!(outages > 0 && trims > 0 && losses > 0 && crashes > 0, "{seen:?}");
+    assert!(outages > 0 && trims > 0 && evictions > 0 && losses > 0 && crashes > 0, "{seen:?}");
     assert!(
         closed > 0
             && opened > 0
@@ -55,6 +55,7 @@ pub(crate) struct Seen {
     retries: u64,
     outages: u64,
     trims: u64,
+    evictions: u64,
     losses: u64,
     crashes: u64,
     closed: u64,
@@ -78,6 +79,7 @@ impl AddAssign for Seen {
         self.retries += other.retries;
         self.outages += other.outages;
         self.trims += other.trims;
+        self.evictions += other.evictions;
         self.losses += other.losses;
         self.crashes += other.crashes;
         self.closed += other.closed;
@@ -124,8 +126,8 @@ async fn simulate(seed: u64) -> Seen {
     for slot in 0..world.slots() {
         world.stop(slot, false);
     }
-    let Truth { trims, losses, .. } = *world.store.truth.lock().unwrap();
-    Seen { trims, losses, ..world.seen.get() }
+    let Truth { trims, evictions, losses, .. } = *world.store.truth.lock().unwrap();
+    Seen { trims, evictions, losses, ..world.seen.get() }
 }
 
 /// The log, its replicas, and what the judges know of them.
@@ -299,6 +301,7 @@ impl World {
                     self.count(|seen| seen.client_ends += 1);
                 }
                 4 => self.store.trim(rng.choice([1, 3, 30, 300]).unwrap()),
+                9 => self.store.evict(rng.choice(TOPICS).unwrap(), rng.choice([1, 3, 30, 100]).unwrap()),
                 5 if rng.u32(0..3) == 0 => self.store.lose(rng.choice([1, 3, 30, 10_000]).unwrap()),
                 _ => {}
             }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Record, RecordKind};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
@@ -42,6 +42,21 @@ pub(crate) struct Trimmed<L> {
     pub(crate) first: Batch,
     pub(crate) placed: Vec<Placed>,
 }
+
+/// A log that has evicted messages of one topic.
+pub(crate) struct Evicted<L> {
+    pub(crate) log: Checked<L>,
+    /// A handle that was opened after the eviction.
+    pub(crate) fresh: Checked<L>,
+    /// The entries before the eviction.
+    pub(crate) before: Vec<Entry>,
+    pub(crate) kept: Vec<Entry>,
+    /// How many messages of the topic must be kept.
+    pub(crate) messages: usize,
+}
+
+/// The topic whose messages are evicted.
+pub(crate) const EVICTED: &str = "topic";
 
 /// A message, and the position that the log has returned for it.
 pub(crate) type Placed = (Position, Record);
@@ -288,6 +303,39 @@ impl<L: Log> Trimmed<L> {
         });
         Self { log, fresh, before, kept, first, placed }
     }
+}
+
+impl<L: Log> Evicted<L> {
+    /// Between messages of another topic, there are several of the topic whose messages are evicted.
+    pub(crate) async fn new(open: impl AsyncFn() -> Checked<L>, evict: impl AsyncFn(usize)) -> Self {
+        let log = open().await;
+        let (mut one, mut two) = (Publisher::new(), Publisher::new());
+        for number in 0..40 {
+            log.append(&one.batch(8)).await;
+            if number % 4 == 0 {
+                let other = record("other", Some("a key"), &format!("data: {number}\n"));
+                log.append(&two.batch_of(vec![other])).await;
+            }
+        }
+        let before = log.all().await;
+        let messages = 20;
+        evict(messages).await;
+        let fresh = open().await;
+        let kept = fresh.newest().await;
+        let is_left = |entry: &&Entry| {
+            entry.record.as_ref().is_some_and(|record| record.topic() == EVICTED) && !is_evicted(entry)
+        };
+        let left = kept.iter().filter(is_left).count();
+        log.require((messages..300).contains(&left), || {
+            format!("`evict` must leave about {messages} of 320 messages of the topic, and has left {left}")
+        });
+        Self { log, fresh, before, kept, messages }
+    }
+}
+
+/// Returns whether the entry tells of an evicted message.
+pub(crate) fn is_evicted(entry: &Entry) -> bool {
+    entry.record.as_ref().is_some_and(|record| record.kind() == RecordKind::Evicted)
 }
 
 impl Publisher {

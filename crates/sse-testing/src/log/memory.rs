@@ -1,6 +1,6 @@
 //! A log in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record, Re
 use tokio::sync::Notify;
 
 /// A log in the memory of one process, for tests of a program with several replicas. It is a handle, and its clones are
-/// the same log. It keeps all entries until [`trim`](Self::trim) or [`lose`](Self::lose) is called. It keeps the
-/// publishers' ids and the ends of topics of all entries that it has not lost.
+/// the same log. It keeps all entries until [`trim`](Self::trim), [`evict`](Self::evict) or [`lose`](Self::lose) is
+/// called. It keeps the publishers' ids and the ends of topics of all entries that it has not lost.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog(Arc<Shared>);
 
@@ -32,6 +32,8 @@ struct State {
     named: HashMap<(String, String), (Position, Record)>,
     /// The entries that end a topic or open it, oldest first.
     changes: Vec<Entry>,
+    /// The positions of entries that are gone, though older entries of other topics were kept.
+    evicted: BTreeSet<Position>,
 }
 
 impl MemoryLog {
@@ -55,6 +57,12 @@ impl MemoryLog {
         let mut state = self.0.lock();
         let surplus = state.entries.len().saturating_sub(entries);
         state.entries.drain(..surplus);
+    }
+
+    /// Evicts the messages of a topic but for this number of the newest ones, and keeps the entries of other topics. In
+    /// place of evicted messages, the log then has [`Record::evicted`].
+    pub fn evict(&self, topic: &str, messages: usize) {
+        self.0.lock().evict(topic, messages);
     }
 
     /// Loses this number of the newest entries, like a server that fails before it has saved them. Entries that are
@@ -193,12 +201,50 @@ impl State {
         ends
     }
 
+    fn evict(&mut self, topic: &str, messages: usize) {
+        let is_message = |entry: &&mut Entry| {
+            let record = entry.record.as_ref();
+            record.is_some_and(|record| record.topic() == topic && record.kind() == RecordKind::Message)
+        };
+        for entry in self.entries.iter_mut().rev().filter(is_message).skip(messages) {
+            entry.record = Some(Record::evicted(topic));
+        }
+        self.join_evicted();
+    }
+
+    /// Of the entries without others between them that tell of evicted messages, keeps the newest of each topic.
+    fn join_evicted(&mut self) {
+        let mut kept = VecDeque::new();
+        // The topics of these entries since the last other entry.
+        let mut told = HashSet::new();
+        for entry in mem::take(&mut self.entries).into_iter().rev() {
+            match entry.record.as_ref().filter(|record| record.kind() == RecordKind::Evicted) {
+                None => told.clear(),
+                Some(record) if told.insert(record.topic().to_owned()) => {}
+                Some(_) => {
+                    self.evicted.insert(entry.position);
+                    let next: &mut Entry = kept.front_mut().expect("a later entry has told of the topic");
+                    next.previous = entry.previous;
+                    continue;
+                }
+            }
+            kept.push_front(entry);
+        }
+        self.entries = kept;
+    }
+
     fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
         let start = self.entries.partition_point(|entry| entry.position <= position);
-        let follows = match start.checked_sub(1) {
-            Some(place) => self.entries[place].position == position,
-            None => self.entries.front().map_or(self.end, |first| first.previous) == position,
-        };
-        follows.then(|| self.entries.range(start..).take(limit).cloned().collect())
+        let trimmed = self.entries.front().map_or(self.end, |first| first.previous);
+        let is_entry = start > 0 && self.entries[start - 1].position == position;
+        let is_evicted = position > trimmed && self.evicted.contains(&position);
+        if !(is_entry || is_evicted || position == trimmed) {
+            return None;
+        }
+        let mut entries: Vec<_> = self.entries.range(start..).take(limit).cloned().collect();
+        if let Some(first) = entries.first_mut() {
+            first.previous = position;
+        }
+        Some(entries)
     }
 }

@@ -5,6 +5,7 @@
 
 mod appending;
 mod ends;
+mod evicting;
 mod ids;
 mod own_ids;
 mod reading;
@@ -12,7 +13,7 @@ mod trimming;
 
 use sse_server::log::Log;
 
-use super::checked::{Checked, Rule, Trimmed};
+use super::checked::{Checked, Evicted, Rule, Trimmed};
 
 macro_rules! check_each {
     ($subject:ident: $($module:ident::$rule:ident, $says:literal;)*) => {$(
@@ -222,5 +223,49 @@ pub async fn check_trimming<L: Log>(open: impl AsyncFn(&str) -> L, trim: impl As
             trim(rule, entries).await;
         }))
         .await;
+    }
+}
+
+/// Checks the rules for a log that [evicts](sse_server::log::Record::evicted) messages of one topic, and keeps older entries of
+/// other topics. Call it in addition to [`check`], with the same `open`.
+///
+/// `evict` makes the log of a name keep about this number of the newest messages of the topic `topic`, and not fewer. The
+/// suite appends 320 messages to it and keeps 20. At least 21 must be evicted.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use sse_testing::log::{MemoryLog, check_evicting};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let logs = Mutex::new(HashMap::<String, MemoryLog>::new());
+/// let open = async |name: &str| logs.lock().unwrap().entry(name.into()).or_default().clone();
+/// check_evicting(&open, async |name: &str, messages| open(name).await.evict("topic", messages)).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If the log breaks a rule. The message has the name and the text of the rule, and what was seen.
+pub async fn check_evicting<L: Log>(open: impl AsyncFn(&str) -> L, evict: impl AsyncFn(&str, usize)) {
+    let evicted = async |rule: Rule| {
+        let name = rule.log_name();
+        let open = async || Checked { log: open(&name).await, rule };
+        Evicted::new(open, async |messages| evict(&name, messages).await).await
+    };
+    check_each! { evicted:
+        evicting::entries_of_other_topics_stay,
+            "entries of other topics are as before";
+        evicting::the_newest_messages_of_the_topic_stay,
+            "the newest messages of the topic are as before";
+        evicting::an_entry_tells_of_evicted_messages,
+            "an entry tells of an evicted message in its place, or directly after it, with only such entries between";
+        evicting::entries_around_removed_ones_follow_one_another,
+            "`previous` of each entry is the position of the entry before it that is there";
+        evicting::after_knows_the_positions_of_removed_entries,
+            "`after` returns the next entries also for the position of a removed entry, and the first one names this \
+             position as the one before";
     }
 }

@@ -1,12 +1,13 @@
 //! Reads the log for a subscriber, where the rings do not go back far enough.
 
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
 use super::{Answer, Answered, Item, Next, PAGE, Reading, StreamIds, Subscriber};
-use crate::history::{Cursor, Entry};
+use crate::history::{Cursor, Entry, Gap};
 use crate::hub::{Source, State};
 use crate::log::{Entries, Joined, Page, Unknown};
 use crate::message::{Body, Control};
@@ -48,10 +49,18 @@ impl Subscriber {
         if let Some(page) = backlog.kept(position) {
             return Some(page);
         }
-        let entries: Vec<_> = state.recent_after(position)?.take(PAGE).cloned().collect();
+        let mut recent = state.recent_after(position)?;
+        let mut entries: Vec<_> = recent.by_ref().take(PAGE).cloned().collect();
+        // A page does not end between entries that tell of evicted messages. See `Reader::page`.
+        while entries.last().is_some_and(Entry::is_evicted)
+            && let Some(entry) = recent.next()
+        {
+            entries.push(entry.clone());
+        }
+        drop(recent);
         let page = Arc::new(Entries::new(entries));
         // More entries may come after those of a shorter page.
-        let dropped = (page.len() == PAGE).then(|| backlog.keep(position, page.clone()));
+        let dropped = (page.len() >= PAGE).then(|| backlog.keep(position, page.clone()));
         drop(state);
         drop(dropped);
         Some(page)
@@ -82,10 +91,20 @@ impl Subscriber {
             self.go_live();
             return None;
         }
-        let is_wanted =
-            self.follow_page(page.as_deref().map(|page| &**page).map_err(|unknown| *unknown), &state);
-        let page = page.ok().filter(|_| is_wanted);
-        let next = page.and_then(|page| self.next_of_page(&page, &mut state, is_apart));
+        let gap = page.as_ref().ok().and_then(|page| self.first_gap(page));
+        // The page is read up to the gap, or up to its end.
+        let part = match &gap {
+            None => ..page.as_ref().map_or(0, |page| page.len()),
+            Some(gap) if gap.start == 0 => ..gap.end,
+            Some(gap) => ..gap.start,
+        };
+        let entries = page.as_deref().map(|page| &page[part]).map_err(|unknown| *unknown);
+        let is_wanted = self.follow_page(entries, &state);
+        let next = page.ok().filter(|_| is_wanted).and_then(|page| match gap {
+            None => self.next_of_page(&page, &mut state, is_apart),
+            Some(gap) if gap.start == 0 => Some(self.tell_gap(&page[part], &mut state)),
+            Some(_) => self.next_of_entries(&page[part], &mut state),
+        });
         let ended = self.finish_page(&mut state);
         hub.wake_all(state, ended);
         next
@@ -120,11 +139,69 @@ impl Subscriber {
         false
     }
 
+    /// Returns the entries of a page that are the first gap: from its beginning or from the subscriber's last message
+    /// before the gap, up to the last entry that tells of evicted messages before the next message.
+    fn first_gap(&self, page: &Entries) -> Option<Range<usize>> {
+        if !page.has_evicted() {
+            return None;
+        }
+        let first = page.iter().position(|entry| self.tells_of_eviction(entry))?;
+        let is_own = |entry: &Entry| !entry.is_evicted() && self.feed_of(entry).is_some();
+        let start = page[..first].iter().rposition(is_own).map_or(0, |last| last + 1);
+        let next = page[first..].iter().position(is_own).map_or(page.len(), |next| first + next);
+        let last = page[..next].iter().rposition(|entry| self.tells_of_eviction(entry)).unwrap_or(first);
+        Some(start..last + 1)
+    }
+
+    /// Returns the index of the topic of an entry, if it is one of the subscriber's topics.
+    fn feed_of(&self, entry: &Entry) -> Option<usize> {
+        let topic = entry.record.as_ref()?.topic();
+        self.feeds.iter().position(|feed| **feed.topic().name() == *topic)
+    }
+
+    /// Returns whether the entry tells of evicted messages of the subscriber's topics, and it was not told of them yet.
+    pub(super) fn tells_of_eviction(&self, entry: &Entry) -> bool {
+        entry.is_evicted() && entry.position > self.told && self.feed_of(entry).is_some()
+    }
+
+    /// Returns the gap that these entries are.
+    fn tell_gap(&mut self, entries: &[Entry], state: &mut State) -> Next {
+        if self.feeds.only().is_none() {
+            // Between messages of one topic, there may be many evicted messages of another one.
+            self.told = state.last();
+        }
+        let topic = self.feeds[0].state_mut(state);
+        if !self.is_new {
+            topic.count_lagged();
+        }
+        topic.count_gap();
+        let end = entries.last().map_or(self.cursor.read_to(), |entry| entry.position);
+        Next::Gap(Gap { missed: None, end })
+    }
+
     /// Returns the messages of a page that belong to the subscriber's topics, without messages after the end of a
     /// topic.
     fn next_of_page(&mut self, page: &Entries, state: &mut State, is_apart: bool) -> Option<Next> {
+        self.begin_entries(page, state);
+        if !is_apart && let Some(Joined { bytes, messages }) = self.joined_page(page) {
+            let topic = self.feeds[0].state_mut(state);
+            topic.count_replayed(messages);
+            topic.count_delivered(messages, bytes.len() as u64);
+            return (messages > 0).then_some(Next::Frame { bytes, messages });
+        }
+        self.items_of_entries(page, state)
+    }
+
+    /// Returns the same for a part of a page, whose bytes are not shared with other subscribers.
+    fn next_of_entries(&mut self, entries: &[Entry], state: &mut State) -> Option<Next> {
+        self.begin_entries(entries, state);
+        self.items_of_entries(entries, state)
+    }
+
+    /// Notes which topics have ended before these entries.
+    fn begin_entries(&mut self, entries: &[Entry], state: &State) {
         // This process does not know whether a topic was opened at a position that it has not read.
-        let first = page.first().map(|entry| entry.previous).filter(|position| *position <= state.last());
+        let first = entries.first().map(|entry| entry.previous).filter(|position| *position <= state.last());
         for feed in &mut *self.feeds {
             let topic = feed.state(state);
             match first.and_then(|position| topic.has_ended_at(position)) {
@@ -134,13 +211,10 @@ impl Subscriber {
                 None => {}
             }
         }
-        if !is_apart && let Some(Joined { bytes, messages }) = self.joined_page(page) {
-            let topic = self.feeds[0].state_mut(state);
-            topic.count_replayed(messages);
-            topic.count_delivered(messages, bytes.len() as u64);
-            return (messages > 0).then_some(Next::Frame { bytes, messages });
-        }
-        let items = self.items_of_page(page);
+    }
+
+    fn items_of_entries(&mut self, entries: &[Entry], state: &mut State) -> Option<Next> {
+        let items = self.items(entries);
         self.feeds[0].state_mut(state).count_replayed(items.len() as u64);
         (!items.is_empty()).then_some(Next::Messages(items))
     }
@@ -162,14 +236,10 @@ impl Subscriber {
         })
     }
 
-    fn items_of_page(&mut self, page: &[Entry]) -> Vec<Item> {
+    fn items(&mut self, entries: &[Entry]) -> Vec<Item> {
         let mut items = Vec::new();
-        for entry in page {
-            let Some(record) = &entry.record else { continue };
-            let Some(number) = self.feeds.iter().position(|feed| **feed.topic().name() == *record.topic())
-            else {
-                continue;
-            };
+        for entry in entries {
+            let Some((record, number)) = entry.record.as_ref().zip(self.feed_of(entry)) else { continue };
             let feed = &mut self.feeds[number];
             match record.body() {
                 Body::Control(Control::End { spread }) if feed.ended().is_none() => {

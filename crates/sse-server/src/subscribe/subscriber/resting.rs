@@ -99,6 +99,7 @@ impl Resting {
             feeds: Feeds::new(vec![self.topic.clone()]),
             ids: self.ids,
             cursor: Cursor::after(self.position),
+            told: Position::START,
             reading: Reading::Live,
             // The beginning of its stream was sent before it joined.
             start: self.position,
