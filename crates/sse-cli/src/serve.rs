@@ -46,7 +46,7 @@ use self::app::App;
 use self::client::{TrustedProxies, TrustedProxy};
 use self::control::Control;
 use self::health::Front;
-use self::history::{Bound, History};
+use self::history::{Bound, History, TopicHistory};
 use self::log::Log;
 use self::metrics::{FirstEvents, Metrics};
 use self::rate::{PublishRate, Rate};
@@ -86,6 +86,9 @@ pub(crate) struct Options {
     /// How much to keep of each topic [default: 1024,16MiB], or of all topics with --data [1GiB] or --redis [100000]
     #[arg(long, value_name = "N|AGE|BYTES", value_delimiter = ',')]
     history: Vec<Bound>,
+    /// How much to keep of each topic with --data [default: no limit]
+    #[arg(long, value_name = "N|BYTES", value_delimiter = ',', requires = "data")]
+    topic_history: Vec<Bound>,
     /// How much memory all histories may take; then the oldest events are evicted
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::bytes)]
     max_memory: usize,
@@ -235,7 +238,10 @@ impl Options {
         let serving = async {
             let mut serve = serve.into_future();
             // Meanwhile, requests are answered: the hub is waiting.
-            let storage = Storage::of(self.data.as_deref(), self.redis.as_deref(), &self.namespace)?;
+            let of_topic: History = self.topic_history.iter().copied().collect();
+            let of_topic = TopicHistory::try_from(of_topic).map_err(Failure::usage)?;
+            let data = self.data.as_deref();
+            let storage = Storage::of(data, of_topic, self.redis.as_deref(), &self.namespace)?;
             let Opened { topics, disk } = tokio::select! {
                 opened = self.open(storage, &places, first_events.clone()) => opened?,
                 () = &mut serve => return Ok(()),

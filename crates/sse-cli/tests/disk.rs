@@ -133,6 +133,42 @@ fn it_keeps_as_much_as_it_is_told() {
     assert!((100..400).contains(&kept.parse().unwrap()), "{kept}");
 }
 
+/// A loud topic does not push out the events of a quiet one.
+#[test]
+fn it_keeps_as_much_of_each_topic_as_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let mut hub = Hub::start(&["--data", data, "--topic-history", "100,1MiB"]);
+    let ids = ["quiet", "loud"].map(|topic| hub.publish(topic, "first"));
+    hub.publish("quiet", "second");
+    let lines: String = (0..1000).map(|number| format!("{{\"data\":\"{number}\"}}\n")).collect();
+    hub.post("/topics/loud", &["Content-Type: application/jsonl"], lines);
+    // The hub evicts before it stores this.
+    hub.publish("loud", "last");
+    hub.program.kill();
+
+    let mut hub = Hub::start(&["--data", data, "--topic-history", "100,1MiB"]);
+    let resume = |hub: &Hub, topic: &str, id: &str| {
+        Stream::open(hub, &format!("/topics/{topic}"), &[&format!("Last-Event-ID: {id}")]).event()
+    };
+    assert!(resume(&hub, "quiet", &ids[0]).contains("data: second"));
+    assert_eq!(resume(&hub, "loud", &ids[1]), r#"event: gap|data: {"missed":null}"#);
+    hub.program.kill();
+
+    let lines = |arguments: &[&str]| {
+        let output = run(&[&["log", data], arguments].concat());
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let listed = lines(&[]);
+    assert!(listed.iter().any(|line| line.ends_with(" loud") && line.contains(" 10")), "{listed:#?}");
+    let loud = lines(&["loud", "--since", &format!("id:{}", ids[1])]);
+    assert!(loud[0].contains("gap") && loud.last().unwrap().contains("last"), "{loud:#?}");
+    assert!((101..=107).contains(&loud.len()), "{}", loud.len());
+    assert_eq!(lines(&["quiet", "--since", &format!("id:{}", ids[0])]).len(), 1);
+    let checked = lines(&["--check"]);
+    assert!(checked.last().unwrap().contains("no fault") || checked.len() == 1, "{checked:#?}");
+}
+
 #[test]
 fn a_directory_that_can_not_be_used_is_named() {
     let directory = tempfile::tempdir().unwrap();

@@ -512,6 +512,11 @@ fn wrong_settings_are_told_in_one_line() {
     check(&["--redis", "http://localhost"], "--redis: the address of Redis can't be used");
     check(&["--redis", "redis://localhost", "--namespace", "{}"], "--namespace: the namespace must have");
     check(&["--redis", "redis://localhost", "--history", "1MiB"], "with --redis, --history is a number");
+    let data = folder.path().join("data");
+    let topics = |history| ["--data", data.to_str().unwrap(), "--topic-history", history];
+    check(&topics("24h"), "--topic-history has no age; give it to --history, for all topics");
+    check(&topics("0"), "--topic-history must be at least 1");
+    check(&["--topic-history", "9"], "--data <DIRECTORY>");
 }
 
 #[test]

@@ -73,6 +73,24 @@ impl DiskLogBuilder {
         self
     }
 
+    /// Sets about how many messages the log keeps of each topic: any number by default. So a topic with many messages does
+    /// not push out the messages of the others. A subscriber that comes back to an evicted message gets a gap event.
+    ///
+    /// This needs an index, which makes appends dearer. The first start with a limit of topics reads the whole log, and the
+    /// first start without one removes the index: each takes about a second for a million messages.
+    pub fn max_topic_messages(mut self, messages: impl Into<Option<u64>>) -> Self {
+        self.settings.topics.messages = messages.into().map(|messages| messages.max(1));
+        self
+    }
+
+    /// Sets about how many bytes the messages of each topic have: any number by default. Only the bytes of the messages
+    /// count. The newest message of a topic is kept whatever its size. See
+    /// [`max_topic_messages`](Self::max_topic_messages).
+    pub fn max_topic_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.settings.topics.bytes = bytes.into();
+        self
+    }
+
     /// Sets about how long the log keeps entries, and how long it remembers after its end that a topic has ended. `None`,
     /// the default, keeps them as long as there is room.
     pub fn max_age(mut self, age: impl Into<Option<Duration>>) -> Self {
@@ -103,7 +121,7 @@ impl DiskLogBuilder {
         prepare(directory)?;
         let end = Instant::now() + self.open_within;
         let file = directory.join(FILE);
-        let store = loop {
+        let mut store = loop {
             match Store::open(&file, Vfs::System, self.settings.durability) {
                 Err(error) if error.kind() == OpenErrorKind::InUse && Instant::now() < end => {
                     thread::sleep(Duration::from_millis(20));
@@ -111,6 +129,7 @@ impl DiskLogBuilder {
                 opened => break opened?,
             }
         };
+        store.bound_topics(self.settings.topics).map_err(|error| OpenError::store(&file, &error))?;
         DiskLog::start(store, self.settings)
     }
 }

@@ -30,8 +30,9 @@
 //!
 //! - **One process** at a time can open a directory. The next one gets [`OpenErrorKind::InUse`]. For several machines, use
 //!   `sse-redis`. The directory must be on a local disk, because network file systems do not lock reliably.
-//! - **How much is kept** is a setting of [`DiskLogBuilder`]: bytes (1 GiB by default), entries, and age. The space of
-//!   trimmed entries is used again, and some of it is given back if much is free.
+//! - **How much is kept** is a setting of [`DiskLogBuilder`]: bytes (1 GiB by default), entries and age of the whole log, and
+//!   messages and bytes of each topic. The space of trimmed entries is used again, and some of it is given back if much is
+//!   free.
 //! - **When messages are flushed** to the disk is a setting, too: [`Durability`].
 //!
 //! [`DiskReader`] lists, reads and checks the history in a directory that no process has open, and changes nothing. The

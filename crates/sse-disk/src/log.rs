@@ -233,6 +233,7 @@ impl fmt::Debug for DiskLog {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::SystemTime;
 
     use sse_server::log::Record;
@@ -240,7 +241,7 @@ mod tests {
 
     use super::*;
     use crate::builder::{Durability, FILE};
-    use crate::store::Vfs;
+    use crate::store::{TopicBounds, Vfs};
 
     /// Returns the data of the next `count` events for a client with this id.
     async fn resumed(topics: &Topics, id: &str, count: usize) -> Vec<String> {
@@ -253,6 +254,39 @@ mod tests {
             }
         }
         seen
+    }
+
+    /// The bound is a setting, so the test changes it on the thread of the disk.
+    #[tokio::test]
+    async fn evicted_messages_of_a_topic_are_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = Mutex::new(HashMap::<String, DiskLog>::new());
+        let open = async |name: &str| {
+            let mut logs = logs.lock().unwrap();
+            logs.entry(name.into())
+                .or_insert_with(|| DiskLog::open(directory.path().join(name)).unwrap())
+                .clone()
+        };
+        sse_testing::log::check_evicting(open, async |name: &str, messages: usize| {
+            let bounds = TopicBounds { messages: Some(messages as u64), bytes: None };
+            let evict = move |store: &mut Store| {
+                store.bound_topics(bounds)?;
+                while store.evict()?.is_some() {}
+                store::Result::Ok(())
+            };
+            let log = open(name).await;
+            let job = |answer: oneshot::Sender<_>| {
+                Job::Ask(Box::new(move |store| {
+                    let evicted = evict(store).map_err(|error| Failure::new(store.file(), &error));
+                    answer.send(evicted).unwrap();
+                }))
+            };
+            log.0.ask(job).await.unwrap();
+            // In memory, the newest entries are as they were.
+            let end = log.0.shared.tail().end();
+            log.0.shared.tail().trim(end);
+        })
+        .await;
     }
 
     /// The time of the newest message is an hour from now, because the clock was set back by an hour since then.

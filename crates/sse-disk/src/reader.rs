@@ -175,8 +175,8 @@ impl DiskReader {
 
 fn count(topics: &mut BTreeMap<String, DiskTopic>, position: Position, record: &Record) {
     let name = record.topic();
-    // A client's streams end in all topics.
-    if record.kind() == RecordKind::EndClient {
+    // A client's streams end in all topics, and an evicted message is no more.
+    if matches!(record.kind(), RecordKind::EndClient | RecordKind::Evicted) {
         return;
     }
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(timed::time(position));

@@ -12,6 +12,7 @@ mod reserved;
 mod row;
 #[cfg(test)]
 mod simulation;
+mod topics;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub(crate) use self::inspect::Finding;
 pub(crate) use self::open::Vfs;
 use self::reserved::Reserved;
 use self::row::Row;
+pub(crate) use self::topics::TopicBounds;
+use self::topics::{Added, Topics};
 use crate::builder::Durability;
 
 pub(crate) type Result<T> = rusqlite::Result<T>;
@@ -39,8 +42,8 @@ const REMEMBERED: u64 = 2 * 60 * 60 * 1000;
 const CHECKPOINT: u64 = 16 * 1024 * 1024;
 
 /// How much is trimmed at a time, which takes a few milliseconds.
-const STEP_ENTRIES: u64 = 1000;
-const STEP_BYTES: u64 = 1024 * 1024;
+pub(crate) const STEP_ENTRIES: u64 = 1000;
+pub(crate) const STEP_BYTES: u64 = 1024 * 1024;
 
 /// How many pages are given back at a time, and how many must be free before that.
 const STEP_PAGES: u64 = 256;
@@ -71,6 +74,10 @@ pub(crate) struct Store {
     ends: Ends,
     /// The times that positions may have.
     reserved: Reserved,
+    /// The messages of each topic, if there are bounds for a topic.
+    topics: Topics,
+    /// How many of the entries after the trimmed one were removed before it was their turn.
+    removed: u64,
     /// About how many bytes were written since the last checkpoint.
     unchecked: u64,
     is_flushed: bool,
@@ -102,6 +109,8 @@ struct End {
     ids: Ids,
     ends: Ends,
     entries: Vec<Entry>,
+    /// What is appended to each topic, if it must be counted.
+    added: Option<Added>,
     /// Of the messages.
     bytes: u64,
 }
@@ -156,7 +165,9 @@ impl Store {
             self.reserve(time)?;
         }
         let transaction = begin(&mut self.connection)?;
-        let mut end = End { last: self.last, ids: self.ids, ends: self.ends, entries: Vec::new(), bytes: 0 };
+        let added = self.topics.begin_counting();
+        let mut end =
+            End { last: self.last, ids: self.ids, ends: self.ends, entries: Vec::new(), added, bytes: 0 };
         let mut outcomes = Vec::with_capacity(batches.len());
         for batch in batches {
             if let Some(known) = known(&transaction, batch)? {
@@ -168,8 +179,10 @@ impl Store {
             remember(&transaction, batch, first, &became, now)?;
             outcomes.push(became);
         }
+        let over = end.added.take().map(|added| self.topics.add(&transaction, added)).transpose()?;
         let begun = Instant::now();
         transaction.commit()?;
+        self.topics.note(over.unwrap_or_default());
         // About as many bytes as a small commit writes.
         self.unchecked += 16 * 1024 + end.bytes;
         self.is_expired = self.is_expired && self.last == end.last;
@@ -245,6 +258,22 @@ impl Store {
         Ok(Some(until.position))
     }
 
+    /// Sets the limits of each topic. This takes as long as reading the log, if there were none before.
+    pub(crate) fn bound_topics(&mut self, bounds: TopicBounds) -> Result<()> {
+        self.topics.bound(&mut self.connection, bounds)
+    }
+
+    /// Does a step so that topics don't exceed their limits. Returns the position up to which messages may have been
+    /// evicted. If there is one, there may be more to do.
+    pub(crate) fn evict(&mut self) -> Result<Option<Position>> {
+        self.unflushed(|store| {
+            let Some(step) = store.topics.step(&mut store.connection)? else { return Ok(None) };
+            store.removed += step.removed;
+            store.unchecked += step.bytes;
+            Ok(Some(step.until))
+        })
+    }
+
     /// Removes the message of the newest entry if it has expired. The entry itself stays, because the next entry is
     /// linked to it. Returns whether it had a message.
     pub(crate) fn expire(&mut self, bounds: Bounds, now: u64) -> Result<bool> {
@@ -253,7 +282,12 @@ impl Store {
             return Ok(false);
         }
         let last = self.last;
-        self.unflushed(|store| row::empty(&store.connection, last))?;
+        self.unflushed(|store| {
+            let transaction = begin(&mut store.connection)?;
+            store.topics.leave_at(&transaction, last.position)?;
+            row::empty(&transaction, last)?;
+            transaction.commit()
+        })?;
         self.is_expired = true;
         Ok(true)
     }
@@ -265,16 +299,14 @@ impl Store {
         delete.execute([forgotten]).map(drop)
     }
 
-    /// Forgets so many of the oldest publishers' ids, if there are as many more than the bounds let. Returns whether there
-    /// may be more.
+    /// Looks at so many of the oldest publishers' ids, if there are as many more than the bounds let, and forgets those
+    /// whose messages are kept no more. Returns whether there may be more.
     pub(crate) fn forget_ids(&mut self, bounds: Bounds, step: u64) -> Result<bool> {
-        if !self.ids.are_over(bounds, step) {
-            return Ok(false);
-        }
+        let Some(from) = self.ids.surplus(bounds, step) else { return Ok(false) };
         self.unflushed(|store| {
-            let is_forgotten = store.ids.forget(&store.connection, store.trimmed.position, step)?;
-            store.unchecked += if is_forgotten { 512 * 1024 } else { 0 };
-            Ok(is_forgotten)
+            store.ids.forget(&store.connection, from, store.trimmed.position, step)?;
+            store.unchecked += 512 * 1024;
+            Ok(true)
         })
     }
 
@@ -324,7 +356,7 @@ impl Store {
 
     /// Returns how many entries there are; about, if the file was damaged.
     fn entries(&self) -> u64 {
-        self.last.number.saturating_sub(self.trimmed.number)
+        self.last.number.saturating_sub(self.trimmed.number).saturating_sub(self.removed)
     }
 
     /// Returns the last entry that must be trimmed now, if there is one. The newest entry stays, because the next entry
@@ -348,16 +380,16 @@ impl Store {
              WHERE position < ? ORDER BY position LIMIT ?",
         )?;
         let mut rows = oldest.query([self.last.position.get(), STEP_ENTRIES].map(u64::cast_signed))?;
-        let (mut until, mut step) = (None, 0);
+        let (mut until, mut step, mut count) = (None, 0, 0);
         while step < STEP_BYTES
             && let Some(row) = rows.next()?
         {
             let place = Place::read(row)?;
             let is_expired = expired.is_some_and(|expired| timed::time(place.position) < expired);
-            let is_surplus = place.number <= self.trimmed.number.saturating_add(entries);
-            if !(is_expired || is_surplus || step < bytes) {
+            if !(is_expired || count < entries || step < bytes) {
                 break;
             }
+            count += 1;
             step += row.get::<_, i64>(2)?.cast_unsigned();
             until = Some(place);
         }
@@ -367,12 +399,19 @@ impl Store {
     fn trim_until(&mut self, until: Place, now: u64) -> Result<()> {
         let position = until.position.get().cast_signed();
         let transaction = begin(&mut self.connection)?;
-        transaction.prepare_cached("DELETE FROM entries WHERE position <= ?")?.execute([position])?;
-        let mut update = transaction.prepare_cached("UPDATE trimmed SET position = ?, number = ?")?;
-        update.execute([position, until.number.cast_signed()])?;
+        self.topics.leave_until(&transaction, until.position)?;
+        let mut delete = transaction.prepare_cached("DELETE FROM entries WHERE position <= ?")?;
+        let deleted = delete.execute([position])? as u64;
+        drop(delete);
+        // The others of these numbers had been removed before.
+        let numbers = until.number.saturating_sub(self.trimmed.number);
+        let removed = self.removed.saturating_sub(numbers.saturating_sub(deleted));
+        let mut update =
+            transaction.prepare_cached("UPDATE trimmed SET position = ?, number = ?, removed = ?")?;
+        update.execute([position, until.number.cast_signed(), removed.cast_signed()])?;
         drop(update);
         transaction.commit()?;
-        self.trimmed = until;
+        (self.trimmed, self.removed) = (until, removed);
         self.unchecked += 64 * 1024;
         self.forget_publishers(now)
     }
@@ -401,6 +440,9 @@ impl End {
             end.ids.insert(transaction, record, end.last.position)?;
             end.ends.take(transaction, record, end.last.position)?;
             end.bytes += record.fields().len() as u64;
+            if let Some(added) = &mut end.added {
+                added.count(record);
+            }
             end.entries.push(Entry::new(end.last.position, before.position, Some(record.clone())));
             Ok(Outcome::New(end.last.position))
         };

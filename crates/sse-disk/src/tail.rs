@@ -48,6 +48,12 @@ impl Tail {
         }
     }
 
+    /// Returns the position of the newest entry.
+    #[cfg(test)]
+    pub(crate) fn end(&self) -> Position {
+        self.end
+    }
+
     fn pop(&mut self) {
         self.bytes -= self.entries.pop_front().as_ref().map_or(0, size);
     }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::builder::Durability;
 use crate::error::{DiskRefusal, Failure};
-use crate::store::{Bounds, STEP_ENDS, STEP_IDS, Store};
+use crate::store::{Bounds, STEP_ENDS, STEP_IDS, Store, TopicBounds};
 use crate::tail::Tail;
 use crate::trace;
 
@@ -26,6 +26,7 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) bounds: Bounds,
+    pub(crate) topics: TopicBounds,
     pub(crate) durability: Durability,
 }
 
@@ -98,7 +99,7 @@ pub(crate) struct Worker {
 impl Default for Settings {
     fn default() -> Self {
         let bounds = Bounds { bytes: Some(1024 * 1024 * 1024), ..Bounds::default() };
-        Self { bounds, durability: Durability::default() }
+        Self { bounds, topics: TopicBounds::default(), durability: Durability::default() }
     }
 }
 
@@ -314,11 +315,16 @@ impl Worker {
         if self.store.expire(bounds, now())? {
             self.shared.tail().trim(self.store.end());
         }
+        let evicted = self.store.evict()?;
+        if let Some(until) = evicted {
+            // Followers read the same as all others.
+            self.shared.tail().trim(until);
+        }
         let is_forgetting =
             self.store.forget_ids(bounds, STEP_IDS)? | self.store.forget_ends(bounds, now(), STEP_ENDS)?;
         let is_shrinking = self.store.shrink()?;
         self.store.checkpoint()?;
-        Ok(is_forgetting || is_shrinking)
+        Ok(evicted.is_some() || is_forgetting || is_shrinking)
     }
 
     fn count(&self) {

@@ -119,17 +119,19 @@ async fn a_newer_format_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
     let file = rusqlite::Connection::open(directory.path().join("log.db")).unwrap();
-    file.pragma_update(None, "user_version", 4).unwrap();
+    file.pragma_update(None, "user_version", 5).unwrap();
     drop(file);
     check(directory.path(), OpenErrorKind::Newer, "newer version");
 }
 
-/// The first format had no ids of publishers, and the second one neither ends of topics nor reserved times.
+/// The first format had no ids of publishers, the second one neither ends of topics nor reserved times, and the third one
+/// no bounds for topics.
 #[tokio::test]
 async fn an_older_format_is_brought_up_to_this_one() {
+    const NO_BOUNDS: &str = "ALTER TABLE entries DROP COLUMN removed; ALTER TABLE trimmed DROP COLUMN removed; DROP TABLE topics; PRAGMA user_version = 3";
     const NO_ENDS: &str = "DROP TABLE ends; DROP TABLE reserved; PRAGMA user_version = 2";
     const NO_IDS: &str = "DROP TABLE ids; DROP TABLE secret; ALTER TABLE publishers DROP COLUMN outcomes; PRAGMA user_version = 1";
-    for made_older in [vec![NO_ENDS], vec![NO_ENDS, NO_IDS]] {
+    for made_older in [vec![NO_BOUNDS], vec![NO_BOUNDS, NO_ENDS], vec![NO_BOUNDS, NO_ENDS, NO_IDS]] {
         let directory = tempfile::tempdir().unwrap();
         let last = fill(&DiskLog::open(directory.path()).unwrap(), 3).await;
         let control = |topic: &str, command: &str| {

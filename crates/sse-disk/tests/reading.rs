@@ -189,24 +189,6 @@ async fn faults_of_ends_are_reported() {
     }
 }
 
-/// The format from before the ends of topics had a table.
-#[tokio::test]
-async fn the_format_before_this_one_is_read_without_a_change() {
-    let directory = tempfile::tempdir().unwrap();
-    killed(directory.path()).await;
-    let database = Connection::open(directory.path().join("log.db")).unwrap();
-    database.execute_batch("DROP TABLE ends; PRAGMA user_version = 2").unwrap();
-    drop(database);
-    let before = files(directory.path());
-    let history = DiskReader::open(directory.path()).unwrap();
-    let topics = history.topics().unwrap();
-    let found: Vec<_> = topics.iter().map(|it| (&*it.name, it.messages, it.is_ended)).collect();
-    assert_eq!(found, [("news", 3, false), ("weather", 1, true)]);
-    assert_eq!(history.check().unwrap().count, 0);
-    drop(history);
-    assert!(files(directory.path())["log.db"] == before["log.db"], "the file was changed");
-}
-
 #[tokio::test]
 async fn an_unreadable_page_is_reported() {
     let directory = tempfile::tempdir().unwrap();

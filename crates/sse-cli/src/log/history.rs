@@ -1,10 +1,11 @@
 //! The events of a topic, from a history.
 
 use std::io::{self, Write};
+use std::mem;
 
 use jiff::Timestamp;
 use sse_disk::DiskReader;
-use sse_server::log::{Entry, LogError, Position, timed};
+use sse_server::log::{Entry, LogError, Position, RecordKind, timed};
 use sse_server::{Event, EventType};
 
 use super::failed;
@@ -109,6 +110,8 @@ pub(super) fn print(
     let mut position = start.after;
     let mut is_gap = start.is_gap;
     let mut is_known = is_gap || since.is_some();
+    // Whether events were evicted since the last one that was printed. Without a beginning, what is left is printed.
+    let mut is_evicted = false;
     let mut print = |topic: Option<&str>, event: &Event, position: Position| {
         let printed =
             if is_json { json(out, topic, event, position) } else { readable(out, event, position) };
@@ -124,12 +127,16 @@ pub(super) fn print(
             }
             position = entry.position;
             is_known = is_known || entry.record.as_ref().is_some_and(|record| record.topic() == topic);
+            is_evicted |= since.is_some() && is_evicted_of(topic, &entry);
             if let Some(event) = event(topic, &entry) {
+                if mem::take(&mut is_evicted) {
+                    print(None, &gap(), position)?;
+                }
                 print(Some(topic), &event, position)?;
             }
         }
     }
-    if is_gap {
+    if is_gap || is_evicted {
         print(None, &gap(), position)?;
     }
     if !is_known {
@@ -186,6 +193,12 @@ fn before_the_last(
 fn event(topic: &str, entry: &Entry) -> Option<Event> {
     let record = entry.record.as_ref().filter(|record| record.topic() == topic)?;
     record.event(timed::id(entry.position))
+}
+
+/// Returns whether the entry tells that an event of the topic was evicted.
+fn is_evicted_of(topic: &str, entry: &Entry) -> bool {
+    let record = entry.record.as_ref().filter(|record| record.topic() == topic);
+    record.is_some_and(|record| record.kind() == RecordKind::Evicted)
 }
 
 fn gap() -> Event {

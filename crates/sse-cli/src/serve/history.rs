@@ -21,6 +21,25 @@ pub(crate) struct History {
     pub(crate) bytes: Option<usize>,
 }
 
+/// The bounds of each topic on the disk, as far as they are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicHistory {
+    pub(crate) events: Option<usize>,
+    pub(crate) bytes: Option<usize>,
+}
+
+impl TryFrom<History> for TopicHistory {
+    type Error = &'static str;
+
+    fn try_from(History { events, age, bytes }: History) -> Result<Self, Self::Error> {
+        match (age, events) {
+            (Some(_), _) => Err("--topic-history has no age; give it to --history, for all topics"),
+            (None, Some(0)) => Err("--topic-history must be at least 1: the newest event of a topic is kept"),
+            (None, _) => Ok(Self { events, bytes }),
+        }
+    }
+}
+
 impl FromStr for Bound {
     type Err = String;
 
@@ -72,6 +91,15 @@ mod tests {
         for wrong in ["", "-1", "many", "-10m", "1.5", "B"] {
             check(wrong, None);
         }
+    }
+
+    #[test]
+    fn each_topic_has_a_number_and_a_size() {
+        let of = |bounds: &[Bound]| TopicHistory::try_from(bounds.iter().copied().collect::<History>());
+        assert_eq!(of(&[]), Ok(TopicHistory::default()));
+        let both = TopicHistory { events: Some(10), bytes: Some(5) };
+        assert_eq!(of(&[Bound::Events(10), Bound::Bytes(5)]), Ok(both));
+        assert!(of(&[Bound::Events(0)]).is_err() && of(&[Bound::Age(Duration::from_secs(1))]).is_err());
     }
 
     #[test]

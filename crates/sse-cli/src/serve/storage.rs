@@ -9,7 +9,7 @@ use sse_redis::{ConnectError, RedisLog};
 use sse_server::log::Log;
 use sse_server::{RouteBuilder, Topics, TopicsBuilder};
 
-use super::history::History;
+use super::history::{History, TopicHistory};
 use super::sockets::Places;
 use crate::failure::Failure;
 
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Storage<'o> {
     Memory,
-    Disk(&'o Path),
+    Disk { directory: &'o Path, of_topic: TopicHistory },
     Redis { url: &'o str, namespace: &'o str },
 }
 
@@ -40,12 +40,13 @@ impl<'o> Storage<'o> {
     /// As the settings say.
     pub(crate) fn of(
         directory: Option<&'o Path>,
+        of_topic: TopicHistory,
         redis: Option<&'o str>,
         namespace: &'o str,
     ) -> Result<Self, Failure> {
         match (directory, redis) {
             (None, None) => Ok(Self::Memory),
-            (Some(directory), None) => Ok(Self::Disk(directory)),
+            (Some(directory), None) => Ok(Self::Disk { directory, of_topic }),
             (None, Some(url)) => Ok(Self::Redis { url, namespace }),
             (Some(_), Some(_)) => {
                 Err(Failure::usage("events are kept in one place: give --data or --redis, not both"))
@@ -57,7 +58,7 @@ impl<'o> Storage<'o> {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "the memory",
-            Self::Disk(_) => "the disk",
+            Self::Disk { .. } => "the disk",
             Self::Redis { .. } => "Redis",
         }
     }
@@ -72,11 +73,11 @@ impl<'o> Storage<'o> {
     ) -> Result<Opened, Failure> {
         match self {
             Self::Memory => Ok(Opened { topics: in_memory(topics, route, history), disk: None }),
-            Self::Disk(directory) => {
+            Self::Disk { directory, of_topic } => {
                 let waiting =
                     tell_of_waiting("the directory of --data, which another process has open", places);
                 let log = tokio::select! {
-                    log = disk(directory, history) => log?,
+                    log = disk(directory, history, of_topic) => log?,
                     never = waiting => match never {},
                 };
                 let topics = build_on(topics.route(route), log.clone(), "--data").await?;
@@ -106,8 +107,10 @@ fn in_memory(topics: TopicsBuilder, mut route: RouteBuilder, history: History) -
     topics.linger(linger).route(route.history_age(history.age)).build()
 }
 
-async fn disk(directory: &Path, history: History) -> Result<DiskLog, Failure> {
+async fn disk(directory: &Path, history: History, of_topic: TopicHistory) -> Result<DiskLog, Failure> {
     let mut log = DiskLog::builder().open_within(PATIENCE);
+    log = log.max_topic_messages(of_topic.events.map(|events| events as u64));
+    log = log.max_topic_bytes(of_topic.bytes.map(|bytes| bytes as u64));
     if history != History::default() {
         // The given limits are meant as the only ones.
         log = log.max_entries(history.events.map(|events| events as u64)).max_age(history.age);

@@ -18,7 +18,7 @@ const END_BYTES: u64 = 96;
 pub(crate) const STEP_ENDS: u64 = 128;
 
 /// The columns that [`Stored::read`] reads. An end has neither a number nor a key.
-const AS_ROW: &str = "position, 0, topic, fields, NULL, checksum";
+const AS_ROW: &str = "position, 0, topic, fields, NULL, checksum, 0";
 
 /// How many ends there are, and how old they are.
 #[derive(Clone, Copy, Debug, Default)]

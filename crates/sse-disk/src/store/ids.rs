@@ -25,6 +25,10 @@ pub(super) struct Ids {
     /// The numbers of the oldest, at most, and of the newest; both are 0 if there are none.
     oldest: u64,
     newest: u64,
+    /// The ids before this number were looked at: those that are left have messages.
+    next: u64,
+    /// The newest id when all were looked at for the last time.
+    passed: u64,
 }
 
 /// A message with an id, as hashes.
@@ -36,18 +40,16 @@ struct Named {
 
 impl Ids {
     /// Those of a log that is not open yet.
-    pub(super) const NONE: Self = Self { key: [0; 2], oldest: 0, newest: 0 };
+    pub(super) const NONE: Self = Self { key: [0; 2], oldest: 0, newest: 0, next: 0, passed: 0 };
 
     pub(super) fn read(connection: &Connection) -> Result<Self> {
         let number = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         let key: [u8; 16] = connection.query_row("SELECT key FROM secret", [], |row| row.get(0))?;
         let (high, low) = key.split_at(8);
         let half = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        Ok(Self {
-            key: [half(high), half(low)],
-            oldest: number("SELECT min(number) FROM ids")?.unwrap_or_default().cast_unsigned(),
-            newest: number("SELECT max(number) FROM ids")?.unwrap_or_default().cast_unsigned(),
-        })
+        let oldest = number("SELECT min(number) FROM ids")?.unwrap_or_default().cast_unsigned();
+        let newest = number("SELECT max(number) FROM ids")?.unwrap_or_default().cast_unsigned();
+        Ok(Self { key: [half(high), half(low)], oldest, newest, next: oldest, passed: newest })
     }
 
     /// The position of the message that an id of a topic names.
@@ -100,25 +102,40 @@ impl Ids {
         insert.execute(params![number, hash, place, fingerprint.cast_signed(), checksum]).map(drop)
     }
 
-    /// Returns whether there are this many more ids than must be remembered.
-    pub(super) fn are_over(&self, bounds: Bounds, step: u64) -> bool {
+    /// Returns the number from which on so many ids may be forgotten, if there are that many.
+    pub(super) fn surplus(&self, bounds: Bounds, step: u64) -> Option<u64> {
         let remembered = bounds.bytes.map_or(REMEMBERED, |bytes| REMEMBERED.min(bytes / 8 / ID_BYTES));
-        (self.newest + 1).saturating_sub(self.oldest) >= remembered + step
+        let until = (self.newest + 1).saturating_sub(remembered);
+        let next = self.next.max(self.oldest);
+        if next + step <= until {
+            Some(next)
+        } else {
+            // The messages of the others may have been evicted by now.
+            (self.passed + remembered <= self.newest && self.oldest + step <= until).then_some(self.oldest)
+        }
     }
 
-    /// Forgets so many of the oldest ids whose messages were trimmed. Returns whether there may be more.
-    pub(super) fn forget(&mut self, connection: &Connection, trimmed: Position, step: u64) -> Result<bool> {
-        let until = self.oldest + step;
-        let mut delete = connection.prepare_cached("DELETE FROM ids WHERE number < ? AND position <= ?")?;
-        let deleted = delete.execute([until, trimmed.get()].map(u64::cast_signed))?;
-        if deleted == 0 {
-            // The messages are kept, or the numbers have a hole.
-            let mut oldest = connection.prepare_cached("SELECT min(number) FROM ids")?;
-            let oldest: Option<i64> = oldest.query_row([], |row| row.get(0))?;
-            let before = std::mem::replace(&mut self.oldest, oldest.unwrap_or_default().cast_unsigned());
-            return Ok(before < self.oldest);
+    /// Forgets those of so many ids whose messages are kept no more.
+    pub(super) fn forget(
+        &mut self,
+        connection: &Connection,
+        from: u64,
+        trimmed: Position,
+        step: u64,
+    ) -> Result<()> {
+        let mut delete = connection.prepare_cached(
+            "DELETE FROM ids WHERE number >= ? AND number < ? AND (position <= ? OR NOT EXISTS \
+             (SELECT 1 FROM entries WHERE entries.position = ids.position \
+             AND substr(fields, 1, 9) <> CAST('control: ' AS BLOB)))",
+        )?;
+        delete.execute([from, from + step, trimmed.get()].map(u64::cast_signed))?;
+        let mut oldest = connection.prepare_cached("SELECT min(number) FROM ids")?;
+        let oldest: Option<i64> = oldest.query_row([], |row| row.get(0))?;
+        if from < self.next {
+            self.passed = self.newest;
         }
-        Ok(true)
+        (self.next, self.oldest) = (from + step, oldest.unwrap_or_default().cast_unsigned());
+        Ok(())
     }
 
     fn named(&self, record: &Record) -> Option<Named> {

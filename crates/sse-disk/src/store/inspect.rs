@@ -27,9 +27,6 @@ const SETTINGS: &str = "
     PRAGMA trusted_schema = OFF;
 ";
 
-/// The oldest format that can be read without a change. It has no table of ends.
-const OLDEST: i32 = 2;
-
 /// How many faults of the file SQLite reports.
 const FILE_FAULTS: u32 = 20;
 
@@ -88,7 +85,7 @@ impl Store {
         }
         match number("user_version")? {
             version if version > FORMAT => return Ok(Some(OpenErrorKind::Newer)),
-            version if version < OLDEST => return Ok(Some(OpenErrorKind::Older)),
+            version if version < FORMAT => return Ok(Some(OpenErrorKind::Older)),
             _ => {}
         }
         self.read_extent()?;
@@ -139,7 +136,7 @@ impl Store {
             let stored = Stored::read(row)?;
             *entries += 1;
             let place = stored.place;
-            let next = before.number.wrapping_add(1);
+            let next = stored.number_after(before);
             if !stored.is_whole {
                 tell(Finding::Damaged(place.position));
                 // The number of this entry may be the fault.
@@ -191,18 +188,11 @@ impl Store {
     }
 
     fn check_ends(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
-        let wrong =
-            if self.has_ends()? { ends::count_damaged(&self.connection, self.last.position)? } else { 0 };
+        let wrong = ends::count_damaged(&self.connection, self.last.position)?;
         if wrong > 0 {
             tell(Finding::Ends(wrong));
         }
         Ok(())
-    }
-
-    /// Returns whether the log has a table of ends.
-    fn has_ends(&self) -> Result<bool> {
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'ends'";
-        self.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|tables| tables > 0)
     }
 }
 

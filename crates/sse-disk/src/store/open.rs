@@ -4,12 +4,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Ends, Home, Ids, Place, Reserved, Store};
+use super::{Ends, Home, Ids, Place, Reserved, Store, Topics};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
 
-/// The format that this version writes: the tables of `schema.sql`, and what `ids.sql` and `ends.sql` add to them.
-pub(super) const FORMAT: i32 = 3;
+/// The format that this version writes: the tables of `schema.sql`, and what the other files add to them.
+pub(super) const FORMAT: i32 = 4;
 
 /// Marks the file as a log: "ssed".
 pub(super) const APPLICATION: i32 = 0x7373_6564;
@@ -84,6 +84,8 @@ impl Store {
             ids: Ids::NONE,
             ends: Ends::default(),
             reserved: Reserved::new(durability),
+            topics: Topics::default(),
+            removed: 0,
             unchecked: 0,
             is_flushed: true,
             is_expired: false,
@@ -111,6 +113,9 @@ impl Store {
         if number("user_version")? < 2 {
             transaction.execute_batch(include_str!("ids.sql"))?;
         }
+        if number("user_version")? < 4 {
+            transaction.execute_batch(include_str!("topics.sql"))?;
+        }
         if number("user_version")? < 3 {
             transaction.execute_batch(include_str!("ends.sql"))?;
             Ends::collect(&transaction)?;
@@ -131,12 +136,17 @@ impl Store {
         self.read_extent()?;
         self.ends = Ends::read(&self.connection)?;
         self.reserved = self.reserved.read(&self.connection)?;
+        self.topics.read(&self.connection)?;
         Ok(None)
     }
 
     /// Reads where the log begins and where it ends, and which ids it has.
     pub(super) fn read_extent(&mut self) -> rusqlite::Result<()> {
         self.trimmed = self.connection.query_row("SELECT position, number FROM trimmed", [], Place::read)?;
+        self.removed = self
+            .connection
+            .query_row("SELECT removed FROM trimmed", [], |row| row.get::<_, i64>(0))?
+            .cast_unsigned();
         self.last = self.newest()?.unwrap_or(self.trimmed);
         self.ids = Ids::read(&self.connection)?;
         Ok(())

@@ -93,7 +93,22 @@ impl Store {
         if position.get() > i64::MAX.cast_unsigned() {
             return Ok(None);
         }
-        self.place("SELECT position, number FROM entries WHERE position = ?", &[clamped(position)])
+        let known =
+            self.place("SELECT position, number FROM entries WHERE position = ?", &[clamped(position)])?;
+        if known.is_some() || position < self.trimmed.position { Ok(known) } else { self.removed(position) }
+    }
+
+    /// Returns the place from which to read on, if an entry at this position may have been
+    /// [removed](super::topics). Which positions the removed entries had is not kept.
+    fn removed(&self, position: Position) -> Result<Option<Place>> {
+        let sql = format!("SELECT {COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT 1");
+        let mut select = self.connection.prepare_cached(&sql)?;
+        let next = select.query_row([clamped(position)], Stored::read).optional()?;
+        let Some(next) = next.filter(|next| next.removed > 0) else { return Ok(None) };
+        let sql = "SELECT position, number FROM entries WHERE position < ? ORDER BY position DESC LIMIT 1";
+        let before = self.place(sql, &[clamped(position)])?.unwrap_or(self.trimmed);
+        let is_between = next.place.number == next.number_after(before);
+        Ok(is_between.then_some(Place { position, ..before }))
     }
 
     fn place(&self, sql: &str, values: &[i64]) -> Result<Option<Place>> {

@@ -12,7 +12,7 @@ pub(super) const INSERT: &str =
     "INSERT INTO entries (position, number, topic, fields, key, checksum) VALUES (?, ?, ?, ?, ?, ?)";
 
 /// The columns that [`Row::read`] reads, in its order.
-pub(super) const COLUMNS: &str = "position, number, topic, fields, key, checksum";
+pub(super) const COLUMNS: &str = "position, number, topic, fields, key, checksum, removed";
 
 /// A row to write.
 pub(super) struct Row<'r> {
@@ -24,6 +24,8 @@ pub(super) struct Row<'r> {
 pub(super) struct Stored {
     pub(super) place: Place,
     record: Option<Record>,
+    /// How many entries directly before it were removed, though older entries were kept.
+    pub(super) removed: u64,
     /// Whether its bytes are those that were written.
     pub(super) is_whole: bool,
 }
@@ -57,7 +59,7 @@ impl Stored {
         let [topic, fields, key] =
             [2, 3, 4].map(|column| row.get_ref(column).ok().and_then(|value| value.as_bytes_or_null().ok()));
         let (Some(topic), Some(fields), Some(key)) = (topic, fields, key) else {
-            return Ok(Self { place, record: None, is_whole: false });
+            return Ok(Self { place, record: None, removed: 0, is_whole: false });
         };
         let expected = i64::from(checksum(place, [topic, fields, key]));
         let is_whole = row.get(5).is_ok_and(|found: i64| found == expected);
@@ -65,7 +67,8 @@ impl Stored {
         let record = topic.and_then(text).zip(fields).and_then(|(topic, fields)| {
             Record::from_parts(topic, key.and_then(text), Bytes::copy_from_slice(fields)).ok()
         });
-        Ok(Self { place, record, is_whole })
+        let removed = row.get(6).map_or(0, i64::cast_unsigned);
+        Ok(Self { place, record, removed, is_whole })
     }
 
     /// Returns the record, if its bytes are those that were written.
@@ -77,10 +80,15 @@ impl Stored {
         self.record.as_ref().map_or(0, |record| record.fields().len())
     }
 
+    /// Returns the number that it has if no row is missing between it and this one.
+    pub(super) fn number_after(&self, before: Place) -> u64 {
+        before.number.wrapping_add(1).wrapping_add(self.removed)
+    }
+
     /// Returns the entry, after the row that was read before it. If other rows were between them, the entry is linked
     /// to a position that no reader can have seen.
     pub(super) fn into_entry(self, before: Place) -> Entry {
-        let is_linked = self.place.number == before.number.wrapping_add(1);
+        let is_linked = self.place.number == self.number_after(before);
         let unknown = Position::new(self.place.position.get().saturating_sub(1));
         Entry::new(self.place.position, if is_linked { before.position } else { unknown }, self.record)
     }
@@ -94,7 +102,16 @@ pub(super) fn empty(connection: &Connection, place: Place) -> Result<()> {
     update.execute(params![checksum(place, [None; 3]), place.position.get().cast_signed()]).map(drop)
 }
 
-/// Returns the checksum of a row. The length of each part comes before the part, so that no byte can move from one part
+/// Replaces the message of a row by a mark: it says that a message of this topic was evicted.
+pub(super) fn mark(connection: &Connection, place: Place, topic: &str) -> Result<()> {
+    let mark = Record::evicted(topic);
+    let checksum = checksum(place, [Some(topic.as_bytes()), Some(mark.fields()), None]);
+    let mut update = connection
+        .prepare_cached("UPDATE entries SET fields = ?2, key = NULL, checksum = ?3 WHERE position = ?1")?;
+    update.execute(params![place.position.get().cast_signed(), &mark.fields()[..], checksum]).map(drop)
+}
+
+/// Returns the checksum of a row. It does not cover `removed`, which the numbers of the rows check. The length of each part comes before the part, so that no byte can move from one part
 /// to another.
 pub(super) fn checksum(place: Place, parts: [Option<&[u8]>; 3]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();

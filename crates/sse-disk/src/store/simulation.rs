@@ -2,9 +2,10 @@
 //! same run.
 
 mod disk;
+mod evicted;
 mod promise;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +14,8 @@ use sse_server::{EventId, Message};
 use sse_testing::simulation::{Simulation, Tally};
 
 use self::disk::{Disk, Faults};
-use super::{Bounds, Store, Vfs};
+use self::evicted::{KEPT, is_mark};
+use super::{Bounds, Store, TopicBounds, Vfs};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
 
@@ -32,6 +34,8 @@ struct Story {
     disk: Disk,
     file: PathBuf,
     durability: Durability,
+    /// The bounds of each topic, if there are any.
+    topics: TopicBounds,
     store: Option<Store>,
     publishers: Vec<Publisher>,
     /// The messages that `append` has stored, in order.
@@ -50,6 +54,8 @@ struct Story {
     changes: BTreeMap<Position, Record>,
     /// Topics whose ends up to a position are forgotten, or may be.
     forgotten: BTreeMap<String, Position>,
+    /// The stored messages that are evicted, though older entries are not trimmed; `None` if that is not known.
+    evicted: Option<BTreeSet<Position>>,
     seen: Seen,
 }
 
@@ -66,6 +72,7 @@ impl Story {
             disk,
             file: format!("/{number}/log.db").into(),
             durability,
+            topics: TopicBounds::default(),
             store: None,
             publishers,
             stored: Vec::new(),
@@ -77,6 +84,7 @@ impl Story {
             named: Vec::new(),
             changes: BTreeMap::new(),
             forgotten: BTreeMap::new(),
+            evicted: Some(BTreeSet::new()),
             seen: Seen::new(),
         };
         story.store = Some(story.open().unwrap());
@@ -84,7 +92,18 @@ impl Story {
     }
 
     fn open(&self) -> Result<Store, OpenError> {
-        Store::open(&self.file, Vfs::Named(disk::NAME), self.durability)
+        let mut store = Store::open(&self.file, Vfs::Named(disk::NAME), self.durability)?;
+        store.bound_topics(self.topics).map_err(|error| OpenError::store(&self.file, &error))?;
+        Ok(store)
+    }
+
+    /// Chooses the bounds of topics for the next start.
+    fn choose_bounds(&mut self) {
+        self.topics = TopicBounds {
+            messages: self.rng.bool().then(|| self.rng.u64(KEPT..10)),
+            // The newest three messages may have as many bytes.
+            bytes: self.rng.bool().then(|| self.rng.u64(61_000..70_000)),
+        };
     }
 
     fn store(&mut self) -> &mut Store {
@@ -97,7 +116,8 @@ impl Story {
             0..55 => self.append(),
             55..65 => self.read(),
             65..72 => self.trim(),
-            72..80 => self.tidy(),
+            72..76 => self.evict(),
+            76..80 => self.tidy(),
             80..88 => self.change_faults(),
             _ => self.crash(),
         }
@@ -173,7 +193,8 @@ impl Story {
         let told = self.told.entry(position).or_insert_with(|| record.clone());
         assert_eq!(told, record, "{position} was told of another message before");
         let trimmed = self.store().trimmed.position;
-        let mut kept = self.stored.iter().filter(|(kept, _)| *kept > trimmed && *kept != position);
+        let is_kept = |kept: Position| kept > trimmed && kept != position && !self.may_be_evicted(kept);
+        let mut kept = self.stored.iter().filter(|(kept, _)| is_kept(*kept));
         assert!(
             record.id().is_none() || kept.all(|(_, other)| other.id() != record.id()),
             "{:?} names two messages",
@@ -232,6 +253,9 @@ impl Story {
             return Record::from_parts(topic.into(), None, fields.into()).unwrap();
         }
         let data = format!("{} {}", self.messages, "x".repeat(self.rng.usize(..large)));
+        if self.rng.u32(..8) == 0 {
+            return Record::new("quiet", &Message::new(data)).unwrap();
+        }
         let record = Record::new("topic", &Message::new(data)).unwrap();
         let recent = self.named.len().saturating_sub(20);
         let earlier = self.rng.choice(&self.named[recent..]).cloned();
@@ -254,11 +278,14 @@ impl Story {
         let limit = self.rng.usize(1..40);
         let position = self.stored[from].0;
         match self.store().after(position, limit) {
-            Ok(Some(page)) => {
+            Ok(Some(mut page)) => {
                 assert!(!page.is_empty() || from + 1 == self.stored.len());
-                // What had failed may be there too.
+                // What had failed may be there too. Of the last entry, it may only be said that it was evicted.
+                let last = page.iter().rposition(|entry| !is_mark(entry)).map_or(0, |last| last + 1);
+                page.truncate(last);
                 let is_stored = |written: &(_, _)| self.stored.contains(written);
-                let (there, others): (Vec<_>, Vec<_>) = contents(&page).into_iter().partition(is_stored);
+                let restored = self.restored(position, &page);
+                let (there, others): (Vec<_>, Vec<_>) = restored.into_iter().partition(is_stored);
                 let expected: Vec<_> = self.stored[from + 1..].iter().take(there.len()).cloned().collect();
                 assert_eq!(there, expected, "what follows {position}");
                 assert!(others.iter().all(|(_, record)| self.had_failed(record)), "after {position}");
@@ -342,6 +369,9 @@ impl Story {
             self.seen.count("lost power");
         }
         self.store = None;
+        if self.rng.u32(..4) == 0 {
+            self.choose_bounds();
+        }
         self.reopen();
         if self.durability != Durability::Stored {
             // The clock may be set back while the machine is off.
@@ -373,7 +403,8 @@ impl Story {
         for (entry, before) in entries.iter().zip(linked) {
             assert_eq!(entry.previous, before, "nothing is missing between {before} and {}", entry.position);
         }
-        let there = contents(&entries);
+        self.learn(&entries);
+        let there = self.restored(start, &entries);
         let end = there.last().map_or(start, |(position, _)| *position);
         let expected: Vec<_> = self.stored.iter().filter(|(position, _)| *position > start).collect();
         let mut missing = expected.iter().filter(|expected| !there.contains(expected));
@@ -385,9 +416,9 @@ impl Story {
         for written in there.iter().filter(|written| !expected.contains(written)) {
             assert!(self.had_failed(&written.1), "{} was never appended", written.0);
         }
-        let messages = there.iter().filter(|(_, record)| record.kind() != RecordKind::Open);
-        let messages = messages.map(|(_, record)| record.fields());
-        let mut messages: Vec<_> = messages.collect();
+        let records = entries.iter().filter_map(|entry| entry.record.as_ref());
+        let is_unique = |record: &&Record| !matches!(record.kind(), RecordKind::Open | RecordKind::Evicted);
+        let mut messages: Vec<_> = records.filter(is_unique).map(Record::fields).collect();
         messages.sort();
         assert!(messages.is_sorted_by(|a, b| a < b), "a message is there twice");
         // The id of each message that is there is known, of that message alone; of one that is gone, it may be.
@@ -395,7 +426,9 @@ impl Story {
             let Some(id) = record.id() else { continue };
             let found = self.store.as_ref().unwrap().find("topic", id.as_str()).unwrap();
             assert!(
-                found == Some(*position) || *position <= start && found.is_none_or(|found| found > *position)
+                found == Some(*position)
+                    || (*position <= start || self.may_be_evicted(*position))
+                        && found.is_none_or(|found| found > *position)
             );
         }
         for (position, record) in &there {
@@ -473,6 +506,11 @@ fn contents(entries: &[Entry]) -> Vec<(Position, Record)> {
 fn run(durability: Durability) -> Option<Seen> {
     Simulation::new().runs(100).run(async |seed| {
         let mut story = Story::new(seed, durability);
+        if seed % 2 == 0 {
+            story.choose_bounds();
+            story.store = None;
+            story.store = Some(story.open().unwrap());
+        }
         for _ in 0..60 {
             story.step();
         }
@@ -585,12 +623,14 @@ fn stored_messages_are_there_after_any_failure() {
         "checkpoint",
         "end",
         "ends forgotten",
+        "evicted",
         "full",
         "ids forgotten",
         "killed",
         "lost power",
         "not opened on a faulty disk",
         "read failed",
+        "removed marks",
         "repeat",
         "stored though it had failed",
         "taken",

@@ -22,6 +22,7 @@ use self::life::Life;
 use self::truth::Truth;
 use super::disk::{Disk, Faults};
 use crate::builder::Durability;
+use crate::store::TopicBounds;
 
 type Seen = Tally<&'static str>;
 
@@ -35,6 +36,7 @@ struct World {
     disk: Disk,
     file: PathBuf,
     durability: Durability,
+    topics: TopicBounds,
     begun: Instant,
     /// How far the clock was set back, in milliseconds.
     set_back: Cell<u64>,
@@ -56,6 +58,10 @@ impl World {
             disk: Disk::new(number, rng.u64(..)),
             file: format!("/{number}/log.db").into(),
             durability,
+            topics: TopicBounds {
+                messages: rng.bool().then(|| rng.u64(1..20)),
+                bytes: rng.bool().then(|| rng.u64(..10_000)),
+            },
             begun: Instant::now(),
             set_back: Cell::new(0),
             haste: rng.choice([2, 20, 1000]).unwrap(),
@@ -244,9 +250,10 @@ fn run(durability: Durability, expected: &[&'static str]) {
 }
 
 /// What happens with each durability.
-const EXPECTED: [&str; 10] = [
+const EXPECTED: [&str; 11] = [
     "append failed",
     "event",
+    "evicted",
     "full",
     "gap",
     "killed",

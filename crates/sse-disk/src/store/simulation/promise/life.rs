@@ -48,7 +48,8 @@ struct Inner {
 impl Life {
     pub(super) async fn start(world: &Rc<World>, rng: &mut fastrand::Rng) -> Result<Rc<Self>, String> {
         let vfs = Vfs::Named(disk::NAME);
-        let store = Store::open(&world.file, vfs, world.durability).map_err(|error| error.to_string())?;
+        let mut store = Store::open(&world.file, vfs, world.durability).map_err(|error| error.to_string())?;
+        store.bound_topics(world.topics).map_err(|error| error.to_string())?;
         // So that it is read what else would be in memory.
         store.connection.execute_batch("PRAGMA cache_size = 5").map_err(|error| error.to_string())?;
         if world.truth.borrow_mut().restart(&store)? {
@@ -131,6 +132,14 @@ async fn tidy(world: Weak<World>, life: Weak<Life>) {
         world.truth.borrow_mut().trim(store.start());
         if world.durability != Durability::Stored && !store.is_flushed() && store.flush().is_ok() {
             world.count("flushed");
+        }
+        if let Ok(Some(until)) = store.evict() {
+            inner.tail.lock().unwrap().trim(until);
+            world.count("evicted");
+            // What is not readable now is read at the next start.
+            for entry in store.before(None, usize::MAX).unwrap_or_default() {
+                world.truth.borrow_mut().evict(&entry);
+            }
         }
         // As if much had been written.
         store.unchecked = store.unchecked.saturating_mul(1000);

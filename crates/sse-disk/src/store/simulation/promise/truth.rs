@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sse_server::log::{Position, timed};
+use sse_server::log::{Entry, Position, RecordKind, timed};
 
 use super::END;
 use crate::store::Store;
@@ -17,6 +17,8 @@ pub(super) struct Truth {
     positions: HashMap<(String, String), Position>,
     /// The newest entry that was trimmed.
     trimmed: Position,
+    /// The newest message of each topic that was evicted.
+    evicted: BTreeMap<String, Position>,
     /// The newest entry that was lost.
     lost: Position,
 }
@@ -91,6 +93,17 @@ impl Truth {
         self.trimmed = self.trimmed.max(trimmed);
     }
 
+    /// Notes which messages are evicted, if the entry tells of one. Returns whether it does.
+    pub(super) fn evict(&mut self, entry: &Entry) -> bool {
+        let record = entry.record.as_ref().expect("nothing has expired");
+        let is_mark = record.kind() == RecordKind::Evicted;
+        if is_mark {
+            let newest = self.evicted.entry(record.topic().to_owned()).or_default();
+            *newest = (*newest).max(entry.position);
+        }
+        is_mark
+    }
+
     /// A process has opened the log again: what it does not hold any more, and was not trimmed, is lost. Returns whether
     /// there is such a loss.
     pub(super) fn restart(&mut self, store: &Store) -> Result<bool, String> {
@@ -102,6 +115,9 @@ impl Truth {
             position = last.position;
             for entry in &page {
                 there.insert(entry.position);
+                if self.evict(entry) {
+                    continue;
+                }
                 let record = entry.record.as_ref().expect("nothing has expired");
                 let fields = std::str::from_utf8(record.fields()).expect("it is text");
                 let data = fields.strip_prefix("data: ").expect("it is a message").trim_end_matches('\n');
@@ -109,10 +125,13 @@ impl Truth {
             }
         }
         self.trim(store.start());
-        let gone = self
-            .entries
-            .range_mut(store.start()..)
-            .filter(|(at, known)| **at > store.start() && !known.is_lost && !there.contains(at));
+        let evicted = &self.evicted;
+        let gone = self.entries.range_mut(store.start()..).filter(|(at, known)| {
+            **at > store.start()
+                && !known.is_lost
+                && !there.contains(at)
+                && evicted.get(&known.topic).is_none_or(|newest| *newest < **at)
+        });
         let mut has_losses = false;
         for (&position, known) in gone {
             known.is_lost = true;
@@ -130,7 +149,8 @@ impl Truth {
     /// A gap has a cause: what follows the client's position was trimmed, or a message there was lost.
     pub(super) fn check_gap(&self, last: Position, has_begun_anew: bool) {
         let has_cause = self.trimmed > Position::START || self.lost > Position::START;
-        let is_due = last < self.trimmed || last <= self.lost || has_begun_anew && has_cause;
+        let is_evicted = self.evicted.values().any(|newest| last < *newest);
+        let is_due = last < self.trimmed || last <= self.lost || is_evicted || has_begun_anew && has_cause;
         assert!(is_due, "a gap after {last}: trimmed {}, lost {}", self.trimmed, self.lost);
     }
 

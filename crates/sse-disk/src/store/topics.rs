@@ -1,0 +1,346 @@
+//! Bounds for each topic: the oldest messages of a topic are evicted, though older entries of other topics stay.
+//!
+//! An evicted message becomes a mark: its row stays, and only says that a message of the topic was here. So a reader of
+//! any page sees whether it misses something. Of marks without another entry between them, the newest of each topic is
+//! enough. The others are removed from time to time, so marks take little room.
+//!
+//! All this needs an index of the messages by topic, which makes appends dearer. It exists only if there are bounds.
+
+mod marks;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use sse_server::log::{Position, Record, RecordKind};
+
+use self::marks::Marks;
+use super::{Place, Result, STEP_BYTES, STEP_ENTRIES, begin, row};
+
+/// Whether a row is a message, in the words of the index.
+const IS_MESSAGE: &str = "substr(fields, 1, 9) <> CAST('control: ' AS BLOB)";
+
+/// Whether a row is a mark, in the words of the index: [`Record::evicted`].
+const IS_MARK: &str = "fields = CAST('control: evicted' || char(10) AS BLOB)";
+
+/// How many topics are known to be over their bounds. If there are more, they are looked for again.
+const MOST_OVER: usize = 16 * 1024;
+
+/// How many topics are looked at in one step.
+const STEP_TOPICS: u64 = 1000;
+
+/// The limits of each topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicBounds {
+    pub(crate) messages: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+}
+
+/// Which topics have too much.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    bounds: TopicBounds,
+    /// Whether the table says what each topic has.
+    are_counted: bool,
+    over: BTreeSet<Box<str>>,
+    /// The one of them from which messages were evicted last.
+    last: Box<str>,
+    unseen: Unseen,
+    marks: Marks,
+}
+
+/// The topics that must still be looked at, in the order of their names.
+#[derive(Debug, Default)]
+enum Unseen {
+    #[default]
+    None,
+    All,
+    After(Box<str>),
+}
+
+/// What a topic has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    messages: u64,
+    bytes: u64,
+}
+
+/// What is appended to each topic.
+#[derive(Debug, Default)]
+pub(super) struct Added(HashMap<Box<str>, Held>);
+
+impl TopicBounds {
+    fn are_set(self) -> bool {
+        self != Self::default()
+    }
+
+    /// Returns whether a topic has so much more than its bounds that it is worth a step.
+    fn are_passed(self, held: Held) -> bool {
+        let is_above = |used: u64, most: Option<u64>, slack: u64| {
+            most.is_some_and(|most| used > most.saturating_add(slack.min(most / 16)))
+        };
+        held.messages > 1
+            && (is_above(held.messages, self.messages, STEP_ENTRIES / 2)
+                || is_above(held.bytes, self.bytes, STEP_BYTES))
+    }
+
+    /// Returns whether a topic has more than its bounds. Its newest message stays, whatever its size.
+    fn are_exceeded(self, held: Held) -> bool {
+        let is_above = |used: u64, most: Option<u64>| most.is_some_and(|most| used > most);
+        held.messages > 1 && (is_above(held.messages, self.messages) || is_above(held.bytes, self.bytes))
+    }
+}
+
+impl Added {
+    /// Counts a record, if it is a message.
+    pub(super) fn count(&mut self, record: &Record) {
+        if record.kind() != RecordKind::Message {
+            return;
+        }
+        let held = match self.0.get_mut(record.topic()) {
+            Some(held) => held,
+            None => self.0.entry(record.topic().into()).or_default(),
+        };
+        held.messages += 1;
+        held.bytes += record.fields().len() as u64;
+    }
+}
+
+impl Topics {
+    /// Reads whether the messages of topics are counted.
+    pub(super) fn read(&mut self, connection: &Connection) -> Result<()> {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'by_topic'";
+        self.are_counted = connection.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0;
+        Ok(())
+    }
+
+    /// Sets the bounds. If there were none before, this reads the whole log; and if there are none any more, it removes
+    /// what they needed.
+    pub(super) fn bound(&mut self, connection: &mut Connection, bounds: TopicBounds) -> Result<()> {
+        if self.are_counted != bounds.are_set() {
+            let transaction = begin(connection)?;
+            if bounds.are_set() {
+                transaction.execute_batch(&format!(
+                    "CREATE INDEX by_topic ON entries (topic) WHERE {IS_MESSAGE};
+                     CREATE INDEX marks ON entries (position) WHERE {IS_MARK};
+                     INSERT INTO topics SELECT topic, count(*), sum(length(fields)) FROM entries INDEXED BY by_topic
+                         WHERE {IS_MESSAGE} GROUP BY topic"
+                ))?;
+            } else {
+                transaction.execute_batch("DROP INDEX by_topic; DROP INDEX marks; DELETE FROM topics")?;
+            }
+            transaction.commit()?;
+        }
+        let are_counted = bounds.are_set();
+        let marks = if are_counted { Marks::read(connection)? } else { Marks::default() };
+        let unseen = if are_counted { Unseen::All } else { Unseen::None };
+        *self = Self { bounds, are_counted, unseen, marks, ..Self::default() };
+        Ok(())
+    }
+
+    /// Returns a count of what is appended; `None` if nobody needs it.
+    pub(super) fn begin_counting(&self) -> Option<Added> {
+        self.are_counted.then(Added::default)
+    }
+
+    /// Adds what was appended in this transaction. Returns the topics that have too much now.
+    pub(super) fn add(&self, transaction: &Transaction<'_>, added: Added) -> Result<Vec<Box<str>>> {
+        let mut upsert = transaction.prepare_cached(
+            "INSERT INTO topics VALUES (?1, ?2, ?3) ON CONFLICT (topic) DO UPDATE \
+             SET messages = messages + ?2, bytes = bytes + ?3 RETURNING messages, bytes",
+        )?;
+        let mut over = Vec::new();
+        for (topic, added) in added.0 {
+            let [messages, bytes] = [added.messages, added.bytes].map(u64::cast_signed);
+            if self.bounds.are_passed(upsert.query_row(params![topic, messages, bytes], Held::read)?) {
+                over.push(topic);
+            }
+        }
+        Ok(over)
+    }
+
+    /// Notes topics that have too much.
+    pub(super) fn note(&mut self, over: Vec<Box<str>>) {
+        self.over.extend(over);
+        if self.over.len() > MOST_OVER {
+            self.over.clear();
+            self.unseen = Unseen::All;
+        }
+    }
+
+    /// Takes away what the entries up to a position have, which are about to be removed.
+    pub(super) fn leave_until(&self, transaction: &Transaction<'_>, position: Position) -> Result<()> {
+        self.leave(transaction, "position <= ?", position)
+    }
+
+    /// Takes away the message at a position, which is about to be removed.
+    pub(super) fn leave_at(&self, transaction: &Transaction<'_>, position: Position) -> Result<()> {
+        self.leave(transaction, "position = ?", position)
+    }
+
+    fn leave(&self, transaction: &Transaction<'_>, which: &str, position: Position) -> Result<()> {
+        if !self.are_counted {
+            return Ok(());
+        }
+        let mut select = transaction.prepare_cached(&format!(
+            "SELECT topic, count(*), sum(length(fields)) FROM entries NOT INDEXED \
+             WHERE {which} AND {IS_MESSAGE} GROUP BY topic"
+        ))?;
+        let mut subtract = transaction.prepare_cached(
+            "UPDATE topics SET messages = messages - ?2, bytes = bytes - ?3 WHERE topic = ?1",
+        )?;
+        let mut delete =
+            transaction.prepare_cached("DELETE FROM topics WHERE topic = ? AND messages <= 0")?;
+        let mut rows = select.query([position.get().cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            let (topic, messages, bytes): (Box<str>, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            subtract.execute(params![topic, messages, bytes])?;
+            delete.execute([&topic])?;
+        }
+        Ok(())
+    }
+
+    /// Does one step: evicts messages of a topic that has too much, or looks for such topics, or removes marks. Returns
+    /// what it has done; `None` if there is nothing to do.
+    pub(super) fn step(&mut self, connection: &mut Connection) -> Result<Option<Step>> {
+        if !self.over.is_empty() {
+            return self.evict(connection).map(Some);
+        }
+        if !matches!(self.unseen, Unseen::None) {
+            self.look(connection)?;
+            return Ok(Some(Step::default()));
+        }
+        if !self.are_counted {
+            return Ok(None);
+        }
+        let removed = self.marks.join(connection)?;
+        Ok(removed.map(|removed| Step { bytes: 16 * 1024 + removed * 128, removed, ..Step::default() }))
+    }
+
+    /// Looks at some of the unseen topics.
+    fn look(&mut self, connection: &Connection) -> Result<()> {
+        let after = match &self.unseen {
+            Unseen::After(topic) => Some(topic),
+            Unseen::All | Unseen::None => None,
+        };
+        let mut select = connection.prepare_cached(
+            "SELECT messages, bytes, topic FROM topics WHERE ?1 IS NULL OR topic > ?1 ORDER BY topic LIMIT ?2",
+        )?;
+        let mut rows = select.query(params![after, STEP_TOPICS.cast_signed()])?;
+        let (mut seen, mut last) = (0, None);
+        while let Some(row) = rows.next()? {
+            let topic: Box<str> = row.get(2)?;
+            if self.bounds.are_exceeded(Held::read(row)?) {
+                self.over.insert(topic.clone());
+            }
+            (seen, last) = (seen + 1, Some(topic));
+        }
+        self.unseen = last.filter(|_| seen == STEP_TOPICS).map_or(Unseen::None, Unseen::After);
+        Ok(())
+    }
+
+    /// Evicts some of the oldest messages of topics that have too much.
+    fn evict(&mut self, connection: &mut Connection) -> Result<Step> {
+        let others = (Bound::Excluded(&*self.last), Bound::Unbounded);
+        let topics = self.over.range::<str, _>(others).chain(&self.over).take(self.over.len());
+        let transaction = begin(connection)?;
+        let (mut evicted, mut within) = (Evicted::default(), Vec::new());
+        for topic in topics {
+            self.last.clone_from(topic);
+            if evicted.of_topic(&transaction, topic, self.bounds)? {
+                within.push(topic.clone());
+            }
+            if evicted.is_enough() {
+                break;
+            }
+        }
+        transaction.commit()?;
+        within.iter().for_each(|topic| _ = self.over.remove(topic));
+        self.marks.made(evicted.messages);
+        Ok(Step { until: evicted.until, bytes: 64 * 1024 + evicted.messages * 256, removed: 0 })
+    }
+}
+
+/// The messages that a step evicts.
+#[derive(Debug, Default)]
+struct Evicted {
+    messages: u64,
+    bytes: u64,
+    /// The newest of them.
+    until: Position,
+}
+
+impl Evicted {
+    /// Evicts the oldest messages of a topic. Returns whether the topic is within its bounds now.
+    fn of_topic(&mut self, transaction: &Transaction<'_>, topic: &str, bounds: TopicBounds) -> Result<bool> {
+        let mut held = Held::of(transaction, topic)?;
+        let mut oldest = transaction.prepare_cached(&format!(
+            "SELECT position, number, length(fields) FROM entries INDEXED BY by_topic \
+             WHERE topic = ? AND {IS_MESSAGE} ORDER BY position LIMIT ?"
+        ))?;
+        let mut rows = oldest.query(params![topic, STEP_ENTRIES.cast_signed()])?;
+        let mut places = Vec::new();
+        while !self.is_enough()
+            && bounds.are_exceeded(held)
+            && let Some(row) = rows.next()?
+        {
+            let (place, bytes) = (Place::read(row)?, row.get::<_, i64>(2)?.cast_unsigned());
+            held = Held { messages: held.messages - 1, bytes: held.bytes.saturating_sub(bytes) };
+            (self.messages, self.bytes) = (self.messages + 1, self.bytes + bytes);
+            self.until = self.until.max(place.position);
+            places.push(place);
+        }
+        drop(rows);
+        for place in &places {
+            row::mark(transaction, *place, topic)?;
+        }
+        if places.is_empty() && bounds.are_exceeded(held) {
+            // Rows that are damaged had been counted.
+            held = Held::counted(transaction, topic)?;
+        }
+        let [messages, bytes] = [held.messages, held.bytes].map(u64::cast_signed);
+        transaction
+            .prepare_cached("UPDATE topics SET messages = ?2, bytes = ?3 WHERE topic = ?1")?
+            .execute(params![topic, messages, bytes])?;
+        Ok(places.is_empty() || !bounds.are_exceeded(held))
+    }
+
+    /// Returns whether they take a step.
+    fn is_enough(&self) -> bool {
+        self.messages >= STEP_ENTRIES || self.bytes >= STEP_BYTES
+    }
+}
+
+/// What a step has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Step {
+    /// The newest evicted message.
+    pub(super) until: Position,
+    /// About how many bytes it has written.
+    pub(super) bytes: u64,
+    /// How many entries it has removed.
+    pub(super) removed: u64,
+}
+
+impl Held {
+    /// Counts what a topic has.
+    fn counted(connection: &Connection, topic: &str) -> Result<Self> {
+        let sql = format!(
+            "SELECT count(*), coalesce(sum(length(fields)), 0) FROM entries INDEXED BY by_topic \
+             WHERE topic = ? AND {IS_MESSAGE}"
+        );
+        connection.query_row(&sql, [topic], Self::read)
+    }
+
+    /// Returns what a topic has, as it was counted before.
+    fn of(connection: &Connection, topic: &str) -> Result<Self> {
+        let mut select = connection.prepare_cached("SELECT messages, bytes FROM topics WHERE topic = ?")?;
+        Ok(select.query_row([topic], Self::read).optional()?.unwrap_or_default())
+    }
+
+    fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
+        let (messages, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+        // They can be negative only if rows were damaged.
+        Ok(Self { messages: messages.max(0).cast_unsigned(), bytes: bytes.max(0).cast_unsigned() })
+    }
+}
