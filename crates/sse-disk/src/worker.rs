@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::builder::Durability;
 use crate::error::{DiskRefusal, Failure};
-use crate::store::{Bounds, STEP_ENDS, STEP_IDS, Store, TopicBounds};
+use crate::store::{Bounds, STEP_BYTES, STEP_ENDS, STEP_ENTRIES, STEP_IDS, Store, TopicBounds};
 use crate::tail::Tail;
 use crate::trace;
 
@@ -86,6 +86,8 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     /// When to flush the entries that were appended since the last flush.
     flush_at: Option<Instant>,
+    /// How many steps of tidying are due, so that a log that grows fast stays within its limits.
+    steps: u64,
     /// When to tidy again, if nothing is appended.
     tidy_at: Instant,
     /// When to check again whether messages could be stored.
@@ -130,6 +132,7 @@ impl Worker {
             jobs,
             shared,
             flush_at: None,
+            steps: 0,
             tidy_at: Instant::now(),
             probe_at: Instant::now(),
             refused_bytes: 0,
@@ -201,6 +204,9 @@ impl Worker {
                 stats.longest_commit = stats.longest_commit.max(appended.commit);
                 stats.refusal = None;
                 drop(stats);
+                // One for an evicted message, and one for what tells of it.
+                let steps = appended.entries.len() as u64 / STEP_ENTRIES + bytes as u64 / STEP_BYTES;
+                self.steps = 2 * steps + 1;
                 self.shared.tail().push(appended.entries);
                 self.shared.grown.notify_waiters();
                 // The counts are updated first, so that a caller that has its result finds its messages in them.
@@ -234,8 +240,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Flushes if it is time, and does one step of the work that keeps the log within its limits, which takes a few
-    /// milliseconds.
+    /// Flushes if it is time, and does some of the work that keeps the log within its limits: at least one step, which
+    /// takes a few milliseconds, and as much as was appended.
     fn tidy(&mut self) {
         if self.flush_at.is_some_and(|at| at <= Instant::now()) {
             self.flush_at = None;
@@ -249,7 +255,7 @@ impl Worker {
             self.probe_at = Instant::now() + TICK;
             self.probe();
         }
-        let step = match self.step() {
+        let step = match self.do_steps() {
             Ok(step) => {
                 if self.store.is_flushed() {
                     self.tell_of_tidying(Ok(()));
@@ -302,6 +308,16 @@ impl Worker {
             }
             _ => {}
         }
+    }
+
+    /// Does the steps that are due. Returns whether there may be more to do.
+    fn do_steps(&mut self) -> Result<bool, rusqlite::Error> {
+        for _ in 0..std::mem::take(&mut self.steps) {
+            if !self.step()? {
+                return Ok(false);
+            }
+        }
+        self.step()
     }
 
     /// Does one step. Returns whether there may be more to do.

@@ -81,6 +81,25 @@ async fn data_after(topics: &Topics, last_event_id: &str, names: &[&str], count:
     seen
 }
 
+/// As much is trimmed as is appended.
+#[tokio::test]
+async fn a_log_that_grows_fast_stays_within_its_bounds() {
+    for settings in [
+        DiskLog::builder().max_entries(1000),
+        DiskLog::builder().max_bytes(1024 * 1024),
+        // Some thousand entries tell of evicted messages.
+        DiskLog::builder().max_topic_messages(1000),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(&settings, directory.path()).await;
+        let record = Record::new("fast", &Message::new("x".repeat(100))).unwrap();
+        for number in 0..25 {
+            log.append(&Batch::new(7, number, vec![record.clone(); Batch::MAX_MESSAGES])).await.unwrap();
+        }
+        assert!(log.stats().entries < 30_000, "{settings:?}: {:?}", log.stats());
+    }
+}
+
 #[tokio::test]
 async fn a_topic_with_many_messages_does_not_push_out_the_others() {
     let directory = tempfile::tempdir().unwrap();
