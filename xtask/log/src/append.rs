@@ -29,11 +29,12 @@ const PUBLISHERS: [usize; 3] = [1, 100, 10_000];
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What is measured, as an argument and as a column.
-const CONTENDERS: [(&str, &str); 6] = [
+const CONTENDERS: [(&str, &str); 7] = [
     ("file", "a file"),
     ("memory", "the log in memory"),
     ("disk", "sse-disk"),
     ("disk-second", "sse-disk, each second"),
+    ("disk-topic", "sse-disk, 1,000 of a topic"),
     ("redis-always", "Redis, always"),
     ("redis-second", "Redis, everysec"),
 ];
@@ -136,6 +137,8 @@ async fn measure(name: &str, publishers: usize, time: Duration) -> Result<Round>
             let log = DiskLog::builder().durability(Durability::Every(Duration::from_secs(1)));
             on(log.open(path)?, publishers, time).await
         }
+        // Each append beyond the bound evicts a message.
+        "disk-topic" => on(DiskLog::builder().max_topic_messages(1000).open(path)?, publishers, time).await,
         _ => {
             let redis = Redis::start(path, if name == "redis-always" { "always" } else { "everysec" })?;
             on(RedisLog::connect(&redis.url, "bench").await?, publishers, time).await

@@ -33,7 +33,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: sse-log-bench [append [CONTENDER…] [PUBLISHERS…] | http | resume [CLIENTS…] | scale [--messages NUMBER]] [--quick]
-  contenders: file, memory, disk, disk-second, redis-always, redis-second
+  contenders: file, memory, disk, disk-second, disk-topic, redis-always, redis-second
   --messages: how many messages the largest topic of `scale` has, 5,000,000 by default; 100,000,000 take some 12 GB";
 
 /// How many files a process needs: a socket for each of 1,000 connections, and some more.

@@ -118,6 +118,8 @@ impl Topics {
     /// what they needed.
     pub(super) fn bound(&mut self, connection: &mut Connection, bounds: TopicBounds) -> Result<()> {
         if self.are_counted != bounds.are_set() {
+            // The messages of a large log are sorted in files, not in memory.
+            connection.execute_batch("PRAGMA temp_store = FILE")?;
             let transaction = begin(connection)?;
             if bounds.are_set() {
                 transaction.execute_batch(&format!(
@@ -130,6 +132,7 @@ impl Topics {
                 transaction.execute_batch("DROP INDEX by_topic; DROP INDEX marks; DELETE FROM topics")?;
             }
             transaction.commit()?;
+            connection.execute_batch("PRAGMA temp_store = MEMORY")?;
         }
         let are_counted = bounds.are_set();
         let marks = if are_counted { Marks::read(connection)? } else { Marks::default() };
@@ -203,18 +206,17 @@ impl Topics {
     /// Does one step: evicts messages of a topic that has too much, or looks for such topics, or removes marks. Returns
     /// what it has done; `None` if there is nothing to do.
     pub(super) fn step(&mut self, connection: &mut Connection) -> Result<Option<Step>> {
-        if !self.over.is_empty() {
-            return self.evict(connection).map(Some);
-        }
-        if !matches!(self.unseen, Unseen::None) {
-            self.look(connection)?;
-            return Ok(Some(Step::default()));
-        }
         if !self.are_counted {
-            return Ok(None);
+            Ok(None)
+        } else if !self.over.is_empty() {
+            self.evict(connection).map(Some)
+        } else if !matches!(self.unseen, Unseen::None) {
+            self.look(connection)?;
+            Ok(Some(Step::default()))
+        } else {
+            let removed = self.marks.join(connection)?;
+            Ok(removed.map(|removed| Step { bytes: 16 * 1024 + removed * 128, removed, ..Step::default() }))
         }
-        let removed = self.marks.join(connection)?;
-        Ok(removed.map(|removed| Step { bytes: 16 * 1024 + removed * 128, removed, ..Step::default() }))
     }
 
     /// Looks at some of the unseen topics.
