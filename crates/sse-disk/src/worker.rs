@@ -204,9 +204,8 @@ impl Worker {
                 stats.longest_commit = stats.longest_commit.max(appended.commit);
                 stats.refusal = None;
                 drop(stats);
-                // One for an evicted message, and one for what tells of it.
-                let steps = appended.entries.len() as u64 / STEP_ENTRIES + bytes as u64 / STEP_BYTES;
-                self.steps = 2 * steps + 1;
+                // One for evicted messages, and one for what tells of them.
+                self.steps = 2 * appended.entries.len() as u64 / STEP_ENTRIES + bytes as u64 / STEP_BYTES;
                 self.shared.tail().push(appended.entries);
                 self.shared.grown.notify_waiters();
                 // The counts are updated first, so that a caller that has its result finds its messages in them.

@@ -4,7 +4,7 @@
 //! any page sees whether it misses something. Of marks without another entry between them, the newest of each topic is
 //! enough. The others are removed from time to time, so marks take little room.
 //!
-//! All this needs an index of the messages by topic, which makes appends dearer. It exists only if there are bounds.
+//! All this needs an index of the messages by topic, which makes appends slower. It exists only if there are bounds.
 
 mod marks;
 
