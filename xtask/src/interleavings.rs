@@ -1,18 +1,21 @@
 //! The server's locks and wakers in many orders of its threads, under the model checker shuttle.
 
-use std::env;
-
 use crate::shell::{self, Failure};
+use crate::test::executables;
 
-/// How many orders of each kind a test is run in: under a minute for all.
+/// How many orders of each kind a test is run in: about 40 s for all.
 pub(crate) const DEFAULT_ITERATIONS: u32 = 5_000;
 
 pub(crate) fn run(iterations: u32) -> Result<(), Failure> {
-    // It chooses the locks in `sync.rs`. Flags that are set already stay.
-    let flags = format!("{} --cfg shuttle", env::var("RUSTFLAGS").unwrap_or_default());
+    // The flag chooses the locks in `sync/lock.rs`. Only the tests themselves are compiled with it, so their dependencies
+    // are those of all other tests.
+    let tests = executables::of(
+        "cargo rustc -p sse-server --lib --all-features --profile test \
+         --message-format json-render-diagnostics -- --cfg shuttle",
+    )?;
+    let [test] = &tests[..] else { return Err(Failure::new("the build makes one program with tests")) };
     shell::run_with(
-        // A folder of its own: other flags would build all dependencies anew, there and back.
-        "cargo test -p sse-server --lib --target-dir target/shuttle interleavings",
-        &[("RUSTFLAGS", flags.trim_start()), ("ITERATIONS", &iterations.to_string())],
+        &format!("{} interleavings", test.program.display()),
+        &[("ITERATIONS", &iterations.to_string())],
     )
 }

@@ -1,6 +1,6 @@
 //! Runs all tests. Programs that they need are installed first.
 
-mod executables;
+pub(crate) mod executables;
 mod pool;
 
 use std::thread;

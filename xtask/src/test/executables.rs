@@ -14,17 +14,28 @@ const LONGEST: &str = "sse-cli: tests/disk_fails.rs";
 
 /// A program with tests in it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Executable {
+pub(crate) struct Executable {
     /// As `sse-server: tests/route.rs`.
-    pub(super) name: String,
-    pub(super) program: PathBuf,
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
     /// The folder of its package, in which cargo runs it.
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 /// Builds all tests of the workspace, and the programs and examples that they run.
 pub(super) fn build() -> Result<Vec<Executable>, Failure> {
-    let line = "cargo test --workspace --all-features --no-run --message-format json-render-diagnostics";
+    let mut executables =
+        of("cargo test --workspace --all-features --no-run --message-format json-render-diagnostics")?;
+    // Those that need most are the largest, and begin first.
+    executables.sort_by_cached_key(|test| {
+        let size = test.program.metadata().map_or(0, |file| file.len());
+        Reverse((test.name == LONGEST, size))
+    });
+    Ok(executables)
+}
+
+/// Runs a build of tests, which prints its messages as JSON, and returns the programs with tests that it makes.
+pub(crate) fn of(line: &str) -> Result<Vec<Executable>, Failure> {
     println!("\n$ {line}");
     let mut build = shell::command(line).stdout(Stdio::piped()).spawn()?;
     let output = build.stdout.take().ok_or_else(|| Failure::new("there is no output"))?;
@@ -36,11 +47,6 @@ pub(super) fn build() -> Result<Vec<Executable>, Failure> {
     if !status.success() {
         return Err(Failure::new(format!("the tests can't be built: {status}")));
     }
-    // Those that need most are the largest, and begin first.
-    executables.sort_by_cached_key(|test| {
-        let size = test.program.metadata().map_or(0, |file| file.len());
-        Reverse((test.name == LONGEST, size))
-    });
     Ok(executables)
 }
 
