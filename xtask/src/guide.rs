@@ -201,9 +201,7 @@ struct Dependencies(Vec<(String, String)>);
 
 impl Dependencies {
     fn of_the_workspace() -> Result<Self, Failure> {
-        let metadata = shell::output("cargo metadata --no-deps --format-version 1")?;
-        let metadata: Value =
-            serde_json::from_str(&metadata).map_err(|error| Failure::new(error.to_string()))?;
+        let metadata = shell::metadata()?;
         let packages = metadata["packages"].as_array().into_iter().flatten();
         let needed = packages.flat_map(|package| package["dependencies"].as_array().into_iter().flatten());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -5,6 +5,7 @@ mod ci;
 mod conformance;
 mod cryptography;
 mod deny;
+mod features;
 mod frameworks;
 mod fuzz;
 mod guide;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use serde_json::Value;
+
 /// Why a task failed.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
@@ -95,4 +97,10 @@ pub(crate) fn output(line: &str) -> Result<String, Failure> {
         return Err(Failure::new(format!("`{line}` failed with {}", output.status)));
     }
     String::from_utf8(output.stdout).map_err(|error| Failure::new(format!("`{line}`: {error}")))
+}
+
+/// Returns what `cargo metadata` says of the workspace's packages.
+pub(crate) fn metadata() -> Result<Value, Failure> {
+    let metadata = output("cargo metadata --no-deps --format-version 1")?;
+    serde_json::from_str(&metadata).map_err(|error| Failure::new(format!("`cargo metadata`: {error}")))
 }

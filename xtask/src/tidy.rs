@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::shell::{self, Failure};
-use crate::{cryptography, guide, layout, pages, setup, times};
+use crate::{cryptography, features, guide, layout, pages, setup, times};
 
 /// Which crates of the workspace a crate may depend on. Tests and examples may use any.
 const DIRECTIONS: [(&str, &[&str]); 11] = [
@@ -56,7 +56,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     times::measure("tidy: lints", || {
         shell::run("cargo clippy --workspace --all-features --all-targets -- -D warnings")
     })?;
-    times::measure("tidy: lints by feature", lints_by_feature)?;
+    times::measure("tidy: lints by feature", features::lints)?;
     times::measure("tidy: lints for other systems", other_systems)?;
     times::measure("tidy: documentation", documentation)?;
     times::measure("tidy: directions, pages and layout", || {
@@ -75,23 +75,6 @@ fn format() -> Result<(), Failure> {
             "cargo fmt --check --manifest-path {package}/Cargo.toml -- --config-path rustfmt.toml"
         ))
     })
-}
-
-fn lints_by_feature() -> Result<(), Failure> {
-    setup::cargo_tool("cargo-hack")?;
-    shell::run(
-        "cargo hack clippy -p sse-codec --feature-powerset --exclude-features=default -- -D warnings",
-    )?;
-    // Without features, and each alone; the workspace has been checked with all of them.
-    shell::run(
-        "cargo hack clippy -p sse-server -p sse-redis -p sse-disk -p sse-testing --each-feature \
-         --exclude-all-features -- -D warnings",
-    )?;
-    // Not the features that are reqwest's own.
-    shell::run(
-        "cargo hack clippy -p sse-client --feature-powerset \
-         --exclude-features=default,default-tls,http2,system-proxy -- -D warnings",
-    )
 }
 
 /// The libraries and the program, on systems that no test runs on.
@@ -121,8 +104,7 @@ fn documentation() -> Result<(), Failure> {
 }
 
 fn directions() -> Result<(), Failure> {
-    let metadata = shell::output("cargo metadata --no-deps --format-version 1")?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| Failure::new(error.to_string()))?;
+    let metadata = shell::metadata()?;
     let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
     for package in packages {
         let name = text(&package["name"]);

@@ -22,9 +22,7 @@ pub(super) struct Package {
 impl Package {
     /// Every package of the workspace.
     pub(super) fn all() -> Result<Vec<Self>, Failure> {
-        let metadata = shell::output("cargo metadata --no-deps --format-version 1")?;
-        let metadata: Value =
-            serde_json::from_str(&metadata).map_err(|error| Failure::new(error.to_string()))?;
+        let metadata = shell::metadata()?;
         Ok(metadata["packages"].as_array().into_iter().flatten().map(Self::new).collect())
     }
 
