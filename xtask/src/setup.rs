@@ -112,6 +112,6 @@ pub(crate) fn cargo_tool(name: &str) -> Result<(), Failure> {
     if shell::succeeds(&format!("cargo {} --version", name.trim_start_matches("cargo-"))) {
         return Ok(());
     }
-    // Each runs for a second or two, and takes minutes to build with optimizations.
-    shell::run(&format!("cargo install --locked --debug {name}"))
+    // Each runs for a second or two, and takes minutes to build with optimizations. Nobody debugs it.
+    shell::run_with(&format!("cargo install --locked --debug {name}"), &[("CARGO_PROFILE_DEV_DEBUG", "0")])
 }
