@@ -7,9 +7,9 @@ use std::thread;
 use crate::shell::{self, Failure};
 use crate::{tidy, times};
 
-/// Tasks whose builds are in folders of their own, so that two of them can run at a time: each has parts that need one
+/// Tasks whose builds are in different folders, so that two of them can run at a time: each has parts that need one
 /// processor at most. The tasks of a lane run from left to right.
-const LANES: [&[&str]; 2] = [&["msrv", "frameworks", "miri"], &["fuzz", "interleavings", "deny"]];
+const LANES: [&[&str]; 2] = [&["msrv", "frameworks", "interleavings", "miri"], &["fuzz", "deny"]];
 
 /// Everything but the tests, among which is all that `conformance` runs.
 pub(crate) fn run_the_rest() -> Result<(), Failure> {
