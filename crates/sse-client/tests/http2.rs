@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{quick, soon};
 use reqwest::Client;
-use sse_client::{EventSource, client_builder};
+use sse_client::{EventSource, Reconnect, client_builder};
 use sse_server::{Message, Route, serve};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -52,8 +52,12 @@ async fn start_relay(server: SocketAddr, freeze: Arc<Notify>) -> SocketAddr {
 }
 
 fn source(client: &Client, address: SocketAddr) -> EventSource {
+    source_with(client, address, quick())
+}
+
+fn source_with(client: &Client, address: SocketAddr, policy: Reconnect) -> EventSource {
     let request = client.get(format!("http://{address}/")).build().unwrap();
-    EventSource::builder(client.clone(), request).reconnect(quick()).build().unwrap()
+    EventSource::builder(client.clone(), request).reconnect(policy).build().unwrap()
 }
 
 /// Publishes until the source returns an event, so that the test does not depend on when the source connects.
@@ -92,6 +96,25 @@ async fn a_dead_connection_is_closed() {
     tokio::time::sleep(Duration::from_secs(55)).await;
     tokio::time::resume();
     soon(reading).await.unwrap();
+}
+
+/// A connection without streams has PINGs as well. Otherwise, the next attempt would be made on the dead connection, and
+/// fail.
+#[tokio::test]
+async fn a_connection_that_dies_while_it_is_idle_is_not_used_again() {
+    let route = Route::new();
+    let freeze = Arc::new(Notify::new());
+    let address = start_relay(start(&route).await, freeze.clone()).await;
+    let client = client_builder().http2_prior_knowledge().build().unwrap();
+    let mut first = source(&client, address);
+    first_event(&route, &mut first).await;
+    drop(first);
+    freeze.notify_one();
+    // The time until a PING, and the time for its answer.
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(55)).await;
+    tokio::time::resume();
+    first_event(&route, &mut source_with(&client, address, Reconnect::never())).await;
 }
 
 #[tokio::test]
