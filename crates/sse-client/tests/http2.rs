@@ -4,13 +4,18 @@
 
 mod common;
 
-use std::future::pending;
+use std::convert::Infallible;
+use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{quick, soon};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use reqwest::Client;
+use reqwest::header::{HeaderName, HeaderValue};
 use sse_client::{EventSource, Reconnect, client_builder};
 use sse_server::{Message, Route, serve};
 use tokio::io::copy_bidirectional;
@@ -115,6 +120,28 @@ async fn a_connection_that_dies_while_it_is_idle_is_not_used_again() {
     tokio::time::sleep(Duration::from_secs(55)).await;
     tokio::time::resume();
     first_event(&route, &mut source_with(&client, address, Reconnect::never())).await;
+}
+
+/// As over HTTP/1.1. Without the setting, the client accepts 16 KiB of headers.
+#[tokio::test]
+async fn many_headers_are_read() {
+    for count in [99, 150, 400, 900] {
+        let route = Route::new();
+        let events = route.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut response = events.respond(&request);
+            for number in 0..count {
+                let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+                response.headers_mut().insert(name, HeaderValue::from_static("y"));
+            }
+            ready(Ok::<_, Infallible>(response))
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, service).into_future());
+        let client = client_builder().http2_prior_knowledge().build().unwrap();
+        first_event(&route, &mut source(&client, address)).await;
+    }
 }
 
 #[tokio::test]
