@@ -4,10 +4,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Answer, Server, Sources as _, name, response, soon, stream};
+use common::{Answer, Server, Sources as _, last_error, name, next, response, soon, stream};
 use futures_core::FusedStream as _;
 use sse_client::{
-    Decoder, Ending, Error, Event, EventId, EventStream, ReadSettings, ResponseExt as _, Verdict,
+    Decoder, Ending, Error, Event, EventId, EventStream, ReadSettings, Reconnect, ResponseExt as _, Verdict,
 };
 
 /// A short time-out, for a server that never sends anything.
@@ -216,6 +216,25 @@ async fn sources_and_streams_use_the_same_settings() {
             assert_eq!(soon(source.next()).await.unwrap().unwrap().data(), data);
         }
         assert!(soon(events.next()).await.is_none() && soon(source.next()).await.is_none());
+    }
+}
+
+/// Without these settings, the source and the stream would wait for more.
+#[tokio::test]
+async fn sources_and_streams_end_by_the_same_settings() {
+    for (settings, body, given, expected) in [
+        (ReadSettings::new().fail_at(|event| event.data() == "1"), "data: 1\n\n", &[][..], "Event"),
+        (ReadSettings::new().initial_idle_timeout(SHORT), ": nothing\n", &[], "IdleTimeout"),
+        (ReadSettings::new().idle_timeout(SHORT), "data: 1\n\n", &[("message", "1")], "IdleTimeout"),
+    ] {
+        check(stream(body).held(), |events| events.read_settings(&settings), given, expected).await;
+        let server = Server::start([stream(body).held()]);
+        let source = server.builder().reconnect(Reconnect::never()).read_settings(&settings);
+        let mut source = source.build().unwrap();
+        for (_, data) in given {
+            assert_eq!(next(&mut source).await.0, *data);
+        }
+        assert_eq!(name(&last_error(&mut source).await), expected);
     }
 }
 
