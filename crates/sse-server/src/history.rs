@@ -13,6 +13,7 @@ mod own_ids;
 mod position;
 mod recent;
 mod ring;
+mod segments;
 
 pub(crate) use self::cursor::{Cursor, Gap, merge};
 pub use self::entry::Entry;
@@ -23,4 +24,5 @@ pub(crate) use self::memory::Memory;
 pub(crate) use self::own_ids::{Known as KnownId, OwnIds};
 pub use self::position::Position;
 pub(crate) use self::recent::{Begun, Broken, Known, Recent, linked, size};
-pub(crate) use self::ring::{Bounds, FRAME, Frame, Ring};
+pub(crate) use self::ring::{Bounds, Frame, Ring};
+pub(crate) use self::segments::FRAME;

@@ -257,7 +257,9 @@ impl Topics {
             }
         }
         transaction.commit()?;
-        within.iter().for_each(|topic| _ = self.over.remove(topic));
+        for topic in &within {
+            self.over.remove(topic);
+        }
         self.marks.made(evicted.messages);
         Ok(Step { until: evicted.until, bytes: 64 * 1024 + evicted.messages * 256, removed: 0 })
     }

@@ -15,10 +15,7 @@ use super::kept::Kept;
 use super::latest::Latest;
 use super::memory::Share;
 use super::position::Position;
-
-/// How many bytes are sent as one frame. It is large enough that a frame costs less than its bytes, and small enough
-/// that a stalled subscriber holds little.
-pub(crate) const FRAME: usize = 32 * 1024;
+use super::segments::{FRAME, Segments};
 
 /// The limits of a ring.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +49,10 @@ pub(crate) struct Ring {
     evicted: Position,
     /// The newest evicted position of `latest`.
     latest_evicted: Position,
-    /// The frame that was joined last.
-    joined: Option<Frame>,
+    /// The frame that was joined last, and whether the next message would not have fitted.
+    joined: Option<(Frame, bool)>,
+    /// Messages that were joined to full frames, and stay joined.
+    segments: Segments,
     /// The memory that the ring takes.
     share: Share,
 }
@@ -66,8 +65,6 @@ pub(crate) struct Frame {
     /// The position after which the frame begins, and the position of its last message.
     after: Position,
     pub(crate) to: Position,
-    /// Whether the next message would not have fitted.
-    full: bool,
 }
 
 impl Ring {
@@ -83,6 +80,7 @@ impl Ring {
             evicted,
             latest_evicted: Position::START,
             joined: None,
+            segments: Segments::default(),
             share,
         }
     }
@@ -197,20 +195,21 @@ impl Ring {
     /// Returns the messages after a position as one frame: up to [`FRAME`] bytes, or one larger message.
     pub(crate) fn frame(&mut self, after: Position) -> Option<Frame> {
         let newest = self.newest();
-        if let Some(joined) = self.joined.as_ref().filter(|joined| joined.after == after)
-            && (joined.full || joined.to == newest)
+        if let Some((joined, is_full)) = self.joined.as_ref().filter(|(joined, _)| joined.after == after)
+            && (*is_full || joined.to == newest)
         {
             return Some(joined.clone());
         }
-        if let Some(frame) = self.newest_alone(after) {
+        if let Some(frame) = self.newest_alone(after).or_else(|| self.frame_of_segment(after)) {
             return Some(frame);
         }
         let mut entries = self.after(after);
         let first = entries.next()?;
-        let (mut size, mut messages, mut to, mut full) = (first.block.len(), 1, first.position, false);
+        let next_segment = self.segments.begin_after(first.position);
+        let (mut size, mut messages, mut to, mut is_full) = (first.block.len(), 1, first.position, false);
         for entry in entries {
-            if size + entry.block.len() > FRAME {
-                full = true;
+            if size + entry.block.len() > FRAME || next_segment == Some(entry.position) {
+                is_full = true;
                 break;
             }
             size += entry.block.len();
@@ -218,21 +217,50 @@ impl Ring {
             to = entry.position;
         }
         if messages == 1 {
-            return Some(Frame { bytes: first.block.bytes().clone(), messages, after, to, full });
+            return Some(Frame { bytes: first.block.bytes().clone(), messages, after, to });
         }
         let mut bytes = BytesMut::with_capacity(size);
         for entry in self.after(after).take_while(|entry| entry.position <= to) {
             bytes.extend_from_slice(entry.block.bytes());
         }
-        let frame = Frame { bytes: bytes.freeze(), messages, after, to, full };
-        self.set_joined(Some(frame.clone()));
+        let frame = Frame { bytes: bytes.freeze(), messages, after, to };
+        // The latest messages of each key are kept alone, so they can't share the memory of others.
+        if is_full && self.latest.is_none() {
+            self.join(&frame);
+        } else {
+            self.set_joined(Some((frame.clone(), is_full)));
+        }
         Some(frame)
     }
 
-    fn set_joined(&mut self, frame: Option<Frame>) {
-        self.share.add(frame.as_ref().map_or(0, |frame| frame.bytes.len()));
-        let before = std::mem::replace(&mut self.joined, frame);
-        self.share.give_back(before.map_or(0, |frame| frame.bytes.len()));
+    /// Returns the rest of a segment, if the next message after a position is in one.
+    fn frame_of_segment(&self, after: Position) -> Option<Frame> {
+        let index = self.index(after.next());
+        let first = self.entries.get(index)?;
+        let (bytes, to) = self.segments.rest(first)?;
+        let messages = (self.index(to) - index + 1) as u64;
+        Some(Frame { bytes, messages, after, to })
+    }
+
+    /// Lets the messages of a frame share its memory, so that no other subscriber has to join them again.
+    fn join(&mut self, frame: &Frame) {
+        let first = self.index(frame.after.next());
+        let mut entries = self.entries.range_mut(first..);
+        let mut start = 0;
+        for entry in entries.by_ref().take(usize::try_from(frame.messages).unwrap_or(usize::MAX)) {
+            let end = start + entry.block.len();
+            entry.block.share(frame.bytes.slice(start..end));
+            start = end;
+        }
+        let from = self.entries[first].position;
+        self.segments.add(from, frame.to, frame.bytes.clone(), &mut self.share);
+    }
+
+    fn set_joined(&mut self, joined: Option<(Frame, bool)>) {
+        let size = |joined: &Option<(Frame, bool)>| joined.as_ref().map_or(0, |(frame, _)| frame.bytes.len());
+        self.share.add(size(&joined));
+        let before = std::mem::replace(&mut self.joined, joined);
+        self.share.give_back(size(&before));
     }
 
     /// Returns the newest message as a frame, if no other message comes after the position. That is so for most
@@ -243,7 +271,7 @@ impl Ring {
         let is_alone =
             self.latest.is_none() && from_newest.next().is_none_or(|entry| entry.position <= after);
         let (bytes, to) = (newest.block.bytes(), newest.position);
-        is_alone.then(|| Frame { bytes: bytes.clone(), messages: 1, after, to, full: false })
+        is_alone.then(|| Frame { bytes: bytes.clone(), messages: 1, after, to })
     }
 
     /// Returns the id of the newest event, if its publisher gave it one.
@@ -269,6 +297,7 @@ impl Ring {
             self.entries.shrink_to(2 * self.entries.len());
         }
         self.forget_frame(position);
+        self.segments.evict(position, &mut self.share);
         let is_kept = if let Some(latest) = self.latest.as_mut().filter(|_| entry.block.key().is_some()) {
             // If the message is not kept, a newer message of its key replaces it.
             latest.keep(entry)
@@ -295,7 +324,7 @@ impl Ring {
 
     /// Drops the joined frame, if it begins before an evicted message, because no subscriber asks for it any more.
     fn forget_frame(&mut self, evicted: Position) {
-        if self.joined.as_ref().is_some_and(|joined| joined.after < evicted) {
+        if self.joined.as_ref().is_some_and(|(joined, _)| joined.after < evicted) {
             self.set_joined(None);
         }
     }

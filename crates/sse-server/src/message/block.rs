@@ -105,6 +105,12 @@ impl Draft {
 }
 
 impl Block {
+    /// Takes the same bytes from another piece of memory.
+    pub(crate) fn share(&mut self, bytes: Bytes) {
+        debug_assert_eq!(self.bytes, bytes);
+        self.bytes = bytes;
+    }
+
     /// Returns the block of fields that a log has stored, with the hub's id if it is an event.
     pub(crate) fn of_fields(fields: &[u8], id: Option<&EventId<'_>>, label: Label) -> Self {
         Self::of_parts(fields, id, if id.is_some() { Id::Hub } else { Id::None }, label)

@@ -7,7 +7,7 @@ use sse_codec::EventId;
 
 use super::*;
 use crate::history::memory::Share;
-use crate::history::{Bounds, Epoch, OwnIds};
+use crate::history::{Bounds, Epoch, FRAME, OwnIds};
 use crate::message::{Draft, fingerprint};
 
 const BOUNDS: Bounds = Bounds { messages: 3, bytes: 1000, age: None, burst: 0 };
@@ -349,6 +349,56 @@ fn a_frame_is_limited_and_shared() {
     assert_eq!(frame(&mut log, 11), None);
 }
 
+/// Whatever message a subscriber begins with, the next frames are those of the others.
+#[test]
+fn messages_that_were_joined_once_stay_joined() {
+    let mut log = Log::new(1, Bounds { messages: 100, bytes: 1 << 20, ..BOUNDS }, false);
+    for _ in 0..20 {
+        log.push_data(0, &Id::None, None, &"x".repeat(9_996));
+    }
+    let mut frame = |after| {
+        let frame = log.rings[0].frame(Position::new(after)).unwrap();
+        (frame.to.get(), frame.messages, frame.bytes)
+    };
+    let address = |bytes: &bytes::Bytes, offset: usize| bytes[offset..].as_ptr();
+    let (to, messages, first) = frame(4);
+    assert_eq!((to, messages), (7, 3));
+    for (after, offset) in [(5, 10_000), (6, 20_000)] {
+        let (to, messages, rest) = frame(after);
+        assert_eq!((to, messages, rest.len()), (7, 7 - after, 30_000 - offset));
+        assert_eq!(address(&rest, 0), address(&first, offset), "after {after}");
+    }
+    // It ends where the other one begins.
+    let (to, messages, before) = frame(2);
+    assert_eq!((to, messages, before.len()), (4, 2, 20_000));
+    assert_eq!(address(&frame(3).2, 0), address(&before, 10_000));
+    assert_eq!(address(&frame(4).2, 0), address(&first, 0));
+    // The one after it, and what may still grow.
+    assert_eq!((frame(7).0, frame(16).0, frame(19).0), (10, 19, 20));
+}
+
+#[test]
+fn evicted_messages_give_their_segments_back() {
+    let bounds = Bounds { messages: 6, bytes: 1 << 20, ..BOUNDS };
+    let mut log = Log::new(1, bounds, false);
+    let push = |log: &mut Log| log.push_data(0, &Id::None, None, &"x".repeat(9_996));
+    for _ in 0..6 {
+        push(&mut log);
+    }
+    let alone = log.rings[0].held();
+    let mut after = 0;
+    for _ in 0..30 {
+        let frame = log.rings[0].frame(Position::new(after)).unwrap();
+        assert_eq!(frame.bytes.len() as u64, 10_000 * frame.messages);
+        // One frame more at most: of messages that were evicted before the others of their segment.
+        assert!(log.rings[0].held() <= alone + 2 * FRAME, "{}", log.rings[0].held() - alone);
+        after = frame.to.get().saturating_sub(1);
+        push(&mut log);
+    }
+    (0..6).for_each(|_| push(&mut log));
+    assert_eq!(log.rings[0].held(), alone);
+}
+
 #[test]
 fn topics_are_read_as_one() {
     let mut log = Log::new(2, BOUNDS, false);
@@ -430,6 +480,34 @@ struct Reader {
     cursor: Cursor,
     /// The newest number that it has seen, or was told of by a gap.
     seen: u64,
+}
+
+proptest! {
+    /// However messages are published, joined and evicted, a frame has the next messages, and is not too large.
+    #[test]
+    fn a_frame_has_the_messages_after_any_position(
+        steps in prop::collection::vec((prop::option::of(0usize..12_000), 0u64..60), 1..120),
+    ) {
+        let mut log = Log::new(1, Bounds { messages: 30, bytes: 150_000, ..BOUNDS }, false);
+        for (size, back) in steps {
+            if let Some(size) = size {
+                log.push_data(0, &Id::None, None, &"x".repeat(size));
+            }
+            let after = Position::new(log.last.get().saturating_sub(back));
+            let ring = &mut log.rings[0];
+            let expected: Vec<_> =
+                ring.after(after).map(|kept| (kept.position, kept.block.bytes().clone())).collect();
+            let Some(frame) = ring.frame(after) else {
+                prop_assert!(expected.is_empty());
+                continue;
+            };
+            let messages = usize::try_from(frame.messages).unwrap();
+            prop_assert_eq!(frame.to, expected[messages - 1].0);
+            let bytes: Vec<_> = expected[..messages].iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+            prop_assert!(frame.bytes == bytes, "after {}", after);
+            prop_assert!(messages == 1 || bytes.len() <= FRAME);
+        }
+    }
 }
 
 proptest! {
