@@ -14,6 +14,7 @@ mod row;
 mod simulation;
 mod topics;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,9 @@ pub(crate) const STEP_BYTES: u64 = 1024 * 1024;
 /// How many pages are given back at a time, and how many must be free before that.
 const STEP_PAGES: u64 = 256;
 
+/// The size of a page in bytes, which is SQLite's default.
+const PAGE: u64 = 4096;
+
 /// The limits of a log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
@@ -80,6 +84,8 @@ pub(crate) struct Store {
     removed: u64,
     /// About how many bytes were written since the last checkpoint.
     unchecked: u64,
+    /// The size of the file, if nothing was written since it was read.
+    pages: Cell<Option<Pages>>,
     is_flushed: bool,
     /// Whether the message of the newest entry has expired and was removed.
     is_expired: bool,
@@ -113,6 +119,13 @@ struct End {
     added: Option<Added>,
     /// Of the messages.
     bytes: u64,
+}
+
+/// The size of the file, in pages.
+#[derive(Clone, Copy, Debug)]
+struct Pages {
+    count: u64,
+    free: u64,
 }
 
 /// The size of a log.
@@ -184,7 +197,7 @@ impl Store {
         transaction.commit()?;
         self.topics.note(over.unwrap_or_default());
         // About as many bytes as a small commit writes.
-        self.unchecked += 16 * 1024 + end.bytes;
+        self.wrote(16 * 1024 + end.bytes);
         self.is_expired = self.is_expired && self.last == end.last;
         (self.last, self.ids, self.ends) = (end.last, end.ids, end.ends);
         self.is_flushed = self.durability == Durability::Stored;
@@ -206,6 +219,7 @@ impl Store {
         self.connection.execute_batch("CREATE TABLE IF NOT EXISTS probe (bytes BLOB)")?;
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let probed = self.connection.execute("INSERT INTO probe VALUES (zeroblob(?1))", [bytes]);
+        self.pages.set(None);
         // An empty table that stays, because not even this change has room, harms nothing.
         let removed = self.connection.execute_batch("DROP TABLE probe");
         probed.and(removed)
@@ -269,7 +283,7 @@ impl Store {
         self.unflushed(|store| {
             let Some(step) = store.topics.step(&mut store.connection)? else { return Ok(None) };
             store.removed += step.removed;
-            store.unchecked += step.bytes;
+            store.wrote(step.bytes);
             Ok(Some(step.until))
         })
     }
@@ -288,6 +302,7 @@ impl Store {
             row::empty(&transaction, last)?;
             transaction.commit()
         })?;
+        self.wrote(16 * 1024);
         self.is_expired = true;
         Ok(true)
     }
@@ -305,7 +320,7 @@ impl Store {
         let Some(from) = self.ids.surplus(bounds, step) else { return Ok(false) };
         self.unflushed(|store| {
             store.ids.forget(&store.connection, from, store.trimmed.position, step)?;
-            store.unchecked += 512 * 1024;
+            store.wrote(512 * 1024);
             Ok(true)
         })
     }
@@ -317,7 +332,7 @@ impl Store {
         }
         self.unflushed(|store| {
             let is_forgotten = store.ends.forget(&store.connection, bounds, now, step)?;
-            store.unchecked += if is_forgotten { 64 * 1024 } else { 0 };
+            store.wrote(if is_forgotten { 64 * 1024 } else { 0 });
             Ok(is_forgotten)
         })
     }
@@ -335,21 +350,23 @@ impl Store {
 
     /// Gives some space back, if much is free. Returns whether there may be more.
     pub(crate) fn shrink(&mut self) -> Result<bool> {
-        let (pages, free) = (self.number("page_count")?, self.number("freelist_count")?);
-        if free < STEP_PAGES + pages / 8 {
+        let Pages { count, free } = self.pages()?;
+        if free < STEP_PAGES + count / 8 {
             return Ok(false);
         }
         let mut vacuum = self.connection.prepare_cached("PRAGMA incremental_vacuum(256)")?;
         let mut rows = vacuum.query([])?;
         while rows.next()?.is_some() {}
-        self.unchecked += STEP_PAGES * 4096;
+        drop(rows);
+        drop(vacuum);
+        self.wrote(STEP_PAGES * PAGE);
         Ok(true)
     }
 
     /// Returns the size of the log.
     pub(crate) fn size(&self) -> Result<Size> {
-        let pages = self.number("page_count")?.saturating_sub(self.number("freelist_count")?);
-        let bytes = pages * self.number("page_size")?;
+        let Pages { count, free } = self.pages()?;
+        let bytes = count.saturating_sub(free) * PAGE;
         let oldest = self.oldest()?.map(|oldest| timed::time(oldest.position));
         Ok(Size { entries: self.entries(), bytes, oldest })
     }
@@ -412,8 +429,23 @@ impl Store {
         drop(update);
         transaction.commit()?;
         (self.trimmed, self.removed) = (until, removed);
-        self.unchecked += 64 * 1024;
+        self.wrote(64 * 1024);
         self.forget_publishers(now)
+    }
+
+    /// Notes that about so many bytes were written.
+    fn wrote(&mut self, bytes: u64) {
+        self.unchecked += bytes;
+        self.pages.set(None);
+    }
+
+    fn pages(&self) -> Result<Pages> {
+        if let Some(pages) = self.pages.get() {
+            return Ok(pages);
+        }
+        let pages = Pages { count: self.number("page_count")?, free: self.number("freelist_count")? };
+        self.pages.set(Some(pages));
+        Ok(pages)
     }
 
     fn number(&self, pragma: &str) -> Result<u64> {

@@ -17,6 +17,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sse_server::{PassedThrough, PeerAddress, Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
+use tower::ServiceBuilder;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::{Access, Origin};
@@ -60,7 +61,7 @@ pub(crate) struct App {
 /// The hub as a service.
 pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router {
     let app = Arc::new(app);
-    Router::new()
+    let routes = Router::new()
         .route("/topics", get(subscribe_to_several))
         .route("/topics/{*name}", get(subscribe).post(receive))
         .route("/status", get(status))
@@ -80,12 +81,15 @@ pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router 
                 "topics accept GET and POST, and other paths accept GET",
             )
         })
-        .with_state(app.clone())
-        .layer(cors(origins, credentials))
-        .layer(middleware::from_fn(form::check))
+        .with_state(app.clone());
+    // Around the router and not around each of its routes, because axum copies a route with its layers for each request.
+    let layers = ServiceBuilder::new()
         // Outside of all others, so that their refusals are logged, too.
-        .layer(middleware::from_fn_with_state(app.clone(), identify))
-        .layer(middleware::from_fn_with_state(app, count))
+        .layer(middleware::from_fn_with_state(app.clone(), count))
+        .layer(middleware::from_fn_with_state(app, identify))
+        .layer(middleware::from_fn(form::check))
+        .layer(cors(origins, credentials));
+    Router::new().fallback_service(layers.service(routes))
 }
 
 /// Tells browsers which pages may read, and what they may send and see.

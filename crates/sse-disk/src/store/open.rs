@@ -1,5 +1,6 @@
 //! Opens a log.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -87,6 +88,7 @@ impl Store {
             topics: Topics::default(),
             removed: 0,
             unchecked: 0,
+            pages: Cell::new(None),
             is_flushed: true,
             is_expired: false,
         }
