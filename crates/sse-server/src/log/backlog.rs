@@ -185,9 +185,11 @@ impl Reader {
                 break;
             };
             last = newest.position;
+            // All entries before these tell of evicted messages. There may be many.
+            let before = page.len();
             page.append(&mut next);
-            if let Some(message) = page.iter().rposition(|entry| !entry.is_evicted()) {
-                page.truncate(message + 1);
+            if let Some(message) = page[before..].iter().rposition(|entry| !entry.is_evicted()) {
+                page.truncate(before + message + 1);
                 return Ok(Ok(Arc::new(Entries::new(page))));
             }
         }
