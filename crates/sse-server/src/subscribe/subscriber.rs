@@ -36,7 +36,7 @@ pub(crate) struct Subscriber {
     feeds: Feeds,
     ids: StreamIds,
     cursor: Cursor,
-    /// A gap event was about all topics up to here, so that evicted messages of the log are not told of again.
+    /// A gap event was about all messages up to here, so that evicted messages of the log are not told of again.
     told: Position,
     reading: Reading,
     /// The position of the newest message when the subscriber came. Messages up to it are a replay.

@@ -71,6 +71,9 @@ impl Subscriber {
             }
             _ => self.read_messages(state).map(Next::Messages),
         };
+        if next.is_some() {
+            self.forget_told();
+        }
         if next.is_some() || self.is_ended(state) {
             return Poll::Ready(next);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::{Answer, Answered, Item, Next, PAGE, Reading, StreamIds, Subscriber};
-use crate::history::{Cursor, Entry, Gap};
+use crate::history::{Cursor, Entry, Gap, Position};
 use crate::hub::{Source, State};
 use crate::log::{Entries, Joined, Page, Unknown};
 use crate::message::{Body, Control};
@@ -105,6 +105,9 @@ impl Subscriber {
             Some(gap) if gap.start == 0 => Some(self.tell_gap(&page[part], &mut state)),
             Some(_) => self.next_of_entries(&page[part], &mut state),
         });
+        if matches!(next, Some(Next::Frame { .. } | Next::Messages(_))) {
+            self.forget_told();
+        }
         let ended = self.finish_page(&mut state);
         hub.wake_all(state, ended);
         next
@@ -145,11 +148,17 @@ impl Subscriber {
         if !page.has_evicted() {
             return None;
         }
-        let first = page.iter().position(|entry| self.tells_of_eviction(entry))?;
         let is_own = |entry: &Entry| !entry.is_evicted() && self.feed_of(entry).is_some();
+        // After a message of the only topic, what was told before no longer counts.
+        let own = page.iter().position(is_own).filter(|_| self.feeds.only().is_some());
+        let is_told = |index, entry: &Entry| entry.position <= self.told && own.is_none_or(|own| index < own);
+        let tells = |(index, entry): (usize, &Entry)| {
+            entry.is_evicted() && !is_told(index, entry) && self.feed_of(entry).is_some()
+        };
+        let first = page.iter().enumerate().position(tells)?;
         let start = page[..first].iter().rposition(is_own).map_or(0, |last| last + 1);
         let next = page[first..].iter().position(is_own).map_or(page.len(), |next| first + next);
-        let last = page[..next].iter().rposition(|entry| self.tells_of_eviction(entry)).unwrap_or(first);
+        let last = (first..next).rev().find(|&index| tells((index, &page[index]))).unwrap_or(first);
         Some(start..last + 1)
     }
 
@@ -159,17 +168,17 @@ impl Subscriber {
         self.feeds.iter().position(|feed| **feed.topic().name() == *topic)
     }
 
-    /// Returns whether the entry tells of evicted messages of the subscriber's topics, and it was not told of them yet.
+    /// Returns whether the entry tells of evicted messages of the subscriber's topics, and a gap before it is not surely
+    /// about them.
     pub(super) fn tells_of_eviction(&self, entry: &Entry) -> bool {
-        entry.is_evicted() && entry.position > self.told && self.feed_of(entry).is_some()
+        let is_told = entry.position <= self.told && self.feeds.only().is_none();
+        entry.is_evicted() && !is_told && self.feed_of(entry).is_some()
     }
 
     /// Returns the gap that these entries are.
     fn tell_gap(&mut self, entries: &[Entry], state: &mut State) -> Next {
-        if self.feeds.only().is_none() {
-            // Between messages of one topic, there may be many evicted messages of another one.
-            self.told = state.last();
-        }
+        // More entries that tell of evicted messages may come before the next message, on many pages.
+        self.told = state.last();
         let topic = self.feeds[0].state_mut(state);
         if !self.is_new {
             topic.count_lagged();
@@ -177,6 +186,14 @@ impl Subscriber {
         topic.count_gap();
         let end = entries.last().map_or(self.cursor.read_to(), |entry| entry.position);
         Next::Gap(Gap { missed: None, end })
+    }
+
+    /// Notes that messages have come after the gap. On several topics, there may be many evicted messages of one topic
+    /// between messages of another one, so the gap is about all of them.
+    pub(super) fn forget_told(&mut self) {
+        if self.feeds.only().is_some() {
+            self.told = Position::START;
+        }
     }
 
     /// Returns the messages of a page that belong to the subscriber's topics, without messages after the end of a

@@ -43,24 +43,31 @@ pub(super) struct Span {
     after: Position,
     /// Of several topics, one gap tells of what all of them miss: so nothing up to here is due.
     excused: Position,
+    /// Whether a gap of one topic tells of everything before the next message.
+    is_excused: bool,
     seen: Vec<Position>,
 }
 
 impl Span {
     pub(super) fn after(after: Position) -> Self {
-        Self { after, excused: after, seen: Vec::new() }
+        Self { after, excused: after, is_excused: false, seen: Vec::new() }
     }
 }
 
 impl History {
     pub(super) fn see(&mut self, position: Position) {
-        self.spans.last_mut().expect("there is one at the beginning").seen.push(position);
+        let span = self.spans.last_mut().expect("there is one at the beginning");
+        if span.is_excused && span.seen.is_empty() {
+            span.excused = span.excused.max(position);
+        }
+        span.seen.push(position);
     }
 
     /// It is told of a gap, when the newest entry is this one.
     pub(super) fn gap(&mut self, end: Position, newest: Position) {
-        let excused = if self.topics.len() > 1 { newest.max(end) } else { end };
-        self.spans.push(Span { excused, ..Span::after(end) });
+        let is_excused = self.topics.len() == 1;
+        let excused = if is_excused { end } else { newest.max(end) };
+        self.spans.push(Span { excused, is_excused, ..Span::after(end) });
     }
 }
 
@@ -157,7 +164,7 @@ impl Truth {
     /// A client has got all of its topics, in order and once, but for what it was told of by a gap.
     pub(super) fn judge(&self, history: &History) {
         let mut before = Position::START;
-        for Span { after, excused, seen } in &history.spans {
+        for Span { after, excused, seen, .. } in &history.spans {
             for &position in seen {
                 assert!(position > before, "{position} comes after {before}");
                 before = position;
