@@ -289,7 +289,7 @@ impl Store {
     }
 
     /// Removes the message of the newest entry if it has expired. The entry itself stays, because the next entry is
-    /// linked to it. Returns whether it had a message.
+    /// linked to it, and tells that it had a message. Returns whether it has expired only now.
     pub(crate) fn expire(&mut self, bounds: Bounds, now: u64) -> Result<bool> {
         let is_expired = bounds.expired(now).is_some_and(|expired| timed::time(self.last.position) < expired);
         if self.is_expired || !is_expired || self.last == self.trimmed {
@@ -299,7 +299,7 @@ impl Store {
         self.unflushed(|store| {
             let transaction = begin(&mut store.connection)?;
             store.topics.leave_at(&transaction, last.position)?;
-            row::empty(&transaction, last)?;
+            row::expire(&transaction, last)?;
             transaction.commit()
         })?;
         self.wrote(16 * 1024);

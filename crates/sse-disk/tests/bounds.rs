@@ -224,3 +224,27 @@ async fn a_client_is_told_once_of_messages_that_were_evicted_one_after_the_other
     let noisy = data_after(&topics, first.as_str(), &["noisy"], 2001).await;
     assert_eq!((&*noisy[0], &*noisy[1], noisy.len()), (GAP, "3000", 2001));
 }
+
+/// The newest entry is not removed when it expires. A client may have read the entry before it, which was.
+#[tokio::test]
+async fn a_client_is_told_of_an_expired_newest_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&DiskLog::builder(), directory.path()).await;
+    append(&log, "other", 0..1).await;
+    append(&log, "news", 0..3).await;
+    let [.., second, _] = &*log.before(None, 4).await.unwrap() else { panic!("there are four messages") };
+    let second = log.id(second.position);
+    drop(log);
+    let log = open(&DiskLog::builder().max_age(Duration::from_millis(1)), directory.path()).await;
+    has_shrunk(&log, 1).await;
+    while counts(&log).await != [0; 0] {
+        sleep(Duration::from_millis(5)).await;
+    }
+    drop(log);
+    let topics = Topics::builder().build_on(open(&DiskLog::builder(), directory.path()).await).await.unwrap();
+    for topic in ["news", "other"] {
+        topics.route(topic).unwrap().publish(&Message::new("new")).unwrap().stored().await.unwrap();
+    }
+    assert_eq!(data_after(&topics, second.as_str(), &["news"], 2).await, [GAP, "new"]);
+    assert_eq!(data_after(&topics, second.as_str(), &["other"], 1).await, ["new"]);
+}

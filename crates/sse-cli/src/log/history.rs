@@ -126,8 +126,10 @@ pub(super) fn print(
                 print(None, &gap(), entry.position)?;
             }
             position = entry.position;
-            is_known = is_known || entry.record.as_ref().is_some_and(|record| record.topic() == topic);
-            is_evicted |= since.is_some() && is_evicted_of(topic, &entry);
+            let tells_of_eviction = is_evicted_of(topic, &entry);
+            let is_of_topic = entry.record.as_ref().is_some_and(|record| record.topic() == topic);
+            is_known = is_known || is_of_topic && !tells_of_eviction;
+            is_evicted |= since.is_some() && tells_of_eviction;
             if let Some(event) = event(topic, &entry) {
                 if mem::take(&mut is_evicted) {
                     print(None, &gap(), position)?;

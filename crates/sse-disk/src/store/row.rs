@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{CachedStatement, Connection, params};
-use sse_server::log::{Entry, Position, Record};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
+use sse_server::log::{Entry, Position, Record, RecordKind};
 
 use super::{Place, Result};
 
@@ -94,8 +94,21 @@ impl Stored {
     }
 }
 
-/// Removes the message of a row.
-pub(super) fn empty(connection: &Connection, place: Place) -> Result<()> {
+/// Removes the content of a row. If it was a message, the row becomes a [mark](mark), because a client may have read the
+/// entry before it, which is the newest trimmed one.
+pub(super) fn expire(connection: &Connection, place: Place) -> Result<()> {
+    let sql = format!("SELECT {COLUMNS} FROM entries WHERE position = ?");
+    let mut select = connection.prepare_cached(&sql)?;
+    let stored = select.query_row([place.position.get().cast_signed()], Stored::read).optional()?;
+    match stored.and_then(Stored::into_record) {
+        Some(record) if record.kind() == RecordKind::Message => mark(connection, place, record.topic()),
+        Some(record) if record.kind() == RecordKind::Evicted => Ok(()),
+        _ => empty(connection, place),
+    }
+}
+
+/// Removes the content of a row.
+fn empty(connection: &Connection, place: Place) -> Result<()> {
     let mut update = connection.prepare_cached(
         "UPDATE entries SET topic = NULL, fields = NULL, key = NULL, checksum = ? WHERE position = ?",
     )?;

@@ -4,7 +4,7 @@
 CREATE TABLE entries (
     position INTEGER PRIMARY KEY,
     number INTEGER NOT NULL,
-    -- Both are NULL in an entry whose message has expired, and of which only the position is needed.
+    -- Both are NULL in an entry whose content has expired, and of which only the position is needed.
     topic TEXT,
     fields BLOB,
     key TEXT,
