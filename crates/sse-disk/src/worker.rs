@@ -330,8 +330,9 @@ impl Worker {
         if self.store.expire(bounds, now())? {
             self.shared.tail().trim(self.store.end());
         }
-        let evicted = self.store.evict()?;
-        if let Some(until) = evicted {
+        // If this fails because of damage, the other work goes on.
+        let evicted = self.store.evict();
+        if let Ok(Some(until)) = evicted {
             // Followers read the same as all others.
             self.shared.tail().trim(until);
         }
@@ -339,7 +340,7 @@ impl Worker {
             self.store.forget_ids(bounds, STEP_IDS)? | self.store.forget_ends(bounds, now(), STEP_ENDS)?;
         let is_shrinking = self.store.shrink()?;
         self.store.checkpoint()?;
-        Ok(evicted.is_some() || is_forgetting || is_shrinking)
+        Ok(evicted?.is_some() || is_forgetting || is_shrinking)
     }
 
     fn count(&self) {

@@ -248,3 +248,23 @@ async fn a_client_is_told_of_an_expired_newest_message() {
     assert_eq!(data_after(&topics, second.as_str(), &["news"], 2).await, [GAP, "new"]);
     assert_eq!(data_after(&topics, second.as_str(), &["other"], 1).await, ["new"]);
 }
+
+/// A damaged count of a topic ends the eviction. The write-ahead log is still copied to the file.
+#[tokio::test]
+async fn damage_does_not_let_the_write_ahead_log_grow() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = DiskLog::builder().max_topic_messages(10);
+    let log = open(&settings, directory.path()).await;
+    append(&log, "a", 0..1).await;
+    let file = log.file().to_owned();
+    drop(log);
+    let damage = "UPDATE topics SET topic = X'FF'";
+    rusqlite::Connection::open(&file).unwrap().execute_batch(damage).unwrap();
+    let log = open(&settings, directory.path()).await;
+    let record = Record::new("b", &Message::new("x".repeat(10_000))).unwrap();
+    for number in 0..50 {
+        log.append(&Batch::new(1, number, vec![record.clone(); 100])).await.unwrap();
+    }
+    let written = std::fs::metadata(file.with_extension("db-wal")).unwrap().len();
+    assert!(log.stats().bytes > 50_000_000 && written < 30_000_000, "{written} {:?}", log.stats());
+}
