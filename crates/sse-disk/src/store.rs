@@ -319,7 +319,8 @@ impl Store {
     pub(crate) fn forget_ids(&mut self, bounds: Bounds, step: u64) -> Result<bool> {
         let Some(from) = self.ids.surplus(bounds, step) else { return Ok(false) };
         self.unflushed(|store| {
-            store.ids.forget(&store.connection, from, store.trimmed.position, step)?;
+            let are_evicted = store.topics.are_evicted();
+            store.ids.forget(&store.connection, from, store.trimmed.position, step, are_evicted)?;
             store.wrote(512 * 1024);
             Ok(true)
         })

@@ -110,31 +110,36 @@ impl Ids {
         if next + step <= until {
             Some(next)
         } else {
-            // The messages of the others may have been evicted by now.
+            // The messages of the others may have been trimmed or evicted by now.
             (self.passed + remembered <= self.newest && self.oldest + step <= until).then_some(self.oldest)
         }
     }
 
-    /// Forgets those of so many ids whose messages are kept no more.
+    /// Forgets those of so many ids whose messages are kept no more. `are_evicted` says that messages may be evicted
+    /// though older ones are kept.
     pub(super) fn forget(
         &mut self,
         connection: &Connection,
         from: u64,
         trimmed: Position,
         step: u64,
+        are_evicted: bool,
     ) -> Result<()> {
         let mut delete = connection.prepare_cached(
             "DELETE FROM ids WHERE number >= ? AND number < ? AND (position <= ? OR NOT EXISTS \
              (SELECT 1 FROM entries WHERE entries.position = ids.position \
              AND substr(fields, 1, 9) <> CAST('control: ' AS BLOB)))",
         )?;
-        delete.execute([from, from + step, trimmed.get()].map(u64::cast_signed))?;
+        let deleted = delete.execute([from, from + step, trimmed.get()].map(u64::cast_signed))?;
         let mut oldest = connection.prepare_cached("SELECT min(number) FROM ids")?;
         let oldest: Option<i64> = oldest.query_row([], |row| row.get(0))?;
         if from < self.next {
             self.passed = self.newest;
         }
-        (self.next, self.oldest) = (from + step, oldest.unwrap_or_default().cast_unsigned());
+        // If messages are only trimmed, all later messages are kept, too.
+        let is_last = deleted == 0 && !are_evicted;
+        self.next = if is_last { self.newest + 1 } else { from + step };
+        self.oldest = oldest.unwrap_or_default().cast_unsigned();
         Ok(())
     }
 

@@ -171,6 +171,11 @@ impl Topics {
         }
     }
 
+    /// Returns whether messages may be evicted, though older entries of other topics are kept.
+    pub(super) fn are_evicted(&self) -> bool {
+        self.are_counted
+    }
+
     /// Takes away what the entries up to a position have, which are about to be removed.
     pub(super) fn leave_until(&self, transaction: &Transaction<'_>, position: Position) -> Result<()> {
         self.leave(transaction, "position <= ?", position)
