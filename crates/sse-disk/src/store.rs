@@ -281,7 +281,8 @@ impl Store {
     /// evicted. If there is one, there may be more to do.
     pub(crate) fn evict(&mut self) -> Result<Option<Position>> {
         self.unflushed(|store| {
-            let Some(step) = store.topics.step(&mut store.connection)? else { return Ok(None) };
+            let entries = store.entries();
+            let Some(step) = store.topics.step(&mut store.connection, entries)? else { return Ok(None) };
             store.removed += step.removed;
             store.wrote(step.bytes);
             Ok(Some(step.until))

@@ -268,3 +268,16 @@ async fn damage_does_not_let_the_write_ahead_log_grow() {
     let written = std::fs::metadata(file.with_extension("db-wal")).unwrap().len();
     assert!(log.stats().bytes > 50_000_000 && written < 30_000_000, "{written} {:?}", log.stats());
 }
+
+/// In a small log, entries that tell of evicted messages push out no messages.
+#[tokio::test]
+async fn a_topic_does_not_push_out_the_others_of_a_small_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&DiskLog::builder().max_entries(1000).max_topic_messages(10), directory.path()).await;
+    append(&log, "quiet", 0..5).await;
+    for number in 0..30 {
+        append(&log, "noisy", 200 * number..200 * (number + 1)).await;
+    }
+    has_shrunk(&log, 100).await;
+    assert_eq!(counts(&log).await, [10, 5]);
+}

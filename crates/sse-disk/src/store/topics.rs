@@ -23,11 +23,12 @@ const IS_MESSAGE: &str = "substr(fields, 1, 9) <> CAST('control: ' AS BLOB)";
 /// Whether a row is a mark, in the words of the index: [`Record::evicted`].
 const IS_MARK: &str = "fields = CAST('control: evicted' || char(10) AS BLOB)";
 
-/// How many topics are known to be over their bounds. If there are more, they are looked for again.
-const MOST_OVER: usize = 16 * 1024;
+/// How many topics are known to be over their bounds. If there are more, the others are looked for.
+const MOST_OVER: usize = if cfg!(test) { 2 } else { 16 * 1024 };
 
-/// How many topics are looked at in one step.
-const STEP_TOPICS: u64 = 1000;
+/// How many topics are looked at at a time, and how often in one step.
+const STEP_TOPICS: u64 = if cfg!(test) { 2 } else { 1000 };
+const STEP_LOOKS: u64 = 8;
 
 /// The limits of each topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,10 @@ pub(super) struct Topics {
     /// The one of them from which messages were evicted last.
     last: Box<str>,
     unseen: Unseen,
+    /// Whether a topic that is over its bounds is not known, and was perhaps seen before it was.
+    is_missed: bool,
+    /// Whether the last step has evicted messages.
+    has_evicted: bool,
     marks: Marks,
 }
 
@@ -164,9 +169,20 @@ impl Topics {
 
     /// Notes topics that have too much.
     pub(super) fn note(&mut self, over: Vec<Box<str>>) {
-        self.over.extend(over);
-        if self.over.len() > MOST_OVER {
-            self.over.clear();
+        for topic in over {
+            if self.over.len() < MOST_OVER {
+                self.over.insert(topic);
+            } else {
+                // A look that has begun goes on, so that each topic has its turn.
+                self.is_missed = true;
+            }
+        }
+        self.look_for_missed();
+    }
+
+    /// Looks at all topics again, if one was missed and no look goes on.
+    fn look_for_missed(&mut self) {
+        if matches!(self.unseen, Unseen::None) && std::mem::take(&mut self.is_missed) {
             self.unseen = Unseen::All;
         }
     }
@@ -209,19 +225,30 @@ impl Topics {
     }
 
     /// Does one step: evicts messages of a topic that has too much, or looks for such topics, or removes marks. Returns
-    /// what it has done; `None` if there is nothing to do.
-    pub(super) fn step(&mut self, connection: &mut Connection) -> Result<Option<Step>> {
+    /// what it has done; `None` if there is nothing to do. The log has so many entries.
+    pub(super) fn step(&mut self, connection: &mut Connection, entries: u64) -> Result<Option<Step>> {
         if !self.are_counted {
-            Ok(None)
-        } else if !self.over.is_empty() {
-            self.evict(connection).map(Some)
-        } else if !matches!(self.unseen, Unseen::None) {
-            self.look(connection)?;
-            Ok(Some(Step::default()))
-        } else {
-            let removed = self.marks.join(connection)?;
-            Ok(removed.map(|removed| Step { bytes: 16 * 1024 + removed * 128, removed, ..Step::default() }))
+            return Ok(None);
         }
+        let mut has_looked = false;
+        for _ in 0..STEP_LOOKS {
+            if self.over.len() as u64 >= STEP_TOPICS || matches!(self.unseen, Unseen::None) {
+                break;
+            }
+            self.look(connection)?;
+            has_looked = true;
+        }
+        // The marks of one step are removed in the next one, though there may be more messages to evict.
+        if (std::mem::take(&mut self.has_evicted) || self.over.is_empty())
+            && let Some(removed) = self.marks.join(connection, entries)?
+        {
+            return Ok(Some(Step { bytes: 16 * 1024 + removed * 128, removed, ..Step::default() }));
+        }
+        if !self.over.is_empty() {
+            self.has_evicted = true;
+            return self.evict(connection).map(Some);
+        }
+        Ok(has_looked.then(Step::default))
     }
 
     /// Looks at some of the unseen topics.
@@ -243,6 +270,7 @@ impl Topics {
             (seen, last) = (seen + 1, Some(topic));
         }
         self.unseen = last.filter(|_| seen == STEP_TOPICS).map_or(Unseen::None, Unseen::After);
+        self.look_for_missed();
         Ok(())
     }
 
@@ -351,5 +379,48 @@ impl Held {
         let (messages, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
         // They can be negative only if rows were damaged.
         Ok(Self { messages: messages.max(0).cast_unsigned(), bytes: bytes.max(0).cast_unsigned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sse_server::Message;
+    use sse_server::log::Batch;
+
+    use super::super::{Store, Vfs};
+    use super::*;
+    use crate::builder::{Durability, FILE};
+
+    /// Each commit brings more topics over their bounds than are remembered, and one step follows it.
+    #[test]
+    fn each_topic_has_its_turn() {
+        const TOPICS: i64 = 40;
+        let directory = tempfile::tempdir().unwrap();
+        let durability = Durability::Every(Duration::from_secs(60));
+        let mut store = Store::open(&directory.path().join(FILE), Vfs::System, durability).unwrap();
+        store.bound_topics(TopicBounds { messages: Some(1), bytes: None }).unwrap();
+        let record = |topic| Record::new(&format!("{topic:02}"), &Message::new("x")).unwrap();
+        let batch = Batch::new(1, 1, (0..TOPICS).map(record).collect());
+        let messages = |store: &Store| {
+            let sql = "SELECT max(messages) FROM topics";
+            store.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        for number in 0..200 {
+            let batch = Batch::new(number, 1, batch.records().to_vec());
+            store.append(&[batch], 1_700_000_000_000 + number).unwrap();
+            // In tests, a step evicts messages of a few topics.
+            for _ in 0..TOPICS {
+                store.evict().unwrap();
+            }
+            assert!(
+                messages(&store) < 20,
+                "after {number} commits, a topic has {} messages",
+                messages(&store)
+            );
+        }
+        while store.evict().unwrap().is_some() {}
+        assert_eq!(messages(&store), 1);
     }
 }

@@ -1,7 +1,8 @@
 //! Removes marks that tell nothing new: of those without another entry between them, the newest of each topic is enough.
 //!
 //! A pass goes from the newest mark to the oldest, in steps. The next pass begins when there are twice as many marks as
-//! the last one has left. So the marks that can be removed are never more than the others, but for some thousand.
+//! the last one has left. So the marks that can be removed are never more than the others, but for some thousand, or for an
+//! eighth of a small log.
 
 use std::collections::HashSet;
 
@@ -12,6 +13,9 @@ use super::IS_MARK;
 
 /// How many marks are made at least before the next pass.
 const FEW: u64 = if cfg!(test) { 4 } else { 4 * STEP_ENTRIES };
+
+/// The same for a small log, in which so many marks would push out the other entries.
+const FEWEST: u64 = 64;
 
 /// How many topics of neighbouring marks are remembered. With more, some marks stay that could be removed.
 const MOST_TOPICS: usize = 16 * 1024;
@@ -54,12 +58,13 @@ impl Marks {
         self.made += marks;
     }
 
-    /// Does a step of a pass. Returns how many entries were removed; `None` if no pass is due.
-    pub(super) fn join(&mut self, connection: &mut Connection) -> Result<Option<u64>> {
+    /// Does a step of a pass, in a log with so many entries. Returns how many were removed; `None` if no pass is due.
+    pub(super) fn join(&mut self, connection: &mut Connection, entries: u64) -> Result<Option<u64>> {
+        let few = FEW.min(FEWEST.max(entries / 8));
         // If the step fails, another pass begins later.
         let mut pass = match self.pass.take() {
             Some(pass) => pass,
-            None if self.made >= FEW.max(self.left) => {
+            None if self.made >= few.max(self.left) => {
                 self.made = 0;
                 Pass::default()
             }
@@ -103,7 +108,10 @@ impl Pass {
 
     /// Keeps the next older mark, or removes it. Returns whether it was removed.
     fn take(&mut self, connection: &Connection, mark: Mark, topic: String) -> Result<bool> {
-        let follows = |newer: &Mark| newer.place.number == mark.place.number + 1 + newer.removed;
+        // The numbers of damaged rows may be any.
+        let follows = |newer: &Mark| {
+            newer.place.number == mark.place.number.wrapping_add(1).wrapping_add(newer.removed)
+        };
         let newer = self.newer.filter(follows);
         if newer.is_none() || self.told.len() >= MOST_TOPICS {
             self.told.clear();
@@ -114,7 +122,8 @@ impl Pass {
             self.newer = Some(mark);
             return Ok(false);
         };
-        let newer = Mark { removed: newer.removed + 1 + mark.removed, ..newer };
+        let removed = newer.removed.wrapping_add(1).wrapping_add(mark.removed);
+        let newer = Mark { removed, ..newer };
         let [position, next] = [mark.place, newer.place].map(|place| place.position.get().cast_signed());
         connection.prepare_cached("DELETE FROM entries WHERE position = ?")?.execute([position])?;
         connection
