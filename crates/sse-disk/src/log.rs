@@ -202,6 +202,7 @@ impl Log for DiskLog {
     }
 
     async fn follow(&self, position: Position, limit: usize) -> Result<Option<Vec<Entry>>, LogError> {
+        self.0.shared.follow(position);
         let grown = self.0.shared.grown.notified();
         let entries = self.after(position, limit).await?;
         if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
@@ -271,7 +272,7 @@ mod tests {
             let bounds = TopicBounds { messages: Some(messages as u64), bytes: None };
             let evict = move |store: &mut Store| {
                 store.bound_topics(bounds)?;
-                while store.evict()?.is_some() {}
+                while store.evict(Position::new(u64::MAX))?.is_some() {}
                 store::Result::Ok(())
             };
             let log = open(name).await;

@@ -278,11 +278,13 @@ impl Store {
     }
 
     /// Does a step so that topics don't exceed their limits. Returns the position up to which messages may have been
-    /// evicted. If there is one, there may be more to do.
-    pub(crate) fn evict(&mut self) -> Result<Option<Position>> {
+    /// evicted. If there is one, there may be more to do. Messages after `newest` stay.
+    pub(crate) fn evict(&mut self, newest: Position) -> Result<Option<Position>> {
         self.unflushed(|store| {
             let entries = store.entries();
-            let Some(step) = store.topics.step(&mut store.connection, entries)? else { return Ok(None) };
+            let Some(step) = store.topics.step(&mut store.connection, entries, newest)? else {
+                return Ok(None);
+            };
             store.removed += step.removed;
             store.wrote(step.bytes);
             Ok(Some(step.until))

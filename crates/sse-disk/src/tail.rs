@@ -48,6 +48,11 @@ impl Tail {
         }
     }
 
+    /// Returns the position before the oldest entry.
+    pub(crate) fn begin(&self) -> Position {
+        self.entries.front().map_or(self.end, |oldest| oldest.previous)
+    }
+
     /// Returns the position of the newest entry.
     #[cfg(test)]
     pub(crate) fn end(&self) -> Position {

@@ -4,11 +4,12 @@
 //! once.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sse_server::log::{Batch, Outcome};
+use sse_server::log::{Batch, Outcome, Position};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::builder::Durability;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     stats: Mutex<DiskStats>,
     /// Notified when there are new entries.
     pub(crate) grown: Notify,
+    /// The position that a follower has read to; 0 if there was none.
+    followed: AtomicU64,
 }
 
 /// The counts and the state of a [`DiskLog`](crate::DiskLog).
@@ -112,6 +115,21 @@ impl Shared {
             tail: Mutex::new(Tail::new(store.end())),
             stats: Mutex::default(),
             grown: Notify::new(),
+            followed: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that a follower has read everything up to a position.
+    pub(crate) fn follow(&self, position: Position) {
+        self.followed.fetch_max(position.get(), Ordering::Relaxed);
+    }
+
+    /// Returns up to which position messages may be evicted: what a follower has not read yet stays as long as it is in
+    /// memory. So a burst of one topic reaches the subscribers that read it.
+    fn followed_to(&self) -> Position {
+        match self.followed.load(Ordering::Relaxed) {
+            0 => Position::new(u64::MAX),
+            followed => self.tail().begin().max(Position::new(followed)),
         }
     }
 
@@ -331,7 +349,7 @@ impl Worker {
             self.shared.tail().trim(self.store.end());
         }
         // If this fails because of damage, the other work goes on.
-        let evicted = self.store.evict();
+        let evicted = self.store.evict(self.shared.followed_to());
         if let Ok(Some(until)) = evicted {
             // Followers read the same as all others.
             self.shared.tail().trim(until);

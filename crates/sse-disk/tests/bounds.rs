@@ -66,7 +66,11 @@ async fn counts(log: &DiskLog) -> Vec<u64> {
 /// The data that a client gets first.
 async fn data_after(topics: &Topics, last_event_id: &str, names: &[&str], count: usize) -> Vec<String> {
     let response = topics.subscribe(&request(last_event_id), names.iter().copied()).respond();
-    let mut reader = Subscriber::of(response);
+    next_data(&mut Subscriber::of(response), count).await
+}
+
+/// The data that a client gets next.
+async fn next_data(reader: &mut Subscriber, count: usize) -> Vec<String> {
     let mut seen = Vec::new();
     let read = async {
         while seen.len() < count {
@@ -129,6 +133,23 @@ async fn a_topic_with_many_messages_does_not_push_out_the_others() {
     assert_eq!((&*noisy[0], noisy.last().map(String::as_str)), (GAP, Some("39999")));
     let numbers: Vec<u64> = noisy[1..].iter().map(|data| data.parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "{noisy:?}");
+}
+
+/// The log evicts nothing that the subscriber has not got yet, though it keeps one message only.
+#[tokio::test]
+async fn a_burst_reaches_a_subscriber_that_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&DiskLog::builder().max_topic_messages(1), directory.path()).await;
+    let topics = Topics::builder().build_on(log.clone()).await.unwrap();
+    let mut reader = Subscriber::of(topics.subscribe_to(&request(""), "news").respond());
+    for burst in 0..30 {
+        let data: Vec<_> = (0..100).map(|number| format!("{burst} {number}")).collect();
+        for data in &data {
+            topics.route("news").unwrap().publish(&Message::new(data.clone())).unwrap();
+        }
+        assert_eq!(next_data(&mut reader, data.len()).await, data);
+    }
+    has_shrunk(&log, 1000).await;
 }
 
 #[tokio::test]

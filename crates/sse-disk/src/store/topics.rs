@@ -11,7 +11,7 @@ mod marks;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params};
 use sse_server::log::{Position, Record, RecordKind};
 
 use self::marks::Marks;
@@ -123,21 +123,16 @@ impl Topics {
     /// what they needed.
     pub(super) fn bound(&mut self, connection: &mut Connection, bounds: TopicBounds) -> Result<()> {
         if self.are_counted != bounds.are_set() {
-            // The messages of a large log are sorted in files, not in memory.
+            // The messages of a large log are sorted in files, unless there is no directory for them.
             connection.execute_batch("PRAGMA temp_store = FILE")?;
-            let transaction = begin(connection)?;
-            if bounds.are_set() {
-                transaction.execute_batch(&format!(
-                    "CREATE INDEX by_topic ON entries (topic) WHERE {IS_MESSAGE};
-                     CREATE INDEX marks ON entries (position) WHERE {IS_MARK};
-                     INSERT INTO topics SELECT topic, count(*), sum(length(fields)) FROM entries INDEXED BY by_topic
-                         WHERE {IS_MESSAGE} GROUP BY topic"
-                ))?;
-            } else {
-                transaction.execute_batch("DROP INDEX by_topic; DROP INDEX marks; DELETE FROM topics")?;
-            }
-            transaction.commit()?;
+            let changed = change(connection, bounds);
             connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+            match changed {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+                    change(connection, bounds)?;
+                }
+                changed => changed?,
+            }
         }
         let are_counted = bounds.are_set();
         let marks = if are_counted { Marks::read(connection)? } else { Marks::default() };
@@ -225,8 +220,13 @@ impl Topics {
     }
 
     /// Does one step: evicts messages of a topic that has too much, or looks for such topics, or removes marks. Returns
-    /// what it has done; `None` if there is nothing to do. The log has so many entries.
-    pub(super) fn step(&mut self, connection: &mut Connection, entries: u64) -> Result<Option<Step>> {
+    /// what it has done; `None` if there is nothing to do. The log has so many entries. Messages after `newest` stay.
+    pub(super) fn step(
+        &mut self,
+        connection: &mut Connection,
+        entries: u64,
+        newest: Position,
+    ) -> Result<Option<Step>> {
         if !self.are_counted {
             return Ok(None);
         }
@@ -244,11 +244,9 @@ impl Topics {
         {
             return Ok(Some(Step { bytes: 16 * 1024 + removed * 128, removed, ..Step::default() }));
         }
-        if !self.over.is_empty() {
-            self.has_evicted = true;
-            return self.evict(connection).map(Some);
-        }
-        Ok(has_looked.then(Step::default))
+        let step = if self.over.is_empty() { None } else { self.evict(connection, newest)? };
+        self.has_evicted = step.is_some();
+        Ok(step.or_else(|| has_looked.then(Step::default)))
     }
 
     /// Looks at some of the unseen topics.
@@ -274,12 +272,12 @@ impl Topics {
         Ok(())
     }
 
-    /// Evicts some of the oldest messages of topics that have too much.
-    fn evict(&mut self, connection: &mut Connection) -> Result<Step> {
+    /// Evicts some of the oldest messages of topics that have too much; `None` if nothing could be done now.
+    fn evict(&mut self, connection: &mut Connection, newest: Position) -> Result<Option<Step>> {
         let others = (Bound::Excluded(&*self.last), Bound::Unbounded);
         let topics = self.over.range::<str, _>(others).chain(&self.over).take(self.over.len());
         let transaction = begin(connection)?;
-        let (mut evicted, mut within) = (Evicted::default(), Vec::new());
+        let (mut evicted, mut within) = (Evicted::before(newest), Vec::new());
         for topic in topics {
             self.last.clone_from(topic);
             if evicted.of_topic(&transaction, topic, self.bounds)? {
@@ -294,8 +292,25 @@ impl Topics {
             self.over.remove(topic);
         }
         self.marks.made(evicted.messages);
-        Ok(Step { until: evicted.until, bytes: 64 * 1024 + evicted.messages * 256, removed: 0 })
+        let step = Step { until: evicted.until, bytes: 64 * 1024 + evicted.messages * 256, removed: 0 };
+        Ok((evicted.messages > 0 || !within.is_empty()).then_some(step))
     }
+}
+
+/// Makes what bounds need, or removes it.
+fn change(connection: &mut Connection, bounds: TopicBounds) -> Result<()> {
+    let transaction = begin(connection)?;
+    if bounds.are_set() {
+        transaction.execute_batch(&format!(
+            "CREATE INDEX by_topic ON entries (topic) WHERE {IS_MESSAGE};
+             CREATE INDEX marks ON entries (position) WHERE {IS_MARK};
+             INSERT INTO topics SELECT topic, count(*), sum(length(fields)) FROM entries INDEXED BY by_topic
+                 WHERE {IS_MESSAGE} GROUP BY topic"
+        ))?;
+    } else {
+        transaction.execute_batch("DROP INDEX by_topic; DROP INDEX marks; DELETE FROM topics")?;
+    }
+    transaction.commit()
 }
 
 /// The messages that a step evicts.
@@ -305,9 +320,15 @@ struct Evicted {
     bytes: u64,
     /// The newest of them.
     until: Position,
+    /// Messages after this position stay.
+    newest: Position,
 }
 
 impl Evicted {
+    fn before(newest: Position) -> Self {
+        Self { newest, ..Self::default() }
+    }
+
     /// Evicts the oldest messages of a topic. Returns whether the topic is within its bounds now.
     fn of_topic(&mut self, transaction: &Transaction<'_>, topic: &str, bounds: TopicBounds) -> Result<bool> {
         let mut held = Held::of(transaction, topic)?;
@@ -316,12 +337,16 @@ impl Evicted {
              WHERE topic = ? AND {IS_MESSAGE} ORDER BY position LIMIT ?"
         ))?;
         let mut rows = oldest.query(params![topic, STEP_ENTRIES.cast_signed()])?;
-        let mut places = Vec::new();
+        let (mut places, mut must_stay) = (Vec::new(), false);
         while !self.is_enough()
             && bounds.are_exceeded(held)
             && let Some(row) = rows.next()?
         {
             let (place, bytes) = (Place::read(row)?, row.get::<_, i64>(2)?.cast_unsigned());
+            must_stay = place.position > self.newest;
+            if must_stay {
+                break;
+            }
             held = Held { messages: held.messages - 1, bytes: held.bytes.saturating_sub(bytes) };
             (self.messages, self.bytes) = (self.messages + 1, self.bytes + bytes);
             self.until = self.until.max(place.position);
@@ -330,6 +355,9 @@ impl Evicted {
         drop(rows);
         for place in &places {
             row::mark(transaction, *place, topic)?;
+        }
+        if must_stay && places.is_empty() {
+            return Ok(false);
         }
         if places.is_empty() && bounds.are_exceeded(held) {
             // Rows that are damaged had been counted.
@@ -412,7 +440,7 @@ mod tests {
             store.append(&[batch], 1_700_000_000_000 + number).unwrap();
             // In tests, a step evicts messages of a few topics.
             for _ in 0..TOPICS {
-                store.evict().unwrap();
+                store.evict(Position::new(u64::MAX)).unwrap();
             }
             assert!(
                 messages(&store) < 20,
@@ -420,7 +448,7 @@ mod tests {
                 messages(&store)
             );
         }
-        while store.evict().unwrap().is_some() {}
+        while store.evict(Position::new(u64::MAX)).unwrap().is_some() {}
         assert_eq!(messages(&store), 1);
     }
 }

@@ -40,7 +40,7 @@ impl Story {
     /// Evicts messages of topics that have too many, or removes marks.
     pub(super) fn evict(&mut self) {
         for _ in 0..self.rng.u32(1..6) {
-            let outcome = self.store().evict();
+            let outcome = self.store().evict(Position::new(u64::MAX));
             self.seen.count(match outcome {
                 Ok(Some(_)) => "evicted",
                 Ok(None) => "nothing to evict",

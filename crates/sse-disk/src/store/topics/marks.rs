@@ -18,7 +18,7 @@ const FEW: u64 = if cfg!(test) { 4 } else { 4 * STEP_ENTRIES };
 const FEWEST: u64 = 64;
 
 /// How many topics of neighbouring marks are remembered. With more, some marks stay that could be removed.
-const MOST_TOPICS: usize = 16 * 1024;
+const MOST_TOPICS: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Marks {

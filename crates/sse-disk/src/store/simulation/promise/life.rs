@@ -133,7 +133,7 @@ async fn tidy(world: Weak<World>, life: Weak<Life>) {
         if world.durability != Durability::Stored && !store.is_flushed() && store.flush().is_ok() {
             world.count("flushed");
         }
-        if let Ok(Some(until)) = store.evict() {
+        if let Ok(Some(until)) = store.evict(Position::new(u64::MAX)) {
             inner.tail.lock().unwrap().trim(until);
             world.count("evicted");
             // What is not readable now is read at the next start.
