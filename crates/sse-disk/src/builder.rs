@@ -76,8 +76,8 @@ impl DiskLogBuilder {
     /// Sets about how many messages the log keeps of each topic: any number by default. So a topic with many messages does
     /// not push out the messages of the others. A subscriber that comes back to an evicted message gets a gap event.
     ///
-    /// This needs an index, which makes appends slower. The first start with a limit of topics reads the whole log, and the
-    /// first start without one removes the index: each takes about a second for a million messages.
+    /// This needs an index, which makes appends slower. The first start with a limit of topics reads the whole log and
+    /// writes the index, which takes some seconds for a million messages. The first start without one removes the index.
     pub fn max_topic_messages(mut self, messages: impl Into<Option<u64>>) -> Self {
         self.settings.topics.messages = messages.into().map(|messages| messages.max(1));
         self
