@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     stats: Mutex<DiskStats>,
     /// Notified when there are new entries.
     pub(crate) grown: Notify,
-    /// The position that a follower has read to; 0 if there was none.
+    /// The position that a follower has read to; the highest number if there was none.
     followed: AtomicU64,
 }
 
@@ -115,22 +115,20 @@ impl Shared {
             tail: Mutex::new(Tail::new(store.end())),
             stats: Mutex::default(),
             grown: Notify::new(),
-            followed: AtomicU64::new(0),
+            followed: AtomicU64::new(u64::MAX),
         }
     }
 
     /// Notes that a follower has read everything up to a position.
     pub(crate) fn follow(&self, position: Position) {
-        self.followed.fetch_max(position.get(), Ordering::Relaxed);
+        self.followed.store(position.get(), Ordering::Relaxed);
     }
 
     /// Returns up to which position messages may be evicted: what a follower has not read yet stays as long as it is in
     /// memory. So a burst of one topic reaches the subscribers that read it.
     fn followed_to(&self) -> Position {
-        match self.followed.load(Ordering::Relaxed) {
-            0 => Position::new(u64::MAX),
-            followed => self.tail().begin().max(Position::new(followed)),
-        }
+        let followed = Position::new(self.followed.load(Ordering::Relaxed));
+        self.tail().begin().max(followed)
     }
 
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
