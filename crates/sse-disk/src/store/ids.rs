@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use sse_server::log::{Batch, Outcome, Position, Record};
 
+use super::topics::IS_MESSAGE;
 use super::{Bounds, Result};
 
 /// How many of the newest ids are remembered, of all topics together, though their messages are kept no more.
@@ -125,11 +126,10 @@ impl Ids {
         step: u64,
         are_evicted: bool,
     ) -> Result<()> {
-        let mut delete = connection.prepare_cached(
+        let mut delete = connection.prepare_cached(&format!(
             "DELETE FROM ids WHERE number >= ? AND number < ? AND (position <= ? OR NOT EXISTS \
-             (SELECT 1 FROM entries WHERE entries.position = ids.position \
-             AND substr(fields, 1, 9) <> CAST('control: ' AS BLOB)))",
-        )?;
+             (SELECT 1 FROM entries WHERE entries.position = ids.position AND {IS_MESSAGE}))"
+        ))?;
         let deleted = delete.execute([from, from + step, trimmed.get()].map(u64::cast_signed))?;
         let mut oldest = connection.prepare_cached("SELECT min(number) FROM ids")?;
         let oldest: Option<i64> = oldest.query_row([], |row| row.get(0))?;

@@ -18,7 +18,7 @@ use self::marks::Marks;
 use super::{Place, Result, STEP_BYTES, STEP_ENTRIES, begin, row};
 
 /// Whether a row is a message, in the words of the index.
-const IS_MESSAGE: &str = "substr(fields, 1, 9) <> CAST('control: ' AS BLOB)";
+pub(super) const IS_MESSAGE: &str = "substr(fields, 1, 9) <> CAST('control: ' AS BLOB)";
 
 /// Whether a row is a mark, in the words of the index: [`Record::evicted`].
 const IS_MARK: &str = "fields = CAST('control: evicted' || char(10) AS BLOB)";
