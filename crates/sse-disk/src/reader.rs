@@ -149,7 +149,8 @@ impl DiskReader {
     }
 
     /// Checks the whole history: the file, by SQLite; the checksum of each entry; that positions rise, and that no
-    /// entry is missing between two others; and what is remembered of publishers and of the ends of topics.
+    /// entry is missing between two others; what is remembered of publishers and of the ends of topics; and, with bounds of
+    /// topics, how many messages are counted.
     ///
     /// If only the newest entries were cut off, the check can't see it.
     ///
@@ -225,6 +226,11 @@ impl fmt::Display for DiskFault {
             Finding::Ends(count) => write!(
                 f,
                 "what is remembered of the ends of {count} topics is damaged: after a restart, these topics may be open"
+            ),
+            Finding::Topics(count) => write!(
+                f,
+                "the messages of {count} topics are not counted as they are, so their bounds may not be kept: to count \
+                 them again, start once without bounds of topics"
             ),
         }
     }

@@ -190,6 +190,33 @@ async fn faults_of_ends_are_reported() {
 }
 
 #[tokio::test]
+async fn wrong_counts_of_topics_are_reported_and_can_be_mended() {
+    const SAYS: &str = "the messages of 1 topics are not counted as they are";
+    let bounds = || DiskLog::builder().max_topic_messages(2);
+    for (broken, says) in [
+        ("", None),
+        ("UPDATE topics SET messages = 7 WHERE topic = 'news'", Some(SAYS)),
+        ("UPDATE topics SET bytes = 'x' WHERE topic = 'weather'", Some(SAYS)),
+        ("DELETE FROM topics WHERE topic = 'news'", Some(SAYS)),
+        ("INSERT INTO topics VALUES ('other', 0, 0)", Some(SAYS)),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        killed(directory.path()).await;
+        drop(bounds().open(directory.path()).unwrap());
+        let database = Connection::open(directory.path().join("log.db")).unwrap();
+        database.execute_batch(broken).unwrap();
+        drop(database);
+        let faults = || DiskReader::open(directory.path()).unwrap().check().unwrap().faults;
+        let texts: Vec<_> = faults().iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), says.iter().len(), "{broken}: {texts:?}");
+        assert!(says.is_none_or(|says| texts[0].contains(says)), "{broken}: {texts:?}");
+        drop(DiskLog::open(directory.path()).unwrap());
+        drop(bounds().open(directory.path()).unwrap());
+        assert_eq!(faults(), [], "{broken}");
+    }
+}
+
+#[tokio::test]
 async fn an_unreadable_page_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let log = DiskLog::open(directory.path()).unwrap();

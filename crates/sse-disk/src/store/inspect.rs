@@ -11,7 +11,7 @@ use sse_server::log::{Outcome, Position};
 
 use super::open::{APPLICATION, FORMAT};
 use super::row::{COLUMNS, Stored};
-use super::{Result, Store, ends, ids};
+use super::{Result, Store, ends, ids, topics};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind, is_damage};
 
@@ -47,6 +47,8 @@ pub(crate) enum Finding {
     Ids(u64),
     /// What is remembered of the ends of so many topics is not as it was written, or is of positions that the log has not.
     Ends(u64),
+    /// What is counted of so many topics is not what they have.
+    Topics(u64),
 }
 
 impl Store {
@@ -104,8 +106,7 @@ impl Store {
             .check_file(&mut tell)
             .and_then(|()| self.check_entries(&mut entries, &mut tell))
             .and_then(|()| self.check_publishers(&mut tell))
-            .and_then(|()| self.check_ids(&mut tell))
-            .and_then(|()| self.check_ends(&mut tell));
+            .and_then(|()| self.check_tables(&mut tell));
         match checked {
             // SQLite reads no further.
             Err(error) if is_damage(&error) => tell(Finding::File(error.to_string())),
@@ -179,18 +180,17 @@ impl Store {
         Ok(())
     }
 
-    fn check_ids(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
-        let wrong = ids::count_damaged(&self.connection, self.last.position)?;
-        if wrong > 0 {
-            tell(Finding::Ids(wrong));
-        }
-        Ok(())
-    }
-
-    fn check_ends(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
-        let wrong = ends::count_damaged(&self.connection, self.last.position)?;
-        if wrong > 0 {
-            tell(Finding::Ends(wrong));
+    fn check_tables(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
+        let (connection, last) = (&self.connection, self.last.position);
+        let findings = [
+            Finding::Ids(ids::count_damaged(connection, last)?),
+            Finding::Ends(ends::count_damaged(connection, last)?),
+            Finding::Topics(topics::count_damaged(connection)?),
+        ];
+        for finding in findings {
+            if !matches!(finding, Finding::Ids(0) | Finding::Ends(0) | Finding::Topics(0)) {
+                tell(finding);
+            }
         }
         Ok(())
     }

@@ -23,6 +23,9 @@ pub(super) const IS_MESSAGE: &str = "substr(fields, 1, 9) <> CAST('control: ' AS
 /// Whether a row is a mark, in the words of the index: [`Record::evicted`].
 const IS_MARK: &str = "fields = CAST('control: evicted' || char(10) AS BLOB)";
 
+/// The order in which the messages of a topic are next to one another. It has messages alone.
+const BY_TOPIC: &str = "INDEXED BY by_topic";
+
 /// How many topics are known to be over their bounds. If there are more, the others are looked for.
 const MOST_OVER: usize = if cfg!(test) { 2 } else { 16 * 1024 };
 
@@ -114,8 +117,7 @@ impl Added {
 impl Topics {
     /// Reads whether the messages of topics are counted.
     pub(super) fn read(&mut self, connection: &Connection) -> Result<()> {
-        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'by_topic'";
-        self.are_counted = connection.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0;
+        self.are_counted = are_counted(connection)?;
         Ok(())
     }
 
@@ -201,10 +203,7 @@ impl Topics {
         if !self.are_counted {
             return Ok(());
         }
-        let mut select = transaction.prepare_cached(&format!(
-            "SELECT topic, count(*), sum(length(fields)) FROM entries NOT INDEXED \
-             WHERE {which} AND {IS_MESSAGE} GROUP BY topic"
-        ))?;
+        let mut select = transaction.prepare_cached(&held("NOT INDEXED", which))?;
         let mut subtract = transaction.prepare_cached(
             "UPDATE topics SET messages = messages - ?2, bytes = bytes - ?3 WHERE topic = ?1",
         )?;
@@ -297,6 +296,30 @@ impl Topics {
     }
 }
 
+/// Returns how many topics have other messages than what the table says.
+pub(super) fn count_damaged(connection: &Connection) -> Result<u64> {
+    // Without bounds, nothing is counted.
+    let held = if are_counted(connection)? { held(BY_TOPIC, "TRUE") } else { held("NOT INDEXED", "FALSE") };
+    let sql = format!(
+        "SELECT count(*) FROM ({held}) AS held FULL JOIN topics USING (topic) \
+         WHERE held.messages IS NOT topics.messages OR held.bytes IS NOT topics.bytes"
+    );
+    connection.query_row(&sql, [], |row| row.get(0).map(i64::cast_unsigned))
+}
+
+/// Returns the query for what topics have, of the messages that a condition selects, in the order of an index.
+fn held(index: &str, condition: &str) -> String {
+    format!(
+        "SELECT topic, count(*) AS messages, sum(length(fields)) AS bytes FROM entries {index} \
+         WHERE {condition} AND {IS_MESSAGE} GROUP BY topic"
+    )
+}
+
+fn are_counted(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'by_topic'";
+    connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(|count| count > 0)
+}
+
 /// Makes what bounds need, or removes it.
 fn change(connection: &mut Connection, bounds: TopicBounds) -> Result<()> {
     let transaction = begin(connection)?;
@@ -304,8 +327,8 @@ fn change(connection: &mut Connection, bounds: TopicBounds) -> Result<()> {
         transaction.execute_batch(&format!(
             "CREATE INDEX by_topic ON entries (topic) WHERE {IS_MESSAGE};
              CREATE INDEX marks ON entries (position) WHERE {IS_MARK};
-             INSERT INTO topics SELECT topic, count(*), sum(length(fields)) FROM entries INDEXED BY by_topic
-                 WHERE {IS_MESSAGE} GROUP BY topic"
+             INSERT INTO topics {}",
+            held(BY_TOPIC, "TRUE")
         ))?;
     } else {
         transaction.execute_batch("DROP INDEX by_topic; DROP INDEX marks; DELETE FROM topics")?;
@@ -333,7 +356,7 @@ impl Evicted {
     fn of_topic(&mut self, transaction: &Transaction<'_>, topic: &str, bounds: TopicBounds) -> Result<bool> {
         let mut held = Held::of(transaction, topic)?;
         let mut oldest = transaction.prepare_cached(&format!(
-            "SELECT position, number, length(fields) FROM entries INDEXED BY by_topic \
+            "SELECT position, number, length(fields) FROM entries {BY_TOPIC} \
              WHERE topic = ? AND {IS_MESSAGE} ORDER BY position LIMIT ?"
         ))?;
         let mut rows = oldest.query(params![topic, STEP_ENTRIES.cast_signed()])?;
@@ -390,11 +413,8 @@ pub(super) struct Step {
 impl Held {
     /// Counts what a topic has.
     fn counted(connection: &Connection, topic: &str) -> Result<Self> {
-        let sql = format!(
-            "SELECT count(*), coalesce(sum(length(fields)), 0) FROM entries INDEXED BY by_topic \
-             WHERE topic = ? AND {IS_MESSAGE}"
-        );
-        connection.query_row(&sql, [topic], Self::read)
+        let sql = format!("SELECT messages, bytes FROM ({})", held(BY_TOPIC, "topic = ?"));
+        Ok(connection.query_row(&sql, [topic], Self::read).optional()?.unwrap_or_default())
     }
 
     /// Returns what a topic has, as it was counted before.
