@@ -66,23 +66,7 @@ async fn counts(log: &DiskLog) -> Vec<u64> {
 /// The data that a client gets first.
 async fn data_after(topics: &Topics, last_event_id: &str, names: &[&str], count: usize) -> Vec<String> {
     let response = topics.subscribe(&request(last_event_id), names.iter().copied()).respond();
-    next_data(&mut Subscriber::of(response), count).await
-}
-
-/// The data that a client gets next.
-async fn next_data(reader: &mut Subscriber, count: usize) -> Vec<String> {
-    let mut seen = Vec::new();
-    let read = async {
-        while seen.len() < count {
-            let mut data = reader.read_data();
-            // The last one is no data: it says whether the stream goes on.
-            data.pop();
-            seen.append(&mut data);
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(SOON, read).await.unwrap_or_else(|_| panic!("too little comes"));
-    seen
+    Subscriber::of(response).next_data(count).await
 }
 
 /// As much is trimmed as is appended.
@@ -147,7 +131,7 @@ async fn a_burst_reaches_a_subscriber_that_reads() {
         for data in &data {
             topics.route("news").unwrap().publish(&Message::new(data.clone())).unwrap();
         }
-        assert_eq!(next_data(&mut reader, data.len()).await, data);
+        assert_eq!(reader.next_data(data.len()).await, data);
     }
     has_shrunk(&log, 1000).await;
 }

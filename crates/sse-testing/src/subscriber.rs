@@ -27,6 +27,7 @@ use crate::block::Blocks;
 /// | method | returns | waits |
 /// |---|---|---|
 /// | [`next_event`](Self::next_event) | an event | yes |
+/// | [`next_data`](Self::next_data) | the data of so many events | yes |
 /// | [`next_block`](Self::next_block) | the text of a block | yes |
 /// | [`read`](Self::read) | the text of a block | no |
 /// | [`read_data`](Self::read_data) | the data of all events that are there | no |
@@ -141,6 +142,21 @@ impl<B: Body<Error: Display>> Subscriber<B> {
             }
         };
         timeout(patience, next).await.unwrap_or_else(|_| panic!("no event came within {patience:?}"))
+    }
+
+    /// Waits for the next events, this many, and returns their data. At the end of the stream, there may be fewer.
+    ///
+    /// # Panics
+    ///
+    /// As [`next_event`](Self::next_event), if an event does not come within the [`patience`](Self::patience).
+    pub async fn next_data(&mut self, count: usize) -> Vec<String> {
+        let mut seen = Vec::new();
+        while seen.len() < count
+            && let Some(event) = self.next_event().await
+        {
+            seen.push(event.into_data());
+        }
+        seen
     }
 
     /// Waits for the next block, and returns its text; `None` at the end of the stream.

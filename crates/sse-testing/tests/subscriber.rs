@@ -48,6 +48,18 @@ async fn heartbeats_are_skipped_on_the_way_to_an_event() {
     publisher.await.unwrap();
 }
 
+#[tokio::test]
+async fn data_of_so_many_events_is_read_or_of_all_that_come() {
+    let route = Route::new();
+    let mut subscriber = subscribe(&route, "");
+    for data in ["1", "2", "3"] {
+        route.publish(&Message::new(data)).unwrap();
+    }
+    assert_eq!(subscriber.next_data(2).await, ["1", "2"]);
+    route.close();
+    assert_eq!(subscriber.next_data(2).await, ["3"]);
+}
+
 #[tokio::test(start_paused = true)]
 #[should_panic = "no event came within 60s"]
 async fn an_event_that_does_not_come_is_reported() {

@@ -5,7 +5,7 @@ use std::mem;
 
 use jiff::Timestamp;
 use sse_disk::DiskReader;
-use sse_server::log::{Entry, LogError, Position, RecordKind, timed};
+use sse_server::log::{Entry, LogError, Position, timed};
 use sse_server::{Event, EventType};
 
 use super::failed;
@@ -126,10 +126,9 @@ pub(super) fn print(
                 print(None, &gap(), entry.position)?;
             }
             position = entry.position;
-            let tells_of_eviction = is_evicted_of(topic, &entry);
             let is_of_topic = entry.record.as_ref().is_some_and(|record| record.topic() == topic);
-            is_known = is_known || is_of_topic && !tells_of_eviction;
-            is_evicted |= since.is_some() && tells_of_eviction;
+            is_known = is_known || is_of_topic && !entry.is_evicted();
+            is_evicted |= since.is_some() && is_of_topic && entry.is_evicted();
             if let Some(event) = event(topic, &entry) {
                 if mem::take(&mut is_evicted) {
                     print(None, &gap(), position)?;
@@ -195,12 +194,6 @@ fn before_the_last(
 fn event(topic: &str, entry: &Entry) -> Option<Event> {
     let record = entry.record.as_ref().filter(|record| record.topic() == topic)?;
     record.event(timed::id(entry.position))
-}
-
-/// Returns whether the entry tells that an event of the topic was evicted.
-fn is_evicted_of(topic: &str, entry: &Entry) -> bool {
-    let record = entry.record.as_ref().filter(|record| record.topic() == topic);
-    record.is_some_and(|record| record.kind() == RecordKind::Evicted)
 }
 
 fn gap() -> Event {

@@ -14,7 +14,7 @@ use sse_server::{EventId, Message};
 use sse_testing::simulation::{Simulation, Tally};
 
 use self::disk::{Disk, Faults};
-use self::evicted::{KEPT, is_mark};
+use self::evicted::KEPT;
 use super::{Bounds, Store, TopicBounds, Vfs};
 use crate::builder::Durability;
 use crate::error::{OpenError, OpenErrorKind};
@@ -281,7 +281,7 @@ impl Story {
             Ok(Some(mut page)) => {
                 assert!(!page.is_empty() || from + 1 == self.stored.len());
                 // What had failed may be there too. Of the last entry, it may only be said that it was evicted.
-                let last = page.iter().rposition(|entry| !is_mark(entry)).map_or(0, |last| last + 1);
+                let last = page.iter().rposition(|entry| !entry.is_evicted()).map_or(0, |last| last + 1);
                 page.truncate(last);
                 let is_stored = |written: &(_, _)| self.stored.contains(written);
                 let restored = self.restored(position, &page);

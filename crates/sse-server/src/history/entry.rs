@@ -22,7 +22,7 @@ impl Entry {
     }
 
     /// Returns whether the entry tells of [evicted](Record::evicted) messages of its topic.
-    pub(crate) fn is_evicted(&self) -> bool {
+    pub fn is_evicted(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.kind() == RecordKind::Evicted)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::FutureExt as _;
-use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record, RecordKind};
+use sse_server::log::{Batch, Entry, Log, LogError, Outcome, Position, Record};
 use sse_testing::log::MemoryLog;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -88,8 +88,7 @@ impl Store {
     pub(crate) fn evict(&self, topic: &str, messages: usize) {
         self.log.evict(topic, messages);
         let is_mark = |entry: &Entry| {
-            let record = entry.record.as_ref();
-            record.is_some_and(|it| it.topic() == topic && it.kind() == RecordKind::Evicted)
+            entry.is_evicted() && entry.record.as_ref().is_some_and(|record| record.topic() == topic)
         };
         let Some(mark) = self.entries().into_iter().rfind(is_mark) else { return };
         let mut truth = self.truth.lock().unwrap();

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_server::log::{Batch, Entry, Log, LogError, Position, Record, RecordKind};
+use sse_server::log::{Batch, Entry, Log, LogError, Position, Record};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
@@ -323,7 +323,7 @@ impl<L: Log> Evicted<L> {
         let fresh = open().await;
         let kept = fresh.newest().await;
         let is_left = |entry: &&Entry| {
-            entry.record.as_ref().is_some_and(|record| record.topic() == EVICTED) && !is_evicted(entry)
+            entry.record.as_ref().is_some_and(|record| record.topic() == EVICTED) && !entry.is_evicted()
         };
         let left = kept.iter().filter(is_left).count();
         log.require((messages..300).contains(&left), || {
@@ -331,11 +331,6 @@ impl<L: Log> Evicted<L> {
         });
         Self { log, fresh, before, kept, messages }
     }
-}
-
-/// Returns whether the entry tells of an evicted message.
-pub(crate) fn is_evicted(entry: &Entry) -> bool {
-    entry.record.as_ref().is_some_and(|record| record.kind() == RecordKind::Evicted)
 }
 
 impl Publisher {

@@ -15,7 +15,7 @@ impl Story {
     pub(super) fn restored(&self, after: Position, entries: &[Entry]) -> Vec<(Position, Record)> {
         let (mut restored, mut before) = (Vec::new(), after);
         for (index, entry) in entries.iter().enumerate() {
-            let marks = entries[index..].iter().take_while(|entry| is_mark(entry));
+            let marks = entries[index..].iter().take_while(|entry| entry.is_evicted());
             let topics: BTreeSet<_> = marks.filter_map(|mark| Some(mark.record.as_ref()?.topic())).collect();
             let is_told = |(position, record): &&(Position, Record)| {
                 *position > before
@@ -24,7 +24,7 @@ impl Story {
                     && topics.contains(record.topic())
             };
             restored.extend(self.stored.iter().filter(is_told).cloned());
-            if is_mark(entry) {
+            if entry.is_evicted() {
                 let message = self.stored.iter().find(|(position, _)| *position == entry.position);
                 let topic = entry.record.as_ref().unwrap().topic();
                 assert!(message.is_none_or(|(_, record)| is_message(record) && record.topic() == topic));
@@ -58,7 +58,7 @@ impl Story {
     pub(super) fn learn(&mut self, entries: &[Entry]) {
         let (start, end) = (self.store().trimmed.position, self.store().end());
         let there: BTreeSet<_> =
-            entries.iter().filter(|entry| !is_mark(entry)).map(|entry| entry.position).collect();
+            entries.iter().filter(|entry| !entry.is_evicted()).map(|entry| entry.position).collect();
         // Later ones were lost.
         let is_evicted =
             |position: &Position| *position > start && *position <= end && !there.contains(position);
@@ -75,7 +75,7 @@ impl Story {
                 "{position} is one of the newest of its topic"
             );
         }
-        let marks = entries.iter().filter(|entry| is_mark(entry)).count();
+        let marks = entries.iter().filter(|entry| entry.is_evicted()).count();
         self.seen.count(if evicted.len() > marks { "removed marks" } else { "no removed marks" });
         self.evicted = Some(evicted);
     }
@@ -84,10 +84,6 @@ impl Story {
     pub(super) fn may_be_evicted(&self, position: Position) -> bool {
         self.evicted.as_ref().is_none_or(|evicted| evicted.contains(&position))
     }
-}
-
-pub(super) fn is_mark(entry: &Entry) -> bool {
-    entry.record.as_ref().is_some_and(|record| record.kind() == RecordKind::Evicted)
 }
 
 fn is_message(record: &Record) -> bool {

@@ -2,7 +2,7 @@
 
 use sse_server::log::{Entry, Log, Record};
 
-use crate::log::checked::{EVICTED, Evicted, PAGE, Publisher, is_evicted, placed, with_start};
+use crate::log::checked::{EVICTED, Evicted, PAGE, Publisher, placed, with_start};
 
 pub(crate) async fn entries_of_other_topics_stay<L: Log>(evicted: impl AsyncFn() -> Evicted<L>) {
     let Evicted { log, kept, before, .. } = evicted().await;
@@ -28,7 +28,7 @@ pub(crate) async fn an_entry_tells_of_evicted_messages<L: Log>(evicted: impl Asy
     let Evicted { log, kept, before, .. } = evicted().await;
     for gone in before.iter().filter(|entry| !kept.contains(entry)) {
         let later = kept.iter().filter(|entry| entry.position >= gone.position);
-        let told = later.take_while(|entry| is_evicted(entry));
+        let told = later.take_while(|entry| entry.is_evicted());
         let topic = gone.record.as_ref().map(Record::topic);
         let mut topics = told.map(|entry| entry.record.as_ref().map(Record::topic));
         log.require(topics.any(|told| told == topic), || {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sse_server::log::{Entry, Position, RecordKind, timed};
+use sse_server::log::{Entry, Position, timed};
 
 use super::END;
 use crate::store::Store;
@@ -102,13 +102,12 @@ impl Truth {
 
     /// Notes which messages are evicted, if the entry tells of one. Returns whether it does.
     pub(super) fn evict(&mut self, entry: &Entry) -> bool {
-        let record = entry.record.as_ref().expect("nothing has expired");
-        let is_mark = record.kind() == RecordKind::Evicted;
-        if is_mark {
+        if entry.is_evicted() {
+            let record = entry.record.as_ref().expect("the entry tells of it");
             let newest = self.evicted.entry(record.topic().to_owned()).or_default();
             *newest = (*newest).max(entry.position);
         }
-        is_mark
+        entry.is_evicted()
     }
 
     /// A process has opened the log again: what it does not hold any more, and was not trimmed, is lost. Returns whether
