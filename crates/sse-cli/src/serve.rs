@@ -42,7 +42,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use self::access::{Access, Origin};
 use self::access_log::{AccessLog, Format};
-use self::app::App;
+use self::app::{App, Hub};
 use self::client::{TrustedProxies, TrustedProxy};
 use self::control::Control;
 use self::health::Front;
@@ -262,7 +262,7 @@ impl Options {
             let is_open = sources.is_open();
             tokio::spawn(Files { sources, authority: authority.clone(), certificate }.follow(reload));
             let status = tokio::spawn(tell_status(app.status.clone(), numbers));
-            front.open(app::router(app, &self.cors, self.cors_credentials));
+            front.open(Hub::new(app, &self.cors, self.cors_credentials));
             greet(&places, is_open, &authority);
             serve.await;
             status.abort();

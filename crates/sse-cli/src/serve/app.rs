@@ -1,24 +1,25 @@
 //! The hub's paths and their handlers.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, RETRY_AFTER,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sse_server::{PassedThrough, PeerAddress, Route, Shutdown, Subscription, TooManyTopics};
 use tokio::time::timeout;
-use tower::ServiceBuilder;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower::{Layer as _, Service as _};
+use tower_http::cors::{AllowOrigin, Cors, CorsLayer};
 
 use super::access::{Access, Origin};
 use super::access_log::{self, AccessLog, Entry};
@@ -59,37 +60,62 @@ pub(crate) struct App {
 }
 
 /// The hub as a service.
-pub(crate) fn router(app: App, origins: &[Origin], credentials: bool) -> Router {
-    let app = Arc::new(app);
-    let routes = Router::new()
-        .route("/topics", get(subscribe_to_several))
-        .route("/topics/{*name}", get(subscribe).post(receive))
-        .route("/status", get(status))
-        .route("/metrics", get(metrics))
-        .route_layer(middleware::from_fn_with_state(app.clone(), find_caller))
-        .route_layer(middleware::from_fn_with_state(app.clone(), check_origin))
-        // What follows is for everybody.
-        .route("/healthz", get(health::ALIVE))
-        .route("/readyz", get(readiness))
-        .merge(page::files())
-        .fallback(|| async {
-            Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
-        })
-        .method_not_allowed_fallback(|| async {
-            Rejection::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "topics accept GET and POST, and other paths accept GET",
-            )
-        })
-        .with_state(app.clone());
-    // Around the router and not around each of its routes, because axum copies a route with its layers for each request.
-    let layers = ServiceBuilder::new()
-        // Outside of all others, so that their refusals are logged, too.
-        .layer(middleware::from_fn_with_state(app.clone(), count))
-        .layer(middleware::from_fn_with_state(app, identify))
-        .layer(middleware::from_fn(form::check))
-        .layer(cors(origins, credentials));
-    Router::new().fallback_service(layers.service(routes))
+#[derive(Clone)]
+pub(crate) struct Hub {
+    app: Arc<App>,
+    paths: Cors<Router>,
+}
+
+impl Hub {
+    pub(crate) fn new(app: App, origins: &[Origin], credentials: bool) -> Self {
+        let app = Arc::new(app);
+        let paths = Router::new()
+            .route("/topics", get(subscribe_to_several))
+            .route("/topics/{*name}", get(subscribe).post(receive))
+            .route("/status", get(status))
+            .route("/metrics", get(metrics))
+            .route("/healthz", get(health::ALIVE))
+            .route("/readyz", get(readiness))
+            .merge(page::files())
+            .fallback(|| async {
+                Rejection::new(StatusCode::NOT_FOUND, "there is nothing here; topics are at /topics/NAME")
+            })
+            .method_not_allowed_fallback(|| async {
+                Rejection::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "topics accept GET and POST, and other paths accept GET",
+                )
+            })
+            .with_state(app.clone());
+        Self { app, paths: cors(origins, credentials).layer(paths) }
+    }
+
+    /// Answers a request, counts the response, and logs the request: each one in the access log, or only refused ones in
+    /// the log.
+    pub(crate) async fn respond(&self, mut request: Request) -> Response {
+        let peer = request.extensions().get().map(|PeerAddress(peer)| peer.ip());
+        let client = self.app.proxies.client(peer, request.headers());
+        request.extensions_mut().insert(client);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let entry = self.app.access_log.as_ref().map(|log| log.begin(&client, &request));
+        if let Some(entry) = &entry {
+            request.extensions_mut().insert(entry.clone());
+        }
+        let response = match form::check(&request) {
+            Ok(()) => self.paths.clone().call(request).await.unwrap_or_else(|never| match never {}),
+            Err(rejection) => rejection.into_response(),
+        };
+        let status = response.status();
+        self.app.metrics.count(&method, status);
+        if let Some(entry) = entry {
+            entry.answered(status, response.body().size_hint().exact());
+        } else if status.is_client_error() || status.is_server_error() {
+            let (client, path, status) = (client.address(), access_log::shown(&uri), status.as_u16());
+            let method = access_log::shown_method(&method);
+            tracing::info!(client = ?client, %method, path, status, "a request was refused");
+        }
+        response
+    }
 }
 
 /// Tells browsers which pages may read, and what they may send and see.
@@ -122,62 +148,30 @@ fn cors(origins: &[Origin], credentials: bool) -> CorsLayer {
         .max_age(Duration::from_secs(60 * 60))
 }
 
-/// Counts each response, also those of the layers.
-async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let response = next.run(request).await;
-    app.metrics.count(&method, response.status());
-    response
-}
+impl FromRequestParts<Arc<App>> for Client {
+    type Rejection = Infallible;
 
-/// Finds out who the client is, and logs the request: each one in the access log, or only refused ones in the log.
-async fn identify(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get().map(|PeerAddress(peer)| peer.ip());
-    let client = app.proxies.client(peer, request.headers());
-    request.extensions_mut().insert(client);
-    let Some(log) = &app.access_log else {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let response = next.run(request).await;
-        let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
-            let (client, path, status) = (client.address(), access_log::shown(&uri), status.as_u16());
-            let method = access_log::shown_method(&method);
-            tracing::info!(client = ?client, %method, path, status, "a request was refused");
-        }
-        return response;
-    };
-    let entry = log.begin(&client, &request);
-    request.extensions_mut().insert(entry.clone());
-    let response = next.run(request).await;
-    entry.answered(response.status(), response.body().size_hint().exact());
-    response
-}
-
-async fn check_origin(
-    State(app): State<Arc<App>>,
-    Extension(client): Extension<Client>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match app.access.check_origin(request.uri(), request.headers(), &client) {
-        Ok(()) => next.run(request).await,
-        Err(rejection) => rejection.into_response(),
+    async fn from_request_parts(head: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(*head.extensions.get().expect("each request of the hub has its client"))
     }
 }
 
-/// Gives the handlers the caller of the request.
-async fn find_caller(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (mut head, body) = request.into_parts();
-    let caller = app.authority.caller(&head).logged(head.extensions.get::<Entry>().cloned());
-    head.extensions.insert(caller);
-    next.run(Request::from_parts(head, body)).await
+/// Refuses a request that a page of another origin has sent, unless the page may use the hub.
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(head: &mut Parts, app: &Arc<App>) -> Result<Self, Rejection> {
+        let Ok(client) = Client::from_request_parts(head, app).await;
+        app.access.check_origin(&head.uri, &head.headers, &client)?;
+        Ok(app.authority.caller(head).logged(head.extensions.get::<Entry>().cloned()))
+    }
 }
 
 async fn subscribe(
     State(app): State<Arc<App>>,
-    Extension(client): Extension<Client>,
+    client: Client,
+    caller: Caller,
     Path(name): Path<String>,
-    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
@@ -195,8 +189,8 @@ async fn subscribe(
 
 async fn subscribe_to_several(
     State(app): State<Arc<App>>,
-    Extension(client): Extension<Client>,
-    Extension(caller): Extension<Caller>,
+    client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Rejection> {
     let query = request.uri().query().unwrap_or_default();
@@ -223,9 +217,9 @@ fn from_last(subscription: Subscription, last: Option<usize>) -> Subscription {
 
 async fn receive(
     State(app): State<Arc<App>>,
-    Extension(client): Extension<Client>,
+    client: Client,
+    caller: Caller,
     Path(name): Path<String>,
-    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Receipt>, Rejection> {
     topic::check(&name).map_err(Rejection::bad)?;
@@ -296,8 +290,8 @@ async fn discard(body: Body) {
 
 async fn status(
     State(app): State<Arc<App>>,
-    Extension(client): Extension<Client>,
-    Extension(caller): Extension<Caller>,
+    client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Rejection> {
     caller.check(&Use::Status)?;
@@ -315,10 +309,7 @@ async fn readiness(State(app): State<Arc<App>>) -> Result<&'static str, Rejectio
     health::readiness(&app.numbers.topics, app.numbers.disk.as_ref(), &app.shutdown)
 }
 
-async fn metrics(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<impl IntoResponse, Rejection> {
+async fn metrics(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Rejection> {
     caller.check(&Use::Status)?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text()))
 }

@@ -4,17 +4,12 @@ use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Version};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 
 use super::rejection::Rejection;
 
 /// Refuses requests that HTTP does not allow.
-pub(crate) async fn check(request: Request, next: Next) -> Response {
-    match check_host(request.version(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(rejection) => rejection.into_response(),
-    }
+pub(crate) fn check(request: &Request) -> Result<(), Rejection> {
+    check_host(request.version(), request.headers())
 }
 
 /// A request of HTTP/1.1 has one `Host` (RFC 9112, 3.2). If there were several, two programs could use different ones.

@@ -1,16 +1,20 @@
 //! Whether the process lives, and whether the hub is ready.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
-use hyper_util::service::TowerToHyperService;
 use sse_disk::DiskLog;
 use sse_server::{Shutdown, Topics};
+use tower::Service as _;
 
+use super::app::Hub;
 use super::form;
 use super::rejection::Rejection;
 
@@ -43,28 +47,33 @@ pub(crate) fn readiness(
 
 /// The service that answers from the start: the hub, once it is open, and 503 before.
 #[derive(Clone, Default)]
-pub(crate) struct Front(Arc<OnceLock<Router>>);
+pub(crate) struct Front(Arc<OnceLock<Hub>>);
 
 impl Front {
     /// Opens the hub.
-    pub(crate) fn open(&self, hub: Router) {
+    pub(crate) fn open(&self, hub: Hub) {
         let _ = self.0.set(hub);
     }
 
     pub(crate) fn service(
         &self,
-    ) -> impl Service<
-        Request<Incoming>,
-        Response = axum::response::Response,
-        Error = std::convert::Infallible,
-        Future: Send,
-    > + Clone
+    ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
     + Send
     + 'static {
         let (hub, starting) = (self.0.clone(), starting());
-        service_fn(move |request| {
-            let router = hub.get().unwrap_or(&starting).clone();
-            TowerToHyperService::new(router).call(request)
+        service_fn(move |request: Request<Incoming>| {
+            let (hub, mut starting) = (hub.clone(), starting.clone());
+            async move {
+                let request = request.map(Body::new);
+                if let Some(hub) = hub.get() {
+                    return Ok(hub.respond(request).await);
+                }
+                match form::check(&request) {
+                    Ok(()) => starting.call(request).await,
+                    Err(rejection) => Ok(rejection.into_response()),
+                }
+            }
         })
     }
 }
@@ -76,7 +85,7 @@ fn starting() -> Router {
             "the hub has just started and waits for its events, in Redis or on the disk; try again soon",
         )
     };
-    Router::new().route("/healthz", get(ALIVE)).fallback(waits).layer(axum::middleware::from_fn(form::check))
+    Router::new().route("/healthz", get(ALIVE)).fallback(waits)
 }
 
 #[cfg(test)]
