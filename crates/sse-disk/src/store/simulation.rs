@@ -1,6 +1,8 @@
 //! Runs in which the disk fails at random, with a store and publishers that repeat failed appends. A seed gives the
 //! same run.
 
+mod checks;
+mod damage;
 mod disk;
 mod evicted;
 mod promise;
@@ -394,79 +396,6 @@ impl Story {
         self.store = Some(store.unwrap());
     }
 
-    /// Checks that the stored messages are there, in order and once: at least the first `kept`, and the first of the
-    /// others. All other messages had failed.
-    fn check(&mut self, kept: usize) {
-        let start = self.store().trimmed.position;
-        let entries = all(self.store());
-        let linked = [start].into_iter().chain(entries.iter().map(|entry| entry.position));
-        for (entry, before) in entries.iter().zip(linked) {
-            assert_eq!(entry.previous, before, "nothing is missing between {before} and {}", entry.position);
-        }
-        self.learn(&entries);
-        let there = self.restored(start, &entries);
-        let end = there.last().map_or(start, |(position, _)| *position);
-        let expected: Vec<_> = self.stored.iter().filter(|(position, _)| *position > start).collect();
-        let mut missing = expected.iter().filter(|expected| !there.contains(expected));
-        if let Some((position, _)) = missing.next() {
-            assert!(*position > end, "{position} is lost, and {end} is not");
-            assert!(kept == 0 || *position > self.stored[kept - 1].0, "{position} was flushed, and is lost");
-            self.seen.count("lost, as it may be");
-        }
-        for written in there.iter().filter(|written| !expected.contains(written)) {
-            assert!(self.had_failed(&written.1), "{} was never appended", written.0);
-        }
-        let records = entries.iter().filter_map(|entry| entry.record.as_ref());
-        let is_unique = |record: &&Record| !matches!(record.kind(), RecordKind::Open | RecordKind::Evicted);
-        let mut messages: Vec<_> = records.filter(is_unique).map(Record::fields).collect();
-        messages.sort();
-        assert!(messages.is_sorted_by(|a, b| a < b), "a message is there twice");
-        // The id of each message that is there is known, of that message alone; of one that is gone, it may be.
-        for (position, record) in self.stored.iter().filter(|(position, _)| *position <= end) {
-            let Some(id) = record.id() else { continue };
-            let found = self.store.as_ref().unwrap().find("topic", id.as_str()).unwrap();
-            assert!(
-                found == Some(*position)
-                    || (*position <= start || self.may_be_evicted(*position))
-                        && found.is_none_or(|found| found > *position)
-            );
-        }
-        for (position, record) in &there {
-            self.note(*position, record);
-        }
-        self.changes.retain(|position, _| *position <= end);
-        self.check_ends();
-        // A failed message that is there counts when its publisher is told so.
-        self.stored.retain(|(position, _)| *position <= end);
-        self.flushed = self.stored.len();
-        self.highest = end.max(start);
-    }
-
-    /// Checks that the topics that have ended are known, also those whose end was trimmed, but for those that were forgotten.
-    fn check_ends(&mut self) {
-        let (start, listed) = (self.store().start(), contents(&self.store().ends(1000).unwrap()));
-        assert!(listed.is_sorted_by_key(|(position, _)| *position), "{listed:?}");
-        for topic in ["a", "b", "c", "d"] {
-            let forgotten = self.forgotten.get(topic).copied().unwrap_or_default();
-            // Those since it was last opened.
-            let changes = self.changes.iter().rev().filter(|(_, record)| record.topic() == topic);
-            let mut ends: Vec<_> =
-                changes.take_while(|(_, record)| record.kind() == RecordKind::End).collect();
-            ends.reverse();
-            let due = ends.iter().find(|(position, _)| **position > forgotten);
-            let mut of_topic = listed.iter().filter(|(_, record)| record.topic() == topic);
-            let Some((position, record)) = of_topic.next() else {
-                assert!(due.is_none(), "{topic}: {due:?} is not listed");
-                continue;
-            };
-            assert!(of_topic.next().is_none(), "{topic} is listed twice");
-            let is_known = due == Some(&(position, record))
-                || *position <= forgotten && ends.contains(&(position, record));
-            assert!(is_known, "{topic}: {record:?}, not {due:?}");
-            self.seen.count(if *position <= start { "trimmed end" } else { "end" });
-        }
-    }
-
     /// Ends the faults. Failed batches are sent again, and everything must be there once.
     fn end(mut self) -> Seen {
         self.disk.set(Faults::default());
@@ -516,102 +445,6 @@ fn run(durability: Durability) -> Option<Seen> {
         }
         story.end()
     })
-}
-
-/// Runs on a disk that reports flushes which it has not done, or changes its bytes.
-fn damage(seed: u64) -> Seen {
-    let mut run = Story::new(seed, Durability::Stored);
-    let honest = run.rng.usize(..20);
-    for step in 0..40 {
-        if step == honest && run.rng.bool() {
-            run.disk.set(Faults { lies: true, ..Faults::default() });
-        }
-        if run.rng.u32(..6) == 0 { run.tidy() } else { run.append() }
-    }
-    run.disk.lose_power();
-    run.store = None;
-    for _ in 0..run.rng.u32(..4) {
-        run.disk.flip();
-    }
-    run.disk.set(Faults::default());
-    match run.open() {
-        Ok(store) => run.store = Some(store),
-        Err(error) => {
-            assert_ne!(error.kind(), OpenErrorKind::InUse);
-            run.seen.count("not opened");
-            return run.seen;
-        }
-    }
-    let known = |entry: &Entry| {
-        let place = run.stored.binary_search_by_key(&entry.position, |(position, _)| *position);
-        let place = place.unwrap_or_else(|_| panic!("there was never an entry at {}", entry.position));
-        assert_eq!(entry.record.as_ref(), Some(&run.stored[place].1), "{}", entry.position);
-        place
-    };
-    let store = run.store.as_ref().unwrap();
-    let mut tally = Seen::new();
-    for (place, (position, _)) in run.stored.iter().enumerate().step_by(7) {
-        match store.after(*position, 20) {
-            Ok(Some(page)) => {
-                let mut before = place;
-                for entry in &page {
-                    let place = known(entry);
-                    let is_linked = entry.previous == run.stored[before].0;
-                    assert!(
-                        !is_linked || place == before + 1,
-                        "what is missing before {} shows",
-                        entry.position
-                    );
-                    tally.count(if is_linked { "linked" } else { "a gap" });
-                    before = place;
-                }
-            }
-            Ok(None) => tally.count("not known"),
-            Err(_) => tally.count("not read"),
-        }
-    }
-    for (_, record) in &run.stored {
-        let Some(id) = record.id() else { continue };
-        match store.find("topic", id.as_str()) {
-            Ok(Some(position)) => {
-                let place = run.stored.binary_search_by_key(&position, |(position, _)| *position).unwrap();
-                assert_eq!(run.stored[place].1.id(), Some(id), "{position} is another message");
-                tally.count("found");
-            }
-            Ok(None) => tally.count("not found"),
-            Err(_) => tally.count("not read"),
-        }
-    }
-    if let Ok(newest) = store.before(None, 1000) {
-        for entry in &newest {
-            known(entry);
-        }
-    }
-    match store.ends(1000) {
-        Ok(ends) => {
-            for end in &ends {
-                known(end);
-            }
-            tally.count(if ends.is_empty() { "no ends" } else { "ends" });
-        }
-        Err(_) => tally.count("ends not read"),
-    }
-    // The store goes on, or reports that it can't.
-    let (batch, now) = (run.batch(0), run.now);
-    let went_on = run.store().append(&[batch], now).is_ok();
-    tally.count(if went_on { "went on" } else { "not appended" });
-    tally += run.seen;
-    tally
-}
-
-#[test]
-fn a_damaged_disk_gives_no_wrong_event() {
-    let Some(seen) = Simulation::new().runs(100).run(async |seed| damage(seed)) else { return };
-    for what in
-        ["a gap", "ends", "found", "linked", "not found", "not known", "not opened", "not read", "went on"]
-    {
-        assert!(seen.get(what) > 0, "{what}: {seen:?}");
-    }
 }
 
 #[test]
