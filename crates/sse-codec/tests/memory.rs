@@ -30,6 +30,22 @@ fn memory_is_freed_and_an_unfinished_event_stays() {
     check("data: \u{fffd}", "\u{fffd}\n\n", ["message", "\u{fffd}\u{fffd}", "1"]);
 }
 
+#[test]
+fn each_text_counts() {
+    let text = "x".repeat(8000);
+    let mut decoder = Decoder::new();
+    let mut before = decoder.memory();
+    for field in ["id: ", "event: ", "data: "] {
+        // Each text is cut, so the decoder must keep it.
+        for mut chunk in [field, &text[..4000], &text[4000..], "\n"].map(str::as_bytes) {
+            assert!(decoder.next_event(&mut chunk).unwrap().is_none());
+        }
+        let grown = decoder.memory() - before;
+        assert!(grown >= text.len(), "{field}: {grown}");
+        before = decoder.memory();
+    }
+}
+
 /// Feeds `piece` to a decoder with a limit of 1,000 bytes until it has read 300 kB.
 #[track_caller]
 fn check_bound(piece: &[u8]) {
