@@ -27,6 +27,20 @@ fn data(entries: &[Entry]) -> Vec<String> {
     events.map(|event| event.data().to_owned()).collect()
 }
 
+/// Changes the file by SQL.
+fn damage(directory: &Path, broken: &str) {
+    Connection::open(directory.join("log.db")).unwrap().execute_batch(broken).unwrap();
+}
+
+/// Checks that the history has one fault that says this, or none.
+#[track_caller]
+fn assert_faults(directory: &Path, says: Option<&str>, broken: &str) {
+    let faults = DiskReader::open(directory).unwrap().check().unwrap().faults;
+    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), says.iter().len(), "{broken}: {texts:?}");
+    assert!(says.is_none_or(|says| texts[0].contains(says)), "{broken}: {texts:?}");
+}
+
 /// Makes a history of two topics, one of which has ended, as a killed process leaves it: the newest entries are only in
 /// the write-ahead log.
 async fn killed(directory: &Path) {
@@ -84,11 +98,8 @@ async fn a_history_is_listed_read_and_checked_without_a_change() {
 async fn each_fault_is_reported() {
     async fn check(broken: &str, says: &[&str], kept: &[&str]) {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("log.db");
         killed(directory.path()).await;
-        let database = Connection::open(&file).unwrap();
-        database.execute_batch(broken).unwrap();
-        drop(database);
+        damage(directory.path(), broken);
         let history = DiskReader::open(directory.path()).unwrap();
         let check = history.check().unwrap();
         let faults: Vec<_> = check.faults.iter().map(ToString::to_string).collect();
@@ -156,13 +167,8 @@ async fn faults_of_ids_are_reported() {
         ("UPDATE ids SET hash = 'x' WHERE number = 1", Some("of 2 publishers' ids is damaged")),
         ("DELETE FROM ids; UPDATE publishers SET outcomes = zeroblob(8)", Some("the newest batch of the")),
     ] {
-        let database = Connection::open(directory.path().join("log.db")).unwrap();
-        database.execute_batch(broken).unwrap();
-        drop(database);
-        let faults = DiskReader::open(directory.path()).unwrap().check().unwrap().faults;
-        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), says.iter().len(), "{broken}: {texts:?}");
-        assert!(says.is_none_or(|says| texts[0].contains(says)), "{broken}: {texts:?}");
+        damage(directory.path(), broken);
+        assert_faults(directory.path(), says, broken);
     }
 }
 
@@ -176,13 +182,8 @@ async fn faults_of_ends_are_reported() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         killed(directory.path()).await;
-        let database = Connection::open(directory.path().join("log.db")).unwrap();
-        database.execute_batch(broken).unwrap();
-        drop(database);
-        let faults = DiskReader::open(directory.path()).unwrap().check().unwrap().faults;
-        let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), says.iter().len(), "{broken}: {texts:?}");
-        assert!(says.is_none_or(|says| texts[0].contains(says)), "{broken}: {texts:?}");
+        damage(directory.path(), broken);
+        assert_faults(directory.path(), says, broken);
         // A damaged end is not listed. Then the topic is open by mistake, and nothing is lost.
         let is_ended = !DiskLog::open(directory.path()).unwrap().ends(9).await.unwrap().unwrap().is_empty();
         assert_eq!(is_ended, says.is_none(), "{broken}");
@@ -203,16 +204,11 @@ async fn wrong_counts_of_topics_are_reported_and_can_be_mended() {
         let directory = tempfile::tempdir().unwrap();
         killed(directory.path()).await;
         drop(bounds().open(directory.path()).unwrap());
-        let database = Connection::open(directory.path().join("log.db")).unwrap();
-        database.execute_batch(broken).unwrap();
-        drop(database);
-        let faults = || DiskReader::open(directory.path()).unwrap().check().unwrap().faults;
-        let texts: Vec<_> = faults().iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), says.iter().len(), "{broken}: {texts:?}");
-        assert!(says.is_none_or(|says| texts[0].contains(says)), "{broken}: {texts:?}");
+        damage(directory.path(), broken);
+        assert_faults(directory.path(), says, broken);
         drop(DiskLog::open(directory.path()).unwrap());
         drop(bounds().open(directory.path()).unwrap());
-        assert_eq!(faults(), [], "{broken}");
+        assert_faults(directory.path(), None, broken);
     }
 }
 

@@ -182,16 +182,15 @@ impl Store {
 
     fn check_tables(&self, tell: &mut impl FnMut(Finding)) -> Result<()> {
         let (connection, last) = (&self.connection, self.last.position);
-        let findings = [
-            Finding::Ids(ids::count_damaged(connection, last)?),
-            Finding::Ends(ends::count_damaged(connection, last)?),
-            Finding::Topics(topics::count_damaged(connection)?),
-        ];
-        for finding in findings {
-            if !matches!(finding, Finding::Ids(0) | Finding::Ends(0) | Finding::Topics(0)) {
-                tell(finding);
+        let mut count = |wrong: u64, finding: fn(u64) -> Finding| {
+            if wrong > 0 {
+                tell(finding(wrong));
             }
-        }
+        };
+        // One by one: if SQLite can't read a table, what was found before is told.
+        count(ids::count_damaged(connection, last)?, Finding::Ids);
+        count(ends::count_damaged(connection, last)?, Finding::Ends);
+        count(topics::count_damaged(connection)?, Finding::Topics);
         Ok(())
     }
 }
