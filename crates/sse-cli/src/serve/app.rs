@@ -60,7 +60,6 @@ pub(crate) struct App {
 }
 
 /// The hub as a service.
-#[derive(Clone)]
 pub(crate) struct Hub {
     app: Arc<App>,
     paths: Cors<Router>,
@@ -70,10 +69,12 @@ impl Hub {
     pub(crate) fn new(app: App, origins: &[Origin], credentials: bool) -> Self {
         let app = Arc::new(app);
         let paths = Router::new()
+            // These need rights: each handler takes the caller, which checks the origin.
             .route("/topics", get(subscribe_to_several))
             .route("/topics/{*name}", get(subscribe).post(receive))
             .route("/status", get(status))
             .route("/metrics", get(metrics))
+            // These are for everybody.
             .route("/healthz", get(health::ALIVE))
             .route("/readyz", get(readiness))
             .merge(page::files())
