@@ -8,7 +8,7 @@
 
 mod marks;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params};
@@ -75,7 +75,7 @@ pub(super) struct Held {
 
 /// What is appended to each topic.
 #[derive(Debug, Default)]
-pub(super) struct Added(HashMap<Box<str>, Held>);
+pub(super) struct Added(BTreeMap<Box<str>, Held>);
 
 impl TopicBounds {
     fn are_set(self) -> bool {

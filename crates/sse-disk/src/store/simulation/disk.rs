@@ -68,6 +68,14 @@ impl Disk {
         self.lock().faults = faults;
     }
 
+    /// Does something while the disk has no faults.
+    pub(super) fn without_faults<T>(&self, act: impl FnOnce() -> T) -> T {
+        let faults = std::mem::take(&mut self.lock().faults);
+        let done = act();
+        self.set(faults);
+        done
+    }
+
     /// Loses power: each write that was not flushed is there, lost or torn. Open files do nothing any more.
     pub(super) fn lose_power(&self) {
         let mut state = self.lock();
@@ -195,7 +203,9 @@ impl sqlite_vfs::Vfs for Layer {
     }
 
     fn random(&self, buffer: &mut [i8]) {
-        buffer.fill_with(|| fastrand::i8(..));
+        // SQLite asks once in a process: the run that opens the first file must not differ from the others.
+        let mut rng = fastrand::Rng::with_seed(0);
+        buffer.fill_with(|| rng.i8(..));
     }
 
     fn sleep(&self, duration: Duration) -> Duration {

@@ -133,11 +133,15 @@ async fn tidy(world: Weak<World>, life: Weak<Life>) {
         if world.durability != Durability::Stored && !store.is_flushed() && store.flush().is_ok() {
             world.count("flushed");
         }
-        if let Ok(Some(until)) = store.evict(Position::new(u64::MAX)) {
+        let evicted = store.evict(Position::new(u64::MAX));
+        if let Ok(Some(until)) = evicted {
             inner.tail.lock().unwrap().trim(until);
             world.count("evicted");
-            // What is not readable now is read at the next start.
-            for entry in store.before(None, usize::MAX).unwrap_or_default() {
+        }
+        // A step that has failed may have evicted messages too.
+        if !matches!(evicted, Ok(None)) {
+            let entries = world.disk.without_faults(|| store.before(None, usize::MAX));
+            for entry in entries.expect("the disk has no faults") {
                 world.truth.borrow_mut().evict(&entry);
             }
         }
