@@ -116,10 +116,13 @@ impl Cursor {
     fn pass_over<'r>(&mut self, rings: impl Iterator<Item = &'r Ring> + Clone, at_least: Position) {
         self.told = rings.clone().map(Ring::evictions).collect();
         let end = self.told.iter().flatten().copied().fold(at_least, Position::max);
-        let readable = rings.filter_map(|ring| Some(ring.after(self.after).next()?.position)).min();
-        // Directly before the first message that can be read.
-        let end = readable.map_or(end, |readable| Position::new(readable.get() - 1).min(end));
-        self.after = self.after.max(end);
+        let readable =
+            rings.filter_map(|ring| ring.after(self.after).next()).min_by_key(|kept| kept.position);
+        self.after = match readable {
+            // The position of an entry, which a log knows. There is nothing between the two.
+            Some(readable) => readable.previous.min(end),
+            None => self.after.max(end),
+        };
     }
 }
 

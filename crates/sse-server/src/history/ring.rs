@@ -88,7 +88,7 @@ impl Ring {
     /// Appends a message, and evicts messages beyond the limits. Its position must be higher than all before.
     /// `is_awaited` says that a connected subscriber has not read everything before it.
     pub(crate) fn push(&mut self, entry: Kept, is_awaited: bool) {
-        let now = entry.at;
+        let now = entry.at();
         self.bytes += entry.block.len();
         self.share.add(entry.held());
         if let Some((latest, key)) = self.latest.as_mut().zip(entry.block.key())
@@ -281,7 +281,7 @@ impl Ring {
 
     fn is_over(&self, now: Duration) -> bool {
         let Some(oldest) = self.entries.front() else { return false };
-        let is_old = self.bounds.age.is_some_and(|age| now.saturating_sub(oldest.at) > age);
+        let is_old = self.bounds.age.is_some_and(|age| now.saturating_sub(oldest.at()) > age);
         let bytes = self.bytes + self.latest_bytes;
         is_old
             || self.entries.len() > 1

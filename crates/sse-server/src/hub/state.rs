@@ -326,7 +326,7 @@ impl State {
         self.view.is_following = true;
         let mut taken = TakenIn::default();
         for entry in entries {
-            let (position, record) = (entry.position, entry.record.clone());
+            let Entry { position, previous, record } = entry.clone();
             if self.view.recent.push(entry) == Err(Broken) {
                 taken.is_broken = true;
                 break;
@@ -350,7 +350,7 @@ impl State {
                         // What tells one message from another with this id, the log knows.
                         topic.remember_own_id(fingerprint(id.as_str()), position, 0);
                     }
-                    self.push(key, Kept { position, at, block }, now);
+                    self.push(key, Kept::new(position, previous, at, block), now);
                 }
             }
             if taken.touched.last() != Some(&key) {
@@ -423,7 +423,7 @@ impl View {
                             let is_kept = |position| ring.keeps(position);
                             own_ids.insert(fingerprint(id.as_str()), entry.position, 0, is_kept);
                         }
-                        ring.push(Kept { position: entry.position, at: now, block }, false);
+                        ring.push(Kept::new(entry.position, entry.previous, now, block), false);
                     }
                 }
             }

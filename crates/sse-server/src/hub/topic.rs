@@ -179,6 +179,7 @@ impl Topic {
 
     /// Appends a message to the ring.
     fn push(&self, state: &mut State, draft: Draft, now: Instant) -> Published {
+        let previous = state.last();
         let position = state.next_position();
         let topic = state.topic_mut(self.key);
         let mut id = draft.own_id().cloned();
@@ -186,7 +187,7 @@ impl Topic {
             topic.remember_own_id(fingerprint(id.as_str()), position, draft.fingerprint());
         }
         let block = draft.into_block(|| id.insert(self.hub.source().id(position)).clone());
-        state.push(self.key, Kept { position, at: self.hub.age(now), block }, now);
+        state.push(self.key, Kept::new(position, previous, self.hub.age(now), block), now);
         Published::known(id)
     }
 

@@ -229,7 +229,7 @@ impl Delivery {
     pub(crate) fn skip_to_start(&mut self) -> Option<Message<'static>> {
         let gap = self.subscriber.skip_to_start()?;
         self.trace.gap(&gap);
-        Some(gap_event(self.subscriber.hub(), &gap, false))
+        Some(gap_event(self.subscriber.hub(), &gap))
     }
 
     /// Returns the next bytes, which are always whole blocks.
@@ -371,9 +371,7 @@ impl Delivery {
     fn gap(&mut self, gap: &Gap) -> Option<Bytes> {
         self.trace.gap(gap);
         let hub = self.subscriber.hub();
-        // With a log, the gap may end at a position for which the log has no entry.
-        let has_id = matches!(hub.source(), Source::Memory(_));
-        let bytes = gap_event(hub, gap, has_id).to_bytes();
+        let bytes = gap_event(hub, gap).id(hub.source().id(gap.end)).to_bytes();
         let topic = self.subscriber.only_topic().map_or_else(|| "".into(), |topic| topic.name().clone());
         let Some(rewrite) = self.rewrite() else { return Some(bytes) };
         let rewritten =
@@ -421,10 +419,9 @@ impl Extras {
     }
 }
 
-/// Returns a gap event.
-fn gap_event(hub: &Hub, gap: &Gap, has_id: bool) -> Message<'static> {
+/// Returns a gap event without an id.
+fn gap_event(hub: &Hub, gap: &Gap) -> Message<'static> {
     let missed = gap.missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
     let message = Message::new(format!("{{\"missed\":{missed}}}"));
-    let message = message.event_type(hub.settings().gap_event_type.clone());
-    if has_id { message.id(hub.source().id(gap.end)) } else { message }
+    message.event_type(hub.settings().gap_event_type.clone())
 }

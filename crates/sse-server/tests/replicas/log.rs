@@ -20,6 +20,8 @@ pub(crate) struct Store {
     pub(crate) has_ids: bool,
     /// Whether the log lists the ends of topics.
     pub(crate) lists_ends: bool,
+    /// How many positions are left out before each batch.
+    pub(crate) skips: u64,
     pub(crate) truth: Mutex<Truth>,
 }
 
@@ -64,6 +66,10 @@ impl Store {
 
     pub(crate) fn with_ends() -> Self {
         Self { lists_ends: true, ..Self::default() }
+    }
+
+    pub(crate) fn with_skips(positions: u64) -> Self {
+        Self { skips: positions, ..Self::default() }
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -263,6 +269,7 @@ impl Log for Link {
 
     async fn append_with_ids(&self, batch: &Batch) -> Result<Vec<Outcome>, LogError> {
         self.way().await?;
+        self.log().skip(self.0.store.skips);
         let outcomes = self.log().append_with_ids(batch).await?;
         {
             let mut truth = self.0.store.truth.lock().unwrap();

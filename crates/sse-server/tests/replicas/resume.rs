@@ -181,6 +181,25 @@ async fn an_id_that_was_never_given_is_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_the_id_of_a_gap_there_is_no_other_gap() {
+    let log = Arc::new(Store::with_skips(10));
+    let (topics, _) = small(&log).await;
+    for number in 1..=3 {
+        store(&topics, "a", number).await;
+        store(&topics, "b", number).await;
+    }
+    // The positions of the messages are 11, 22, 33, 44, 55 and 66.
+    let cases = [("x", "0"), ("32", "22"), ("34", "44"), ("45", "44"), ("56", "66"), ("67", "66")];
+    for (id, end) in cases {
+        let mut reader = subscribe(&topics, id, &["a"]);
+        let gap = reader.next_block().await.unwrap();
+        assert_eq!((field(&gap, "data"), field(&gap, "id")), (Some(GAP), Some(end)), "{id}");
+        let rest = all(&mut reader).await;
+        assert_eq!(all(&mut subscribe(&topics, end, &["a"])).await, rest, "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_id_that_the_replica_has_not_read_yet_waits() {
     let log = Arc::default();
     let here = replica(&log).await;

@@ -179,6 +179,7 @@ impl World {
         let recent = rng.choice([1, 8, 100, 1000]).unwrap();
         let mut store = if rng.bool() { Store::with_ids() } else { Store::default() };
         store.lists_ends = rng.bool();
+        store.skips = rng.choice([0, 0, 5]).unwrap();
         Self {
             seed,
             recent,

@@ -52,6 +52,13 @@ impl MemoryLog {
         self.len() == 0
     }
 
+    /// Leaves out this number of positions before the next entry. The positions of a log on a disk or of a Redis have such
+    /// distances, because they are made of the time.
+    pub fn skip(&self, positions: u64) {
+        let mut state = self.0.lock();
+        state.last = Position::new(state.last.get().saturating_add(positions));
+    }
+
     /// Trims the log to this number of its newest entries.
     pub fn trim(&self, entries: usize) {
         let mut state = self.0.lock();

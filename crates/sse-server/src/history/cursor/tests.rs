@@ -60,7 +60,8 @@ impl Log {
     }
 
     fn push_data(&mut self, topic: usize, id: &Id, key: Option<&str>, data: &str) {
-        self.last = self.last.next();
+        let previous = self.last;
+        self.last = previous.next();
         let own_id = match id {
             Id::Own(id) => Some(EventId::new(id).unwrap().into_owned()),
             Id::Hub | Id::None => None,
@@ -72,7 +73,7 @@ impl Log {
         let fields = format!(": {data}\n").into_bytes();
         let draft = Draft::new(fields, matches!(id, Id::Hub), own_id, key, None);
         let block = draft.into_block(|| Self::epoch().id(self.last));
-        self.rings[topic].push(Kept { position: self.last, at: self.now, block }, self.is_awaited);
+        self.rings[topic].push(Kept::new(self.last, previous, self.now, block), self.is_awaited);
     }
 
     fn epoch() -> Epoch {

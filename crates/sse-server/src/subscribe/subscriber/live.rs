@@ -116,7 +116,7 @@ impl Subscriber {
                 feed,
                 kept.position,
                 &kept.block,
-                self.hub.published(kept.position, kept.at),
+                self.hub.published(kept.position, kept.at()),
             ));
         }
         self.cursor.advance(to);
