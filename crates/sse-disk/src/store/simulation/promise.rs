@@ -275,3 +275,13 @@ fn what_was_not_flushed_is_lost_with_a_gap() {
     expected.extend(["flushed", "lost"]);
     run(Durability::Every(Duration::from_millis(50)), &expected);
 }
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 0..5 {
+        let [run, again] = [(); 2].map(|()| {
+            Simulation::new().run_seed(seed, async |seed| simulate(seed, Durability::Stored).await)
+        });
+        assert_eq!(run, again, "{seed}");
+    }
+}
