@@ -24,6 +24,13 @@ pub fn sse(arguments: &[&str]) -> Command {
     command
 }
 
+/// A file in a folder, which is there as long as the folder is.
+pub fn write(folder: &tempfile::TempDir, name: &str, text: impl AsRef<[u8]>) -> String {
+    let file = folder.path().join(name);
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
 /// Runs it to its end.
 pub fn run(arguments: &[&str]) -> Output {
     sse(arguments).output().unwrap()
