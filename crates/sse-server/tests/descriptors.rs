@@ -75,8 +75,8 @@ fn the_limit_of_open_files_is_logged_once_and_recovered_from() {
     let before = getrlimit(Resource::Nofile);
     // The limit is the number of open files, so the next client's socket is the last file.
     setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: before.maximum }).unwrap();
-    let late = open(address);
     assert_eq!(counts.stats().accept_failures, 0);
+    let late = open(address);
     until("an error is logged", || levels.0.lock().unwrap().contains(&Level::ERROR));
     // The server tries again meanwhile.
     thread::sleep(Duration::from_millis(500));
