@@ -80,12 +80,15 @@ impl Cursor {
 
     /// Returns whether the next message was evicted, and the subscriber was not told yet.
     pub(crate) fn has_gap<'r>(&self, mut rings: impl Iterator<Item = &'r Ring>) -> bool {
+        if self.is_unknown {
+            return true;
+        }
         if self.told.is_empty() {
-            return self.is_unknown || rings.any(|ring| ring.evicted() > self.after);
+            return rings.any(|ring| ring.evicted() > self.after);
         }
         let told = self.told.iter().copied().chain(iter::repeat([Position::START; 2])).flatten();
         let mut evictions = rings.flat_map(Ring::evictions).zip(told);
-        self.is_unknown || evictions.any(|(evicted, told)| evicted > self.after.max(told))
+        evictions.any(|(evicted, told)| evicted > self.after.max(told))
     }
 
     /// Returns whether there is nothing left to read.
