@@ -149,11 +149,11 @@ fn a_closure_can_have_the_connection() {
 async fn requests_are_waited_for_in_real_time() {
     let server = Server::answering(|_| Answer::status(204));
     let address = server.address();
+    let start = Instant::now();
     let late = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
         TcpStream::connect(address).unwrap().write_all(GET.as_bytes()).unwrap();
     });
-    let start = Instant::now();
     assert_eq!(server.request().await.path(), "/events");
     assert!(start.elapsed() >= Duration::from_millis(50));
     late.join().unwrap();
