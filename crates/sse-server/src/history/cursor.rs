@@ -121,11 +121,9 @@ impl Cursor {
         let end = self.told.iter().flatten().copied().fold(at_least, Position::max);
         let readable =
             rings.filter_map(|ring| ring.after(self.after).next()).min_by_key(|kept| kept.position);
-        self.after = match readable {
-            // The position of an entry, which a log knows. There is nothing between the two.
-            Some(readable) => readable.previous.min(end),
-            None => self.after.max(end),
-        };
+        // Before a message that can be read is an entry, whose position a log knows. The cursor does not go back, because
+        // the subscriber may have seen messages that a log has lost since.
+        self.after = self.after.max(readable.map_or(end, |readable| readable.previous.min(end)));
     }
 }
 

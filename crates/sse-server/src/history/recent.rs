@@ -22,8 +22,9 @@ pub(crate) struct Recent {
     held: usize,
     /// The position that the first entry was appended after. All entries from there to `last` were seen.
     since: Position,
-    /// All entries after this position were seen as they came, one after the other.
-    live: Position,
+    /// The first of the entries that were seen as they came, one after the other; `None` if no entry has come since the
+    /// log could be reached.
+    live: Option<Position>,
     last: Position,
     /// The newest position whose message was [evicted](Record::evicted) from the log before the entries around it.
     evicted: Position,
@@ -86,7 +87,7 @@ impl Recent {
             entries,
             held: 0,
             since: start,
-            live: start,
+            live: None,
             last: start,
             evicted: start,
             ends: Ends::default(),
@@ -104,7 +105,6 @@ impl Recent {
         for entry in newest {
             self.keep(entry);
         }
-        self.live = self.last;
     }
 
     /// Adds the next entry.
@@ -112,6 +112,7 @@ impl Recent {
         if entry.previous != self.last || entry.position <= self.last {
             return Err(Broken);
         }
+        self.live.get_or_insert(entry.position);
         self.keep(entry);
         Ok(())
     }
@@ -119,7 +120,7 @@ impl Recent {
     /// Notes that the log could not be reached for a time. Entries that were seen before may have been lost since, and
     /// other entries may have got their positions.
     pub(crate) fn lose_sight(&mut self) {
-        self.live = self.last;
+        self.live = None;
     }
 
     pub(crate) fn last(&self) -> Position {
@@ -146,7 +147,7 @@ impl Recent {
                 false if position < self.evicted => Known::Ask,
                 false => Known::No,
             }
-        } else if position >= self.live {
+        } else if self.live.is_some_and(|live| position >= live) {
             Known::Yes
         } else {
             Known::Ask
@@ -289,8 +290,9 @@ mod tests {
         for entry in entries(10..=20) {
             recent.push(entry).unwrap();
         }
-        check(&recent, [50, 60, 160, 200], Known::Yes);
-        check(&recent, [40], Known::Ask);
+        check(&recent, [60, 160, 200], Known::Yes);
+        // Entries after 50 may have been lost before 60 came.
+        check(&recent, [40, 50, 55], Known::Ask);
         // While the log can't be reached, another entry may get the same position.
         recent.lose_sight();
         check(&recent, [50, 60, 150], Known::Ask);
