@@ -298,6 +298,9 @@ impl Topics {
     /// topics gave, and not a publisher's. A server uses it if a client sends the id of an event but not the name of
     /// its topic.
     ///
+    /// The id of a gap event, of a heartbeat or of the first block of a stream names a position, and the event there may
+    /// be of another topic. So check that the client may read the topic.
+    ///
     /// ```
     /// use sse_server::{Message, Topics};
     ///

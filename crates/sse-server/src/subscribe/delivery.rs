@@ -18,7 +18,7 @@ use super::shutdown::{Ending, Shutdown, Signals};
 use super::stalled::Stalled;
 use super::subscriber::{Item, Next, Subscriber};
 use super::trace::Trace;
-use crate::history::Gap;
+use crate::history::{Gap, Position};
 use crate::hub::{Hub, Source, Topic, heartbeat};
 use crate::sync::{Delay, Exclusive, Pulse};
 
@@ -371,7 +371,10 @@ impl Delivery {
     fn gap(&mut self, gap: &Gap) -> Option<Bytes> {
         self.trace.gap(gap);
         let hub = self.subscriber.hub();
-        let bytes = gap_event(hub, gap).id(hub.source().id(gap.end)).to_bytes();
+        let event = gap_event(hub, gap);
+        // A log that has lost everything is at its beginning, so this position would be known there.
+        let has_id = gap.end != Position::START || matches!(hub.source(), Source::Memory(_));
+        let bytes = if has_id { event.id(hub.source().id(gap.end)) } else { event }.to_bytes();
         let topic = self.subscriber.only_topic().map_or_else(|| "".into(), |topic| topic.name().clone());
         let Some(rewrite) = self.rewrite() else { return Some(bytes) };
         let rewritten =
