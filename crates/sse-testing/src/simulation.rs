@@ -20,7 +20,7 @@
 //! // If one of the two never happened, the simulation would test nothing. `seen` is `None` if the environment asks
 //! // for one seed only.
 //! if let Some(seen) = seen {
-//!     assert!(seen.get("early") > 0 && seen.get("late") > 0, "{seen:?}");
+//!     seen.assert_seen(&["early", "late"]);
 //! }
 //! ```
 //!

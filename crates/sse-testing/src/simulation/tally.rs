@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::AddAssign;
 
 /// Counts of things that happened. The counts of several runs can be added.
@@ -25,6 +26,21 @@ impl<K: Ord> Tally<K> {
         K: Borrow<Q>,
     {
         self.0.get(what).copied().unwrap_or(0)
+    }
+
+    /// Checks that each of these things was counted. A simulation in which one of them never happens tests nothing of it.
+    ///
+    /// # Panics
+    ///
+    /// If one of them was never counted.
+    #[track_caller]
+    pub fn assert_seen(&self, expected: &[K])
+    where
+        K: Debug,
+    {
+        for what in expected {
+            assert!(self.get(what) > 0, "{what:?} never happened: {self:?}");
+        }
     }
 
     /// Returns everything that was counted at least once, in the order of the keys.
