@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 
-use common::{Hub, Program, Redis, Stream, assert_answers, assert_fails, run, sse};
+use common::{Hub, Program, Redis, Stream, assert_answers, assert_fails, run, sse, write};
 
 const JSON_LINES: &str = "Content-Type: application/x-ndjson";
 
@@ -190,9 +190,8 @@ fn any_name_that_can_be_seen_is_a_topic() {
 #[test]
 fn a_token_gives_its_rights() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
-    fs::write(&file, "publish publisher-0123456789\nsubscribe subscriber-0123456789\n").unwrap();
-    let hub = Hub::start(&["--token-file", file.to_str().unwrap()]);
+    let rights = "publish publisher-0123456789\nsubscribe subscriber-0123456789\n";
+    let hub = Hub::start(&["--token-file", &write(&folder, "tokens", rights)]);
     let (publisher, subscriber) =
         ("Authorization: Bearer publisher-0123456789", "Authorization: Bearer subscriber-0123456789");
 
@@ -358,9 +357,8 @@ fn a_flag_overrides_the_environment_and_that_the_file() {
     #[track_caller]
     fn check(flag: &[&str], variable: Option<&str>, file: &str, limit: usize) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sse.toml");
-        fs::write(&path, file).unwrap();
-        let mut command = sse(&["serve", "--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
+        let file = write(&folder, "sse.toml", file);
+        let mut command = sse(&["serve", "--listen", "127.0.0.1:0", "--config", &file]);
         command.envs(variable.map(|value| ("SSE_MAX_BODY", value)));
         let hub = Hub::start_with(command, flag);
         assert_answers(&hub.post("/topics/a", &[], [b'a'; 999]), 413, &format!("larger than {limit} bytes"));
@@ -446,9 +444,8 @@ fn without_tokens_it_listens_on_this_machine_only() {
     assert_fails(&run(&["serve", "--listen", "0.0.0.0:0"]), 2, text);
     assert_fails(&run(&["serve", "--listen", "[::]:0"]), 2, "can be reached from other machines");
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
-    fs::write(&file, "publish *\nsubscribe *\n").unwrap();
-    let command = sse(&["serve", "--listen", "0.0.0.0:0", "--token-file", file.to_str().unwrap()]);
+    let file = write(&folder, "tokens", "publish *\nsubscribe *\n");
+    let command = sse(&["serve", "--listen", "0.0.0.0:0", "--token-file", &file]);
     let mut program = Program::start(command);
     program.line();
     assert_eq!([program.line(), program.line(), program.line()][2], "Everybody may publish and subscribe.");
@@ -464,11 +461,7 @@ fn wrong_settings_are_told_in_one_line() {
     }
 
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name, text| write(&folder, name, text);
     check(&["--listen", "8080"], "`8080` is not an address to listen on");
     check(&["--heartbeat", "15"], "write a time as 15s, 1m30s or 250ms, or as off");
     check(

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::HubForAll;
-use super::common::{Hub, Program, Stream, assert_answers};
+use super::common::{Hub, Program, Stream, assert_answers, write};
 
 /// The next line of the access log for this path; other lines are passed over, but all are JSON.
 #[track_caller]
@@ -86,10 +86,9 @@ fn a_stream_is_a_line_when_it_has_ended() {
 fn the_user_and_the_end_of_a_right_are_logged_without_the_token() {
     const SECRET: &str = "subscriber-0123456789";
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokens");
-    fs::write(&file, format!("publish *\nsubscribe {SECRET} a user=anna\n")).unwrap();
+    let file = write(&folder, "tokens", format!("publish *\nsubscribe {SECRET} a user=anna\n"));
     let arguments = ["--access-log", "json", "--trusted-proxy", "127.0.0.1", "--token-file"];
-    let mut hub = Hub::start(&[&arguments[..], &[file.to_str().unwrap()]].concat());
+    let mut hub = Hub::start(&[&arguments[..], &[&*file]].concat());
     let proxied = "X-Forwarded-For: 203.0.113.7";
     hub.get("/topics/a?access_token=wrong-0123456789", &[proxied]);
     let redacted = "/topics/a?access_token=[redacted]";

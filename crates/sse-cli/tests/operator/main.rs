@@ -13,8 +13,6 @@ mod http;
 mod metrics;
 mod proxy;
 
-use std::fs;
-
 use common::Hub;
 
 /// A hub whose token file lets everybody publish and subscribe, as a hub behind a proxy needs.
@@ -26,9 +24,8 @@ struct HubForAll {
 impl HubForAll {
     fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("tokens");
-        fs::write(&file, "publish *\nsubscribe *\n").unwrap();
-        let arguments = [&["--token-file", file.to_str().unwrap()], arguments].concat();
+        let file = common::write(&folder, "tokens", "publish *\nsubscribe *\n");
+        let arguments = [&["--token-file", &*file], arguments].concat();
         Self { hub: Hub::start(&arguments), _folder: folder }
     }
 }
