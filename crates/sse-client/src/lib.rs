@@ -66,7 +66,9 @@
 //! use sse_client::reqwest::{Client, Request};
 //! use sse_client::{Error, EventSource};
 //!
-//! # async fn fetch_token(fresh: bool) -> std::io::Result<HeaderValue> { unimplemented!("{fresh}") }
+//! # async fn fetch_token(fresh: bool) -> std::io::Result<HeaderValue> {
+//! #     Ok(HeaderValue::from_static(if fresh { "Bearer new" } else { "Bearer token" }))
+//! # }
 //! # fn example(client: Client, request: Request) -> Result<(), Error> {
 //! let source = EventSource::builder(client, request)
 //!     .on_attempt(async |mut attempt| {

@@ -112,6 +112,7 @@ impl Backlog {
         let reader = self.reader.clone();
         self.runtime.spawn(async move {
             tokio::select! {
+                // So that the same seed gives the same run.
                 biased;
                 found = reader.find(&topic, &id) => drop(answer.send(found)),
                 // Nobody wants to know any more.

@@ -354,8 +354,9 @@ impl Subscription {
     /// ```
     ///
     /// The function is called when the subscriber reads, without any lock, after the [filter](Self::filter). It is also
-    /// called for gap events. The topic of a gap event is empty on a stream of several topics. The function is not called
-    /// for a [snapshot](Self::snapshot). If it panics, the stream of this subscriber ends.
+    /// called for gap events. The topic of a gap event is empty on a stream of several topics, and its id is empty if
+    /// it has none. The function is not called for a [snapshot](Self::snapshot). If it panics, the stream of this
+    /// subscriber ends.
     pub fn map_data(mut self, data: impl FnMut(Candidate<'_>) -> String + Send + 'static) -> Self {
         if let State::Open(open) = &mut self.0 {
             open.rewrite = Some(Rewrite::new(data));
